@@ -1,0 +1,32 @@
+/*
+ * Little-endian loads and stores on byte buffers. Guest and file formats are little-endian and
+ * unaligned; no byte buffer is ever cast to a wider pointer.
+ */
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "ireko runs on little-endian hosts only"
+#endif
+
+#define BYTES_ACCESSORS(width)                                                                     \
+    static inline uint##width##_t ld_le##width(const void *p)                                      \
+    {                                                                                              \
+        uint##width##_t v;                                                                         \
+        memcpy(&v, p, sizeof v);                                                                   \
+        return v;                                                                                  \
+    }                                                                                              \
+    static inline void st_le##width(void *p, uint##width##_t v)                                    \
+    {                                                                                              \
+        memcpy(p, &v, sizeof v);                                                                   \
+    }
+
+BYTES_ACCESSORS(16)
+BYTES_ACCESSORS(32)
+BYTES_ACCESSORS(64)
+#undef BYTES_ACCESSORS
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * Time as devices see it, so that a unit test can hand them a clock of its own.
+ *
+ * Two readings: `monotonic_ns` never goes back and is what deadlines are in; `realtime_ns` is
+ * nanoseconds since 1970-01-01 UTC. An `alarm` is a one-shot deadline that a device owns; whoever
+ * made it calls the device back.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+struct clock {
+    uint64_t (*monotonic_ns)(void *ctx);
+    uint64_t (*realtime_ns)(void *ctx);
+    void *ctx;
+};
+
+/* The host's clocks. */
+extern const struct clock clock_host;
+
+static inline uint64_t clock_now(const struct clock *c)
+{
+    return c->monotonic_ns(c->ctx);
+}
+
+static inline uint64_t clock_realtime(const struct clock *c)
+{
+    return c->realtime_ns(c->ctx);
+}
+
+/* Host CLOCK_MONOTONIC in nanoseconds. Any thread. */
+uint64_t clock_monotonic_ns(void);
+
+#define ALARM_OFF UINT64_MAX
+
+/* A settable deadline. `set` may be called from any thread with any lock up to LOCK_DEVICE held; it
+ * replaces the earlier deadline. */
+struct alarm {
+    void (*set)(void *ctx, uint64_t deadline_ns);
+    void *ctx;
+};
+
+static inline void alarm_set(const struct alarm *a, uint64_t deadline_ns)
+{
+    if (a->set)
+        a->set(a->ctx, deadline_ns);
+}
+
+#endif

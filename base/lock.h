@@ -1,0 +1,33 @@
+/*
+ * A mutex with a rank. A thread may only take a lock of a higher rank than every lock it holds, so
+ * no two threads can wait for each other. Debug builds (LOCK_CHECK) check this on every lock;
+ * release builds pay nothing.
+ *
+ * The order is the enum: vm, then device, then gic, then vcpu, then host.
+ */
+#ifndef BASE_LOCK_H
+#define BASE_LOCK_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+enum lock_rank { LOCK_VM = 1, LOCK_DEVICE, LOCK_GIC, LOCK_VCPU, LOCK_HOST };
+
+struct lock {
+    pthread_mutex_t mutex;
+    enum lock_rank rank;
+};
+
+void lock_init(struct lock *l, enum lock_rank rank);
+void lock_fini(struct lock *l);
+void lock_acquire(struct lock *l);
+void lock_release(struct lock *l);
+
+/* Wait on `c` with `l` held. Returns 0, or ETIMEDOUT when `deadline_ns` (CLOCK_MONOTONIC, see
+ * cond_init()) passed; UINT64_MAX waits for ever. */
+int lock_wait(struct lock *l, pthread_cond_t *c, uint64_t deadline_ns);
+
+/* A condition variable whose deadlines are host-monotonic nanoseconds. */
+void cond_init(pthread_cond_t *c);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * What a provider of virtual CPUs offers to hv/. hv/ has checked every argument that Apple's
+ * contract lets it check (handles, NULL pointers, alignment, register numbers, the owning thread)
+ * before it calls here.
+ *
+ * Every call returns 0 or a negative errno; hv/ maps these to hv_return_t:
+ *   -EINVAL HV_BAD_ARGUMENT   -EBUSY HV_BUSY      -ENOMEM -ENOSPC HV_NO_RESOURCES   -ENODEV
+ * HV_NO_DEVICE -ENOTSUP HV_UNSUPPORTED   -EPERM -EACCES HV_DENIED   -EEXIST HV_EXISTS anything else
+ * HV_ERROR
+ *
+ * Threads: `vm_*` from any thread, serialised by hv/. `vcpu_*` from the vCPU's own thread, but for
+ * `vcpu_kick`, which may come from any thread at any time between vcpu_create and vcpu_destroy.
+ */
+#ifndef HV_BACKEND_H
+#define HV_BACKEND_H
+
+#include <Hypervisor/Hypervisor.h>
+#include <Hypervisor/hvx.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct hv_backend_vm;   /* the back end's own */
+struct hv_backend_vcpu; /* the back end's own */
+
+struct hv_vm_desc {
+    unsigned ipa_bits;
+    bool el2;
+    const char *engine; /* what hvx_set_engine() asked for, or NULL for the back end's best */
+};
+
+struct hv_backend {
+    const char *name; /* "soft", "kvm" */
+
+    /* Can this back end run here, with this engine (NULL: its best)? 0, -ENOTSUP (no such engine),
+     * -ENODEV. */
+    int (*probe)(const char *engine);
+    unsigned (*max_vcpus)(void);
+    void (*ipa_bits)(unsigned *standard, unsigned *maximum);
+
+    int (*vm_create)(const struct hv_vm_desc *desc, struct hv_backend_vm **vm);
+    void (*vm_destroy)(struct hv_backend_vm *vm);
+    /* Ranges are 16 KiB aligned, do not wrap and lie below 1 << ipa_bits. */
+    int (*vm_map)(struct hv_backend_vm *vm, void *host, hv_ipa_t ipa, size_t size,
+                  hv_memory_flags_t flags); /* -EEXIST: overlaps */
+    int (*vm_unmap)(struct hv_backend_vm *vm, hv_ipa_t ipa,
+                    size_t size); /* -ENOENT: not all mapped */
+    int (*vm_protect)(struct hv_backend_vm *vm, hv_ipa_t ipa, size_t size,
+                      hv_memory_flags_t flags); /* -ENOENT: not all mapped */
+
+    /* Without a VM or a vCPU. */
+    int (*feature_reg)(hv_feature_reg_t reg, uint64_t *value);
+    int (*ccsidr)(hv_cache_type_t type, uint64_t values[8]);
+
+    /* `index` is the handle (lowest free from 0). `exit` stays valid until vcpu_destroy; vcpu_run
+     * fills it. */
+    int (*vcpu_create)(struct hv_backend_vm *vm, unsigned index, hv_vcpu_exit_t *exit,
+                       struct hv_backend_vcpu **vcpu);
+    void (*vcpu_destroy)(struct hv_backend_vcpu *vcpu);
+    int (*vcpu_run)(struct hv_backend_vcpu *vcpu);
+    void (*vcpu_kick)(struct hv_backend_vcpu *vcpu);
+
+    int (*get_reg)(struct hv_backend_vcpu *vcpu, hv_reg_t reg, uint64_t *value);
+    int (*set_reg)(struct hv_backend_vcpu *vcpu, hv_reg_t reg, uint64_t value);
+    int (*get_simd)(struct hv_backend_vcpu *vcpu, unsigned reg, uint8_t value[16]);
+    int (*set_simd)(struct hv_backend_vcpu *vcpu, unsigned reg, const uint8_t value[16]);
+    /* `reg` is one of Apple's enumerants; -ENOTSUP for those that need EL2, a GIC or SME that is
+     * not there. */
+    int (*get_sys_reg)(struct hv_backend_vcpu *vcpu, hv_sys_reg_t reg, uint64_t *value);
+    int (*set_sys_reg)(struct hv_backend_vcpu *vcpu, hv_sys_reg_t reg, uint64_t value);
+
+    /* Levels for the next run only: the back end clears them when a run returns. */
+    bool (*get_pending)(struct hv_backend_vcpu *vcpu, hv_interrupt_type_t type);
+    void (*set_pending)(struct hv_backend_vcpu *vcpu, hv_interrupt_type_t type, bool pending);
+
+    bool (*get_vtimer_mask)(struct hv_backend_vcpu *vcpu);
+    void (*set_vtimer_mask)(struct hv_backend_vcpu *vcpu, bool masked);
+    uint64_t (*get_vtimer_offset)(struct hv_backend_vcpu *vcpu);
+    void (*set_vtimer_offset)(struct hv_backend_vcpu *vcpu, uint64_t offset);
+
+    int (*set_trap_debug_exceptions)(struct hv_backend_vcpu *vcpu, bool on);
+    int (*set_trap_debug_reg_accesses)(struct hv_backend_vcpu *vcpu, bool on);
+
+    uint64_t (*exec_time)(struct hv_backend_vcpu *vcpu); /* 24 MHz ticks inside the guest */
+    void (*stats)(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *stats);
+};
+
+/* The back ends of this build, best first, ending with NULL. */
+extern const struct hv_backend *const hv_backends[];
+
+extern const struct hv_backend hv_backend_soft;
+extern const struct hv_backend hv_backend_kvm;
+
+#endif

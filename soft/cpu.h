@@ -1,0 +1,213 @@
+/*
+ * Architectural state of one vCPU, and the inline paths that every instruction takes: flags, jumps
+ * and memory.
+ *
+ * Source: Arm ARM DDI 0487, "the manual" in soft/. Everything here belongs to the vCPU's thread,
+ * but for `attention`, which others set.
+ */
+#ifndef SOFT_CPU_H
+#define SOFT_CPU_H
+
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "base/bytes.h"
+#include "base/compiler.h"
+#include "soft/insn.h"
+
+struct soft_vm;
+
+/* SIMD and FP register; element 0 is the least significant. */
+union vreg {
+    uint8_t b[16];
+    uint16_t h[8];
+    uint32_t s[4];
+    uint64_t d[2];
+    int8_t sb[16];
+    int16_t sh[8];
+    int32_t ss[4];
+    int64_t sd[2];
+} __attribute__((aligned(16)));
+
+/* NZCV in PSTATE's place. */
+#define PSTATE_N (1u << 31)
+#define PSTATE_Z (1u << 30)
+#define PSTATE_C (1u << 29)
+#define PSTATE_V (1u << 28)
+
+/* DAIF in SPSR's place. */
+#define PSTATE_D (1u << 9)
+#define PSTATE_A (1u << 8)
+#define PSTATE_I (1u << 7)
+#define PSTATE_F (1u << 6)
+
+/*
+ * First-level software TLB: 4 KiB pages whatever the guest's granule, a bank for EL0 and one for
+ * EL1. `rd` and `wr` hold the page's virtual address when it may be read or written as plain
+ * memory, else TLB_NEVER, which matches no address. Only aligned-or-not normal RAM gets an entry;
+ * device memory, MMIO, watched pages and everything while the MMU is off or SCTLR_EL1.A is set take
+ * the slow path.
+ */
+#define TLB_ENTRIES 1024
+#define TLB_NEVER   1ull
+
+struct tlb_entry {
+    uint64_t rd, wr;
+    uintptr_t add; /* host address = add + virtual address */
+    uint64_t pa;   /* of the page */
+};
+
+struct tlb {
+    struct tlb_entry e[TLB_ENTRIES];
+};
+
+/* Fetch TLB: virtual page to decoded page, for the current exception level. */
+#define FETCH_ENTRIES 512
+
+struct fetch_entry {
+    uint64_t va; /* of the page, or TLB_NEVER */
+    struct code_page *page;
+};
+
+/* Instructions that a budget lasts for at most: a taken branch costs one unit. Bounds the latency
+ * of cancel and timer checks. */
+#define CPU_BUDGET 1024
+
+struct cpu {
+    uint64_t x[REG_COUNT]; /* X0-X30, current SP, zero, and a place for results nobody reads */
+    uint64_t pc;           /* valid outside the inner loop; inside it see cpu_pc() */
+    uint32_t nzcv;         /* PSTATE_N..V only */
+    int32_t budget;        /* taken branches until the next look at attention and timers */
+    struct code_page *page;
+    uint64_t page_va; /* virtual address at which `page` runs */
+    struct tlb *tlb;  /* the bank of the current exception level */
+    struct fetch_entry *fetch;
+
+    union vreg v[32];
+    uint32_t fpcr, fpsr;
+
+    /* PSTATE beyond NZCV. */
+    uint8_t el; /* 0 or 1 */
+    bool sp_sel, pan, uao, dit, ssbs, ss, il;
+    bool fp_enabled; /* CPACR_EL1.FPEN at the current exception level, see fp_check() */
+    uint8_t btype;
+    uint32_t daif;     /* PSTATE_D..F */
+    uint64_t sp_el[2]; /* the bank that x[REG_SP] does not hold now is valid here */
+
+    /* Exclusive monitor. */
+    bool excl_valid;
+    uint8_t excl_size; /* bytes: 1, 2, 4, 8, 16 */
+    uint64_t excl_pa;
+    uint64_t excl_value[2];
+
+    jmp_buf unwind; /* deep code leaves the instruction through this; see soft/exc.h */
+    _Atomic uint32_t attention;
+    struct soft_vm *vm;
+    struct soft_vcpu *vcpu; /* the rest of the state: system registers, timers, exit record */
+};
+
+/* The address of `i` while it executes. */
+static inline uint64_t cpu_pc(const struct cpu *c, const struct insn *i)
+{
+    return c->page_va + i->offset;
+}
+
+/* Out of line part of cpu_jump: look the page up, or leave the loop (NULL) when the budget is used
+ * up, the target is misaligned or its page has no entry. soft/run.c. */
+const struct insn *cpu_jump_slow(struct cpu *c, uint64_t target);
+
+/* Go on at `target`. The last thing an instruction does. */
+static inline const struct insn *cpu_jump(struct cpu *c, uint64_t target)
+{
+    if (LIKELY(--c->budget > 0)) {
+        if (LIKELY((target ^ c->page_va) < CODE_PAGE_SIZE && !(target & 3)))
+            return &c->page->slot[(target & (CODE_PAGE_SIZE - 1)) >> 2];
+        const struct fetch_entry *f = &c->fetch[(target >> CODE_PAGE_SHIFT) % FETCH_ENTRIES];
+        if (LIKELY((f->va ^ target) < CODE_PAGE_SIZE && !(target & 3))) {
+            c->page = f->page;
+            c->page_va = f->va;
+            return &f->page->slot[(target & (CODE_PAGE_SIZE - 1)) >> 2];
+        }
+    }
+    return cpu_jump_slow(c, target);
+}
+
+/* ConditionHolds(), the manual's shared pseudocode; `cond` 0 to 15. */
+static inline bool cpu_condition(uint32_t nzcv, unsigned cond)
+{
+    static const uint16_t holds[16] = {
+        /* bit n is set when the condition holds for NZCV = n */
+        0xf0f0, 0x0f0f, 0xcccc, 0x3333, 0xff00, 0x00ff, 0xaaaa, 0x5555,
+        0x0c0c, 0xf3f3, 0xaa55, 0x55aa, 0x0a05, 0xf5fa, 0xffff, 0xffff,
+    };
+    return holds[cond] >> (nzcv >> 28) & 1;
+}
+
+/*
+ * Memory as instructions see it. Every access goes through one of these: little-endian, of the
+ * current exception level, or of EL0 with MEM_UNPRIV. Faults and exits do not return (they leave
+ * through cpu->unwind), so a function does its accesses before it changes a register.
+ */
+enum mem_flags {
+    MEM_UNPRIV = 1,  /* LDTR and STTR */
+    MEM_ALIGNED = 2, /* misaligned is an alignment fault: exclusives, ordered and atomic accesses */
+};
+
+/* soft/mmu/access.c. `size` 1, 2, 4 or 8; flags of enum mem_flags. */
+uint64_t mem_load_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+                       unsigned flags);
+void mem_store_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, uint64_t value,
+                    unsigned flags);
+
+/*
+ * The host address of `size` naturally aligned bytes for an atomic read-modify-write (LSE, CAS,
+ * STXR): checked for both reading and writing, alignment enforced. `pa` gets the physical address.
+ * Does not return for device memory.
+ */
+void *mem_atomic(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, uint64_t *pa);
+
+/* The same for a read only (LDXR and friends). */
+const void *mem_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+                          uint64_t *pa);
+
+/* Make sure that [va, va + size) can be accessed, before an instruction of several accesses does
+ * the first: LDP, STP, LD1 to LD4, DC ZVA. size 1 to 64. */
+void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, bool write,
+               unsigned flags);
+
+static inline const struct tlb_entry *mem_entry(const struct cpu *c, uint64_t va)
+{
+    return &c->tlb->e[(va >> 12) % TLB_ENTRIES];
+}
+
+#define MEM_ACCESSORS(width)                                                                       \
+    static inline uint##width##_t mem_ld##width(struct cpu *c, const struct insn *i, uint64_t va)  \
+    {                                                                                              \
+        const struct tlb_entry *e = mem_entry(c, va);                                              \
+        if (LIKELY((e->rd ^ va) <= 4096 - width / 8)) {                                            \
+            uint##width##_t v;                                                                     \
+            memcpy(&v, (const void *)(e->add + va), sizeof v);                                     \
+            return v;                                                                              \
+        }                                                                                          \
+        return (uint##width##_t)mem_load_slow(c, i, va, width / 8, 0);                             \
+    }                                                                                              \
+    static inline void mem_st##width(struct cpu *c, const struct insn *i, uint64_t va,             \
+                                     uint##width##_t v)                                            \
+    {                                                                                              \
+        const struct tlb_entry *e = mem_entry(c, va);                                              \
+        if (LIKELY((e->wr ^ va) <= 4096 - width / 8))                                              \
+            memcpy((void *)(e->add + va), &v, sizeof v);                                           \
+        else                                                                                       \
+            mem_store_slow(c, i, va, width / 8, v, 0);                                             \
+    }
+
+MEM_ACCESSORS(8)
+MEM_ACCESSORS(16)
+MEM_ACCESSORS(32)
+MEM_ACCESSORS(64)
+#undef MEM_ACCESSORS
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * The virtual machine: what cli/ configures, runs and stops. One per process, because Apple's API
+ * is process-wide; still every piece of state hangs on `struct vm`.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/compiler.h"
+#include "base/err.h"
+
+#define VM_MAX_DISKS 31
+
+struct vm;
+
+enum vm_gic { VM_GIC_AUTO, VM_GIC_V2, VM_GIC_V3 };
+
+struct vm_disk {
+    const char *path;
+    bool read_only;
+};
+
+/* How the first PL011 reaches the host; cli/ fills it from host/. */
+struct vm_serial {
+    void (*send)(void *ctx, const uint8_t *bytes,
+                 size_t n);  /* guest output; must not block for long */
+    void (*room)(void *ctx); /* vm_serial_receive() takes bytes again */
+    void *ctx;
+};
+
+struct vm_config {
+    const char *kernel;  /* path */
+    const char *initrd;  /* path or NULL */
+    const char *cmdline; /* or NULL; console=ttyAMA0 is added when no console= is in it */
+    const char *dtb;     /* path of a device tree that replaces ours, or NULL */
+    uint64_t memory;     /* bytes of RAM at 0x4000_0000 */
+    unsigned cpus;
+    enum vm_gic gic;
+    const char *engine; /* for hvx_set_engine(), or NULL */
+    struct vm_disk disk[VM_MAX_DISKS];
+    unsigned disk_count;
+    struct vm_serial serial;
+    /* One-shot timers for device alarms: make one that calls `fire(ctx)` at the deadline set
+     * through the alarm. */
+    int (*alarm_create)(void *ctx, void (*fire)(void *arg), void *arg, struct alarm *out);
+    void *alarm_ctx;
+};
+
+/* Why a VM stopped. */
+enum vm_stop {
+    VM_STOP_POWEROFF, /* PSCI SYSTEM_OFF */
+    VM_STOP_QUIT,     /* vm_stop() */
+    VM_STOP_ERROR,    /* the VM cannot go on; the sentence is in vm_run()'s err */
+};
+
+/* Check the configuration, create the VM, load everything. One sentence in `e` on failure. */
+int vm_create(const struct vm_config *config, struct vm **out, struct err *e) MUST_CHECK;
+
+/* Run until the VM stops; a guest reset restarts it inside this call. Returns enum vm_stop; with
+ * VM_STOP_ERROR `e` says why. Call once, from a thread that owns nothing of the VM. */
+int vm_run(struct vm *vm, struct err *e);
+
+/* Ask vm_run() to return VM_STOP_QUIT. Any thread. */
+void vm_stop(struct vm *vm);
+
+/* Press the power key: a guest that knows it shuts down. Any thread. */
+void vm_power_key(struct vm *vm);
+
+/* Host input for the first PL011; returns how many bytes fitted. Any thread. */
+size_t vm_serial_receive(struct vm *vm, const uint8_t *bytes, size_t n);
+
+/* The device tree the VM would boot with: `*size` bytes, valid until vm_destroy(). */
+const void *vm_dtb(const struct vm *vm, size_t *size);
+
+void vm_destroy(struct vm *vm);
+
+#endif
