@@ -1,0 +1,12 @@
+#!/bin/sh
+# Compile every header of our own alone: it must include what it uses.
+set -eu
+cd "$(dirname "$0")/.."
+bad=0
+flags=$(pkg-config --cflags libuv)
+for h in $(git ls-files '*.h'); do
+    # shellcheck disable=SC2086  # the flags are words
+    echo "#include \"$h\"" | ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -I. -Iinclude $flags -fsyntax-only -x c - ||
+        { echo "$h does not stand alone"; bad=1; }
+done
+exit $bad
