@@ -1,0 +1,303 @@
+/*
+ * The loader's front: read a file once, tell its format by magic, unwrap it until a kernel is left,
+ * and choose the places of the device tree and the initrd.
+ *
+ * The rules for addresses are those of Linux's Documentation/arch/arm64/booting.rst: the kernel at
+ * a 2 MiB boundary plus text_offset, the device tree 8-byte aligned and at most 2 MiB, and the
+ * initrd in the same 32 GiB window as the kernel, which holds for anything right behind it.
+ */
+#include "vmm/loader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "base/bytes.h"
+#include "vmm/loader_formats.h"
+
+/* A kernel file may be this large (an ELF with debug information), whatever the RAM. */
+#define KERNEL_FILE_MAX (2ull << 30)
+/* How often a kernel may be wrapped: zboot, then gzip, then Image. */
+#define MAX_WRAPPERS 3
+/* Where we like the device tree, from the start of RAM. */
+#define DTB_OFFSET   (64ull << 20)
+#define INITRD_ALIGN 4096u
+
+int loader_fail(const struct loader_job *j, int code, const char *fmt, ...)
+{
+    char text[400];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return err_set(j->e, code, "--kernel '%s': %s", j->path, text);
+}
+
+int loader_choose_base(const struct loader_job *j, uint64_t text_offset, uint64_t size, gpa_t *base)
+{
+    if (text_offset <= j->ram_size && size <= j->ram_size) {
+        gpa_t at = align_up(j->ram_base, LOADER_KERNEL_ALIGN) + text_offset;
+        if (at - j->ram_base < LOADER_KERNEL_OFFSET)
+            at += LOADER_KERNEL_ALIGN;
+        if (at - j->ram_base <= j->ram_size - size) {
+            *base = at;
+            return 0;
+        }
+    }
+    return loader_fail(j, -E2BIG,
+                       "the kernel needs %llu MiB of memory and does not fit into %llu "
+                       "MiB of RAM; give more with --memory",
+                       (unsigned long long)(size >> 20) + 1,
+                       (unsigned long long)(j->ram_size >> 20));
+}
+
+/* ------------------------------------------------------------------ files */
+
+static void close_fd(const int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+/* Make room for more bytes: double, but never more than `limit` + 1, one byte beyond what will be
+ * accepted. */
+static int blob_grow(struct loader_blob *b, uint64_t *capacity, uint64_t limit)
+{
+    uint64_t want = *capacity * 2;
+    if (want > limit + 1)
+        want = limit + 1;
+    uint8_t *bytes = realloc(b->bytes, want);
+    if (!bytes)
+        return -ENOMEM;
+    b->bytes = bytes;
+    *capacity = want;
+    return 0;
+}
+
+/* Read to the end of file or one byte beyond `limit`. */
+static int blob_fill(struct loader_blob *b, int fd, uint64_t capacity, uint64_t limit)
+{
+    for (;;) {
+        int rc = b->bytes && b->size < capacity ? 0 : blob_grow(b, &capacity, limit);
+        if (rc < 0)
+            return rc;
+        ssize_t n = read(fd, b->bytes + b->size, capacity - b->size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        b->size += (uint64_t)n;
+        if (n == 0 || b->size > limit)
+            return 0;
+    }
+}
+
+int loader_read_file(const char *path, const char *option, uint64_t limit, struct loader_blob *out,
+                     struct err *e)
+{
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        int code = errno;
+        return err_set(e, -code, "%s '%s': cannot open it (%s); check the path", option, path,
+                       strerror(code));
+    }
+    if (S_ISDIR(st.st_mode))
+        return err_set(e, -EISDIR, "%s '%s': this is a directory; give a file", option, path);
+    struct loader_blob b = { 0 };
+    uint64_t capacity = 1u << 20; /* doubled by the first blob_grow() */
+    if (S_ISREG(st.st_mode) && st.st_size > 0 && (uint64_t)st.st_size <= limit)
+        capacity = (uint64_t)st.st_size / 2 + 1;
+    int rc = blob_fill(&b, fd, capacity, limit);
+    if (rc < 0)
+        rc = err_set(e, rc, "%s '%s': cannot read it (%s)", option, path, strerror(-rc));
+    else if (b.size == 0)
+        rc = err_set(e, -EINVAL, "%s '%s': the file is empty; give another one", option, path);
+    else if (b.size > limit)
+        rc = err_set(e, -E2BIG,
+                     "%s '%s': the file is larger than the %llu KiB there is room for; give a "
+                     "smaller one or more --memory",
+                     option, path, (unsigned long long)(limit >> 10));
+    if (rc < 0) {
+        loader_blob_free(&b);
+        return rc;
+    }
+    *out = b;
+    return 0;
+}
+
+void loader_blob_free(struct loader_blob *b)
+{
+    free(b->bytes);
+    *b = (struct loader_blob){ 0 };
+}
+
+int loader_load_file(const struct gmem *m, gpa_t gpa, uint64_t limit, const char *path,
+                     const char *option, uint64_t *size, struct err *e)
+{
+    CLEANUP(loader_blob_free) struct loader_blob b = { 0 };
+    int rc = loader_read_file(path, option, limit, &b, e);
+    if (rc < 0)
+        return rc;
+    if (gmem_write(m, gpa, b.bytes, b.size) < 0)
+        return err_set(e, -EFAULT, "%s '%s': there is no RAM at 0x%llx; give more with --memory",
+                       option, path, (unsigned long long)gpa);
+    *size = b.size;
+    return 0;
+}
+
+/* ------------------------------------------------------------------ formats */
+
+/* What is certainly no kernel for us, and what to do about it. */
+struct foreign_format {
+    unsigned offset, length;
+    const char *magic;
+    const char *sentence;
+};
+
+#define X86_KERNEL "this is an x86 kernel; give one built for arm64"
+/* clang-format off */
+static const struct foreign_format foreign_formats[] = {
+    { 0x202, 4, "HdrS",                     X86_KERNEL },
+    { 0x24,  4, "\x18\x28\x6f\x01",         "this is a 32-bit Arm kernel; give one built for arm64" },
+    { 0x38,  4, "RSC\x05",                  "this is a RISC-V kernel; give one built for arm64" },
+    { 0,     6, "\xfd" "7zXZ",              "it is compressed with xz; decompress it first: xz -dk" },
+    { 0,     4, "\x04\x22\x4d\x18",         "it is compressed with lz4; decompress it first: lz4 -d" },
+    { 0,     4, "\x02\x21\x4c\x18",         "it is compressed with lz4; decompress it first: lz4 -d" },
+    { 0,     4, "\x89LZO",                  "it is compressed with lzo; decompress it first: lzop -d" },
+    { 0,     3, "BZh",                      "it is compressed with bzip2; decompress it first: bzip2 -dk" },
+    { 0,     3, "\x5d\x00\x00",             "it is compressed with lzma; decompress it first: xz -dk --format=lzma" },
+    { 0,     4, "\x27\x05\x19\x56",         "this is a U-Boot uImage; extract the kernel first: dumpimage" },
+    { 0,     4, "\xd0\x0d\xfe\xed",         "this is a device tree or a FIT image; give the kernel itself" },
+    { 0,     6, "070701",                   "this is a cpio archive; perhaps it belongs to --initrd" },
+    { 0,     2, "#!",                       "this is a script, not a kernel" },
+};
+/* clang-format on */
+
+static bool has_magic(const uint8_t *bytes, uint64_t size, unsigned offset, const char *magic,
+                      unsigned length)
+{
+    return offset + length <= size && memcmp(bytes + offset, magic, length) == 0;
+}
+
+/* No format we load: say what it is, as well as we can. */
+static int explain_foreign(const struct loader_job *j, const uint8_t *bytes, uint64_t size)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(foreign_formats); i++) {
+        const struct foreign_format *f = &foreign_formats[i];
+        if (has_magic(bytes, size, f->offset, f->magic, f->length))
+            return loader_fail(j, -ENOEXEC, "%s", f->sentence);
+    }
+    switch (loader_pe_machine(bytes, size)) {
+    case 0:
+        break;
+    case 0x14c:
+    case 0x8664:
+        return loader_fail(j, -ENOEXEC, "%s", X86_KERNEL);
+    case 0xaa64:
+        return loader_fail(j, -ENOEXEC,
+                           "this is an EFI program, not a bare kernel; if it is a "
+                           "unified kernel image, extract it: objcopy -O binary "
+                           "-j .linux");
+    default:
+        return loader_fail(j, -ENOEXEC,
+                           "this EFI program is for another machine; give a kernel "
+                           "built for arm64");
+    }
+    return loader_fail(j, -ENOEXEC,
+                       "this is no arm64 kernel (or a truncated one); give an Image, "
+                       "Image.gz, EFI zboot or ELF file");
+}
+
+/* Load what is at `bytes`, unwrapping at most `wrappers` more layers. */
+static int load_any(const struct loader_job *j, const uint8_t *bytes, uint64_t size, int wrappers,
+                    struct loader_image *out)
+{
+    struct loader_image_header header;
+    CLEANUP(loader_blob_free) struct loader_blob inner = { 0 };
+    int rc;
+    if (wrappers < 0)
+        return loader_fail(j, -ENOEXEC, "it is compressed again and again; unpack it first");
+    if (has_magic(bytes, size, 0, "\x1f\x8b", 2)) {
+        rc = loader_gunzip(j, bytes, size, &inner);
+    } else if (has_magic(bytes, size, 0, "\x28\xb5\x2f\xfd", 4)) {
+        rc = loader_unzstd(j, bytes, size, &inner);
+    } else if (loader_is_zboot(bytes, size)) {
+        const uint8_t *payload;
+        uint64_t payload_size;
+        rc = loader_zboot_payload(j, bytes, size, &payload, &payload_size);
+        if (rc < 0)
+            return rc;
+        return load_any(j, payload, payload_size, wrappers - 1, out);
+    } else if (has_magic(bytes, size, 0, "\177ELF", 4)) {
+        return loader_load_elf(j, bytes, size, out);
+    } else if (loader_image_header(bytes, size, &header)) {
+        return loader_load_image(j, bytes, size, out);
+    } else {
+        return explain_foreign(j, bytes, size);
+    }
+    if (rc < 0)
+        return rc;
+    return load_any(j, inner.bytes, inner.size, wrappers - 1, out);
+}
+
+int loader_load_kernel(const struct gmem *m, gpa_t ram_base, uint64_t ram_size, const char *path,
+                       struct loader_image *out, struct err *e)
+{
+    const struct loader_job job = {
+        .m = m, .ram_base = ram_base, .ram_size = ram_size, .path = path, .e = e
+    };
+    CLEANUP(loader_blob_free) struct loader_blob file = { 0 };
+    int rc = loader_read_file(path, "--kernel", KERNEL_FILE_MAX, &file, e);
+    if (rc < 0)
+        return rc;
+    struct loader_image image = { 0 };
+    rc = load_any(&job, file.bytes, file.size, MAX_WRAPPERS, &image);
+    if (rc == 0)
+        *out = image;
+    return rc;
+}
+
+/* ------------------------------------------------------------------ places */
+
+/* Does `size` at `at` end at or before `end`? */
+static bool fits_before(gpa_t at, uint64_t size, gpa_t end)
+{
+    return at <= end && size <= end - at;
+}
+
+int loader_place(const struct loader_image *kernel, gpa_t ram_base, uint64_t ram_size,
+                 uint64_t dtb_size, uint64_t initrd_size, struct loader_places *out, struct err *e)
+{
+    const gpa_t ram_end = ram_base + ram_size;
+    const gpa_t behind_kernel = align_up(kernel->end, LOADER_KERNEL_ALIGN);
+    const gpa_t liked = ram_base + DTB_OFFSET;
+    const gpa_t candidates[] = { behind_kernel > liked ? behind_kernel : liked, behind_kernel };
+
+    for (unsigned i = 0; i < ARRAY_LEN(candidates); i++) {
+        gpa_t dtb = candidates[i];
+        if (!fits_before(dtb, dtb_size, ram_end))
+            continue;
+        gpa_t initrd = align_up(dtb + dtb_size, INITRD_ALIGN);
+        if (initrd_size > 0 && !fits_before(initrd, initrd_size, ram_end))
+            continue;
+        *out = (struct loader_places){ .dtb = dtb, .initrd = initrd_size > 0 ? initrd : 0 };
+        return 0;
+    }
+    if (initrd_size > 0)
+        return err_set(e, -E2BIG,
+                       "--initrd: its %llu KiB do not fit behind the kernel in %llu MiB of RAM; "
+                       "give more with --memory",
+                       (unsigned long long)((initrd_size + 1023) >> 10),
+                       (unsigned long long)(ram_size >> 20));
+    return err_set(e, -E2BIG,
+                   "--memory: there is no room for the device tree behind the kernel in %llu MiB "
+                   "of RAM; give more",
+                   (unsigned long long)(ram_size >> 20));
+}
