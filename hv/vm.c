@@ -1,0 +1,171 @@
+/*
+ * hv_vm_*: create, destroy, and guest memory. Alignment is a Mac's 16 KiB on every host, or a
+ * program would work here and fail there.
+ */
+#include <errno.h>
+
+#include "hv/config.h"
+#include "hv/process.h"
+
+static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
+{
+    struct hv_process *p = &hv_process;
+    const struct hv_backend *backend;
+    const char *engine;
+    unsigned standard, maximum;
+    struct hv_backend_vm *vm;
+
+    if (p->vm)
+        return HV_BUSY;
+    if (config && config->el2)
+        return HV_UNSUPPORTED;
+
+    int err = hv_process_choose(&backend, &engine);
+
+    if (err)
+        return hv_return_of(err);
+    backend->ipa_bits(&standard, &maximum);
+
+    struct hv_vm_desc desc = {
+        .ipa_bits = config && config->ipa_bits ? config->ipa_bits : standard,
+        .engine = engine,
+    };
+
+    if (desc.ipa_bits > maximum) /* set for another engine */
+        return HV_UNSUPPORTED;
+    err = backend->vm_create(&desc, &vm);
+    if (err)
+        return hv_return_of(err);
+
+    p->backend = backend;
+    p->engine = engine;
+    p->ipa_bits = desc.ipa_bits;
+    p->el2 = desc.el2;
+    pthread_mutex_lock(&p->slots_lock);
+    p->vm = vm;
+    pthread_mutex_unlock(&p->slots_lock);
+    return HV_SUCCESS;
+}
+
+hv_return_t hv_vm_create(hv_vm_config_t config)
+{
+    if (config && !hv_object_is(config, HV_OBJECT_VM_CONFIG))
+        return HV_BAD_ARGUMENT;
+
+    pthread_mutex_lock(&hv_process.vm_lock);
+    hv_return_t result = vm_create_locked(config);
+    pthread_mutex_unlock(&hv_process.vm_lock);
+    return result;
+}
+
+/* Take the VM away, so that no vCPU can be created any more. */
+static hv_return_t vm_detach_locked(struct hv_backend_vm **vm)
+{
+    struct hv_process *p = &hv_process;
+
+    if (!p->vm)
+        return HV_NO_DEVICE;
+    for (unsigned i = 0; i < HV_MAX_VCPUS; i++)
+        if (atomic_load_explicit(&p->slot[i].owner, memory_order_relaxed))
+            return HV_BUSY;
+    *vm = p->vm;
+    p->vm = NULL;
+    return HV_SUCCESS;
+}
+
+hv_return_t hv_vm_destroy(void)
+{
+    struct hv_process *p = &hv_process;
+    struct hv_backend_vm *vm;
+
+    pthread_mutex_lock(&p->vm_lock);
+    pthread_mutex_lock(&p->slots_lock);
+    hv_return_t result = vm_detach_locked(&vm);
+    pthread_mutex_unlock(&p->slots_lock);
+    if (result == HV_SUCCESS)
+        p->backend->vm_destroy(vm);
+    pthread_mutex_unlock(&p->vm_lock);
+    return result;
+}
+
+hv_return_t hv_vm_get_max_vcpu_count(uint32_t *max_vcpu_count)
+{
+    const struct hv_backend *backend;
+    const char *engine;
+
+    if (!max_vcpu_count)
+        return HV_BAD_ARGUMENT;
+    pthread_mutex_lock(&hv_process.vm_lock);
+    int err = hv_process_choose(&backend, &engine);
+    pthread_mutex_unlock(&hv_process.vm_lock);
+    if (err)
+        return hv_return_of(err);
+
+    unsigned n = backend->max_vcpus();
+
+    *max_vcpu_count = n < HV_MAX_VCPUS ? n : HV_MAX_VCPUS;
+    return HV_SUCCESS;
+}
+
+/* Does [ipa, ipa + size) make sense as guest memory? */
+static bool range_is_valid(hv_ipa_t ipa, size_t size)
+{
+    uint64_t limit = 1ull << hv_process.ipa_bits;
+
+    return size > 0 && ipa % HV_PAGE_SIZE == 0 && size % HV_PAGE_SIZE == 0 && size <= limit &&
+           ipa <= limit - size;
+}
+
+static bool flags_are_valid(hv_memory_flags_t flags)
+{
+    return !(flags & ~(hv_memory_flags_t)(HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC));
+}
+
+hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t flags)
+{
+    struct hv_process *p = &hv_process;
+    hv_return_t result;
+
+    pthread_mutex_lock(&p->vm_lock);
+    if (!p->vm)
+        result = HV_NO_DEVICE;
+    else if (!addr || (uintptr_t)addr % HV_PAGE_SIZE || (uintptr_t)addr > UINTPTR_MAX - size ||
+             !range_is_valid(ipa, size) || !flags_are_valid(flags))
+        result = HV_BAD_ARGUMENT;
+    else
+        result = hv_return_of(p->backend->vm_map(p->vm, addr, ipa, size, flags));
+    pthread_mutex_unlock(&p->vm_lock);
+    return result;
+}
+
+hv_return_t hv_vm_unmap(hv_ipa_t ipa, size_t size)
+{
+    struct hv_process *p = &hv_process;
+    hv_return_t result;
+
+    pthread_mutex_lock(&p->vm_lock);
+    if (!p->vm)
+        result = HV_NO_DEVICE;
+    else if (!range_is_valid(ipa, size))
+        result = HV_BAD_ARGUMENT;
+    else
+        result = hv_return_of(p->backend->vm_unmap(p->vm, ipa, size));
+    pthread_mutex_unlock(&p->vm_lock);
+    return result;
+}
+
+hv_return_t hv_vm_protect(hv_ipa_t ipa, size_t size, hv_memory_flags_t flags)
+{
+    struct hv_process *p = &hv_process;
+    hv_return_t result;
+
+    pthread_mutex_lock(&p->vm_lock);
+    if (!p->vm)
+        result = HV_NO_DEVICE;
+    else if (!range_is_valid(ipa, size) || !flags_are_valid(flags))
+        result = HV_BAD_ARGUMENT;
+    else
+        result = hv_return_of(p->backend->vm_protect(p->vm, ipa, size, flags));
+    pthread_mutex_unlock(&p->vm_lock);
+    return result;
+}
