@@ -93,6 +93,7 @@ struct cpu {
     uint8_t el; /* 0 or 1 */
     bool sp_sel, pan, uao, dit, ssbs, ss, il;
     bool fp_enabled; /* CPACR_EL1.FPEN at the current exception level, see fp_check() */
+    bool sp_check;   /* SCTLR_EL1.SA or SA0, whichever the current exception level obeys */
     uint8_t btype;
     uint32_t daif;     /* PSTATE_D..F */
     uint64_t sp_el[2]; /* the bank that x[REG_SP] does not hold now is valid here */

@@ -1,0 +1,46 @@
+/*
+ * From words to slots. A page starts as slots that decode themselves when they are reached; a
+ * decoded slot keeps its function for as long as the page's bytes do not change.
+ *
+ * Several vCPUs may reach a slot at the same time. They write the same values, and `fn` last, so
+ * whoever sees the new function also sees its operands.
+ */
+#include "soft/interp/interp.h"
+
+const struct insn *interp_decode_slot(struct cpu *c, const struct insn *i)
+{
+    struct code_page *page = c->page;
+    struct insn *slot = &page->slot[i->offset / 4];
+    struct insn decoded = { .word = ld_le32(page->host + i->offset), .offset = i->offset };
+    const struct a64_op_info *op = &a64_ops[a64_decode(decoded.word)];
+
+    decoded.fn = op->fn;
+    op->format(&decoded);
+    insn_fn *fn = decoded.fn;
+    decoded.fn = slot->fn;
+    *slot = decoded;
+    __atomic_store_n(&slot->fn, fn, __ATOMIC_RELEASE);
+    return fn(c, i);
+}
+
+const struct insn *interp_page_end(struct cpu *c, const struct insn *i)
+{
+    return cpu_jump(c, cpu_pc(c, i));
+}
+
+void interp_reset_page(struct code_page *page)
+{
+    for (unsigned n = 0; n < CODE_PAGE_SLOTS; n++)
+        page->slot[n] = (struct insn){ .fn = interp_decode_slot, .offset = (uint16_t)(n * 4) };
+    page->slot[CODE_PAGE_SLOTS] = (struct insn){ .fn = interp_page_end, .offset = CODE_PAGE_SIZE };
+}
+
+INSN(UNDEFINED)
+{
+    exc_undefined(c, i);
+}
+
+void interp_sp_misaligned(struct cpu *c, const struct insn *i)
+{
+    exc_sync(c, EC_SP_ALIGNMENT, 0, cpu_pc(c, i));
+}

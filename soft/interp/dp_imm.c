@@ -1,0 +1,135 @@
+/* Data processing with an immediate (DDI 0487 C4.1.92). Operands as soft/interp/formats.c leaves
+ * them. */
+#include "soft/interp/interp.h"
+#include "soft/interp/alu.h"
+
+INSN(ADR)
+{
+    c->x[i->rd] = c->page_va + (uint64_t)i->imm;
+    return i + 1;
+}
+
+INSN(ADRP)
+{
+    c->x[i->rd] = c->page_va + (uint64_t)i->imm;
+    return i + 1;
+}
+
+/* One instruction in both widths; `value` is made of `a`, the first operand, and `b`, the
+ * immediate. */
+#define IMMEDIATE(name, value)                                                                     \
+    INSN(name##_w)                                                                                 \
+    {                                                                                              \
+        uint32_t a = (uint32_t)c->x[i->rn], b = (uint32_t)i->imm;                                  \
+        c->x[i->rd] = (uint32_t)(value);                                                           \
+        return i + 1;                                                                              \
+    }                                                                                              \
+    INSN(name##_x)                                                                                 \
+    {                                                                                              \
+        uint64_t a = c->x[i->rn], b = (uint64_t)i->imm;                                            \
+        c->x[i->rd] = (value);                                                                     \
+        return i + 1;                                                                              \
+    }
+
+/* The same where `function`_w or _x makes the value and sets the flags. */
+#define IMMEDIATE_FLAGS(name, function)                                                            \
+    INSN(name##_w)                                                                                 \
+    {                                                                                              \
+        c->x[i->rd] = function##_w(c, (uint32_t)c->x[i->rn], (uint32_t)i->imm);                    \
+        return i + 1;                                                                              \
+    }                                                                                              \
+    INSN(name##_x)                                                                                 \
+    {                                                                                              \
+        c->x[i->rd] = function##_x(c, c->x[i->rn], (uint64_t)i->imm);                              \
+        return i + 1;                                                                              \
+    }
+
+IMMEDIATE(ADD_imm, a + b)
+IMMEDIATE(SUB_imm, a - b)
+IMMEDIATE(AND_imm, a &b)
+IMMEDIATE(ORR_imm, a | b)
+IMMEDIATE(EOR_imm, a ^ b)
+IMMEDIATE_FLAGS(ADDS_imm, alu_adds)
+IMMEDIATE_FLAGS(SUBS_imm, alu_subs)
+IMMEDIATE_FLAGS(ANDS_imm, alu_ands)
+
+/* MOVZ and MOVN. */
+INSN(MOV_imm)
+{
+    c->x[i->rd] = (uint64_t)i->imm;
+    return i + 1;
+}
+
+INSN(MOVK_w)
+{
+    c->x[i->rd] = (uint32_t)((c->x[i->rd] & ~(0xffffull << i->a)) | (uint64_t)i->imm);
+    return i + 1;
+}
+
+INSN(MOVK_x)
+{
+    c->x[i->rd] = (c->x[i->rd] & ~(0xffffull << i->a)) | (uint64_t)i->imm;
+    return i + 1;
+}
+
+/* Bit fields: see format_bitfield(). No mask reaches a bit that the register's width lacks. */
+
+INSN(SBFM_w)
+{
+    c->x[i->rd] = (uint32_t)((int64_t)(c->x[i->rn] << i->a) >> i->b);
+    return i + 1;
+}
+
+INSN(SBFM_x)
+{
+    c->x[i->rd] = (uint64_t)((int64_t)(c->x[i->rn] << i->a) >> i->b);
+    return i + 1;
+}
+
+INSN(UBFX)
+{
+    c->x[i->rd] = c->x[i->rn] >> i->a & (uint64_t)i->imm;
+    return i + 1;
+}
+
+INSN(UBFIZ)
+{
+    c->x[i->rd] = c->x[i->rn] << i->a & (uint64_t)i->imm;
+    return i + 1;
+}
+
+/* The bits of `from` that imm selects, in the old value of rd. */
+static inline void insert(struct cpu *c, const struct insn *i, uint64_t from)
+{
+    uint64_t mask = (uint64_t)i->imm;
+
+    c->x[i->rd] = ((c->x[i->rd] & ~mask) | (from & mask)) << i->b >> i->b;
+}
+
+INSN(BFXIL)
+{
+    insert(c, i, c->x[i->rn] >> i->a);
+    return i + 1;
+}
+
+INSN(BFI)
+{
+    insert(c, i, c->x[i->rn] << i->a);
+    return i + 1;
+}
+
+INSN(EXTR_w)
+{
+    uint64_t both = c->x[i->rn] << 32 | (uint32_t)c->x[i->rm];
+
+    c->x[i->rd] = (uint32_t)(both >> i->a);
+    return i + 1;
+}
+
+INSN(EXTR_x)
+{
+    uint64_t high = c->x[i->rn], low = c->x[i->rm];
+
+    c->x[i->rd] = i->a == 0 ? low : low >> i->a | high << (64 - i->a);
+    return i + 1;
+}
