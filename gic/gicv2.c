@@ -1,0 +1,83 @@
+/*
+ * GICv2: life time, locking and wires. The registers are in gicv2_dist.c and gicv2_cpu.c, the
+ * interrupt state in dist.c.
+ */
+#include "gic/gicv2_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int gicv2_create(const struct gicv2_config *config, struct gicv2 **out)
+{
+    if (config->cpus < 1 || config->cpus > GICV2_MAX_CPUS || config->spis < 32 ||
+        config->spis > GIC_INTID_LIMIT - 32 || !config->signal)
+        return -EINVAL;
+    struct gicv2 *g = calloc(1, sizeof *g);
+    if (!g)
+        return -ENOMEM;
+    g->config = *config;
+    lock_init(&g->lock, LOCK_GIC);
+    gic_dist_reset(&g->dist, config->cpus, 1 + (config->spis + 31) / 32);
+    for (unsigned c = 0; c < config->cpus; c++)
+        gicv2_cpu_reset(&g->cpu[c]);
+    g->dist.stale = 0;
+    *out = g;
+    return 0;
+}
+
+void gicv2_destroy(struct gicv2 *g)
+{
+    if (!g)
+        return;
+    lock_fini(&g->lock);
+    free(g);
+}
+
+void gicv2_update(struct gicv2 *g)
+{
+    uint32_t stale = g->dist.stale;
+    g->dist.stale = 0;
+    for (; stale; stale &= stale - 1)
+        gicv2_cpu_update(g, (unsigned)__builtin_ctz(stale));
+}
+
+void gicv2_reset(struct gicv2 *g)
+{
+    lock_acquire(&g->lock);
+    gic_dist_reset(&g->dist, g->dist.cpus, g->dist.banks);
+    for (unsigned c = 0; c < g->dist.cpus; c++)
+        gicv2_cpu_reset(&g->cpu[c]);
+    gicv2_update(g);
+    lock_release(&g->lock);
+}
+
+static void gicv2_set_wire(struct gicv2 *g, unsigned cpu, unsigned intid, bool level)
+{
+    lock_acquire(&g->lock);
+    if (gic_dist_set_wire(&g->dist, cpu, intid, level))
+        gicv2_update(g);
+    lock_release(&g->lock);
+}
+
+void gicv2_set_spi(struct gicv2 *g, unsigned spi, bool level)
+{
+    unsigned limit = g->dist.banks * 32;
+    if (limit > GIC_INTID_LIMIT)
+        limit = GIC_INTID_LIMIT;
+    if (spi < limit - 32)
+        gicv2_set_wire(g, 0, 32 + spi, level);
+}
+
+void gicv2_set_ppi(struct gicv2 *g, unsigned cpu, unsigned ppi, bool level)
+{
+    if (cpu < g->dist.cpus && ppi >= 16 && ppi < 32)
+        gicv2_set_wire(g, cpu, ppi, level);
+}
+
+void gicv2_levels(struct gicv2 *g, unsigned cpu, bool *irq, bool *fiq)
+{
+    lock_acquire(&g->lock);
+    *irq = cpu < g->dist.cpus && g->cpu[cpu].irq;
+    *fiq = cpu < g->dist.cpus && g->cpu[cpu].fiq;
+    lock_release(&g->lock);
+}
