@@ -173,7 +173,7 @@ typedef enum hv_sme_p_reg {
 } hv_sme_p_reg_t;
 
 /* macOS 15.2 */
-typedef uint8_t hv_sme_zt0_uchar64_t __attribute__((vector_size(64)));
+typedef uint8_t hv_sme_zt0_uchar64_t __attribute__((vector_size(64), aligned(64)));
 
 /* macOS 15.2 */
 typedef struct hv_vcpu_sme_state {
