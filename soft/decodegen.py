@@ -252,7 +252,7 @@ insn_fn interp_UNDEFINED;
 def generate(patterns, defined):
     functions = sorted({p.function for p in patterns})
     missing = [f for f in functions if defined is not None and f not in defined and
-               re.sub(r'_(w|x|imm|post|pre|reg|off)$', '', f) not in defined]
+               re.sub(r'_(w|x|imm|post|pre|reg|off|unpriv|lit)$', '', f) not in defined]
     if missing:
         print(f'decodegen: {len(missing)} functions missing: {" ".join(missing[:40])} ...')
     header = HEADER.format(

@@ -15,43 +15,14 @@ INSN(ADRP)
     return i + 1;
 }
 
-/* One instruction in both widths; `value` is made of `a`, the first operand, and `b`, the
- * immediate. */
-#define IMMEDIATE(name, value)                                                                     \
-    INSN(name##_w)                                                                                 \
-    {                                                                                              \
-        uint32_t a = (uint32_t)c->x[i->rn], b = (uint32_t)i->imm;                                  \
-        c->x[i->rd] = (uint32_t)(value);                                                           \
-        return i + 1;                                                                              \
-    }                                                                                              \
-    INSN(name##_x)                                                                                 \
-    {                                                                                              \
-        uint64_t a = c->x[i->rn], b = (uint64_t)i->imm;                                            \
-        c->x[i->rd] = (value);                                                                     \
-        return i + 1;                                                                              \
-    }
-
-/* The same where `function`_w or _x makes the value and sets the flags. */
-#define IMMEDIATE_FLAGS(name, function)                                                            \
-    INSN(name##_w)                                                                                 \
-    {                                                                                              \
-        c->x[i->rd] = function##_w(c, (uint32_t)c->x[i->rn], (uint32_t)i->imm);                    \
-        return i + 1;                                                                              \
-    }                                                                                              \
-    INSN(name##_x)                                                                                 \
-    {                                                                                              \
-        c->x[i->rd] = function##_x(c, c->x[i->rn], (uint64_t)i->imm);                              \
-        return i + 1;                                                                              \
-    }
-
-IMMEDIATE(ADD_imm, a + b)
-IMMEDIATE(SUB_imm, a - b)
-IMMEDIATE(AND_imm, a &b)
-IMMEDIATE(ORR_imm, a | b)
-IMMEDIATE(EOR_imm, a ^ b)
-IMMEDIATE_FLAGS(ADDS_imm, alu_adds)
-IMMEDIATE_FLAGS(SUBS_imm, alu_subs)
-IMMEDIATE_FLAGS(ANDS_imm, alu_ands)
+ALU(ADD_imm, alu_imm, a + b)
+ALU(SUB_imm, alu_imm, a - b)
+ALU(AND_imm, alu_imm, a &b)
+ALU(ORR_imm, alu_imm, a | b)
+ALU(EOR_imm, alu_imm, a ^ b)
+ALU_FLAGS(ADDS_imm, alu_imm, alu_adds, b)
+ALU_FLAGS(SUBS_imm, alu_imm, alu_subs, b)
+ALU_FLAGS(ANDS_imm, alu_imm, alu_ands, b)
 
 /* MOVZ and MOVN. */
 INSN(MOV_imm)

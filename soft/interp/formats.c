@@ -475,16 +475,22 @@ void format_atomic(struct insn *i)
     set_ordered(i);
 }
 
-/*
- * Compare and swap. rd: the new value; rm: the value compared with; b: where the old value goes. A
- * pair's second register follows its first one.
- */
+/* Compare and swap. rd: the new value; rm: the value compared with; b: where the old value goes. */
 void format_cas(struct insn *i)
 {
     i->rd = source(field_rd(i));
     i->rm = source(field_rm(i));
     i->b = destination(field_rm(i));
     set_ordered(i);
-    if (!bit(i->word, 23))
-        i->a = bit(i->word, 30) ? 8 : 4;
+}
+
+/* Of a pair: the registers that follow. ra: new; imm: compared with; b: where the old value goes.
+ * The first ones are even, so they are not register 31. */
+void format_casp(struct insn *i)
+{
+    format_raw(i);
+    i->a = bit(i->word, 30) ? 8 : 4;
+    i->ra = source(i->rd + 1u);
+    i->imm = source(i->rm + 1u);
+    i->b = destination(i->rm + 1u);
 }

@@ -32,4 +32,52 @@ static inline uint64_t interp_base(struct cpu *c, const struct insn *i)
     return base;
 }
 
+/* The host's bytes at [va, va + size) if they are plain memory in one page, else NULL. */
+static inline const uint8_t *interp_readable(const struct cpu *c, uint64_t va, unsigned size)
+{
+    const struct tlb_entry *e = mem_entry(c, va);
+
+    return LIKELY((e->rd ^ va) <= 4096 - size) ? (const uint8_t *)(e->add + va) : NULL;
+}
+
+static inline uint8_t *interp_writable(const struct cpu *c, uint64_t va, unsigned size)
+{
+    const struct tlb_entry *e = mem_entry(c, va);
+
+    return LIKELY((e->wr ^ va) <= 4096 - size) ? (uint8_t *)(e->add + va) : NULL;
+}
+
+/* Two adjacent registers: both are read before the caller changes one, and a store that would fault
+ * stores nothing. */
+#define INTERP_PAIR(width)                                                                         \
+    static inline void interp_ld##width##_pair(struct cpu *c, const struct insn *i, uint64_t va,   \
+                                               uint64_t *first, uint64_t *second)                  \
+    {                                                                                              \
+        const uint8_t *host = interp_readable(c, va, width / 4);                                   \
+        if (host) {                                                                                \
+            *first = ld_le##width(host);                                                           \
+            *second = ld_le##width(host + width / 8);                                              \
+        } else {                                                                                   \
+            *first = mem_ld##width(c, i, va);                                                      \
+            *second = mem_ld##width(c, i, va + width / 8);                                         \
+        }                                                                                          \
+    }                                                                                              \
+    static inline void interp_st##width##_pair(struct cpu *c, const struct insn *i, uint64_t va,   \
+                                               uint64_t first, uint64_t second)                    \
+    {                                                                                              \
+        uint8_t *host = interp_writable(c, va, width / 4);                                         \
+        if (host) {                                                                                \
+            st_le##width(host, (uint##width##_t)first);                                            \
+            st_le##width(host + width / 8, (uint##width##_t)second);                               \
+        } else {                                                                                   \
+            mem_probe(c, i, va, width / 4, true, 0);                                               \
+            mem_st##width(c, i, va, (uint##width##_t)first);                                       \
+            mem_st##width(c, i, va + width / 8, (uint##width##_t)second);                          \
+        }                                                                                          \
+    }
+
+INTERP_PAIR(32)
+INTERP_PAIR(64)
+#undef INTERP_PAIR
+
 #endif

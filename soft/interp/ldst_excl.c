@@ -1,0 +1,199 @@
+/*
+ * Exclusive and ordered accesses (DDI 0487 B2.3, B2.12). A load-exclusive remembers the physical
+ * address and the value; a store-exclusive succeeds when an atomic compare-and-exchange still finds
+ * that value there. All of these fault on a misaligned address (no FEAT_LSE2).
+ *
+ * Ordering: every access of the host's generated code is at least a relaxed atomic one; fences make
+ * the rest. A store-release is also ordered with later load-acquires, hence the full fence.
+ */
+#include "soft/interp/interp.h"
+#include "soft/interp/atomic128.h"
+
+static inline uint64_t load_ordered(struct cpu *c, const struct insn *i, uint64_t va, unsigned size)
+{
+    uint64_t v;
+
+    if (UNLIKELY(va & (size - 1)))
+        return mem_load_slow(c, i, va, size, MEM_ALIGNED);
+    switch (size) {
+    case 1:
+        v = mem_ld8(c, i, va);
+        break;
+    case 2:
+        v = mem_ld16(c, i, va);
+        break;
+    case 4:
+        v = mem_ld32(c, i, va);
+        break;
+    default:
+        v = mem_ld64(c, i, va);
+        break;
+    }
+    atomic_thread_fence(memory_order_acquire);
+    return v;
+}
+
+static inline void store_ordered(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+                                 uint64_t v)
+{
+    atomic_thread_fence(memory_order_release);
+    if (UNLIKELY(va & (size - 1))) {
+        mem_store_slow(c, i, va, size, v, MEM_ALIGNED);
+        return;
+    }
+    switch (size) {
+    case 1:
+        mem_st8(c, i, va, (uint8_t)v);
+        break;
+    case 2:
+        mem_st16(c, i, va, (uint16_t)v);
+        break;
+    case 4:
+        mem_st32(c, i, va, (uint32_t)v);
+        break;
+    default:
+        mem_st64(c, i, va, v);
+        break;
+    }
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* LDAR, LDLAR and LDAPR; the last may be weaker, but need not. */
+INSN(LDAR)
+{
+    c->x[i->rd] = load_ordered(c, i, interp_base(c, i), i->a);
+    return i + 1;
+}
+
+INSN(LDAPUR)
+{
+    c->x[i->rd] = load_ordered(c, i, interp_base(c, i) + (uint64_t)i->imm, i->a);
+    return i + 1;
+}
+
+INSN(LDAPURS)
+{
+    uint64_t v = load_ordered(c, i, interp_base(c, i) + (uint64_t)i->imm, i->a);
+
+    c->x[i->rd] = (uint64_t)sign_extend(v, i->a * 8) & ones(i->b);
+    return i + 1;
+}
+
+/* STLR and STLLR. */
+INSN(STLR)
+{
+    store_ordered(c, i, interp_base(c, i), i->a, c->x[i->rd]);
+    return i + 1;
+}
+
+INSN(STLUR)
+{
+    store_ordered(c, i, interp_base(c, i) + (uint64_t)i->imm, i->a, c->x[i->rd]);
+    return i + 1;
+}
+
+/* Exclusives. */
+
+static void monitor_set(struct cpu *c, uint64_t pa, unsigned size, uint64_t low, uint64_t high)
+{
+    c->excl_valid = true;
+    c->excl_pa = pa;
+    c->excl_size = (uint8_t)size;
+    c->excl_value[0] = low;
+    c->excl_value[1] = high;
+}
+
+static uint64_t load_atomic(const void *host, unsigned size)
+{
+    switch (size) {
+    case 1:
+        return __atomic_load_n((const uint8_t *)host, __ATOMIC_ACQUIRE);
+    case 2:
+        return __atomic_load_n((const uint16_t *)host, __ATOMIC_ACQUIRE);
+    case 4:
+        return __atomic_load_n((const uint32_t *)host, __ATOMIC_ACQUIRE);
+    default:
+        return __atomic_load_n((const uint64_t *)host, __ATOMIC_ACQUIRE);
+    }
+}
+
+#define COMPARE_EXCHANGE(type, host, expected, desired)                                            \
+    __atomic_compare_exchange_n((type *)(host), &(type){ (type)(expected) }, (type)(desired),      \
+                                false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+
+static bool cas_atomic(void *host, unsigned size, uint64_t expected, uint64_t desired)
+{
+    switch (size) {
+    case 1:
+        return COMPARE_EXCHANGE(uint8_t, host, expected, desired);
+    case 2:
+        return COMPARE_EXCHANGE(uint16_t, host, expected, desired);
+    case 4:
+        return COMPARE_EXCHANGE(uint32_t, host, expected, desired);
+    default:
+        return COMPARE_EXCHANGE(uint64_t, host, expected, desired);
+    }
+}
+
+INSN(LDXR)
+{
+    uint64_t pa;
+    const void *host = mem_exclusive(c, i, interp_base(c, i), i->a, &pa);
+    uint64_t v = load_atomic(host, i->a);
+
+    monitor_set(c, pa, i->a, v, 0);
+    c->x[i->rd] = v;
+    return i + 1;
+}
+
+/* 16 bytes need not be read at once: a store-exclusive that succeeds proves that they could have
+ * been. */
+INSN(LDXP)
+{
+    uint64_t pa;
+    const char *host = mem_exclusive(c, i, interp_base(c, i), 2u * i->a, &pa);
+    uint64_t low = load_atomic(host, 8), high = 0;
+
+    if (i->a == 8)
+        high = load_atomic(host + 8, 8);
+    monitor_set(c, pa, 2u * i->a, low, high);
+    c->x[i->rd] = i->a == 8 ? low : (uint32_t)low;
+    c->x[i->ra] = i->a == 8 ? high : low >> 32;
+    return i + 1;
+}
+
+/* The host address if the monitor still waits for a store of this size there, else NULL. */
+static void *monitor_match(struct cpu *c, const struct insn *i, unsigned size)
+{
+    uint64_t va = interp_base(c, i), pa;
+
+    if (!c->excl_valid || c->excl_size != size)
+        return NULL;
+    void *host = mem_atomic(c, i, va, size, &pa);
+    return pa == c->excl_pa ? host : NULL;
+}
+
+INSN(STXR)
+{
+    void *host = monitor_match(c, i, i->a);
+    bool done = host && cas_atomic(host, i->a, c->excl_value[0], c->x[i->rd]);
+
+    c->excl_valid = false;
+    c->x[i->rm] = !done;
+    return i + 1;
+}
+
+INSN(STXP)
+{
+    void *host = monitor_match(c, i, 2u * i->a);
+    uint64_t desired[2] = { c->x[i->rd], c->x[i->ra] };
+    bool done = false;
+
+    if (host && i->a == 8)
+        done = atomic128_cas(host, c->excl_value, desired);
+    else if (host)
+        done = cas_atomic(host, 8, c->excl_value[0], (uint32_t)desired[0] | desired[1] << 32);
+    c->excl_valid = false;
+    c->x[i->rm] = !done;
+    return i + 1;
+}
