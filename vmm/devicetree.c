@@ -1,0 +1,308 @@
+/*
+ * Bindings: Linux, Documentation/devicetree/bindings (arm/cpus.yaml, arm/psci.yaml,
+ * timer/arm,arch_timer.yaml, interrupt-controller/arm,gic.yaml, clock/fixed-clock.yaml), and
+ * the Devicetree Specification 0.4, chapter 3. A device writes its own node.
+ */
+#include "vmm/devicetree.h"
+
+#include <errno.h>
+#include <libfdt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __APPLE__
+#include <sys/random.h>
+#endif
+
+#define DEVICETREE_SIZE 0x10000
+
+/* Interrupt specifiers of a GIC: type, number, flags. */
+#define DEVICETREE_PPI        1u
+#define DEVICETREE_LEVEL_HIGH 4u
+
+#define DEVICETREE_KASLR_SEED 8
+#define DEVICETREE_RNG_SEED   32
+
+#define DEVICETREE_CLOCK_HZ 24000000u
+
+/* Sequential writing; the first error stays and makes the rest do nothing. */
+struct devicetree_writer {
+    void *fdt;
+    int error;
+};
+
+static void devicetree_note(struct devicetree_writer *w, int r)
+{
+    if (w->error == 0 && r < 0)
+        w->error = r;
+}
+
+static void devicetree_begin(struct devicetree_writer *w, const char *name)
+{
+    if (w->error == 0)
+        devicetree_note(w, fdt_begin_node(w->fdt, name));
+}
+
+static void devicetree_end(struct devicetree_writer *w)
+{
+    if (w->error == 0)
+        devicetree_note(w, fdt_end_node(w->fdt));
+}
+
+static void devicetree_bytes(struct devicetree_writer *w, const char *name, const void *bytes,
+                             size_t n)
+{
+    if (w->error == 0)
+        devicetree_note(w, fdt_property(w->fdt, name, bytes, (int)n));
+}
+
+static void devicetree_flag(struct devicetree_writer *w, const char *name)
+{
+    devicetree_bytes(w, name, "", 0);
+}
+
+static void devicetree_text(struct devicetree_writer *w, const char *name, const char *text)
+{
+    devicetree_bytes(w, name, text, strlen(text) + 1);
+}
+
+static void devicetree_cell(struct devicetree_writer *w, const char *name, uint32_t value)
+{
+    fdt32_t cell = cpu_to_fdt32(value);
+    devicetree_bytes(w, name, &cell, sizeof cell);
+}
+
+/* Pairs of address and size, two cells each. */
+static void devicetree_reg(struct devicetree_writer *w, const uint64_t *values, unsigned n)
+{
+    fdt64_t reg[4];
+    for (unsigned i = 0; i < n; i++)
+        reg[i] = cpu_to_fdt64(values[i]);
+    devicetree_bytes(w, "reg", reg, n * sizeof reg[0]);
+}
+
+static void devicetree_write_cpus(struct devicetree_writer *w, unsigned cpus)
+{
+    devicetree_begin(w, "cpus");
+    devicetree_cell(w, "#address-cells", 1);
+    devicetree_cell(w, "#size-cells", 0);
+    for (unsigned i = 0; i < cpus; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "cpu@%u", i);
+        devicetree_begin(w, name);
+        devicetree_text(w, "device_type", "cpu");
+        devicetree_text(w, "compatible", "arm,armv8");
+        devicetree_cell(w, "reg", i);
+        devicetree_text(w, "enable-method", "psci");
+        devicetree_end(w);
+    }
+    devicetree_end(w);
+}
+
+static void devicetree_write_psci(struct devicetree_writer *w)
+{
+    static const char compatible[] = "arm,psci-1.0\0arm,psci-0.2";
+    devicetree_begin(w, "psci");
+    devicetree_bytes(w, "compatible", compatible, sizeof compatible);
+    devicetree_text(w, "method", "hvc");
+    devicetree_end(w);
+}
+
+/* The order is fixed: secure, non-secure physical, virtual, hypervisor. PPI numbers count from
+ * INTID 16. */
+static void devicetree_write_timer(struct devicetree_writer *w, unsigned cpus)
+{
+    static const unsigned intid[] = { MEMMAP_PPI_SEC_TIMER, MEMMAP_PPI_PHYS_TIMER,
+                                      MEMMAP_PPI_VTIMER, MEMMAP_PPI_HYP_TIMER };
+    fdt32_t cells[3 * ARRAY_LEN(intid)];
+    for (unsigned i = 0; i < ARRAY_LEN(intid); i++) {
+        cells[3 * i] = cpu_to_fdt32(DEVICETREE_PPI);
+        cells[3 * i + 1] = cpu_to_fdt32(intid[i] - 16);
+        cells[3 * i + 2] = cpu_to_fdt32(((1u << cpus) - 1) << 8 | DEVICETREE_LEVEL_HIGH);
+    }
+    devicetree_begin(w, "timer");
+    devicetree_text(w, "compatible", "arm,armv8-timer");
+    devicetree_bytes(w, "interrupts", cells, sizeof cells);
+    devicetree_flag(w, "always-on");
+    devicetree_end(w);
+}
+
+static void devicetree_write_gic(struct devicetree_writer *w)
+{
+    const uint64_t reg[] = { MEMMAP_GIC_DIST, GICV2_DIST_SIZE, MEMMAP_GIC_CPU, GICV2_CPU_SIZE };
+    char name[40];
+    snprintf(name, sizeof name, "interrupt-controller@%x", MEMMAP_GIC_DIST);
+    devicetree_begin(w, name);
+    devicetree_text(w, "compatible", "arm,cortex-a15-gic");
+    devicetree_flag(w, "interrupt-controller");
+    devicetree_cell(w, "#interrupt-cells", 3);
+    devicetree_cell(w, "#address-cells", 0);
+    devicetree_reg(w, reg, 4);
+    devicetree_cell(w, "phandle", MACHINE_PHANDLE_GIC);
+    devicetree_end(w);
+}
+
+static void devicetree_write_clock(struct devicetree_writer *w)
+{
+    devicetree_begin(w, "apb-pclk");
+    devicetree_text(w, "compatible", "fixed-clock");
+    devicetree_cell(w, "#clock-cells", 0);
+    devicetree_cell(w, "clock-frequency", DEVICETREE_CLOCK_HZ);
+    devicetree_text(w, "clock-output-names", "clk24mhz");
+    devicetree_cell(w, "phandle", MACHINE_PHANDLE_CLOCK);
+    devicetree_end(w);
+}
+
+static void devicetree_write_memory(struct devicetree_writer *w, uint64_t size)
+{
+    const uint64_t reg[] = { MEMMAP_RAM, size };
+    char name[24];
+    snprintf(name, sizeof name, "memory@%x", MEMMAP_RAM);
+    devicetree_begin(w, name);
+    devicetree_text(w, "device_type", "memory");
+    devicetree_reg(w, reg, 2);
+    devicetree_end(w);
+}
+
+static void devicetree_write(struct devicetree_writer *w, const struct devicetree_config *c)
+{
+    static const char compatible[] = "ireko,virt\0linux,dummy-virt";
+    devicetree_begin(w, "");
+    devicetree_bytes(w, "compatible", compatible, sizeof compatible);
+    devicetree_text(w, "model", "ireko");
+    devicetree_cell(w, "#address-cells", 2);
+    devicetree_cell(w, "#size-cells", 2);
+    devicetree_cell(w, "interrupt-parent", MACHINE_PHANDLE_GIC);
+    devicetree_begin(w, "chosen");
+    devicetree_end(w);
+    devicetree_write_memory(w, c->memory);
+    devicetree_write_cpus(w, c->cpus);
+    devicetree_write_psci(w);
+    devicetree_write_timer(w, c->cpus);
+    devicetree_write_gic(w);
+    devicetree_write_clock(w);
+    for (unsigned i = 0; i < c->device_count; i++) {
+        const struct machine_device *d = &c->device[i];
+        if (w->error == 0 && d->device->ops->fdt)
+            devicetree_note(w, d->device->ops->fdt(d->device, w->fdt, &d->place));
+    }
+    devicetree_end(w);
+}
+
+int devicetree_build(const struct devicetree_config *config, struct loader_blob *out, struct err *e)
+{
+    uint8_t *bytes = malloc(DEVICETREE_SIZE);
+    if (!bytes)
+        return err_set(e, -ENOMEM, "the host has no memory for the device tree");
+    struct devicetree_writer w = { .fdt = bytes };
+    devicetree_note(&w, fdt_create(bytes, DEVICETREE_SIZE));
+    devicetree_note(&w, fdt_finish_reservemap(bytes));
+    devicetree_write(&w, config);
+    if (w.error == 0)
+        devicetree_note(&w, fdt_finish(bytes));
+    if (w.error < 0) {
+        free(bytes);
+        return err_set(e, -EINVAL, "cannot write the device tree: %s", fdt_strerror(w.error));
+    }
+    *out = (struct loader_blob){ .bytes = bytes, .size = fdt_totalsize(bytes) };
+    return 0;
+}
+
+int devicetree_check(const struct loader_blob *tree, const char *path, struct err *e)
+{
+    int r = tree->size < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED
+                                                   : fdt_check_full(tree->bytes, tree->size);
+    if (r < 0)
+        return err_set(e, -EINVAL,
+                       "--dtb '%s': not a well-formed device tree (%s); give a .dtb file as dtc "
+                       "writes it",
+                       path, fdt_strerror(r));
+    return 0;
+}
+
+/* --- /chosen --- */
+
+/* Let the console be the PL011 if nothing else was chosen. 0 or a libfdt error. */
+static int devicetree_choose_stdout(void *fdt, int chosen)
+{
+    char path[128];
+    if (fdt_getprop(fdt, chosen, "stdout-path", NULL))
+        return 0;
+    int uart = fdt_node_offset_by_compatible(fdt, -1, "arm,pl011");
+    if (uart < 0 || fdt_get_path(fdt, uart, path, sizeof path) < 0)
+        return 0;
+    return fdt_setprop_string(fdt, chosen, "stdout-path", path);
+}
+
+/* A seed of `n` bytes; without entropy none is better than a known one. 0 or a libfdt error. */
+static int devicetree_add_seed(void *fdt, int chosen, const char *name, int n)
+{
+    uint8_t seed[DEVICETREE_RNG_SEED];
+    if (getentropy(seed, (size_t)n) != 0)
+        return 0;
+    return fdt_setprop(fdt, chosen, name, seed, n);
+}
+
+/* 0 or a libfdt error. Properties do not move the node's own offset. */
+static int devicetree_set_chosen(void *fdt, const struct devicetree_chosen *c)
+{
+    int chosen = fdt_path_offset(fdt, "/chosen");
+    if (chosen == -FDT_ERR_NOTFOUND)
+        chosen = fdt_add_subnode(fdt, 0, "chosen");
+    if (chosen < 0)
+        return chosen;
+    int r = 0;
+    if (c->bootargs)
+        r = fdt_setprop_string(fdt, chosen, "bootargs", c->bootargs);
+    if (r == 0 && c->initrd_size > 0)
+        r = fdt_setprop_u64(fdt, chosen, "linux,initrd-start", c->initrd);
+    if (r == 0 && c->initrd_size > 0)
+        r = fdt_setprop_u64(fdt, chosen, "linux,initrd-end", c->initrd + c->initrd_size);
+    if (r == 0)
+        r = devicetree_choose_stdout(fdt, chosen);
+    if (r == 0 && c->add_seeds)
+        r = devicetree_add_seed(fdt, chosen, "kaslr-seed", DEVICETREE_KASLR_SEED);
+    if (r == 0 && c->add_seeds)
+        r = devicetree_add_seed(fdt, chosen, "rng-seed", DEVICETREE_RNG_SEED);
+    return r;
+}
+
+int devicetree_choose(const struct loader_blob *tree, const struct devicetree_chosen *chosen,
+                      struct loader_blob *out, struct err *e)
+{
+    uint64_t room = tree->size + 4096 + (chosen->bootargs ? strlen(chosen->bootargs) : 0);
+    if (room > LOADER_DTB_MAX)
+        return err_set(
+            e, -E2BIG,
+            "the device tree and the command line do not fit into 2 MiB; shorten --append "
+            "or --dtb");
+    uint8_t *bytes = malloc(room);
+    if (!bytes)
+        return err_set(e, -ENOMEM, "the host has no memory for the device tree");
+    int r = fdt_open_into(tree->bytes, bytes, (int)room);
+    if (r == 0)
+        r = devicetree_set_chosen(bytes, chosen);
+    if (r == 0)
+        r = fdt_pack(bytes);
+    if (r < 0) {
+        free(bytes);
+        return err_set(e, -EINVAL, "cannot put the command line into the device tree: %s",
+                       fdt_strerror(r));
+    }
+    *out = (struct loader_blob){ .bytes = bytes, .size = fdt_totalsize(bytes) };
+    return 0;
+}
+
+void devicetree_refresh_seeds(struct loader_blob *tree)
+{
+    static const char *const names[] = { "kaslr-seed", "rng-seed" };
+    int chosen = fdt_path_offset(tree->bytes, "/chosen");
+    for (unsigned i = 0; chosen >= 0 && i < ARRAY_LEN(names); i++) {
+        uint8_t seed[64];
+        int n;
+        if (fdt_getprop(tree->bytes, chosen, names[i], &n) && n > 0 && n <= (int)sizeof seed &&
+            getentropy(seed, (size_t)n) == 0)
+            (void)fdt_setprop_inplace(tree->bytes, chosen, names[i], seed, n);
+    }
+}

@@ -1,0 +1,60 @@
+/* The VM's own state, and what vcpu.c and exit.c may ask of vm.c. */
+#ifndef VMM_INTERNAL_H
+#define VMM_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/gmem.h"
+#include "base/lock.h"
+#include "vmm/loader.h"
+#include "vmm/machine.h"
+#include "vmm/sysreg.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+/* What somebody wants of the VM; a higher one replaces a lower one. */
+enum vm_wish { VM_WISH_NONE, VM_WISH_RESET, VM_WISH_POWEROFF, VM_WISH_QUIT, VM_WISH_ERROR };
+
+struct vm {
+    struct vm_config config; /* its strings are the caller's and outlive the VM */
+    bool hv_created;
+    struct gmem gmem;
+    void *ram; /* config.memory bytes, 2 MiB aligned */
+    bool ram_mapped;
+    uint64_t tick_offset; /* host counter when the VM was made: the guest's counter starts at 0 */
+
+    struct machine machine;
+    struct loader_image kernel;
+    struct loader_places places;
+    struct loader_blob dtb;
+    uint64_t initrd_size;
+
+    struct vcpu vcpu[MEMMAP_CPUS_MAX];
+    unsigned vcpu_count; /* initialised ones */
+    struct sysreg_log sysreg_log;
+
+    /* Written under `lock` (LOCK_VM), with release; read by vCPU threads with acquire. */
+    _Atomic enum vm_wish wish;
+    struct lock lock;
+    pthread_cond_t wished;
+    struct err error; /* under `lock`: why, for VM_WISH_ERROR */
+};
+
+/* Ask vm_run() for something. Any thread, no lock held. */
+void vm_request(struct vm *vm, enum vm_wish wish);
+
+/* The VM cannot go on: VM_WISH_ERROR with a sentence; the first one stays. */
+void vm_fail(struct vm *vm, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Must the vCPU threads end? Any thread. */
+static inline bool vm_is_stopping(struct vm *vm)
+{
+    return atomic_load_explicit(&vm->wish, memory_order_acquire) != VM_WISH_NONE;
+}
+
+/* The guest's counter now, CNTVCT_EL0 and CNTPCT_EL0: 24 MHz ticks since the VM was made. */
+uint64_t vm_count(const struct vm *vm);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * The machine around the CPUs: interrupt controller, devices, and the bus they sit on.
+ *
+ * Explicit calls in a fixed order, no registration magic: machine.c reads top to bottom as a list
+ * of what the guest has.
+ */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include "base/gmem.h"
+#include "devices/device.h"
+#include "gic/gicv2.h"
+#include "host/disk.h"
+#include "vmm/bus.h"
+#include "vmm/memmap.h"
+#include "vmm/vm.h"
+
+#define MACHINE_MAX_DEVICES (3 + VM_MAX_DISKS)
+
+struct machine_device {
+    struct device *device;
+    struct device_place place;
+};
+
+struct machine {
+    struct bus bus;
+    struct gicv2 *gic;
+    struct machine_device device[MACHINE_MAX_DEVICES]; /* in the order of the device tree */
+    unsigned device_count;
+    struct device *uart, *rtc, *gpio; /* also in device[] */
+    struct disk *disk[VM_MAX_DISKS];
+    unsigned disk_count;
+    struct alarm power_key; /* releases the key */
+};
+
+struct machine_config {
+    const struct vm_config *vm;
+    const struct gmem *gmem; /* outlives the machine */
+    /* The IRQ or FIQ input of `cpu` changed; see gic/gicv2.h. */
+    void (*signal)(void *ctx, unsigned cpu, bool irq, bool fiq);
+    void *ctx;
+};
+
+/* The phandles that the tree gives its parts; devices refer to the clock's. */
+enum { MACHINE_PHANDLE_GIC = 1, MACHINE_PHANDLE_CLOCK = 2 };
+
+/* Fill the zeroed `m`, which must not move afterwards. One sentence in `e` on failure; machine_fini
+ * is due in either case. */
+int machine_init(struct machine *m, const struct machine_config *config, struct err *e) MUST_CHECK;
+
+/* Back to power-on. No vCPU runs. */
+void machine_reset(struct machine *m);
+
+/* Press the power key for a moment. Any thread. */
+void machine_power_key(struct machine *m);
+
+/* Stops host activity and frees. Accepts a half-built machine. */
+void machine_fini(struct machine *m);
+
+#endif

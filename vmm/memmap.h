@@ -1,0 +1,40 @@
+/*
+ * The machine's physical addresses and interrupts: the fixed guest ABI (docs/guest-abi.md). A
+ * change here breaks guests that carry their own device tree.
+ */
+#ifndef VMM_MEMMAP_H
+#define VMM_MEMMAP_H
+
+#define MEMMAP_GIC_DIST 0x08000000u
+#define MEMMAP_GIC_CPU  0x08010000u
+#define MEMMAP_UART     0x09000000u
+#define MEMMAP_RTC      0x09010000u
+#define MEMMAP_GPIO     0x09030000u
+#define MEMMAP_VIRTIO   0x0a000000u
+#define MEMMAP_RAM      0x40000000u
+
+#define MEMMAP_VIRTIO_STRIDE 0x200u
+#define MEMMAP_VIRTIO_SLOTS  32u
+
+/* Shared interrupts, counted from SPI 0 (INTID 32). */
+#define MEMMAP_SPI_UART   1u
+#define MEMMAP_SPI_RTC    2u
+#define MEMMAP_SPI_GPIO   7u
+#define MEMMAP_SPI_VIRTIO 16u
+#define MEMMAP_SPI_COUNT  64u
+
+/* Private interrupts by INTID: the generic timer's (Arm BSA, "PPI assignments"). */
+#define MEMMAP_PPI_HYP_TIMER  26u
+#define MEMMAP_PPI_VTIMER     27u
+#define MEMMAP_PPI_SEC_TIMER  29u
+#define MEMMAP_PPI_PHYS_TIMER 30u
+
+#define MEMMAP_CPUS_MAX 8u /* GICv2 */
+
+/* Everything that is mapped comes in units of Apple's host page, whatever this host's is. */
+#define MEMMAP_PAGE 0x4000u
+
+/* The least RAM that makes sense: a kernel, a device tree of up to 2 MiB, and air. */
+#define MEMMAP_RAM_MIN (16ull << 20)
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * Firmware calls by HVC or SMC: PSCI 1.1 (DEN 0022), SMCCC 1.1 (DEN 0028) and the entropy source
+ * TRNG 1.0 (DEN 0098).
+ *
+ * Pure: what a call does to other CPUs and to the VM goes through `struct psci_platform` and the
+ * returned action, so that the calls can be tested without a CPU.
+ */
+#ifndef VMM_PSCI_H
+#define VMM_PSCI_H
+
+#include <stdint.h>
+
+#include "base/gmem.h"
+
+#define PSCI_SUCCESS            0
+#define PSCI_NOT_SUPPORTED      (-1)
+#define PSCI_INVALID_PARAMETERS (-2)
+#define PSCI_DENIED             (-3)
+#define PSCI_ALREADY_ON         (-4)
+#define PSCI_ON_PENDING         (-5)
+#define PSCI_INVALID_ADDRESS    (-9)
+
+/* AFFINITY_INFO's answers. */
+enum psci_state { PSCI_STATE_ON = 0, PSCI_STATE_OFF = 1, PSCI_STATE_ON_PENDING = 2 };
+
+/* What the caller does after the call. */
+enum psci_action {
+    PSCI_RETURN,  /* x[0..3] go back to the guest */
+    PSCI_SUSPEND, /* the same, after waiting as WFI does */
+    PSCI_CPU_OFF, /* this CPU stops */
+    PSCI_SYSTEM_OFF,
+    PSCI_SYSTEM_RESET,
+};
+
+struct psci_platform {
+    unsigned cpus; /* MPIDR Aff0 0 to cpus - 1, the other levels 0 */
+    const struct gmem *gmem;
+    /* Start `cpu` at `entry` with `context` in x0: 0, PSCI_ALREADY_ON or PSCI_ON_PENDING. */
+    int (*cpu_on)(void *ctx, unsigned cpu, uint64_t entry, uint64_t context);
+    enum psci_state (*cpu_state)(void *ctx, unsigned cpu);
+    void *ctx;
+};
+
+/* The call in x[0] with arguments in x[1..3]; the answer replaces them. x[1..3] that the answer
+ * does not define may change as well (DEN 0028 1.1, 2.6). */
+enum psci_action psci_call(const struct psci_platform *p, uint64_t x[4]);
+
+#endif

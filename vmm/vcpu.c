@@ -1,0 +1,492 @@
+/*
+ * The life of one vCPU thread:
+ *
+ *   look at timers -> IRQ and FIQ lines -> hv_vcpu_run -> handle the exit -> again
+ *
+ * Apple's interrupt inputs are levels for one run (they fall when hv_vcpu_run returns), and its
+ * virtual timer fires once and masks itself; so both are recomputed before every run.
+ *
+ * Nothing can get lost between looking and running or waiting: whoever changes something sets
+ * `kicked` under the lock and, when `in_guest` is set, calls hv_vcpus_exit(), which is sticky. The
+ * loop clears `kicked` first and looks afterwards, and neither runs nor waits while it is set.
+ */
+#include "vmm/vcpu.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <Hypervisor/hvx.h>
+
+#include "base/bits.h"
+#include "base/log.h"
+#include "vmm/exit.h"
+#include "vmm/hvcall.h"
+#include "vmm/internal.h"
+
+/* EL1h, all of DAIF masked. */
+#define VCPU_CPSR_RESET 0x3c5u
+
+/* SCTLR_EL1 with its RES1 bits only: MMU and caches off (DDI 0487 D24.2.118, PSCI 6.4.3). */
+#define VCPU_SCTLR_RESET 0x30d00800u
+
+#define VCPU_MPIDR_RES1 (1ull << 31)
+
+/* How long WFE waits at most, in ticks (50 us): SEV of another CPU makes no exit, so nothing wakes
+ * us; and the loop around a WFE must not be held up. */
+#define VCPU_WFE_TICKS (HVX_COUNTER_HZ / 20000)
+
+#define VCPU_NEVER UINT64_MAX
+
+/* --- registers --- */
+
+static void vcpu_check(const struct vcpu *v, hv_return_t r, const char *what, unsigned reg)
+{
+    if (r != HV_SUCCESS)
+        log_limited(LOG_ERROR, "vcpu", "CPU %u: %s register 0x%x failed: %s", v->index, what, reg,
+                    hvcall_text(r));
+}
+
+uint64_t vcpu_get_reg(const struct vcpu *v, hv_reg_t reg)
+{
+    uint64_t value = 0;
+    vcpu_check(v, hv_vcpu_get_reg(v->handle, reg, &value), "reading", reg);
+    return value;
+}
+
+void vcpu_set_reg(const struct vcpu *v, hv_reg_t reg, uint64_t value)
+{
+    vcpu_check(v, hv_vcpu_set_reg(v->handle, reg, value), "writing", reg);
+}
+
+uint64_t vcpu_get_x(const struct vcpu *v, unsigned n)
+{
+    return n < 31 ? vcpu_get_reg(v, (hv_reg_t)(HV_REG_X0 + n)) : 0;
+}
+
+void vcpu_set_x(const struct vcpu *v, unsigned n, uint64_t value)
+{
+    if (n < 31)
+        vcpu_set_reg(v, (hv_reg_t)(HV_REG_X0 + n), value);
+}
+
+uint64_t vcpu_get_sys(const struct vcpu *v, uint16_t reg)
+{
+    uint64_t value = 0;
+    vcpu_check(v, hv_vcpu_get_sys_reg(v->handle, (hv_sys_reg_t)reg, &value), "reading system", reg);
+    return value;
+}
+
+void vcpu_set_sys(const struct vcpu *v, uint16_t reg, uint64_t value)
+{
+    vcpu_check(v, hv_vcpu_set_sys_reg(v->handle, (hv_sys_reg_t)reg, value), "writing system", reg);
+}
+
+void vcpu_advance(const struct vcpu *v)
+{
+    vcpu_set_reg(v, HV_REG_PC, vcpu_get_reg(v, HV_REG_PC) + 4);
+}
+
+void vcpu_dump(const struct vcpu *v)
+{
+    log_warn("vcpu", "CPU %u: pc 0x%016" PRIx64 " pstate 0x%08" PRIx64, v->index,
+             vcpu_get_reg(v, HV_REG_PC), vcpu_get_reg(v, HV_REG_CPSR));
+    log_warn("vcpu", "syndrome 0x%" PRIx64 " virtual address 0x%" PRIx64 " physical 0x%" PRIx64,
+             v->exit->exception.syndrome, v->exit->exception.virtual_address,
+             v->exit->exception.physical_address);
+    log_warn("vcpu", "esr_el1 0x%" PRIx64 " elr_el1 0x%" PRIx64 " far_el1 0x%" PRIx64,
+             vcpu_get_sys(v, HV_SYS_REG_ESR_EL1), vcpu_get_sys(v, HV_SYS_REG_ELR_EL1),
+             vcpu_get_sys(v, HV_SYS_REG_FAR_EL1));
+    for (unsigned i = 0; i < 32; i += 4)
+        log_warn("vcpu", "x%-2u 0x%016" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64,
+                 i, vcpu_get_x(v, i), vcpu_get_x(v, i + 1), vcpu_get_x(v, i + 2),
+                 i + 3 < 31 ? vcpu_get_x(v, i + 3) : vcpu_get_sys(v, HV_SYS_REG_SP_EL1));
+}
+
+static uint64_t vcpu_sysreg_now(void *ctx)
+{
+    const struct vcpu *v = ctx;
+    return vm_count(v->vm);
+}
+
+static uint64_t vcpu_sysreg_read(void *ctx, uint16_t encoding)
+{
+    return vcpu_get_sys(ctx, encoding);
+}
+
+static void vcpu_sysreg_write(void *ctx, uint16_t encoding, uint64_t value)
+{
+    vcpu_set_sys(ctx, encoding, value);
+}
+
+/* --- talking to a vCPU from anywhere --- */
+
+static void vcpu_kick_locked(struct vcpu *v)
+{
+    v->kicked = true;
+    pthread_cond_broadcast(&v->wake);
+    if (v->in_guest)
+        hv_vcpus_exit(&v->handle, 1);
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+    lock_acquire(&v->lock);
+    vcpu_kick_locked(v);
+    lock_release(&v->lock);
+}
+
+/* A line that falls needs no kick: the guest finds no interrupt to acknowledge, as on hardware. */
+void vcpu_set_lines(struct vcpu *v, bool irq, bool fiq)
+{
+    lock_acquire(&v->lock);
+    bool rises = (irq && !v->irq) || (fiq && !v->fiq);
+    v->irq = irq;
+    v->fiq = fiq;
+    if (rises)
+        vcpu_kick_locked(v);
+    lock_release(&v->lock);
+}
+
+int vcpu_power_on(struct vcpu *v, uint64_t entry, uint64_t context)
+{
+    int r = PSCI_SUCCESS;
+    lock_acquire(&v->lock);
+    if (v->power == PSCI_STATE_ON) {
+        r = PSCI_ALREADY_ON;
+    } else if (v->power == PSCI_STATE_ON_PENDING) {
+        r = PSCI_ON_PENDING;
+    } else {
+        v->power = PSCI_STATE_ON_PENDING;
+        v->entry = entry;
+        v->context = context;
+        vcpu_kick_locked(v);
+    }
+    lock_release(&v->lock);
+    return r;
+}
+
+enum psci_state vcpu_power_state(struct vcpu *v)
+{
+    lock_acquire(&v->lock);
+    enum psci_state s = v->power;
+    lock_release(&v->lock);
+    return s;
+}
+
+static void vcpu_alarm_fire(void *arg)
+{
+    vcpu_kick(arg);
+}
+
+/* --- timers --- */
+
+/* Host time at which the guest's counter reaches `count`; 0 when it has, UINT64_MAX for times
+ * beyond 20 years. */
+static uint64_t vcpu_deadline_ns(const struct vcpu *v, uint64_t count)
+{
+    uint64_t now = vm_count(v->vm);
+    if (count <= now)
+        return 0;
+    uint64_t ticks = count - now;
+    if (ticks > 1ull << 54)
+        return UINT64_MAX;
+    return clock_monotonic_ns() + ticks * 125 / 3 + 1; /* 24 MHz */
+}
+
+/* Drive PPI 27 and 30 to the timers' levels, unmask the virtual timer when the guest has dealt with
+ * it, and set the alarm for the physical one, which fires while the guest runs, too. */
+static void vcpu_sync_timers(struct vcpu *v)
+{
+    struct gicv2 *gic = v->vm->machine.gic;
+    if (v->vtimer_masked) {
+        uint64_t ctl = vcpu_get_sys(v, SYSREG_CNTV_CTL);
+        if ((ctl & (TIMER_ENABLE | TIMER_IMASK | TIMER_ISTATUS)) !=
+            (TIMER_ENABLE | TIMER_ISTATUS)) {
+            gicv2_set_ppi(gic, v->index, MEMMAP_PPI_VTIMER, false);
+            hv_vcpu_set_vtimer_mask(v->handle, false);
+            v->vtimer_masked = false;
+        }
+    }
+    uint64_t want = VCPU_NEVER;
+    bool level = false;
+    if ((v->sys.cntp_ctl & (TIMER_ENABLE | TIMER_IMASK)) == TIMER_ENABLE) {
+        level = sysreg_ptimer_level(&v->sys, vm_count(v->vm));
+        if (!level)
+            want = v->sys.cntp_cval;
+    }
+    if (level != v->ptimer_level) {
+        v->ptimer_level = level;
+        gicv2_set_ppi(gic, v->index, MEMMAP_PPI_PHYS_TIMER, level);
+    }
+    if (want != v->alarm_count) {
+        v->alarm_count = want;
+        alarm_set(&v->alarm, vcpu_deadline_ns(v, want));
+    }
+}
+
+/* The counter value at which the next timer interrupt of a waiting vCPU is due. */
+static uint64_t vcpu_next_timer(const struct vcpu *v)
+{
+    uint64_t next = v->alarm_count;
+    if (!v->vtimer_masked &&
+        (vcpu_get_sys(v, SYSREG_CNTV_CTL) & (TIMER_ENABLE | TIMER_IMASK)) == TIMER_ENABLE) {
+        uint64_t cval = vcpu_get_sys(v, SYSREG_CNTV_CVAL);
+        if (cval < next)
+            next = cval;
+    }
+    return next;
+}
+
+/* Wait until an interrupt line is high, somebody kicks, or the counter reaches `count`. */
+static void vcpu_wait(struct vcpu *v, uint64_t count)
+{
+    vcpu_sync_timers(v);
+    uint64_t timer = vcpu_next_timer(v);
+    uint64_t deadline = vcpu_deadline_ns(v, timer < count ? timer : count);
+    lock_acquire(&v->lock);
+    while (!v->irq && !v->fiq && !v->kicked)
+        if (lock_wait(&v->lock, &v->wake, deadline) == ETIMEDOUT)
+            break;
+    lock_release(&v->lock);
+}
+
+/* --- power --- */
+
+static const uint16_t vcpu_zeroed[] = {
+    HV_SYS_REG_CPACR_EL1,    HV_SYS_REG_TTBR0_EL1,      HV_SYS_REG_TTBR1_EL1,
+    HV_SYS_REG_TCR_EL1,      HV_SYS_REG_MAIR_EL1,       HV_SYS_REG_AMAIR_EL1,
+    HV_SYS_REG_VBAR_EL1,     HV_SYS_REG_CONTEXTIDR_EL1, HV_SYS_REG_TPIDR_EL1,
+    HV_SYS_REG_TPIDR_EL0,    HV_SYS_REG_TPIDRRO_EL0,    HV_SYS_REG_SP_EL0,
+    HV_SYS_REG_SP_EL1,       HV_SYS_REG_ELR_EL1,        HV_SYS_REG_SPSR_EL1,
+    HV_SYS_REG_ESR_EL1,      HV_SYS_REG_FAR_EL1,        HV_SYS_REG_AFSR0_EL1,
+    HV_SYS_REG_AFSR1_EL1,    HV_SYS_REG_PAR_EL1,        HV_SYS_REG_CNTKCTL_EL1,
+    HV_SYS_REG_CNTV_CTL_EL0, HV_SYS_REG_CNTV_CVAL_EL0,  HV_SYS_REG_MDSCR_EL1,
+    HV_SYS_REG_CSSELR_EL1,
+};
+
+/* Everything we rely on, since a vCPU's first state is not documented and a vCPU that was off keeps
+ * its old life's (PSCI 6.4). */
+static void vcpu_reset_registers(struct vcpu *v, uint64_t entry, uint64_t context)
+{
+    for (unsigned i = 1; i < 31; i++)
+        vcpu_set_x(v, i, 0);
+    vcpu_set_x(v, 0, context);
+    for (size_t i = 0; i < ARRAY_LEN(vcpu_zeroed); i++)
+        vcpu_set_sys(v, vcpu_zeroed[i], 0);
+    vcpu_set_sys(v, HV_SYS_REG_SCTLR_EL1, VCPU_SCTLR_RESET);
+    vcpu_set_reg(v, HV_REG_FPCR, 0);
+    vcpu_set_reg(v, HV_REG_FPSR, 0);
+    vcpu_set_reg(v, HV_REG_CPSR, VCPU_CPSR_RESET);
+    vcpu_set_reg(v, HV_REG_PC, entry);
+    sysreg_reset(&v->sys);
+}
+
+/* Identity that the guest must see: its number, no PMU, no GIC system registers. */
+static void vcpu_set_identity(struct vcpu *v)
+{
+    vcpu_set_sys(v, HV_SYS_REG_MPIDR_EL1, VCPU_MPIDR_RES1 | v->index);
+    uint64_t pfr0 = vcpu_get_sys(v, HV_SYS_REG_ID_AA64PFR0_EL1);
+    vcpu_set_sys(v, HV_SYS_REG_ID_AA64PFR0_EL1, pfr0 & ~(0xfull << 24)); /* GIC */
+    uint64_t dfr0 = vcpu_get_sys(v, HV_SYS_REG_ID_AA64DFR0_EL1);
+    vcpu_set_sys(v, HV_SYS_REG_ID_AA64DFR0_EL1, dfr0 & ~(0xfull << 8)); /* PMUVer */
+}
+
+/* Wait while the CPU is powered off. Returns with it on, or with the VM stopping. */
+static void vcpu_wait_power(struct vcpu *v)
+{
+    bool starts = false;
+    uint64_t entry = 0, context = 0;
+    lock_acquire(&v->lock);
+    while (v->power == PSCI_STATE_OFF && !vm_is_stopping(v->vm))
+        lock_wait(&v->lock, &v->wake, UINT64_MAX);
+    if (v->power == PSCI_STATE_ON_PENDING) {
+        v->power = PSCI_STATE_ON;
+        entry = v->entry;
+        context = v->context;
+        starts = true;
+    }
+    lock_release(&v->lock);
+    if (starts)
+        vcpu_reset_registers(v, entry, context);
+}
+
+static void vcpu_power_off(struct vcpu *v)
+{
+    lock_acquire(&v->lock);
+    v->power = PSCI_STATE_OFF;
+    lock_release(&v->lock);
+    sysreg_reset(&v->sys);
+    vcpu_set_sys(v, SYSREG_CNTV_CTL, 0);
+    vcpu_sync_timers(v);
+}
+
+/* --- the loop --- */
+
+/* Last look before the guest: false when something new is to be looked at. */
+static bool vcpu_enter(struct vcpu *v)
+{
+    lock_acquire(&v->lock);
+    bool go = !v->kicked;
+    bool irq = v->irq, fiq = v->fiq;
+    v->in_guest = go;
+    lock_release(&v->lock);
+    if (go) {
+        hv_vcpu_set_pending_interrupt(v->handle, HV_INTERRUPT_TYPE_IRQ, irq);
+        hv_vcpu_set_pending_interrupt(v->handle, HV_INTERRUPT_TYPE_FIQ, fiq);
+    }
+    return go;
+}
+
+static void vcpu_leave(struct vcpu *v)
+{
+    lock_acquire(&v->lock);
+    v->in_guest = false;
+    lock_release(&v->lock);
+}
+
+static void vcpu_handle_exception(struct vcpu *v)
+{
+    uint64_t deadline = VCPU_NEVER;
+    switch (exit_handle(v, &deadline)) {
+    case EXIT_RUN:
+    case EXIT_STOP:
+        break;
+    case EXIT_WAIT_INTERRUPT:
+        vcpu_wait(v, deadline);
+        break;
+    case EXIT_WAIT_EVENT: {
+        uint64_t soon = vm_count(v->vm) + VCPU_WFE_TICKS;
+        vcpu_wait(v, soon < deadline ? soon : deadline);
+        break;
+    }
+    case EXIT_CPU_OFF:
+        vcpu_power_off(v);
+        break;
+    }
+}
+
+static void vcpu_handle_exit(struct vcpu *v)
+{
+    switch (v->exit->reason) {
+    case HV_EXIT_REASON_CANCELED:
+        break;
+    case HV_EXIT_REASON_EXCEPTION:
+        vcpu_handle_exception(v);
+        break;
+    case HV_EXIT_REASON_VTIMER_ACTIVATED:
+        v->vtimer_masked = true;
+        gicv2_set_ppi(v->vm->machine.gic, v->index, MEMMAP_PPI_VTIMER, true);
+        break;
+    default:
+        vcpu_dump(v);
+        vm_fail(v->vm, "CPU %u stopped for a reason that the host does not tell", v->index);
+        break;
+    }
+}
+
+static void vcpu_loop(struct vcpu *v)
+{
+    for (;;) {
+        lock_acquire(&v->lock);
+        v->kicked = false;
+        bool on = v->power == PSCI_STATE_ON;
+        lock_release(&v->lock);
+        if (vm_is_stopping(v->vm))
+            return;
+        if (!on) {
+            vcpu_wait_power(v);
+            continue;
+        }
+        vcpu_sync_timers(v);
+        if (!vcpu_enter(v))
+            continue;
+        hv_return_t r = hv_vcpu_run(v->handle);
+        vcpu_leave(v);
+        if (r != HV_SUCCESS) {
+            vm_fail(v->vm, "running CPU %u failed: %s", v->index, hvcall_text(r));
+            return;
+        }
+        vcpu_handle_exit(v);
+    }
+}
+
+static int vcpu_create_here(struct vcpu *v, struct err *e)
+{
+    int r = hvcall_check(e, hv_vcpu_create(&v->handle, &v->exit, NULL), "creating a virtual CPU");
+    if (r < 0)
+        return r;
+    v->vtimer_masked = false;
+    v->ptimer_level = false;
+    v->alarm_count = VCPU_NEVER;
+    sysreg_reset(&v->sys);
+    hv_vcpu_set_vtimer_offset(v->handle, v->vm->tick_offset);
+    vcpu_set_identity(v);
+    return 0;
+}
+
+static void *vcpu_thread(void *arg)
+{
+    struct vcpu *v = arg;
+    struct err e;
+    int r = vcpu_create_here(v, &e);
+    lock_acquire(&v->lock);
+    v->ready = true;
+    pthread_cond_broadcast(&v->wake);
+    lock_release(&v->lock);
+    if (r < 0) {
+        vm_fail(v->vm, "%s", e.text);
+        return NULL;
+    }
+    vcpu_loop(v);
+    alarm_set(&v->alarm, ALARM_OFF);
+    hv_vcpu_destroy(v->handle);
+    return NULL;
+}
+
+/* --- life --- */
+
+int vcpu_init(struct vcpu *v, struct vm *vm, unsigned index)
+{
+    v->vm = vm;
+    v->index = index;
+    v->power = PSCI_STATE_OFF;
+    v->sys = (struct sysreg_cpu){
+        .now = vcpu_sysreg_now,
+        .native_read = vcpu_sysreg_read,
+        .native_write = vcpu_sysreg_write,
+        .ctx = v,
+        .log = &vm->sysreg_log,
+    };
+    lock_init(&v->lock, LOCK_VCPU);
+    cond_init(&v->wake);
+    if (!vm->config.alarm_create)
+        return 0;
+    return vm->config.alarm_create(vm->config.alarm_ctx, vcpu_alarm_fire, v, &v->alarm);
+}
+
+void vcpu_fini(struct vcpu *v)
+{
+    pthread_cond_destroy(&v->wake);
+    lock_fini(&v->lock);
+}
+
+int vcpu_start(struct vcpu *v, struct err *e)
+{
+    v->ready = false;
+    int r = pthread_create(&v->thread, NULL, vcpu_thread, v);
+    if (r != 0)
+        return err_set(e, -r, "cannot start a thread for CPU %u: %s", v->index, strerror(r));
+    lock_acquire(&v->lock);
+    while (!v->ready)
+        lock_wait(&v->lock, &v->wake, UINT64_MAX);
+    lock_release(&v->lock);
+    return 0;
+}
+
+void vcpu_join(struct vcpu *v)
+{
+    pthread_join(v->thread, NULL);
+    v->power = PSCI_STATE_OFF;
+}

@@ -1,0 +1,437 @@
+/*
+ * The virtual machine's life: check what the user wants, make RAM and machine, load the guest, run
+ * vCPU threads until somebody has a wish.
+ *
+ * A guest reset is a power cycle: the threads end, RAM is replaced by fresh zero pages (which
+ * also makes the engine forget code it knows), devices go back to power-on, everything is loaded
+ * again, and new threads start. So no stale state can survive, whatever the guest left behind.
+ */
+#include "vmm/vm.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <Hypervisor/hvx.h>
+
+#include "base/bits.h"
+#include "base/log.h"
+#include "devices/pl011.h"
+#include "vmm/cmdline.h"
+#include "vmm/devicetree.h"
+#include "vmm/hvcall.h"
+#include "vmm/internal.h"
+
+/* RAM is aligned so that the host can back it with huge pages. */
+#define VM_RAM_ALIGN (2ull << 20)
+
+/* --- wishes --- */
+
+static void vm_wish_locked(struct vm *vm, enum vm_wish wish)
+{
+    if (wish > atomic_load_explicit(&vm->wish, memory_order_relaxed))
+        atomic_store_explicit(&vm->wish, wish, memory_order_release);
+    pthread_cond_signal(&vm->wished);
+}
+
+void vm_request(struct vm *vm, enum vm_wish wish)
+{
+    lock_acquire(&vm->lock);
+    vm_wish_locked(vm, wish);
+    lock_release(&vm->lock);
+}
+
+void vm_fail(struct vm *vm, const char *fmt, ...)
+{
+    char text[sizeof vm->error.text];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    lock_acquire(&vm->lock);
+    if (atomic_load_explicit(&vm->wish, memory_order_relaxed) != VM_WISH_ERROR)
+        err_set(&vm->error, -EIO, "%s", text);
+    vm_wish_locked(vm, VM_WISH_ERROR);
+    lock_release(&vm->lock);
+}
+
+void vm_stop(struct vm *vm)
+{
+    vm_request(vm, VM_WISH_QUIT);
+}
+
+uint64_t vm_count(const struct vm *vm)
+{
+    return hvx_absolute_time() - vm->tick_offset;
+}
+
+/* --- checks before anything is made --- */
+
+static uint64_t vm_host_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : UINT64_MAX;
+}
+
+static int vm_check_memory(uint64_t memory, struct err *e)
+{
+    uint64_t host = vm_host_memory();
+    if (memory < MEMMAP_RAM_MIN)
+        return err_set(e, -EINVAL, "--memory %llu: a guest needs at least %llu MiB; try 512M",
+                       (unsigned long long)memory, MEMMAP_RAM_MIN >> 20);
+    if (memory % MEMMAP_PAGE)
+        return err_set(e, -EINVAL, "--memory %llu: give a multiple of 16 KiB",
+                       (unsigned long long)memory);
+    if (memory > host)
+        return err_set(e, -EINVAL, "--memory %lluM: this host has %llu MiB only; give less",
+                       (unsigned long long)(memory >> 20), (unsigned long long)(host >> 20));
+    return 0;
+}
+
+static int vm_check_config(const struct vm_config *c, struct err *e)
+{
+    if (c->cpus < 1 || c->cpus > MEMMAP_CPUS_MAX)
+        return err_set(e, -EINVAL,
+                       "--cpus %u: give a number from 1 to %u, the most that a GICv2 has", c->cpus,
+                       MEMMAP_CPUS_MAX);
+    if (c->gic == VM_GIC_V3)
+        return err_set(e, -ENOTSUP,
+                       "--gic v3: this build has no GICv3 for this host yet; leave the "
+                       "option away or give --gic v2");
+    if (c->disk_count > VM_MAX_DISKS)
+        return err_set(e, -EINVAL, "--disk: %u are too many, %u is the most", c->disk_count,
+                       VM_MAX_DISKS);
+    return vm_check_memory(c->memory, e);
+}
+
+/* --- the virtual machine and its RAM --- */
+
+/* Addresses of the guest need `bits` bits. */
+static unsigned vm_ipa_bits(uint64_t memory)
+{
+    unsigned bits = 31;
+    while ((MEMMAP_RAM + memory - 1) >> bits)
+        bits++;
+    return bits;
+}
+
+/* Ask for more address bits than the host's default only when RAM needs them. */
+static int vm_configure_ipa(hv_vm_config_t config, uint64_t memory, struct err *e)
+{
+    uint32_t usual = 36, most = 36;
+    hv_vm_config_get_default_ipa_size(&usual);
+    hv_vm_config_get_max_ipa_size(&most);
+    unsigned need = vm_ipa_bits(memory);
+    if (need <= usual)
+        return 0;
+    if (need > most)
+        return err_set(e, -EINVAL,
+                       "--memory %lluM: this host gives guests %u address bits; give at "
+                       "most %lluM",
+                       (unsigned long long)(memory >> 20), most,
+                       ((1ull << most) - MEMMAP_RAM) >> 20);
+    return hvcall_check(e, hv_vm_config_set_ipa_size(config, need), "setting the address size");
+}
+
+static int vm_create_hv(struct vm *vm, struct err *e)
+{
+    hv_return_t r = hvx_set_engine(vm->config.engine);
+    if (r != HV_SUCCESS)
+        return err_set(e, hvcall_errno(r), "--engine %s: this build or host does not have it",
+                       vm->config.engine);
+    hv_vm_config_t config = hv_vm_config_create();
+    if (!config)
+        return err_set(e, -ENOMEM, "the host has no memory for a virtual machine");
+    int error = vm_configure_ipa(config, vm->config.memory, e);
+    if (error == 0)
+        error = hvcall_check(e, hv_vm_create(config), "creating the virtual machine");
+    os_release(config);
+    vm->hv_created = error == 0;
+    return error;
+}
+
+static void vm_unmap_ram(struct vm *vm)
+{
+    if (vm->ram_mapped)
+        hv_vm_unmap(MEMMAP_RAM, vm->config.memory);
+    vm->ram_mapped = false;
+}
+
+/* Fresh zero pages at the place kept by vm_reserve_ram(), visible to the guest. */
+static int vm_renew_ram(struct vm *vm, struct err *e)
+{
+    vm_unmap_ram(vm);
+    void *p = mmap(vm->ram, vm->config.memory, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (p == MAP_FAILED)
+        return err_set(e, -errno, "--memory %lluM: the host does not give that much: %s",
+                       (unsigned long long)(vm->config.memory >> 20), strerror(errno));
+#ifdef MADV_HUGEPAGE
+    (void)madvise(p, vm->config.memory, MADV_HUGEPAGE); /* only advice */
+#endif
+    int r = hvcall_check(e,
+                         hv_vm_map(p, MEMMAP_RAM, vm->config.memory,
+                                   HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC),
+                         "giving memory to the guest");
+    vm->ram_mapped = r == 0;
+    return r;
+}
+
+/* Keep an aligned range of addresses, so that RAM stays where it is over a reset. */
+static int vm_reserve_ram(struct vm *vm, struct err *e)
+{
+    uint64_t size = vm->config.memory + VM_RAM_ALIGN;
+    uint8_t *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return err_set(e, -errno, "--memory %lluM: the host does not give that much: %s",
+                       (unsigned long long)(vm->config.memory >> 20), strerror(errno));
+    uint64_t before = align_up((uintptr_t)p, VM_RAM_ALIGN) - (uintptr_t)p;
+    if (before > 0)
+        munmap(p, before);
+    munmap(p + before + vm->config.memory, VM_RAM_ALIGN - before);
+    vm->ram = p + before;
+    return gmem_add(&vm->gmem, MEMMAP_RAM, vm->config.memory, vm->ram);
+}
+
+/* --- the guest --- */
+
+/* The tree before /chosen is filled: ours, or the one of --dtb. */
+static int vm_base_tree(const struct vm *vm, struct loader_blob *out, struct err *e)
+{
+    if (vm->config.dtb) {
+        int r = loader_read_file(vm->config.dtb, "--dtb", LOADER_DTB_MAX, out, e);
+        return r < 0 ? r : devicetree_check(out, vm->config.dtb, e);
+    }
+    const struct devicetree_config config = {
+        .memory = vm->config.memory,
+        .cpus = vm->config.cpus,
+        .device = vm->machine.device,
+        .device_count = vm->machine.device_count,
+    };
+    return devicetree_build(&config, out, e);
+}
+
+/* Our command line replaces that of a --dtb only when the user gave one. */
+static int vm_make_tree(struct vm *vm, struct err *e)
+{
+    struct loader_blob base = { 0 };
+    char *cmdline = cmdline_compose(vm->config.cmdline);
+    const struct devicetree_chosen chosen = {
+        .bootargs = vm->config.dtb && !vm->config.cmdline ? NULL : cmdline,
+        .initrd = vm->places.initrd,
+        .initrd_size = vm->initrd_size,
+        .add_seeds = !vm->config.dtb,
+    };
+    int r = cmdline ? 0 : err_set(e, -ENOMEM, "the host has no memory for the command line");
+    if (r == 0)
+        r = vm_base_tree(vm, &base, e);
+    if (r == 0)
+        r = devicetree_choose(&base, &chosen, &vm->dtb, e);
+    loader_blob_free(&base);
+    free(cmdline);
+    return r;
+}
+
+static int vm_load_kernel(struct vm *vm, struct err *e)
+{
+    return loader_load_kernel(&vm->gmem, MEMMAP_RAM, vm->config.memory, vm->config.kernel,
+                              &vm->kernel, e);
+}
+
+/* Load kernel and initrd, choose the places. The tree comes last, as it names the initrd's. */
+static int vm_load(struct vm *vm, struct err *e)
+{
+    struct loader_blob initrd = { 0 };
+    int r = vm_load_kernel(vm, e);
+    if (r == 0 && vm->config.initrd)
+        r = loader_read_file(vm->config.initrd, "--initrd", vm->config.memory, &initrd, e);
+    if (r == 0)
+        r = loader_place(&vm->kernel, MEMMAP_RAM, vm->config.memory, LOADER_DTB_MAX, initrd.size,
+                         &vm->places, e);
+    if (r == 0 && initrd.size > 0)
+        r = gmem_write(&vm->gmem, vm->places.initrd, initrd.bytes, initrd.size);
+    vm->initrd_size = initrd.size;
+    loader_blob_free(&initrd);
+    return r;
+}
+
+static int vm_write_tree(struct vm *vm, struct err *e)
+{
+    if (gmem_write(&vm->gmem, vm->places.dtb, vm->dtb.bytes, vm->dtb.size) < 0)
+        return err_set(e, -EFAULT, "the device tree does not fit into memory; give more --memory");
+    return 0;
+}
+
+/* --- create and destroy --- */
+
+static void vm_signal(void *ctx, unsigned cpu, bool irq, bool fiq)
+{
+    struct vm *vm = ctx;
+    vcpu_set_lines(&vm->vcpu[cpu], irq, fiq);
+}
+
+static int vm_init_vcpus(struct vm *vm, struct err *e)
+{
+    for (unsigned i = 0; i < vm->config.cpus; i++) {
+        int r = vcpu_init(&vm->vcpu[i], vm, i);
+        vm->vcpu_count = i + 1;
+        if (r < 0)
+            return err_set(e, r, "cannot make a timer for CPU %u: %s", i, strerror(-r));
+    }
+    return 0;
+}
+
+/* The parts in the order in which they need each other. Without a kernel the VM has a device tree
+ * but cannot run. */
+static int vm_build(struct vm *vm, struct err *e)
+{
+    const struct machine_config machine = {
+        .vm = &vm->config,
+        .gmem = &vm->gmem,
+        .signal = vm_signal,
+        .ctx = vm,
+    };
+    int r = vm_check_config(&vm->config, e);
+    if (r == 0)
+        r = vm_init_vcpus(vm, e);
+    if (r == 0)
+        r = machine_init(&vm->machine, &machine, e);
+    if (r == 0 && vm->config.kernel)
+        r = vm_create_hv(vm, e);
+    if (r == 0 && vm->config.kernel)
+        r = vm_reserve_ram(vm, e);
+    if (r == 0 && vm->config.kernel)
+        r = vm_renew_ram(vm, e);
+    if (r == 0 && vm->config.kernel)
+        r = vm_load(vm, e);
+    if (r == 0)
+        r = vm_make_tree(vm, e);
+    return r;
+}
+
+int vm_create(const struct vm_config *config, struct vm **out, struct err *e)
+{
+    struct vm *vm = calloc(1, sizeof *vm);
+    if (!vm)
+        return err_set(e, -ENOMEM, "the host has no memory for a virtual machine");
+    vm->config = *config;
+    vm->tick_offset = hvx_absolute_time();
+    lock_init(&vm->lock, LOCK_VM);
+    cond_init(&vm->wished);
+    int r = vm_build(vm, e);
+    if (r < 0) {
+        vm_destroy(vm);
+        return r;
+    }
+    *out = vm;
+    return 0;
+}
+
+void vm_destroy(struct vm *vm)
+{
+    if (!vm)
+        return;
+    machine_fini(&vm->machine);
+    vm_unmap_ram(vm);
+    if (vm->hv_created)
+        hv_vm_destroy();
+    if (vm->ram)
+        munmap(vm->ram, vm->config.memory);
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_fini(&vm->vcpu[i]);
+    loader_blob_free(&vm->dtb);
+    pthread_cond_destroy(&vm->wished);
+    lock_fini(&vm->lock);
+    free(vm);
+}
+
+/* --- run --- */
+
+/* One life of the guest, from power-on to a wish. */
+static void vm_power_cycle(struct vm *vm)
+{
+    struct err e;
+    unsigned started = 0;
+    int r = vcpu_power_on(&vm->vcpu[0], vm->kernel.entry, vm->places.dtb);
+    while (r == 0 && started < vm->config.cpus) {
+        r = vcpu_start(&vm->vcpu[started], &e);
+        if (r == 0)
+            started++;
+        else
+            vm_fail(vm, "%s", e.text);
+    }
+    lock_acquire(&vm->lock);
+    while (atomic_load_explicit(&vm->wish, memory_order_relaxed) == VM_WISH_NONE)
+        lock_wait(&vm->lock, &vm->wished, UINT64_MAX);
+    lock_release(&vm->lock);
+    for (unsigned i = 0; i < started; i++)
+        vcpu_kick(&vm->vcpu[i]);
+    for (unsigned i = 0; i < started; i++)
+        vcpu_join(&vm->vcpu[i]);
+}
+
+/* Everything as at power-on, with fresh memory and seeds. */
+static int vm_reset(struct vm *vm, struct err *e)
+{
+    machine_reset(&vm->machine);
+    int r = vm_renew_ram(vm, e);
+    if (r == 0)
+        r = vm_load(vm, e);
+    devicetree_refresh_seeds(&vm->dtb);
+    return r;
+}
+
+/* Take back a wish for a reset, unless a stronger one came meanwhile. */
+static bool vm_accept_reset(struct vm *vm)
+{
+    lock_acquire(&vm->lock);
+    bool reset = atomic_load_explicit(&vm->wish, memory_order_relaxed) == VM_WISH_RESET;
+    if (reset)
+        atomic_store_explicit(&vm->wish, VM_WISH_NONE, memory_order_release);
+    lock_release(&vm->lock);
+    return reset;
+}
+
+int vm_run(struct vm *vm, struct err *e)
+{
+    if (!vm->config.kernel) {
+        err_set(e, -EINVAL, "--kernel: give the kernel to run");
+        return VM_STOP_ERROR;
+    }
+    do {
+        if (vm_write_tree(vm, e) < 0)
+            return VM_STOP_ERROR;
+        vm_power_cycle(vm);
+        if (!vm_accept_reset(vm))
+            break;
+        if (vm_reset(vm, e) < 0)
+            return VM_STOP_ERROR;
+        log_info("vm", "the guest restarts");
+    } while (true);
+    enum vm_wish wish = atomic_load_explicit(&vm->wish, memory_order_acquire);
+    if (wish == VM_WISH_ERROR)
+        *e = vm->error;
+    return wish == VM_WISH_ERROR  ? VM_STOP_ERROR
+           : wish == VM_WISH_QUIT ? VM_STOP_QUIT
+                                  : VM_STOP_POWEROFF;
+}
+
+void vm_power_key(struct vm *vm)
+{
+    machine_power_key(&vm->machine);
+}
+
+size_t vm_serial_receive(struct vm *vm, const uint8_t *bytes, size_t n)
+{
+    return pl011_receive(vm->machine.uart, bytes, n);
+}
+
+const void *vm_dtb(const struct vm *vm, size_t *size)
+{
+    *size = vm->dtb.size;
+    return vm->dtb.bytes;
+}
