@@ -206,8 +206,8 @@ int loader_load_elf(const struct loader_job *j, const uint8_t *bytes, uint64_t s
                     struct loader_image *out)
 {
     struct elf_file f = { .job = j, .bytes = bytes, .size = size };
-    uint64_t entry, span;
-    bool is_linux;
+    uint64_t entry = 0, span = 0;
+    bool is_linux = false;
     int rc = elf_check_header(&f);
     if (rc == 0)
         rc = elf_check_segments(&f);

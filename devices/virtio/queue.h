@@ -1,0 +1,84 @@
+/*
+ * The device's side of a split virtqueue (virtio 1.2, 2.7), with indirect descriptors and event
+ * index.
+ *
+ * Everything in the rings is the guest's word. A chain is walked once, each descriptor is fetched
+ * once, the walk is bounded by the queue size, and what comes out is a list of host pieces inside
+ * RAM. Whatever breaks the rules of the specification makes the call fail; the transport then
+ * stops the device until the driver resets it.
+ *
+ * Threads: the caller holds the device's lock.
+ */
+#ifndef DEVICES_VIRTIO_QUEUE_H
+#define DEVICES_VIRTIO_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/compiler.h"
+#include "base/gmem.h"
+
+#define VIRTQ_MAX_SIZE 256
+/* A descriptor that crosses two regions of RAM makes two pieces. */
+#define VIRTQ_MAX_IOV (VIRTQ_MAX_SIZE + GMEM_MAX_REGIONS)
+
+struct virtq {
+    const struct gmem *gmem;
+    uint16_t max_size; /* what the device offers */
+
+    /* Set by the driver, through the transport. */
+    uint16_t size;
+    gpa_t desc, avail, used;
+    bool indirect, event_idx; /* negotiated features */
+    bool ready;
+
+    uint16_t next_avail; /* the next available entry to take */
+    uint16_t next_used;  /* the next used entry to fill */
+    uint16_t signalled;  /* next_used when virtq_needs_interrupt() was last asked */
+};
+
+/* One request of the driver. */
+struct virtq_chain {
+    uint16_t head;
+    int readable, writable; /* pieces: iov[0..readable), then `writable` more */
+    uint64_t readable_bytes, writable_bytes;
+    struct iovec iov[VIRTQ_MAX_IOV];
+};
+
+/* Forget what the driver set. */
+void virtq_reset(struct virtq *q);
+
+/* Start the queue as configured. -EINVAL when the size is not a power of two within max_size, or a
+ * ring is misaligned or not RAM. */
+int virtq_start(struct virtq *q) MUST_CHECK;
+
+/* Take the next chain. 1, or 0 when there is none, or a negative errno when the driver broke the
+ * rules. */
+int virtq_pop(struct virtq *q, struct virtq_chain *c) MUST_CHECK;
+
+/* Give a chain back: `written` bytes from the start of its writable part were written. */
+int virtq_push(struct virtq *q, uint16_t head, uint32_t written) MUST_CHECK;
+
+/* Ask the driver to notify us about the next available buffer. 1 when there is one already (go on
+ * popping), 0, or a negative errno. */
+int virtq_rearm(struct virtq *q) MUST_CHECK;
+
+/* Does the driver want an interrupt for what was pushed since the last call? 1, 0, or a negative
+ * errno. */
+int virtq_needs_interrupt(struct virtq *q) MUST_CHECK;
+
+/* Copy from the readable part: `n` bytes at `offset`. All or nothing; false if it is too short. */
+bool virtq_chain_read(const struct virtq_chain *c, uint64_t offset, void *dst,
+                      uint64_t n) MUST_CHECK;
+/* The same into the writable part. */
+bool virtq_chain_write(const struct virtq_chain *c, uint64_t offset, const void *src,
+                       uint64_t n) MUST_CHECK;
+
+/* Cut the first `n` bytes off the readable part; it must have them. */
+void virtq_chain_skip(struct virtq_chain *c, uint64_t n);
+/* Cut the last byte off the writable part and return where it is; NULL if there is none. Only
+ * write to it. */
+uint8_t *virtq_chain_take_last(struct virtq_chain *c);
+
+#endif

@@ -1,0 +1,36 @@
+/* Disks on Linux: fallocate(2) works on files and, since 4.9, on block devices. */
+#include "host/disk_os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+int disk_os_device_size(int fd, uint64_t *size)
+{
+    return ioctl(fd, BLKGETSIZE64, size) < 0 ? -errno : 0;
+}
+
+int disk_os_sync(int fd)
+{
+    return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+static int disk_fallocate(int fd, int mode, uint64_t offset, uint64_t length)
+{
+    while (fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) < 0)
+        if (errno != EINTR)
+            return errno == ENOSYS || errno == ENODEV ? -EOPNOTSUPP : -errno;
+    return 0;
+}
+
+int disk_os_discard(int fd, uint64_t offset, uint64_t length)
+{
+    return disk_fallocate(fd, FALLOC_FL_PUNCH_HOLE, offset, length);
+}
+
+int disk_os_zero(int fd, uint64_t offset, uint64_t length)
+{
+    return disk_fallocate(fd, FALLOC_FL_ZERO_RANGE, offset, length);
+}
