@@ -22,6 +22,8 @@ void gic_dist_reset(struct gic_dist *d, unsigned cpus, unsigned banks)
         memset(&d->cpu[c], 0, sizeof d->cpu[c]);
         d->cpu[c].target[0] = UINT32_MAX;
     }
+    if (cpus == 1) /* no choice, and no registers to make it with */
+        memset(d->cpu[0].target, 0xff, sizeof d->cpu[0].target);
     for (unsigned n = 1; n < banks; n++)
         dist_reset_bank(&d->shared[n]);
     gic_dist_update_all(d);

@@ -180,7 +180,7 @@ static void dist_write_config(struct gicv2 *g, unsigned cpu, unsigned i, uint32_
 static void dist_change_sgi(struct gicv2 *g, unsigned cpu, unsigned id, uint32_t set,
                             uint32_t clear)
 {
-    uint8_t *source = &g->cpu[cpu].sgi_source[id];
+    uint8_t *source = &g->cpu[cpu].sgi_source[id % 16];
     struct gic_bank *b = gic_dist_bank(&g->dist, cpu, 0);
     *source = (uint8_t)((*source | (set & ones(g->dist.cpus))) & ~clear);
     b->latch = (b->latch & ~(1u << id)) | (uint32_t)(*source != 0) << id;
@@ -208,8 +208,11 @@ static void dist_write_sgir(struct gicv2 *g, unsigned cpu, unsigned i, uint32_t 
     (void)i;
     uint32_t all = (uint32_t)ones(g->dist.cpus);
     const uint32_t targets[4] = {
-        [0] = (uint32_t)bits(value, 23, 16), [1] = ~(1u << cpu), [2] = 1u << cpu, [3] = 0, /* reserved
-                                                                                            */
+        [0] = (uint32_t)bits(value, 23, 16),
+        [1] = ~(1u << cpu),
+        [2] = 1u << cpu,
+        [3] = 0, /* reserved
+                  */
     };
     uint32_t left = targets[bits(value, 25, 24)] & all;
     for (; left; left &= left - 1)

@@ -1,0 +1,88 @@
+/* ireko info: what somebody who reports a problem, or wonders about the speed, wants to know. */
+#include <Hypervisor/hvx.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "cli/cli.h"
+
+#define FIELD "%-9s "
+
+static void info_host(void)
+{
+    struct utsname u;
+    if (uname(&u) < 0)
+        return;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    printf(FIELD "%s %s, %s, %ld CPU%s, %.1f GiB of memory\n", "host", u.sysname, u.release,
+           u.machine, cpus, cpus == 1 ? "" : "s", memory / (1u << 30));
+}
+
+static const struct {
+    const char *name, *what;
+} engines[] = {
+    { "hvf", "this Mac's own cores" },
+    { "kvm", "this machine's own cores, through Linux KVM" },
+    { "jit", "the software CPU, translating" },
+    { "interp", "the software CPU, interpreting" },
+    { "check", "both of the software CPU's engines, compared step by step" },
+};
+
+static void info_engines(void)
+{
+    char chosen[16];
+    snprintf(chosen, sizeof chosen, "%s", hvx_engine());
+    const char *field = "engines";
+    for (size_t i = 0; i < ARRAY_LEN(engines); i++) {
+        bool is_chosen = strcmp(engines[i].name, chosen) == 0;
+        if (!is_chosen && hvx_set_engine(engines[i].name) != HV_SUCCESS)
+            continue;
+        printf(FIELD "%s %-7s %s\n", field, is_chosen ? "*" : " ", engines[i].name,
+               engines[i].what);
+        field = "";
+    }
+    if (!field[0])
+        printf(FIELD "  (* runs guests unless --engine says otherwise)\n", "");
+    else
+        printf(FIELD "none: this build cannot run guests here\n", field);
+    /* Back to the default; it was available before. */
+    (void)hvx_set_engine(NULL);
+}
+
+static void info_limits(void)
+{
+    uint32_t vcpus = 0, max_ipa = 0, default_ipa = 0;
+    if (hv_vm_get_max_vcpu_count(&vcpus) != HV_SUCCESS ||
+        hv_vm_config_get_max_ipa_size(&max_ipa) != HV_SUCCESS ||
+        hv_vm_config_get_default_ipa_size(&default_ipa) != HV_SUCCESS)
+        return;
+    printf(FIELD "%u virtual CPUs; %u bits of guest physical address (%u by default)\n", "limits",
+           vcpus, max_ipa, default_ipa);
+}
+
+static void info_hints(void)
+{
+#if defined(__linux__) && defined(__aarch64__)
+    if (access("/dev/kvm", F_OK) == 0 && access("/dev/kvm", R_OK | W_OK) != 0)
+        printf(FIELD "/dev/kvm is there but you may not open it; join its group (often kvm)\n",
+               "hint");
+#elif !defined(__aarch64__)
+    printf(FIELD "this host's CPU is not arm64, so guests run on the software CPU\n", "hint");
+#endif
+}
+
+int cli_info(int argc, char **argv)
+{
+    if (cli_has_arguments(argc, argv))
+        return CLI_USAGE;
+    printf(FIELD "%s\n", "ireko", IREKO_VERSION);
+    info_host();
+    info_engines();
+    info_limits();
+    info_hints();
+    return CLI_OK;
+}

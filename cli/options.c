@@ -1,0 +1,365 @@
+/* The option table of `ireko run` and `ireko dtb`. To add an option, add a row. */
+#include "cli/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "cli/suggest.h"
+
+enum group { GROUP_BOOT, GROUP_MACHINE, GROUP_DEVICES, GROUP_OTHER, GROUPS };
+
+static const char *const group_names[GROUPS] = {
+    [GROUP_BOOT] = "What to boot",
+    [GROUP_MACHINE] = "The machine",
+    [GROUP_DEVICES] = "Disks and console",
+    [GROUP_OTHER] = "Other",
+};
+
+struct option {
+    const char *name;     /* without the dashes */
+    const char *argument; /* what follows it, for the help; NULL: nothing */
+    enum group group;
+    unsigned verbs; /* enum option_verb */
+    bool repeatable;
+    const char *help; /* lines of at most 56 columns, separated by '\n' */
+    /* `value` is NULL exactly if `argument` is. */
+    int (*parse)(struct run_options *o, const struct option *option, const char *value,
+                 struct err *e);
+    size_t offset; /* parse_string: where in struct run_options */
+};
+
+int parse_size(const char *text, uint64_t *bytes)
+{
+    static const char suffixes[] = "KMGT";
+    if (!isdigit((unsigned char)text[0]))
+        return -EINVAL;
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (errno)
+        return -ERANGE;
+    unsigned shift = 0;
+    if (*end) {
+        const char *suffix = strchr(suffixes, toupper((unsigned char)*end));
+        if (!suffix || end[1])
+            return -EINVAL;
+        shift = 10 * (unsigned)(suffix - suffixes + 1);
+    }
+    if (n > UINT64_MAX >> shift)
+        return -ERANGE;
+    *bytes = (uint64_t)n << shift;
+    return 0;
+}
+
+static int parse_string(struct run_options *o, const struct option *option, const char *value,
+                        struct err *e)
+{
+    if (!value[0] && option->offset != offsetof(struct run_options, vm.cmdline))
+        return err_set(e, -EINVAL, "--%s needs a %s, but it is empty", option->name,
+                       option->argument);
+    memcpy((char *)o + option->offset, &value, sizeof value);
+    return 0;
+}
+
+static int parse_memory(struct run_options *o, const struct option *option, const char *value,
+                        struct err *e)
+{
+    int r = parse_size(value, &o->vm.memory);
+    if (r == -ERANGE)
+        return err_set(e, r, "--%s %s: that is more than 64 bits can count", option->name, value);
+    if (r < 0)
+        return err_set(e, r, "--%s %s: write a number with K, M, G or T, as in 512M", option->name,
+                       value);
+    return 0;
+}
+
+static int parse_cpus(struct run_options *o, const struct option *option, const char *value,
+                      struct err *e)
+{
+    uint64_t n;
+    size_t length = strlen(value);
+    if (length == 0 || strspn(value, "0123456789") != length || parse_size(value, &n) < 0 ||
+        n == 0 || n > UINT16_MAX)
+        return err_set(e, -EINVAL, "--%s %s: write a number, 1 or more", option->name, value);
+    o->vm.cpus = (unsigned)n;
+    return 0;
+}
+
+/* The index of `value` in `names` (ended by NULL), or -EINVAL and a sentence. */
+static int choose(const struct option *option, const char *value, const char *const *names,
+                  struct err *e)
+{
+    char list[128] = "";
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(value, names[i]) == 0)
+            return i;
+        size_t n = strlen(list);
+        snprintf(list + n, sizeof list - n, "%s%s",
+                 i == 0         ? ""
+                 : names[i + 1] ? ", "
+                                : " or ",
+                 names[i]);
+    }
+    return err_set(e, -EINVAL, "--%s %s: it is %s", option->name, value, list);
+}
+
+static int parse_gic(struct run_options *o, const struct option *option, const char *value,
+                     struct err *e)
+{
+    static const char *const names[] = { "v2", "v3", NULL };
+    int i = choose(option, value, names, e);
+    if (i < 0)
+        return i;
+    o->vm.gic = i == 0 ? VM_GIC_V2 : VM_GIC_V3;
+    return 0;
+}
+
+static int parse_engine(struct run_options *o, const struct option *option, const char *value,
+                        struct err *e)
+{
+    static const char *const names[] = { "jit", "interp", "check", "kvm", NULL };
+    int i = choose(option, value, names, e);
+    if (i < 0)
+        return i;
+    o->vm.engine = names[i];
+    return 0;
+}
+
+static int parse_log(struct run_options *o, const struct option *option, const char *value,
+                     struct err *e)
+{
+    static const char *const names[] = { "error", "warn", "info", "debug", NULL };
+    int i = choose(option, value, names, e);
+    if (i < 0)
+        return i;
+    o->log_level = (enum log_level)i; /* in the order of enum log_level */
+    return 0;
+}
+
+static int parse_disk(struct run_options *o, const struct option *option, const char *value,
+                      struct err *e)
+{
+    size_t n = strlen(value);
+    bool read_only = n >= 3 && strcmp(value + n - 3, ",ro") == 0;
+    if (read_only)
+        n -= 3;
+    if (n == 0)
+        return err_set(e, -EINVAL, "--%s needs a FILE, but it is empty", option->name);
+    if (o->vm.disk_count == VM_MAX_DISKS)
+        return err_set(e, -E2BIG, "--%s: there can be at most %d disks", option->name,
+                       VM_MAX_DISKS);
+    char *path = strndup(value, n);
+    if (!path)
+        return err_set(e, -ENOMEM, "not enough memory");
+    o->vm.disk[o->vm.disk_count++] = (struct vm_disk){ .path = path, .read_only = read_only };
+    return 0;
+}
+
+static int parse_serial(struct run_options *o, const struct option *option, const char *value,
+                        struct err *e)
+{
+    if (o->serial_count == SERIAL_MAX)
+        return err_set(e, -E2BIG, "--%s: there can be at most %d", option->name, SERIAL_MAX);
+    o->serial[o->serial_count++] = value;
+    return 0;
+}
+
+static int parse_help(struct run_options *o, const struct option *option, const char *value,
+                      struct err *e)
+{
+    (void)option;
+    (void)value;
+    (void)e;
+    o->help = true;
+    return 0;
+}
+
+#define BOTH (OPTION_RUN | OPTION_DTB)
+
+/* clang-format off */
+static const struct option options[] = {
+    { "kernel", "FILE", GROUP_BOOT, BOTH, false,
+      "the kernel: an arm64 Image (plain, gzip or zstd), an\nEFI zboot image, or an ELF file",
+      parse_string, offsetof(struct run_options, vm.kernel) },
+    { "initrd", "FILE", GROUP_BOOT, BOTH, false,
+      "the initial RAM disk",
+      parse_string, offsetof(struct run_options, vm.initrd) },
+    { "append", "TEXT", GROUP_BOOT, BOTH, false,
+      "the kernel's command line; console=ttyAMA0 is added\nif it names no console",
+      parse_string, offsetof(struct run_options, vm.cmdline) },
+    { "dtb", "FILE", GROUP_BOOT, BOTH, false,
+      "a device tree to use instead of ireko's own",
+      parse_string, offsetof(struct run_options, vm.dtb) },
+
+    { "memory", "SIZE", GROUP_MACHINE, BOTH, false,
+      "RAM, as in 512M or 4G (default 1G)",
+      parse_memory, 0 },
+    { "cpus", "N", GROUP_MACHINE, BOTH, false,
+      "virtual CPUs (default 1)",
+      parse_cpus, 0 },
+    { "gic", "VERSION", GROUP_MACHINE, BOTH, false,
+      "interrupt controller: v2 or v3 (default: the best that\nthis host has)",
+      parse_gic, 0 },
+    { "engine", "NAME", GROUP_MACHINE, BOTH, false,
+      "what executes the guest: jit, interp, check or kvm\n(default: the fastest; 'ireko info' tells)",
+      parse_engine, 0 },
+
+    { "disk", "FILE[,ro]", GROUP_DEVICES, BOTH, true,
+      "a raw image or block device as virtio disk, writable\nunless ',ro' follows; repeat for more: vda, vdb, ...",
+      parse_disk, 0 },
+    { "serial", "WHERE", GROUP_DEVICES, OPTION_RUN, true,
+      "the serial console: stdio (default), file:PATH, pty,\nunix:PATH (a socket), or none; repeat for several at\nonce",
+      parse_serial, 0 },
+
+    { "out", "FILE", GROUP_OTHER, OPTION_DTB, false,
+      "write the binary tree (a .dtb) to FILE",
+      parse_string, offsetof(struct run_options, out) },
+    { "log", "LEVEL", GROUP_OTHER, BOTH, false,
+      "how much to tell on standard error: error, warn\n(default), info or debug",
+      parse_log, 0 },
+    { "help", NULL, GROUP_OTHER, BOTH, false,
+      "this help",
+      parse_help, 0 },
+};
+/* clang-format on */
+
+_Static_assert(ARRAY_LEN(options) <= 32, "run_options.given has a bit for each option");
+
+static const char *verb_name(enum option_verb verb)
+{
+    return verb == OPTION_RUN ? "run" : "dtb";
+}
+
+/* The option that `word` ("--memory", "--memory=1G", "-h") names, or NULL. */
+static const struct option *option_find(const char *word, unsigned verbs)
+{
+    if (strcmp(word, "-h") == 0)
+        word = "--help";
+    if (strncmp(word, "--", 2) != 0)
+        return NULL;
+    size_t n = strcspn(word + 2, "=");
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        if (options[i].verbs & verbs && strlen(options[i].name) == n &&
+            memcmp(options[i].name, word + 2, n) == 0)
+            return &options[i];
+    }
+    return NULL;
+}
+
+static int unknown_option(const char *word, enum option_verb verb, struct err *e)
+{
+    const char *names[ARRAY_LEN(options)];
+    size_t n = 0;
+    if (word[0] != '-')
+        return err_set(e, -EINVAL,
+                       "'%s' is not an option; did you mean '--kernel %s'? "
+                       "'ireko %s --help' lists the options",
+                       word, word, verb_name(verb));
+    const struct option *elsewhere = option_find(word, BOTH);
+    if (elsewhere)
+        return err_set(e, -EINVAL, "--%s is not for 'ireko %s', only for 'ireko %s'",
+                       elsewhere->name, verb_name(verb),
+                       verb_name(verb == OPTION_RUN ? OPTION_DTB : OPTION_RUN));
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        if (options[i].verbs & verb)
+            names[n++] = options[i].name;
+    }
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+    const char *meant = suggest(name + strspn(name, "-"), names, n);
+    if (meant)
+        return err_set(e, -EINVAL, "there is no option '%s'; did you mean '--%s'?", name, meant);
+    return err_set(e, -EINVAL, "there is no option '%s'; 'ireko %s --help' lists them", name,
+                   verb_name(verb));
+}
+
+/* Parse the option at argv[*i] and move `*i` to its last word. */
+static int option_parse(struct run_options *o, enum option_verb verb, int argc, char **argv, int *i,
+                        struct err *e)
+{
+    const char *word = argv[*i];
+    const struct option *option = option_find(word, verb);
+    if (!option)
+        return unknown_option(word, verb, e);
+    uint32_t mask = 1u << (option - options);
+    if (o->given & mask && !option->repeatable)
+        return err_set(e, -EINVAL, "--%s is given twice", option->name);
+    o->given |= mask;
+
+    const char *value = strchr(word, '=');
+    if (!option->argument) {
+        if (value)
+            return err_set(e, -EINVAL, "--%s takes no value", option->name);
+        return option->parse(o, option, NULL, e);
+    }
+    if (value)
+        return option->parse(o, option, value + 1, e);
+    if (*i + 1 >= argc)
+        return err_set(e, -EINVAL, "--%s needs a %s after it", option->name, option->argument);
+    value = argv[++*i];
+    if (option_find(value, BOTH))
+        return err_set(e, -EINVAL, "--%s needs a %s after it, but '%s' follows", option->name,
+                       option->argument, value);
+    return option->parse(o, option, value, e);
+}
+
+static int check_combination(const struct run_options *o, enum option_verb verb, struct err *e)
+{
+    if (verb == OPTION_RUN && !o->vm.kernel)
+        return err_set(e, -EINVAL,
+                       "say what to boot with --kernel FILE; 'ireko run --help' has examples");
+    if (!o->vm.kernel && o->vm.initrd)
+        return err_set(e, -EINVAL, "--initrd needs a --kernel that uses it");
+    return 0;
+}
+
+int run_options_parse(struct run_options *o, enum option_verb verb, int argc, char **argv,
+                      struct err *e)
+{
+    *o = (struct run_options){
+        .vm = { .memory = 1ull << 30, .cpus = 1, .gic = VM_GIC_AUTO },
+        .log_level = LOG_WARN,
+    };
+    for (int i = 1; i < argc; i++) {
+        int r = option_parse(o, verb, argc, argv, &i, e);
+        if (r < 0)
+            return r;
+    }
+    if (o->help)
+        return 0;
+    if (o->serial_count == 0)
+        o->serial[o->serial_count++] = "stdio";
+    return check_combination(o, verb, e);
+}
+
+void run_options_fini(struct run_options *o)
+{
+    for (unsigned i = 0; i < o->vm.disk_count; i++)
+        free((void *)(uintptr_t)o->vm.disk[i].path); /* ours, by strndup() */
+    o->vm.disk_count = 0;
+}
+
+#define HELP_COLUMN 21
+
+void options_print_help(FILE *f, enum option_verb verb)
+{
+    for (int group = 0; group < GROUPS; group++) {
+        fprintf(f, "\n%s\n", group_names[group]);
+        for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+            const struct option *option = &options[i];
+            if (option->group != (enum group)group || !(option->verbs & verb))
+                continue;
+            int n = fprintf(f, "  --%s%s%s", option->name, option->argument ? " " : "",
+                            option->argument ? option->argument : "");
+            for (const char *line = option->help; *line;) {
+                size_t length = strcspn(line, "\n");
+                fprintf(f, "%*s%.*s\n", HELP_COLUMN - n, "", (int)length, line);
+                n = 0;
+                line += length + (line[length] == '\n');
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+/*
+ * ireko run: from options to a running guest.
+ *
+ * Threads: the main thread runs the event loop; vm_run() has a thread of its own, because it waits
+ * for the guest; the serial port has the third. The order of going down is that of the code at the
+ * end of run_machine(): first nothing may call the VM any more, then it is destroyed.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "host/loop.h"
+#include "host/serial.h"
+#include "host/term.h"
+#include "vmm/vm.h"
+
+struct run {
+    struct loop *loop;
+    struct serial *serial;
+    struct vm *vm;
+    pthread_t thread;
+    atomic_bool stopped; /* vm_run() has returned */
+    int stop;            /* what it returned, a negative errno if it did not start */
+    struct err err;
+    int signals; /* how many came */
+    int signum;  /* the one that stopped us, or 0 */
+};
+
+/* A line for the user, also while the terminal is raw. */
+static void run_print_line(const char *prefix, const char *line)
+{
+    bool raw = term_is_raw();
+    fprintf(stderr, "%s%s%s%s", raw ? "\r" : "", prefix, line, raw ? "\r\n" : "\n");
+}
+
+static void run_notice(void *ctx, const char *line)
+{
+    (void)ctx;
+    run_print_line("ireko: ", line);
+}
+
+static void run_log_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    run_print_line("", line);
+}
+
+static void run_quit(void *ctx)
+{
+    struct run *run = ctx;
+    vm_stop(run->vm);
+    if (atomic_load(&run->stopped))
+        loop_stop(run->loop); /* only waits for a reader of the rest of the output */
+}
+
+static void run_power_key(void *ctx)
+{
+    struct run *run = ctx;
+    vm_power_key(run->vm);
+}
+
+/* First ask the guest, then stop it, then leave without it. */
+static void run_on_signal(void *ctx, int signum)
+{
+    struct run *run = ctx;
+    run->signals++;
+    if (run->signals == 1 && !atomic_load(&run->stopped)) {
+        run_notice(run, "pressed the guest's power key; a second signal stops it at once");
+        vm_power_key(run->vm);
+        return;
+    }
+    run->signum = signum;
+    if (run->signals > 2) {
+        term_restore();
+        _exit(128 + signum);
+    }
+    run_quit(run);
+}
+
+static size_t run_receive(void *ctx, const uint8_t *bytes, size_t n)
+{
+    struct run *run = ctx;
+    return vm_serial_receive(run->vm, bytes, n);
+}
+
+static void *run_thread(void *arg)
+{
+    struct run *run = arg;
+    run->stop = vm_run(run->vm, &run->err);
+    atomic_store(&run->stopped, true);
+    if (run->stop != VM_STOP_QUIT)
+        serial_flush(run->serial);
+    loop_stop(run->loop);
+    return NULL;
+}
+
+static int run_catch_signals(struct run *run)
+{
+    static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        int r = loop_on_signal(run->loop, signals[i], run_on_signal, run);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Everything is created; run it to its end. 0 or negative errno with a sentence. */
+static int run_to_the_end(struct run *run, struct err *e)
+{
+    int r = run_catch_signals(run);
+    if (r == 0)
+        r = serial_start(run->serial, run_receive, run);
+    if (r == 0)
+        r = -pthread_create(&run->thread, NULL, run_thread, run);
+    if (r < 0)
+        return err_set(e, r, "cannot start: %s", strerror(-r));
+    loop_run(run->loop);
+    serial_stop(run->serial);
+    pthread_join(run->thread, NULL);
+    if (run->stop != VM_STOP_POWEROFF && run->stop != VM_STOP_QUIT) {
+        *e = run->err;
+        return -EIO;
+    }
+    return 0;
+}
+
+/* Returns the exit status; prints nothing but what is left in `e` for CLI_ERROR and CLI_USAGE. */
+static int run_machine(const struct run_options *o, struct err *e)
+{
+    struct run run = { 0 };
+    struct vm_config config = o->vm;
+    struct serial_config serial = {
+        .endpoint = o->serial,
+        .count = o->serial_count,
+        .quit = run_quit,
+        .power_key = run_power_key,
+        .notice = run_notice,
+        .ctx = &run,
+    };
+    int status = CLI_ERROR;
+    int r = loop_create(&run.loop);
+    if (r < 0) {
+        err_set(e, r, "cannot make an event loop: %s", strerror(-r));
+        return status;
+    }
+    r = serial_create(&serial, &run.serial, e);
+    if (r < 0)
+        status = r == -EINVAL ? CLI_USAGE : CLI_ERROR;
+    if (r == 0) {
+        config.serial = (struct vm_serial){ serial_send, serial_room, run.serial };
+        config.alarm_create = loop_alarm_create;
+        config.alarm_ctx = run.loop;
+        r = vm_create(&config, &run.vm, e);
+    }
+    if (r == 0) {
+        r = run_to_the_end(&run, e);
+        vm_destroy(run.vm);
+    }
+    if (r == 0)
+        status = run.stop == VM_STOP_QUIT && run.signum ? 128 + run.signum : CLI_OK;
+    serial_destroy(run.serial);
+    loop_destroy(run.loop);
+    return status;
+}
+
+int cli_run(int argc, char **argv)
+{
+    struct run_options o;
+    struct err e = { "" };
+    int status;
+    if (run_options_parse(&o, OPTION_RUN, argc, argv, &e) < 0) {
+        status = cli_fail(CLI_USAGE, &e);
+    } else if (o.help) {
+        char help[] = "help", run[] = "run";
+        status = cli_help(2, (char *[]){ help, run, NULL });
+    } else {
+        log_set_level(o.log_level);
+        log_set_sink(run_log_line, NULL);
+        status = run_machine(&o, &e);
+        if (status == CLI_ERROR || status == CLI_USAGE)
+            cli_fail(status, &e);
+    }
+    run_options_fini(&o);
+    return status;
+}

@@ -1,0 +1,268 @@
+/* The option table: what each spelling means, and one sentence for each mistake. */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/suggest.h"
+
+#define MAX_ARGS 8
+
+static int parse(struct run_options *o, enum option_verb verb, const char *const *args,
+                 struct err *e)
+{
+    static char words[MAX_ARGS + 1][64]; /* the options point into it, until the next call */
+    char *argv[MAX_ARGS + 2] = { words[0] };
+    int argc = 1;
+    for (; argc <= MAX_ARGS && args[argc - 1]; argc++) {
+        snprintf(words[argc], sizeof words[argc], "%s", args[argc - 1]);
+        argv[argc] = words[argc];
+    }
+    return run_options_parse(o, verb, argc, argv, e);
+}
+
+static const struct size_case {
+    const char *text;
+    int result;
+    uint64_t bytes;
+} size_cases[] = {
+    { "0", 0, 0 },
+    { "1", 0, 1 },
+    { "4096", 0, 4096 },
+    { "1K", 0, 1024 },
+    { "512M", 0, 512ull << 20 },
+    { "512m", 0, 512ull << 20 },
+    { "4G", 0, 4ull << 30 },
+    { "2T", 0, 2ull << 40 },
+    { "010", 0, 10 },
+    { "18446744073709551615", 0, UINT64_MAX },
+    { "18446744073709551616", -ERANGE, 0 },
+    { "16777216T", -ERANGE, 0 },
+    { "16777215T", 0, 16777215ull << 40 },
+    { "", -EINVAL, 0 },
+    { "M", -EINVAL, 0 },
+    { "-1", -EINVAL, 0 },
+    { "+1", -EINVAL, 0 },
+    { " 1", -EINVAL, 0 },
+    { "1.5G", -EINVAL, 0 },
+    { "1GB", -EINVAL, 0 },
+    { "1Q", -EINVAL, 0 },
+    { "0x10", -EINVAL, 0 },
+};
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(size_cases); i++) {
+        uint64_t bytes = 0;
+        assert_int_equal(parse_size(size_cases[i].text, &bytes), size_cases[i].result);
+        if (size_cases[i].result == 0)
+            assert_int_equal(bytes, size_cases[i].bytes);
+    }
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct run_options o;
+    struct err e = { "" };
+    assert_int_equal(parse(&o, OPTION_RUN, (const char *[]){ "--kernel", "Image", NULL }, &e), 0);
+    assert_string_equal(o.vm.kernel, "Image");
+    assert_null(o.vm.initrd);
+    assert_null(o.vm.cmdline);
+    assert_null(o.vm.dtb);
+    assert_null(o.vm.engine);
+    assert_int_equal(o.vm.memory, 1ull << 30);
+    assert_int_equal(o.vm.cpus, 1);
+    assert_int_equal(o.vm.gic, VM_GIC_AUTO);
+    assert_int_equal(o.vm.disk_count, 0);
+    assert_int_equal(o.serial_count, 1);
+    assert_string_equal(o.serial[0], "stdio");
+    assert_int_equal(o.log_level, LOG_WARN);
+    run_options_fini(&o);
+}
+
+static void test_all(void **state)
+{
+    (void)state;
+    struct run_options o;
+    struct err e = { "" };
+    assert_int_equal(parse(&o, OPTION_RUN,
+                           (const char *[]){ "--kernel=a=b", "--append", "-x=y --z", "--memory=2G",
+                                             "--cpus", "4", "--gic=v3", "--log=debug", NULL },
+                           &e),
+                     0);
+    assert_string_equal(o.vm.kernel, "a=b");
+    assert_string_equal(o.vm.cmdline, "-x=y --z");
+    assert_int_equal(o.vm.memory, 2ull << 30);
+    assert_int_equal(o.vm.cpus, 4);
+    assert_int_equal(o.vm.gic, VM_GIC_V3);
+    assert_int_equal(o.log_level, LOG_DEBUG);
+    run_options_fini(&o);
+
+    assert_int_equal(
+        parse(&o, OPTION_RUN,
+              (const char *[]){ "--kernel=k", "--disk=a,ro", "--disk", "b,c", "--serial=pty",
+                                "--serial=file:x", "--engine=interp", NULL },
+              &e),
+        0);
+    assert_int_equal(o.vm.disk_count, 2);
+    assert_string_equal(o.vm.disk[0].path, "a");
+    assert_true(o.vm.disk[0].read_only);
+    assert_string_equal(o.vm.disk[1].path, "b,c");
+    assert_false(o.vm.disk[1].read_only);
+    assert_int_equal(o.serial_count, 2);
+    assert_string_equal(o.serial[1], "file:x");
+    assert_string_equal(o.vm.engine, "interp");
+    run_options_fini(&o);
+
+    assert_int_equal(
+        parse(&o, OPTION_DTB, (const char *[]){ "--out", "x.dtb", "--gic", "v2", NULL }, &e), 0);
+    assert_string_equal(o.out, "x.dtb");
+    assert_int_equal(o.vm.gic, VM_GIC_V2);
+    run_options_fini(&o);
+
+    assert_int_equal(parse(&o, OPTION_RUN, (const char *[]){ "-h", NULL }, &e), 0);
+    assert_true(o.help);
+    run_options_fini(&o);
+}
+
+static const struct bad_case {
+    enum option_verb verb;
+    const char *args[MAX_ARGS];
+    const char *says;
+} bad_cases[] = {
+    { OPTION_RUN, { NULL }, "--kernel FILE" },
+    { OPTION_RUN, { "--kernal", "x" }, "did you mean '--kernel'?" },
+    { OPTION_RUN, { "--kenrel=x" }, "did you mean '--kernel'?" },
+    { OPTION_RUN, { "-kernel", "x" }, "did you mean '--kernel'?" },
+    { OPTION_RUN, { "--mem=1G" }, "did you mean '--memory'?" },
+    { OPTION_RUN, { "--memroy=1G" }, "did you mean '--memory'?" },
+    { OPTION_RUN, { "--network=x" }, "there is no option '--network'; 'ireko run --help'" },
+    { OPTION_RUN, { "-x" }, "there is no option '-x'" },
+    { OPTION_RUN, { "--" }, "there is no option '--'" },
+    { OPTION_RUN, { "Image" }, "did you mean '--kernel Image'?" },
+    { OPTION_RUN, { "--kernel" }, "--kernel needs a FILE" },
+    { OPTION_RUN, { "--kernel", "--memory", "1G" }, "but '--memory' follows" },
+    { OPTION_RUN, { "--kernel=" }, "--kernel needs a FILE" },
+    { OPTION_RUN, { "--kernel", "" }, "--kernel needs a FILE" },
+    { OPTION_RUN, { "--kernel=a", "--kernel=a" }, "--kernel is given twice" },
+    { OPTION_RUN, { "--memory", "1G", "--memory", "2G" }, "--memory is given twice" },
+    { OPTION_RUN, { "--memory", "lots" }, "--memory lots: write a number" },
+    { OPTION_RUN, { "--memory", "99999999T" }, "more than 64 bits" },
+    { OPTION_RUN, { "--cpus", "0" }, "--cpus 0" },
+    { OPTION_RUN, { "--cpus", "-1" }, "--cpus -1" },
+    { OPTION_RUN, { "--cpus", "1K" }, "--cpus 1K" },
+    { OPTION_RUN, { "--cpus", "two" }, "--cpus two" },
+    { OPTION_RUN, { "--cpus", "99999999999999999999" }, "--cpus 9999" },
+    { OPTION_RUN, { "--gic", "v4" }, "--gic v4: it is v2 or v3" },
+    { OPTION_RUN, { "--engine", "fast" }, "it is jit, interp, check or kvm" },
+    { OPTION_RUN, { "--log", "loud" }, "error, warn, info or debug" },
+    { OPTION_RUN, { "--disk", ",ro" }, "--disk needs a FILE" },
+    { OPTION_RUN, { "--help=yes" }, "--help takes no value" },
+    { OPTION_RUN, { "--kernel=x", "--out=y" }, "--out is not for 'ireko run'" },
+    { OPTION_DTB, { "--serial", "pty" }, "--serial is not for 'ireko dtb'" },
+    { OPTION_DTB, { "--initrd", "x" }, "--initrd needs a --kernel" },
+};
+
+static void test_mistakes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad_cases); i++) {
+        struct run_options o;
+        struct err e = { "" };
+        if (parse(&o, bad_cases[i].verb, bad_cases[i].args, &e) >= 0)
+            fail_msg("case %zu is accepted", i);
+        if (!strstr(e.text, bad_cases[i].says))
+            fail_msg("'%s' is not in '%s'", bad_cases[i].says, e.text);
+        assert_null(strchr(e.text, '\n'));
+        run_options_fini(&o);
+    }
+}
+
+static void test_too_many_disks(void **state)
+{
+    (void)state;
+    struct run_options o;
+    struct err e = { "" };
+    char verb[] = "run", disk[] = "--disk=x";
+    char *argv[VM_MAX_DISKS + 2] = { verb };
+    for (int i = 1; i <= VM_MAX_DISKS + 1; i++)
+        argv[i] = disk;
+    assert_int_equal(run_options_parse(&o, OPTION_RUN, VM_MAX_DISKS + 2, argv, &e), -E2BIG);
+    assert_int_equal(o.vm.disk_count, VM_MAX_DISKS);
+    run_options_fini(&o);
+}
+
+static void test_suggestions(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "run", "hello", "info", "dtb", "help", "version" };
+    static const struct {
+        const char *word, *meant;
+    } cases[] = {
+        { "rnu", "run" },
+        { "runn", "run" },
+        { "helo", "hello" },
+        { "ver", "version" },
+        { "verison", "version" },
+        { "ifno", "info" },
+        { "boot", NULL },
+        { "", NULL },
+        { "x", NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *meant = suggest(cases[i].word, names, ARRAY_LEN(names));
+        if (cases[i].meant) {
+            assert_non_null(meant);
+            assert_string_equal(meant, cases[i].meant);
+        } else {
+            assert_null(meant);
+        }
+    }
+}
+
+/* The help fits a terminal, and its second column is one column. */
+static void test_help(void **state)
+{
+    (void)state;
+    for (int verb = OPTION_RUN; verb <= OPTION_DTB; verb <<= 1) {
+        char *text = NULL;
+        size_t n = 0, lines = 0;
+        FILE *f = open_memstream(&text, &n);
+        assert_non_null(f);
+        options_print_help(f, (enum option_verb)verb);
+        fclose(f);
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++) {
+            assert_in_range(strlen(line), 1, 80);
+            if (line[0] != ' ')
+                continue;
+            assert_true(strlen(line) > 21);
+            assert_int_equal(line[20], ' ');
+            assert_int_not_equal(line[21], ' ');
+        }
+        assert_true(lines > 10);
+        free(text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_all),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_too_many_disks),
+        cmocka_unit_test(test_suggestions),
+        cmocka_unit_test(test_help),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
