@@ -1,0 +1,551 @@
+/* hv_vcpu_run() over time: interrupts, the virtual timer, cancelling, several vCPUs. */
+#include "guest.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#define CTL_ENABLE  1u
+#define CTL_IMASK   2u
+#define CTL_ISTATUS 4u
+
+static const uint32_t spin[] = { A64_B_SELF };
+
+static void sleep_ms(unsigned ms)
+{
+    struct timespec t = { .tv_nsec = ms * 1000000l };
+
+    nanosleep(&t, NULL);
+}
+
+/* Interrupts. */
+
+static void pending_irq_reaches_the_vector(void)
+{
+    struct guest g;
+    bool pending = true;
+
+    GUEST_OPEN(&g, spin);
+    guest_set_reg(&g, HV_REG_CPSR, CPSR_EL1H);
+    CHECK_OK(hv_vcpu_set_pending_interrupt(g.vcpu, HV_INTERRUPT_TYPE_IRQ, true));
+    CHECK(guest_run_brk(&g, VECTOR_BRK(VECTOR_IRQ_EL1)));
+    CHECK_EQ(guest_sys(&g, HV_SYS_REG_ELR_EL1), GUEST_CODE);
+    CHECK_EQ(guest_sys(&g, HV_SYS_REG_SPSR_EL1), CPSR_EL1H);
+    CHECK_EQ(guest_reg(&g, HV_REG_CPSR), CPSR_EL1H_MASKED);
+    CHECK_OK(hv_vcpu_get_pending_interrupt(g.vcpu, HV_INTERRUPT_TYPE_IRQ, &pending));
+    CHECK(!pending); /* cleared when the run returned */
+    guest_close(&g);
+}
+
+static void pending_fiq_reaches_its_vector(void)
+{
+    struct guest g;
+
+    GUEST_OPEN(&g, spin);
+    guest_set_reg(&g, HV_REG_CPSR, CPSR_EL1H);
+    CHECK_OK(hv_vcpu_set_pending_interrupt(g.vcpu, HV_INTERRUPT_TYPE_FIQ, true));
+    CHECK(guest_run_brk(&g, VECTOR_BRK(VECTOR_FIQ_EL1)));
+    guest_close(&g);
+}
+
+static void masked_irq_waits_until_unmasked(void)
+{
+    static const uint32_t code[] = { A64_MOVZ(0, 1), A64_DAIFCLR(2), A64_MOVZ(0, 2), A64_BRK(0) };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    CHECK_OK(hv_vcpu_set_pending_interrupt(g.vcpu, HV_INTERRUPT_TYPE_IRQ, true));
+    CHECK(guest_run_brk(&g, VECTOR_BRK(VECTOR_IRQ_EL1)));
+    CHECK_EQ(guest_reg(&g, HV_REG_X0), 1);
+    CHECK_EQ(guest_sys(&g, HV_SYS_REG_ELR_EL1), GUEST_CODE + 8);
+    guest_close(&g);
+}
+
+static void irq_line_drops_when_the_run_returns(void)
+{
+    static const uint32_t code[] = { A64_HVC(0), A64_DAIFCLR(2), A64_BRK(0xd0) };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    CHECK_OK(hv_vcpu_set_pending_interrupt(g.vcpu, HV_INTERRUPT_TYPE_IRQ, true));
+    CHECK(guest_run_exception(&g, EC_HVC64) != 0);
+    CHECK(guest_run_brk(&g, 0xd0)); /* not the vector */
+    guest_close(&g);
+}
+
+static void irq_is_a_level_during_a_run(void)
+{
+    /* The handler counts and returns; after three times it exits. */
+    static const uint32_t handler[] = {
+        A64_ADD_IMM(0, 1), 0xf1000c1f /* cmp x0, #3 */, A64_B_NE(2), A64_BRK(0xd1), A64_ERET,
+    };
+    struct guest g;
+
+    GUEST_OPEN(&g, spin);
+    memcpy(g.ram + (GUEST_VECTORS - GUEST_RAM) + 0x80 * VECTOR_IRQ_EL1, handler, sizeof handler);
+    guest_set_reg(&g, HV_REG_CPSR, CPSR_EL1H);
+    CHECK_OK(hv_vcpu_set_pending_interrupt(g.vcpu, HV_INTERRUPT_TYPE_IRQ, true));
+    CHECK(guest_run_brk(&g, 0xd1));
+    CHECK_EQ(guest_reg(&g, HV_REG_X0), 3);
+    guest_close(&g);
+}
+
+static void isr_el1_shows_the_lines(void)
+{
+    static const uint32_t code[] = { A64_MRS(0, A64_REG(3, 0, 12, 1, 0)), A64_BRK(0) };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    CHECK_OK(hv_vcpu_set_pending_interrupt(g.vcpu, HV_INTERRUPT_TYPE_IRQ, true));
+    CHECK(guest_run_brk(&g, 0));
+    CHECK_EQ(guest_reg(&g, HV_REG_X0), 0x80);
+    guest_close(&g);
+}
+
+static void wfi_exits_with_an_interrupt_pending(void)
+{
+    static const uint32_t code[] = { A64_WFI, A64_BRK(0) };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    CHECK_OK(hv_vcpu_set_pending_interrupt(g.vcpu, HV_INTERRUPT_TYPE_IRQ, true));
+    CHECK(guest_run_wfi(&g));
+    CHECK_EQ(guest_reg(&g, HV_REG_PC), GUEST_CODE);
+    guest_close(&g);
+}
+
+/* The virtual timer. */
+
+static void counter_runs_at_24_mhz(void)
+{
+    static const uint32_t code[] = {
+        A64_MRS(0, REG_CNTFRQ_EL0),
+        A64_MRS(1, REG_CNTVCT_EL0),
+        A64_HVC(0),
+        A64_MRS(2, REG_CNTVCT_EL0),
+        A64_BRK(0),
+    };
+    struct guest g;
+    struct timespec t0, t1;
+
+    GUEST_OPEN(&g, code);
+    clock_gettime(CLOCK_MONOTONIC, &t0);
+    CHECK(guest_run_exception(&g, EC_HVC64) != 0);
+    sleep_ms(50);
+    CHECK(guest_run_brk(&g, 0));
+    clock_gettime(CLOCK_MONOTONIC, &t1);
+    CHECK_EQ(guest_reg(&g, HV_REG_X0), 24000000);
+
+    uint64_t ticks = guest_reg(&g, HV_REG_X2) - guest_reg(&g, HV_REG_X1);
+    uint64_t ns = (uint64_t)(t1.tv_sec - t0.tv_sec) * 1000000000 + (uint64_t)t1.tv_nsec -
+                  (uint64_t)t0.tv_nsec;
+
+    CHECK(ticks >= 50000000ull * 24 / 1000); /* at least the sleep, */
+    CHECK(ticks <= ns * 24 / 1000 + 24);     /* at most what passed around it */
+    guest_close(&g);
+}
+
+static void counter_is_absolute_time_minus_offset(void)
+{
+    static const uint32_t code[] = { A64_MRS(0, REG_CNTVCT_EL0), A64_HVC(0), A64_B(-2) };
+    static const uint64_t offsets[] = { 0, 1000000000000ull, -5ull };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_OK(hv_vcpu_set_vtimer_offset(g.vcpu, offsets[i]));
+
+        uint64_t before = hvx_absolute_time();
+
+        CHECK(guest_run_exception(&g, EC_HVC64) != 0);
+
+        uint64_t after = hvx_absolute_time();
+        uint64_t seen = guest_reg(&g, HV_REG_X0) + offsets[i];
+
+        CHECK(before <= seen && seen <= after);
+    }
+    guest_close(&g);
+}
+
+static void expired_timer_exits_and_is_masked(void)
+{
+    struct guest g;
+    bool masked = false;
+
+    GUEST_OPEN(&g, spin);
+    guest_set_sys(&g, HV_SYS_REG_CNTV_CVAL_EL0, hvx_absolute_time() + 24000); /* 1 ms */
+    guest_set_sys(&g, HV_SYS_REG_CNTV_CTL_EL0, CTL_ENABLE);
+    CHECK(guest_run(&g, HV_EXIT_REASON_VTIMER_ACTIVATED));
+    CHECK(hvx_absolute_time() >= guest_sys(&g, HV_SYS_REG_CNTV_CVAL_EL0));
+    CHECK_OK(hv_vcpu_get_vtimer_mask(g.vcpu, &masked));
+    CHECK(masked);
+    CHECK_EQ(guest_sys(&g, HV_SYS_REG_CNTV_CTL_EL0), CTL_ENABLE | CTL_ISTATUS);
+    CHECK_EQ(guest_reg(&g, HV_REG_PC), GUEST_CODE);
+    guest_close(&g);
+}
+
+static void guest_sets_its_own_timer(void)
+{
+    static const uint32_t code[] = {
+        A64_MOVZ(0, 24000), A64_MSR(REG_CNTV_TVAL, 0), A64_MOVZ(0, 1), A64_MSR(REG_CNTV_CTL, 0),
+        A64_B_SELF,
+    };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    CHECK(guest_run(&g, HV_EXIT_REASON_VTIMER_ACTIVATED));
+    CHECK_EQ(guest_reg(&g, HV_REG_PC), GUEST_CODE + 16);
+    guest_close(&g);
+}
+
+static void masked_timer_does_not_exit(void)
+{
+    /* Waits until the timer's ISTATUS is set, then exits by BRK. */
+    static const uint32_t code[] = {
+        A64_MRS(0, REG_CNTV_CTL),
+        0x3617ffe0 /* tbz w0, #2, .-4 */,
+        A64_BRK(0xd0),
+    };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    CHECK_OK(hv_vcpu_set_vtimer_mask(g.vcpu, true));
+    guest_set_sys(&g, HV_SYS_REG_CNTV_CVAL_EL0, hvx_absolute_time() + 24000);
+    guest_set_sys(&g, HV_SYS_REG_CNTV_CTL_EL0, CTL_ENABLE);
+    CHECK(guest_run_brk(&g, 0xd0));
+    guest_close(&g);
+}
+
+static void unmasked_expired_timer_exits_at_once(void)
+{
+    struct guest g;
+
+    GUEST_OPEN(&g, spin);
+    guest_set_sys(&g, HV_SYS_REG_CNTV_CVAL_EL0, 0);
+    guest_set_sys(&g, HV_SYS_REG_CNTV_CTL_EL0, CTL_ENABLE);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK(guest_run(&g, HV_EXIT_REASON_VTIMER_ACTIVATED));
+        CHECK_OK(hv_vcpu_set_vtimer_mask(g.vcpu, false));
+    }
+    guest_close(&g);
+}
+
+static void disabled_or_imasked_timer_does_not_exit(void)
+{
+    static const uint32_t code[] = { A64_MOVZ(0, 0xffff), A64_SUBS_IMM(0, 1), A64_B_NE(-1),
+                                     A64_BRK(0xd0) };
+    static const unsigned control[] = { 0, CTL_ENABLE | CTL_IMASK };
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct guest g;
+
+        GUEST_OPEN(&g, code);
+        guest_set_sys(&g, HV_SYS_REG_CNTV_CVAL_EL0, 0);
+        guest_set_sys(&g, HV_SYS_REG_CNTV_CTL_EL0, control[i]);
+        CHECK(guest_run_brk(&g, 0xd0));
+        guest_close(&g);
+    }
+}
+
+static void timer_follows_the_offset(void)
+{
+    struct guest g;
+
+    GUEST_OPEN(&g, spin);
+
+    uint64_t offset = hvx_absolute_time(); /* the guest's clock starts about now */
+
+    CHECK_OK(hv_vcpu_set_vtimer_offset(g.vcpu, offset));
+    guest_set_sys(&g, HV_SYS_REG_CNTV_CVAL_EL0, 48000);
+    guest_set_sys(&g, HV_SYS_REG_CNTV_CTL_EL0, CTL_ENABLE);
+    CHECK(guest_run(&g, HV_EXIT_REASON_VTIMER_ACTIVATED));
+
+    uint64_t passed = hvx_absolute_time() - offset;
+
+    CHECK(passed >= 48000 && passed < 24000000);
+    guest_close(&g);
+}
+
+/* Cancelling. */
+
+static void cancel_before_a_run_ends_it_at_once(void)
+{
+    static const uint32_t code[] = { A64_MOVZ(0, 1), A64_BRK(0xd0) };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    CHECK_OK(hv_vcpus_exit(&g.vcpu, 1));
+    CHECK_OK(hv_vcpus_exit(&g.vcpu, 1)); /* several are one */
+    CHECK(guest_run(&g, HV_EXIT_REASON_CANCELED));
+    CHECK_EQ(guest_reg(&g, HV_REG_X0), 0); /* nothing was executed */
+    CHECK_EQ(guest_reg(&g, HV_REG_PC), GUEST_CODE);
+    CHECK(guest_run_brk(&g, 0xd0)); /* and only once */
+    guest_close(&g);
+}
+
+static void *cancel_later(void *vcpu)
+{
+    sleep_ms(20);
+    CHECK_OK(hv_vcpus_exit(vcpu, 1));
+    return NULL;
+}
+
+static void cancel_from_another_thread_ends_a_run(void)
+{
+    struct guest g;
+    pthread_t thread;
+
+    GUEST_OPEN(&g, spin);
+    for (unsigned i = 0; i < 3; i++) {
+        pthread_create(&thread, NULL, cancel_later, &g.vcpu);
+        CHECK(guest_run(&g, HV_EXIT_REASON_CANCELED));
+        pthread_join(thread, NULL);
+        CHECK_EQ(guest_reg(&g, HV_REG_PC), GUEST_CODE);
+    }
+    guest_close(&g);
+}
+
+static void cancel_ends_a_guest_that_only_takes_interrupts(void)
+{
+    static const uint32_t handler[] = { A64_ERET };
+    struct guest g;
+    pthread_t thread;
+
+    GUEST_OPEN(&g, spin);
+    memcpy(g.ram + (GUEST_VECTORS - GUEST_RAM) + 0x80 * VECTOR_IRQ_EL1, handler, sizeof handler);
+    guest_set_reg(&g, HV_REG_CPSR, CPSR_EL1H);
+    CHECK_OK(hv_vcpu_set_pending_interrupt(g.vcpu, HV_INTERRUPT_TYPE_IRQ, true));
+    pthread_create(&thread, NULL, cancel_later, &g.vcpu);
+    CHECK(guest_run(&g, HV_EXIT_REASON_CANCELED));
+    pthread_join(thread, NULL);
+    guest_close(&g);
+}
+
+static void cancel_of_nothing_succeeds(void)
+{
+    CHECK_OK(hv_vm_create(NULL));
+    CHECK_OK(hv_vcpus_exit(NULL, 0));
+    CHECK_OK(hv_vm_destroy());
+}
+
+static void cancel_of_a_bad_handle_is_refused(void)
+{
+    hv_vcpu_t none = 100000;
+
+    CHECK_OK(hv_vm_create(NULL));
+    CHECK_EQ(hv_vcpus_exit(&none, 1), HV_BAD_ARGUMENT);
+    CHECK_OK(hv_vm_destroy());
+}
+
+/* Time in the guest. */
+
+static void exec_time_grows_with_work(void)
+{
+    static const uint32_t code[] = { A64_MOVZ(0, 0xffff), A64_SUBS_IMM(0, 1), A64_B_NE(-1),
+                                     A64_HVC(0), A64_B(-4) };
+    struct guest g;
+    uint64_t first = 0, second = 0;
+
+    GUEST_OPEN(&g, code);
+
+    uint64_t before = hvx_absolute_time();
+
+    CHECK(guest_run_exception(&g, EC_HVC64) != 0);
+    CHECK_OK(hv_vcpu_get_exec_time(g.vcpu, &first));
+    CHECK(first > 0);
+    CHECK(guest_run_exception(&g, EC_HVC64) != 0);
+    CHECK_OK(hv_vcpu_get_exec_time(g.vcpu, &second));
+    CHECK(second > first);
+    CHECK(second <= hvx_absolute_time() - before + 24);
+    guest_close(&g);
+}
+
+/* Several vCPUs. */
+
+#define THREADS 4
+
+struct crowd {
+    _Atomic unsigned next, ready, done;
+    hv_vcpu_t vcpu[THREADS];
+    hv_return_t created[THREADS], ran[THREADS], destroyed[THREADS];
+    hv_exit_reason_t reason[THREADS];
+    uint64_t x1[THREADS];
+};
+
+/* Wait until `count` threads came here. */
+static void meet(_Atomic unsigned *place, unsigned count)
+{
+    atomic_fetch_add(place, 1);
+    while (atomic_load(place) < count)
+        sched_yield();
+}
+
+static void *crowd_member(void *arg)
+{
+    struct crowd *c = arg;
+    unsigned i = atomic_fetch_add(&c->next, 1);
+    hv_vcpu_exit_t *exit;
+    hv_vcpu_t vcpu;
+
+    c->created[i] = hv_vcpu_create(&vcpu, &exit, NULL);
+    c->vcpu[i] = vcpu;
+    hv_vcpu_set_reg(vcpu, HV_REG_CPSR, CPSR_EL1H_MASKED);
+    hv_vcpu_set_reg(vcpu, HV_REG_PC, GUEST_CODE);
+    hv_vcpu_set_reg(vcpu, HV_REG_X0, vcpu);
+    meet(&c->ready, THREADS + 1);
+    c->ran[i] = hv_vcpu_run(vcpu);
+    c->reason[i] = exit->reason;
+    hv_vcpu_get_reg(vcpu, HV_REG_X1, &c->x1[i]);
+    meet(&c->done, THREADS);
+    c->destroyed[i] = hv_vcpu_destroy(vcpu);
+    return NULL;
+}
+
+/* Run `code` on four vCPUs; cancel them all if asked to. */
+static void run_crowd(const uint32_t *code, size_t size, hv_exit_reason_t reason, bool cancel)
+{
+    struct crowd c = { 0 };
+    pthread_t thread[THREADS];
+    uint8_t *ram = guest_memory(0x4000);
+
+    memcpy(ram, code, size);
+    CHECK_OK(hv_vm_create(NULL));
+    CHECK_OK(hv_vm_map(ram, GUEST_CODE, 0x4000, HV_MEMORY_READ | HV_MEMORY_EXEC));
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_create(&thread[i], NULL, crowd_member, &c);
+    meet(&c.ready, THREADS + 1);
+    if (cancel)
+        CHECK_OK(hv_vcpus_exit(c.vcpu, THREADS)); /* maybe before they run */
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+
+    unsigned handles = 0;
+
+    for (unsigned i = 0; i < THREADS; i++) {
+        CHECK_OK(c.created[i]);
+        CHECK_OK(c.ran[i]);
+        CHECK_EQ(c.reason[i], reason);
+        CHECK_OK(c.destroyed[i]);
+        if (!cancel)
+            CHECK_EQ(c.x1[i], c.vcpu[i]);
+        handles |= 1u << c.vcpu[i];
+    }
+    CHECK_EQ(handles, (1u << THREADS) - 1);
+    CHECK_OK(hv_vm_destroy());
+    hv_vm_deallocate(ram, 0x4000);
+}
+
+static void four_vcpus_are_cancelled_together(void)
+{
+    run_crowd(spin, sizeof spin, HV_EXIT_REASON_CANCELED, true);
+}
+
+static void each_vcpu_has_its_own_registers(void)
+{
+    static const uint32_t code[] = { A64_MOV(1, 0), A64_HVC(0) };
+
+    run_crowd(code, sizeof code, HV_EXIT_REASON_EXCEPTION, false);
+}
+
+static void *counting_vcpu(void *result)
+{
+    hv_vcpu_exit_t *exit;
+    hv_vcpu_t vcpu;
+
+    if (hv_vcpu_create(&vcpu, &exit, NULL) != HV_SUCCESS)
+        return NULL;
+    hv_vcpu_set_reg(vcpu, HV_REG_CPSR, CPSR_EL1H_MASKED);
+    hv_vcpu_set_reg(vcpu, HV_REG_PC, GUEST_CODE);
+    hv_vcpu_set_reg(vcpu, HV_REG_X1, GUEST_CODE + 0x4000);
+    hv_vcpu_set_reg(vcpu, HV_REG_X2, 20000);
+    guest_mmu_on(vcpu, GUEST_CODE + 0x8000);
+    hv_vcpu_run(vcpu);
+    *(unsigned *)result = (unsigned)exit->reason;
+    hv_vcpu_destroy(vcpu);
+    return NULL;
+}
+
+/* The exclusive monitor between vCPUs: nobody's increment is lost. */
+static void exclusive_increments_are_atomic(void)
+{
+    static const uint32_t code[] = {
+        0xc85f7c20,                     /* ldxr x0, [x1] */
+        A64_ADD_IMM(0, 1),  0xc8037c20, /* stxr w3, x0, [x1] */
+        0x35ffffa3,                     /* cbnz w3, .-12 */
+        A64_SUBS_IMM(2, 1), A64_B_NE(-5), A64_HVC(0),
+    };
+    pthread_t thread[2];
+    unsigned reason[2] = { 9, 9 };
+    uint64_t sum;
+    uint8_t *ram = guest_memory(0xc000);
+
+    memcpy(ram, code, sizeof code);
+    guest_write_tables(ram + 0x8000, GUEST_CODE + 0x8000);
+    CHECK_OK(hv_vm_create(NULL));
+    CHECK_OK(hv_vm_map(ram, GUEST_CODE, 0xc000, HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC));
+    for (unsigned i = 0; i < 2; i++)
+        pthread_create(&thread[i], NULL, counting_vcpu, &reason[i]);
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_join(thread[i], NULL);
+        CHECK_EQ(reason[i], HV_EXIT_REASON_EXCEPTION);
+    }
+    memcpy(&sum, ram + 0x4000, sizeof sum);
+    CHECK_EQ(sum, 40000);
+    CHECK_OK(hv_vm_destroy());
+    hv_vm_deallocate(ram, 0xc000);
+}
+
+static void *protect_later(void *arg)
+{
+    (void)arg;
+    sleep_ms(10);
+    CHECK_OK(hv_vm_protect(GUEST_DATA, 0x4000, HV_MEMORY_READ));
+    return NULL;
+}
+
+static void protection_reaches_a_running_vcpu(void)
+{
+    static const uint32_t code[] = { A64_STR_X(2, 1), A64_B(-1) };
+    struct guest g;
+    pthread_t thread;
+
+    GUEST_OPEN(&g, code);
+    guest_set_reg(&g, HV_REG_X1, GUEST_DATA);
+    pthread_create(&thread, NULL, protect_later, NULL);
+    CHECK(guest_run_exception(&g, EC_DABORT) != 0);
+    CHECK_EQ(g.exit->exception.physical_address, GUEST_DATA);
+    pthread_join(thread, NULL);
+    guest_close(&g);
+}
+
+int main(void)
+{
+    RUN(pending_irq_reaches_the_vector);
+    RUN(pending_fiq_reaches_its_vector);
+    RUN(masked_irq_waits_until_unmasked);
+    RUN(irq_line_drops_when_the_run_returns);
+    RUN(irq_is_a_level_during_a_run);
+    RUN(isr_el1_shows_the_lines);
+    RUN(wfi_exits_with_an_interrupt_pending);
+    RUN(counter_runs_at_24_mhz);
+    RUN(counter_is_absolute_time_minus_offset);
+    RUN(expired_timer_exits_and_is_masked);
+    RUN(guest_sets_its_own_timer);
+    RUN(masked_timer_does_not_exit);
+    RUN(unmasked_expired_timer_exits_at_once);
+    RUN(disabled_or_imasked_timer_does_not_exit);
+    RUN(timer_follows_the_offset);
+    RUN(cancel_before_a_run_ends_it_at_once);
+    RUN(cancel_from_another_thread_ends_a_run);
+    RUN(cancel_ends_a_guest_that_only_takes_interrupts);
+    RUN(cancel_of_nothing_succeeds);
+    RUN(cancel_of_a_bad_handle_is_refused);
+    RUN(exec_time_grows_with_work);
+    RUN(four_vcpus_are_cancelled_together);
+    RUN(each_vcpu_has_its_own_registers);
+    RUN(exclusive_increments_are_atomic);
+    RUN(protection_reaches_a_running_vcpu);
+    return check_finish();
+}
