@@ -27,6 +27,7 @@ void log_set_sink(void (*sink)(void *ctx, const char *line), void *ctx)
     logger.ctx = ctx;
 }
 
+PRINTF_LIKE(3, 0)
 static void log_print(enum log_level level, const char *topic, const char *fmt, va_list ap)
 {
     char line[1024];
