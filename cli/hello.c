@@ -171,16 +171,13 @@ int cli_hello(int argc, char **argv)
 {
     struct hello h = { 0 };
 
-    (void)argv;
-    if (argc > 1) {
-        fprintf(stderr, "ireko hello: takes no arguments\n");
-        return 2;
-    }
+    if (cli_has_arguments(argc, argv))
+        return CLI_USAGE;
     printf("The smallest guest, step by step. Engine: %s.\n\n", hvx_engine());
 
     bool good = make_machine(&h) && make_vcpu(&h) && run_guest(&h);
 
     take_apart(&h);
     printf("%s\n", good ? "Hello from the guest: it said 42." : "The guest did not say 42.");
-    return good ? 0 : 1;
+    return good ? CLI_OK : CLI_ERROR;
 }
