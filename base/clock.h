@@ -32,6 +32,12 @@ static inline uint64_t clock_realtime(const struct clock *c)
 /* Host CLOCK_MONOTONIC in nanoseconds. Any thread. */
 uint64_t clock_monotonic_ns(void);
 
+/* The same in ticks of 24 MHz, the rate of every guest's counter. Any thread. */
+static inline uint64_t clock_ticks_24mhz(void)
+{
+    return clock_monotonic_ns() * 3 / 125; /* overflows after 195 years */
+}
+
 #define ALARM_OFF UINT64_MAX
 
 /* A settable deadline. `set` may be called from any thread with any lock up to LOCK_DEVICE held; it

@@ -52,7 +52,8 @@ union vreg {
  * the slow path.
  */
 #define TLB_ENTRIES 1024
-#define TLB_NEVER   1ull
+/* What no address that maps to this slot matches: a page of the neighbouring slot. */
+#define TLB_NEVER(slot) (((uint64_t)(slot) ^ 1) << 12)
 
 struct tlb_entry {
     uint64_t rd, wr;

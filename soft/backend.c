@@ -1,0 +1,362 @@
+/*
+ * The software CPU as a back end of hv/ (hv/backend.h): one VM, its vCPUs, their registers.
+ *
+ * Initial state, where Apple documents none: all registers 0, CPSR EL1h with DAIF masked,
+ * SCTLR_EL1 its RES1 bits, the timer unmasked, no offset.
+ */
+#include "hv/backend.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "soft/vcpu.h"
+#include "soft/vm.h"
+
+#define SOFT_IPA_STANDARD 40
+#define SOFT_IPA_MAXIMUM  48
+#define SOFT_CPSR_INITIAL 0x3c5
+
+static struct soft_vm *vm_of(struct hv_backend_vm *vm)
+{
+    return (struct soft_vm *)(void *)vm;
+}
+
+static struct soft_vcpu *soft_of(struct hv_backend_vcpu *vcpu)
+{
+    return (struct soft_vcpu *)(void *)vcpu;
+}
+
+static int soft_probe(const char *engine)
+{
+    return !engine || strcmp(engine, "interp") == 0 ? 0 : -ENOTSUP;
+}
+
+static unsigned soft_max_vcpus(void)
+{
+    return SOFT_MAX_VCPUS;
+}
+
+static void soft_ipa_bits(unsigned *standard, unsigned *maximum)
+{
+    *standard = SOFT_IPA_STANDARD;
+    *maximum = SOFT_IPA_MAXIMUM;
+}
+
+static int backend_vm_create(const struct hv_vm_desc *desc, struct hv_backend_vm **vm)
+{
+    struct soft_vm *made;
+    if (desc->el2)
+        return -ENOTSUP;
+    int err = soft_vm_create(desc->ipa_bits, &made);
+    if (!err)
+        *vm = (struct hv_backend_vm *)(void *)made;
+    return err;
+}
+
+static void backend_vm_destroy(struct hv_backend_vm *vm)
+{
+    soft_vm_destroy(vm_of(vm));
+}
+
+static int backend_vm_map(struct hv_backend_vm *vm, void *host, hv_ipa_t ipa, size_t size,
+                          hv_memory_flags_t flags)
+{
+    return soft_vm_map(vm_of(vm), host, ipa, size, (unsigned)flags);
+}
+
+static int backend_vm_unmap(struct hv_backend_vm *vm, hv_ipa_t ipa, size_t size)
+{
+    return soft_vm_unmap(vm_of(vm), ipa, size);
+}
+
+static int backend_vm_protect(struct hv_backend_vm *vm, hv_ipa_t ipa, size_t size,
+                              hv_memory_flags_t flags)
+{
+    return soft_vm_protect(vm_of(vm), ipa, size, (unsigned)flags);
+}
+
+static int soft_feature_reg(hv_feature_reg_t reg, uint64_t *value)
+{
+    static const enum sysreg which[] = {
+        [HV_FEATURE_REG_ID_AA64DFR0_EL1] = SYSREG_ID_AA64DFR0_EL1,
+        [HV_FEATURE_REG_ID_AA64DFR1_EL1] = SYSREG_ID_AA64DFR1_EL1,
+        [HV_FEATURE_REG_ID_AA64ISAR0_EL1] = SYSREG_ID_AA64ISAR0_EL1,
+        [HV_FEATURE_REG_ID_AA64ISAR1_EL1] = SYSREG_ID_AA64ISAR1_EL1,
+        [HV_FEATURE_REG_ID_AA64MMFR0_EL1] = SYSREG_ID_AA64MMFR0_EL1,
+        [HV_FEATURE_REG_ID_AA64MMFR1_EL1] = SYSREG_ID_AA64MMFR1_EL1,
+        [HV_FEATURE_REG_ID_AA64MMFR2_EL1] = SYSREG_ID_AA64MMFR2_EL1,
+        [HV_FEATURE_REG_ID_AA64PFR0_EL1] = SYSREG_ID_AA64PFR0_EL1,
+        [HV_FEATURE_REG_ID_AA64PFR1_EL1] = SYSREG_ID_AA64PFR1_EL1,
+        [HV_FEATURE_REG_CTR_EL0] = SYSREG_CTR_EL0,
+        [HV_FEATURE_REG_CLIDR_EL1] = SYSREG_CLIDR_EL1,
+        [HV_FEATURE_REG_DCZID_EL0] = SYSREG_DCZID_EL0,
+        [HV_FEATURE_REG_ID_AA64SMFR0_EL1] = SYSREG_ID_AA64SMFR0_EL1,
+        [HV_FEATURE_REG_ID_AA64ZFR0_EL1] = SYSREG_ID_AA64ZFR0_EL1,
+    };
+    if ((unsigned)reg >= ARRAY_LEN(which))
+        return -EINVAL;
+    *value = soft_sysreg_table[which[reg]].reset;
+    if (reg == HV_FEATURE_REG_ID_AA64MMFR0_EL1)
+        *value |= soft_sysreg_pa_range(SOFT_IPA_STANDARD);
+    return 0;
+}
+
+static int soft_ccsidr(hv_cache_type_t type, uint64_t values[8])
+{
+    for (unsigned level = 0; level < 8; level++)
+        values[level] = soft_sysreg_ccsidr(level << 1 | (type == HV_CACHE_TYPE_INSTRUCTION));
+    return 0;
+}
+
+static void vcpu_reset(struct soft_vcpu *v)
+{
+    struct cpu *c = &v->cpu;
+
+    soft_sysreg_reset(v);
+    code_init(v);
+    tlb_init(v);
+    mmu_update_regime(v);
+    cpu_set_pstate(c, SOFT_CPSR_INITIAL);
+    atomic_store(&c->attention, ATTENTION_MAP);
+}
+
+static int backend_vcpu_create(struct hv_backend_vm *vm, unsigned index, hv_vcpu_exit_t *exit,
+                               struct hv_backend_vcpu **vcpu)
+{
+    struct soft_vm *m = vm_of(vm);
+    struct soft_vcpu *v;
+
+    if (index >= SOFT_MAX_VCPUS)
+        return -ENOSPC;
+    v = aligned_alloc(64, align_up(sizeof *v, 64));
+    if (!v)
+        return -ENOMEM;
+    memset(v, 0, sizeof *v);
+    v->cpu.vm = m;
+    v->cpu.vcpu = v;
+    v->index = index;
+    v->exit = exit;
+    lock_init(&v->request_lock, LOCK_HOST);
+    vcpu_reset(v);
+
+    lock_acquire(&m->lock);
+    m->vcpu[index] = v;
+    if (m->vcpu_end <= index)
+        m->vcpu_end = index + 1;
+    lock_release(&m->lock);
+    *vcpu = (struct hv_backend_vcpu *)(void *)v;
+    return 0;
+}
+
+static void backend_vcpu_destroy(struct hv_backend_vcpu *vcpu)
+{
+    struct soft_vcpu *v = soft_of(vcpu);
+    struct soft_vm *m = v->cpu.vm;
+
+    lock_acquire(&m->lock);
+    m->vcpu[v->index] = NULL;
+    lock_release(&m->lock);
+    code_drop_all(v);
+    lock_fini(&v->request_lock);
+    free(v);
+}
+
+static int backend_vcpu_run(struct hv_backend_vcpu *vcpu)
+{
+    struct soft_vcpu *v = soft_of(vcpu);
+
+    v->cpsr_raw_valid = false;
+    soft_run(v);
+    v->irq[HV_INTERRUPT_TYPE_IRQ] = v->irq[HV_INTERRUPT_TYPE_FIQ] = false;
+    return 0;
+}
+
+static void backend_vcpu_kick(struct hv_backend_vcpu *vcpu)
+{
+    soft_kick(soft_of(vcpu), ATTENTION_CANCEL);
+}
+
+static int backend_get_reg(struct hv_backend_vcpu *vcpu, hv_reg_t reg, uint64_t *value)
+{
+    struct soft_vcpu *v = soft_of(vcpu);
+    const struct cpu *c = &v->cpu;
+
+    if (reg <= HV_REG_X30)
+        *value = c->x[reg];
+    else if (reg == HV_REG_PC)
+        *value = c->pc;
+    else if (reg == HV_REG_FPCR)
+        *value = c->fpcr;
+    else if (reg == HV_REG_FPSR)
+        *value = c->fpsr;
+    else if (reg == HV_REG_CPSR)
+        *value = v->cpsr_raw_valid ? v->cpsr_raw : cpu_pstate(c);
+    else
+        return -EINVAL;
+    return 0;
+}
+
+static int backend_set_reg(struct hv_backend_vcpu *vcpu, hv_reg_t reg, uint64_t value)
+{
+    struct soft_vcpu *v = soft_of(vcpu);
+    struct cpu *c = &v->cpu;
+
+    if (reg <= HV_REG_X30) {
+        c->x[reg] = value;
+    } else if (reg == HV_REG_PC) {
+        c->pc = value;
+    } else if (reg == HV_REG_FPCR) {
+        c->fpcr = (uint32_t)value;
+    } else if (reg == HV_REG_FPSR) {
+        c->fpsr = (uint32_t)value;
+    } else if (reg == HV_REG_CPSR) {
+        cpu_set_pstate(c, (uint32_t)value);
+        v->cpsr_raw = (uint32_t)value;
+        v->cpsr_raw_valid = true;
+    } else {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int backend_get_simd(struct hv_backend_vcpu *vcpu, unsigned reg, uint8_t value[16])
+{
+    if (reg > 31)
+        return -EINVAL;
+    memcpy(value, &soft_of(vcpu)->cpu.v[reg], 16);
+    return 0;
+}
+
+static int backend_set_simd(struct hv_backend_vcpu *vcpu, unsigned reg, const uint8_t value[16])
+{
+    if (reg > 31)
+        return -EINVAL;
+    memcpy(&soft_of(vcpu)->cpu.v[reg], value, 16);
+    return 0;
+}
+
+/* The physical timer is the VMM's own, until there is a GIC. */
+static int backend_sys_reg(hv_sys_reg_t reg, enum sysreg *r)
+{
+    int found = soft_sysreg_find(reg);
+
+    if (found < 0 || found == SYSREG_CNTP_TVAL_EL0 || found == SYSREG_CNTP_CTL_EL0 ||
+        found == SYSREG_CNTP_CVAL_EL0)
+        return -ENOTSUP;
+    *r = (enum sysreg)found;
+    return 0;
+}
+
+static int backend_get_sys_reg(struct hv_backend_vcpu *vcpu, hv_sys_reg_t reg, uint64_t *value)
+{
+    enum sysreg r;
+    int err = backend_sys_reg(reg, &r);
+
+    if (!err)
+        *value = soft_sysreg_read(soft_of(vcpu), r);
+    return err;
+}
+
+static int backend_set_sys_reg(struct hv_backend_vcpu *vcpu, hv_sys_reg_t reg, uint64_t value)
+{
+    struct soft_vcpu *v = soft_of(vcpu);
+    enum sysreg r;
+    int err = backend_sys_reg(reg, &r);
+
+    if (!err) {
+        soft_sysreg_write(v, r, value);
+        mmu_update_regime(v); /* the identification registers have a say in it */
+    }
+    return err;
+}
+
+static bool backend_get_pending(struct hv_backend_vcpu *vcpu, hv_interrupt_type_t type)
+{
+    return soft_of(vcpu)->irq[type];
+}
+
+static void backend_set_pending(struct hv_backend_vcpu *vcpu, hv_interrupt_type_t type,
+                                bool pending)
+{
+    soft_of(vcpu)->irq[type] = pending;
+}
+
+static bool backend_get_vtimer_mask(struct hv_backend_vcpu *vcpu)
+{
+    return soft_of(vcpu)->vtimer_masked;
+}
+
+static void backend_set_vtimer_mask(struct hv_backend_vcpu *vcpu, bool masked)
+{
+    soft_of(vcpu)->vtimer_masked = masked;
+}
+
+static uint64_t backend_get_vtimer_offset(struct hv_backend_vcpu *vcpu)
+{
+    return soft_of(vcpu)->vtimer_offset;
+}
+
+static void backend_set_vtimer_offset(struct hv_backend_vcpu *vcpu, uint64_t offset)
+{
+    soft_of(vcpu)->vtimer_offset = offset;
+}
+
+static int backend_set_trap_debug_exceptions(struct hv_backend_vcpu *vcpu, bool on)
+{
+    soft_of(vcpu)->trap_debug_exceptions = on;
+    return 0;
+}
+
+static int backend_set_trap_debug_regs(struct hv_backend_vcpu *vcpu, bool on)
+{
+    soft_of(vcpu)->trap_debug_regs = on;
+    return 0;
+}
+
+static uint64_t backend_exec_time(struct hv_backend_vcpu *vcpu)
+{
+    return soft_of(vcpu)->exec_ticks;
+}
+
+static void backend_stats(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *stats)
+{
+    struct soft_vcpu *v = soft_of(vcpu);
+
+    *stats = v->stats;
+    stats->instructions = v->instructions;
+}
+
+const struct hv_backend hv_backend_soft = {
+    .name = "soft",
+    .probe = soft_probe,
+    .max_vcpus = soft_max_vcpus,
+    .ipa_bits = soft_ipa_bits,
+    .vm_create = backend_vm_create,
+    .vm_destroy = backend_vm_destroy,
+    .vm_map = backend_vm_map,
+    .vm_unmap = backend_vm_unmap,
+    .vm_protect = backend_vm_protect,
+    .feature_reg = soft_feature_reg,
+    .ccsidr = soft_ccsidr,
+    .vcpu_create = backend_vcpu_create,
+    .vcpu_destroy = backend_vcpu_destroy,
+    .vcpu_run = backend_vcpu_run,
+    .vcpu_kick = backend_vcpu_kick,
+    .get_reg = backend_get_reg,
+    .set_reg = backend_set_reg,
+    .get_simd = backend_get_simd,
+    .set_simd = backend_set_simd,
+    .get_sys_reg = backend_get_sys_reg,
+    .set_sys_reg = backend_set_sys_reg,
+    .get_pending = backend_get_pending,
+    .set_pending = backend_set_pending,
+    .get_vtimer_mask = backend_get_vtimer_mask,
+    .set_vtimer_mask = backend_set_vtimer_mask,
+    .get_vtimer_offset = backend_get_vtimer_offset,
+    .set_vtimer_offset = backend_set_vtimer_offset,
+    .set_trap_debug_exceptions = backend_set_trap_debug_exceptions,
+    .set_trap_debug_reg_accesses = backend_set_trap_debug_regs,
+    .exec_time = backend_exec_time,
+    .stats = backend_stats,
+};

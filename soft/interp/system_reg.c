@@ -1,0 +1,187 @@
+/*
+ * MRS and MSR (DDI 0487 C4.1.93, D19): who may, and who else has to see it. Values and effects are
+ * soft/sysreg.c's.
+ */
+#include "soft/interp/interp.h"
+#include "soft/interp/system.h"
+#include "soft/vcpu.h"
+
+/* CNTKCTL_EL1 (D19.12.8). */
+enum {
+    CNTKCTL_EL0PCTEN = 1 << 0,
+    CNTKCTL_EL0VCTEN = 1 << 1,
+    CNTKCTL_EL0VTEN = 1 << 8,
+    CNTKCTL_EL0PTEN = 1 << 9,
+};
+
+uint32_t system_iss(const struct insn *i)
+{
+    uint32_t w = i->word;
+
+    return (uint32_t)(bits(w, 20, 19) << 20 | bits(w, 7, 5) << 17 | bits(w, 18, 16) << 14 |
+                      bits(w, 15, 12) << 10 | bits(w, 4, 0) << 5 | bits(w, 11, 8) << 1 |
+                      bit(w, 21));
+}
+
+const struct insn *system_exit(struct cpu *c, const struct insn *i)
+{
+    soft_exit_exception(vcpu_of(c), (uint64_t)EC_SYSREG << 26 | ESR_IL | system_iss(i), 0, 0,
+                        cpu_pc(c, i));
+    return NULL;
+}
+
+void system_trap_el1(struct cpu *c, const struct insn *i)
+{
+    exc_sync(c, EC_SYSREG, system_iss(i), cpu_pc(c, i));
+}
+
+/* Does EL1 let EL0 use this register, which EL0 may have? */
+static bool el0_may(const struct soft_vcpu *v, int r)
+{
+    uint64_t sctlr = v->sys[SYSREG_SCTLR_EL1], kctl = v->sys[SYSREG_CNTKCTL_EL1];
+
+    switch (r) {
+    case SYSREG_CTR_EL0:
+        return sctlr & SCTLR_UCT;
+    case SYSREG_DAIF:
+        return sctlr & SCTLR_UMA;
+    case SYSREG_SCXTNUM_EL0:
+        return !(sctlr & SCTLR_TSCXT);
+    case SYSREG_CNTFRQ_EL0:
+        return kctl & (CNTKCTL_EL0PCTEN | CNTKCTL_EL0VCTEN);
+    case SYSREG_CNTPCT_EL0:
+    case SYSREG_CNTPCTSS_EL0:
+        return kctl & CNTKCTL_EL0PCTEN;
+    case SYSREG_CNTVCT_EL0:
+    case SYSREG_CNTVCTSS_EL0:
+        return kctl & CNTKCTL_EL0VCTEN;
+    case SYSREG_CNTV_TVAL_EL0:
+    case SYSREG_CNTV_CTL_EL0:
+    case SYSREG_CNTV_CVAL_EL0:
+        return kctl & CNTKCTL_EL0VTEN;
+    case SYSREG_CNTP_TVAL_EL0:
+    case SYSREG_CNTP_CTL_EL0:
+    case SYSREG_CNTP_CVAL_EL0:
+        return kctl & CNTKCTL_EL0PTEN;
+    default: /* what traps otherwise is the PMU's, and PMUSERENR_EL0 is 0 */
+        return soft_sysreg_table[r].kind != SYSREG_TRAP;
+    }
+}
+
+/*
+ * The register of `i`, when the access goes ahead here. -1: it has become an exit. An exception
+ * does not return.
+ */
+static int register_of(struct cpu *c, const struct insn *i, bool write)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    int r = soft_sysreg_find(i->word >> 5 & 0xffff);
+
+    if (r < 0) {
+        if (c->el == 0)
+            exc_undefined(c, i);
+        system_exit(c, i);
+        return -1;
+    }
+    const struct sysreg_info *info = &soft_sysreg_table[r];
+    unsigned need = c->el ? (write ? SYSREG_EL1_WRITE : SYSREG_EL1_READ)
+                          : (write ? SYSREG_EL0_WRITE : SYSREG_EL0_READ);
+    if (!(info->access & need))
+        exc_undefined(c, i);
+    if (c->el == 0 && !el0_may(v, r))
+        system_trap_el1(c, i);
+    if (info->kind == SYSREG_TRAP || (info->kind == SYSREG_DEBUG && v->trap_debug_regs)) {
+        system_exit(c, i);
+        return -1;
+    }
+    if (r == SYSREG_FPCR || r == SYSREG_FPSR)
+        fp_check(c, i);
+    return r;
+}
+
+INSN(MRS)
+{
+    int r = register_of(c, i, false);
+    if (r < 0)
+        return NULL;
+    c->x[i->rd] = soft_sysreg_read(vcpu_of(c), (enum sysreg)r);
+    return i + 1;
+}
+
+/* After a write that may let an interrupt in. */
+static const struct insn *next_unmasked(struct cpu *c, const struct insn *i)
+{
+    if (UNLIKELY(soft_interrupt_ready(vcpu_of(c))))
+        return soft_resume(c, cpu_pc(c, i) + 4);
+    return i + 1;
+}
+
+INSN(MSR_reg)
+{
+    int r = register_of(c, i, true);
+    if (r < 0)
+        return NULL;
+    soft_sysreg_write(vcpu_of(c), (enum sysreg)r, c->x[i->rn]);
+    switch (r) {
+    case SYSREG_SCTLR_EL1:
+    case SYSREG_TCR_EL1:
+    case SYSREG_MAIR_EL1:
+    case SYSREG_TTBR0_EL1:
+    case SYSREG_TTBR1_EL1:
+        return soft_resume(c, cpu_pc(c, i) + 4);
+    case SYSREG_DAIF:
+        return next_unmasked(c, i);
+    default:
+        return i + 1;
+    }
+}
+
+/* op1:op2 of MSR (immediate), C5.2. */
+enum {
+    FIELD_UAO = 3,
+    FIELD_PAN = 4,
+    FIELD_SPSEL = 5,
+    FIELD_SSBS = 3 << 3 | 1,
+    FIELD_DIT = 3 << 3 | 2,
+    FIELD_DAIFSET = 3 << 3 | 6,
+    FIELD_DAIFCLR = 3 << 3 | 7,
+};
+
+INSN(MSR_imm)
+{
+    unsigned field = (unsigned)(bits(i->word, 18, 16) << 3 | bits(i->word, 7, 5));
+    uint32_t crm = (uint32_t)bits(i->word, 11, 8);
+    bool daif = field == FIELD_DAIFSET || field == FIELD_DAIFCLR;
+
+    if (c->el == 0) {
+        if (!daif && field != FIELD_SSBS && field != FIELD_DIT)
+            exc_undefined(c, i);
+        if (daif && !(vcpu_of(c)->sys[SYSREG_SCTLR_EL1] & SCTLR_UMA))
+            system_trap_el1(c, i);
+    }
+    switch (field) {
+    case FIELD_UAO:
+        c->uao = crm & 1;
+        return i + 1;
+    case FIELD_PAN:
+        cpu_set_pan(c, crm & 1);
+        return i + 1;
+    case FIELD_SPSEL:
+        cpu_set_sp_sel(c, crm & 1);
+        return i + 1;
+    case FIELD_SSBS:
+        c->ssbs = crm & 1;
+        return i + 1;
+    case FIELD_DIT:
+        c->dit = crm & 1;
+        return i + 1;
+    case FIELD_DAIFSET:
+        c->daif |= crm << 6;
+        return i + 1;
+    case FIELD_DAIFCLR:
+        c->daif &= ~(crm << 6);
+        return next_unmasked(c, i);
+    default:
+        exc_undefined(c, i);
+    }
+}

@@ -1,0 +1,259 @@
+/*
+ * The slow paths of memory: what the inline accessors of soft/cpu.h call when the TLB has no entry,
+ * when an access crosses a page, is misaligned where that matters, goes to device memory, or needs
+ * the address for an atomic operation.
+ *
+ * An access that stage 1 refuses is an abort to EL1. One that stage 1 allows but that has no
+ * memory, or not the permission, in the VM's map is an exit with the syndrome of a stage 2 abort
+ * (soft/mmu/abort.c).
+ */
+#include "soft/mmu/abort.h"
+#include "soft/vcpu.h"
+
+/* One access, as its faults describe it. */
+struct access {
+    struct cpu *c;
+    const struct insn *i;
+    unsigned kind; /* MMU_READ or MMU_WRITE */
+    bool unprivileged;
+    bool aligned; /* naturally: device memory is no obstacle */
+};
+
+static struct access access_begin(struct cpu *c, const struct insn *i, unsigned kind,
+                                  unsigned flags)
+{
+    return (struct access){
+        .c = c,
+        .i = i,
+        .kind = kind,
+        .unprivileged = (flags & MEM_UNPRIV) && c->el == 1 && !c->uao,
+        .aligned = true,
+    };
+}
+
+/* Alignment that does not depend on the memory's type (D8.2, CheckAlignment). */
+static void access_check_alignment(struct access *a, uint64_t va, unsigned size, unsigned flags)
+{
+    a->aligned = (va & (size - 1)) == 0;
+    if (!a->aligned && ((flags & MEM_ALIGNED) || vcpu_of(a->c)->regime.align_check))
+        abort_alignment(a->c, a->i, va, a->kind == MMU_WRITE);
+}
+
+/*
+ * The host address of `va`, which may be used up to the end of its 4 KiB page. Fills the TLB.
+ */
+static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
+{
+    struct cpu *c = a->c;
+    struct soft_vcpu *v = vcpu_of(c);
+    struct mmu_bank *bank = a->unprivileged || c->el == 0 ? v->user : &v->kernel;
+    const struct tlb_entry *e = &bank->tlb.e[(va >> 12) % TLB_ENTRIES];
+
+    if (((a->kind == MMU_WRITE ? e->wr : e->rd) ^ va) < 4096) {
+        *pa = e->pa | (va & 4095);
+        return (uint8_t *)(e->add + va); /* NOLINT: the TLB's arithmetic */
+    }
+
+    struct mmu_request q = {
+        .va = va,
+        .access = a->kind,
+        .el = a->unprivileged ? 0 : c->el,
+        .pan = c->pan,
+    };
+    struct mmu_leaf leaf;
+    struct mmu_fault f;
+    v->stats.tlb_misses++;
+    if (!mmu_translate(v, &q, &leaf, &f))
+        abort_data(c, a->i, va, a->kind == MMU_WRITE ? ISS_WNR : 0, &f);
+    bool device = mmu_is_device(leaf.attr);
+    if (device && !a->aligned)
+        abort_alignment(c, a->i, va, a->kind == MMU_WRITE);
+
+    unsigned wanted = a->kind == MMU_WRITE ? HV_MEMORY_WRITE : HV_MEMORY_READ;
+    const struct soft_region *r = soft_region_of(v, leaf.pa);
+    if (!r || !(r->flags & wanted))
+        abort_stage2_data(c, a->i, va, leaf.pa, a->kind == MMU_WRITE ? ISS_WNR : 0, r != NULL);
+    uint8_t *host = r->host + (leaf.pa - r->ipa);
+    *pa = leaf.pa;
+    if (!device && !v->regime.align_check) {
+        unsigned allowed = leaf.allowed;
+        if (!(r->flags & HV_MEMORY_READ))
+            allowed &= ~(unsigned)MMU_READ;
+        if (!(r->flags & HV_MEMORY_WRITE))
+            allowed &= ~(unsigned)MMU_WRITE;
+        tlb_fill(v, bank, va, &leaf, host - (va & 4095), allowed);
+    }
+    return host;
+}
+
+/* Bytes of [va, va + size) before the next 4 KiB page; all of them if it does not cross. */
+static unsigned access_head(uint64_t va, unsigned size)
+{
+    unsigned left = 4096 - (unsigned)(va & 4095);
+    return left < size ? left : size;
+}
+
+static uint64_t load_host(const uint8_t *p, unsigned size)
+{
+    switch (size) {
+    case 1:
+        return *p;
+    case 2:
+        return ld_le16(p);
+    case 4:
+        return ld_le32(p);
+    default:
+        return ld_le64(p);
+    }
+}
+
+static void store_host(uint8_t *p, unsigned size, uint64_t value)
+{
+    switch (size) {
+    case 1:
+        *p = (uint8_t)value;
+        break;
+    case 2:
+        st_le16(p, (uint16_t)value);
+        break;
+    case 4:
+        st_le32(p, (uint32_t)value);
+        break;
+    default:
+        st_le64(p, value);
+        break;
+    }
+}
+
+uint64_t mem_load_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+                       unsigned flags)
+{
+    struct access a = access_begin(c, i, MMU_READ, flags);
+    uint64_t pa, value = 0;
+
+    access_check_alignment(&a, va, size, flags);
+    unsigned head = access_head(va, size);
+    const uint8_t *first = access_host(&a, va, &pa);
+    if (head == size)
+        return load_host(first, size);
+    const uint8_t *second = access_host(&a, va + head, &pa);
+    memcpy(&value, first, head);
+    memcpy((uint8_t *)&value + head, second, size - head);
+    return value;
+}
+
+void mem_store_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, uint64_t value,
+                    unsigned flags)
+{
+    struct access a = access_begin(c, i, MMU_WRITE, flags);
+    uint64_t pa;
+
+    access_check_alignment(&a, va, size, flags);
+    unsigned head = access_head(va, size);
+    uint8_t *first = access_host(&a, va, &pa);
+    if (head == size) {
+        store_host(first, size, value);
+        return;
+    }
+    uint8_t *second = access_host(&a, va + head, &pa);
+    memcpy(first, &value, head);
+    memcpy(second, (uint8_t *)&value + head, size - head);
+}
+
+/* STXR, STXP and their release forms write only; every other atomic reads first. */
+static bool access_is_store_exclusive(uint32_t word)
+{
+    return (word & 0x3fc00000) == 0x08000000 && ((word >> 31) || !(word >> 21 & 1));
+}
+
+void *mem_atomic(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, uint64_t *pa)
+{
+    struct access a = access_begin(c, i, MMU_READ, MEM_ALIGNED);
+
+    access_check_alignment(&a, va, size, MEM_ALIGNED);
+    if (!access_is_store_exclusive(i->word))
+        access_host(&a, va, pa); /* a fault that reading has too is a read's (WnR = 0) */
+    a.kind = MMU_WRITE;
+    return access_host(&a, va, pa);
+}
+
+const void *mem_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+                          uint64_t *pa)
+{
+    struct access a = access_begin(c, i, MMU_READ, MEM_ALIGNED);
+
+    access_check_alignment(&a, va, size, MEM_ALIGNED);
+    return access_host(&a, va, pa);
+}
+
+void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, bool write,
+               unsigned flags)
+{
+    struct access a = access_begin(c, i, write ? MMU_WRITE : MMU_READ, flags);
+    unsigned head = access_head(va, size);
+    uint64_t pa;
+
+    access_host(&a, va, &pa);
+    if (head < size)
+        access_host(&a, va + head, &pa);
+}
+
+struct code_page *mmu_fetch(struct cpu *c, uint64_t pc)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    struct mmu_request q = { .va = pc, .access = MMU_EXEC, .el = c->el };
+    struct mmu_leaf leaf;
+    struct mmu_fault f;
+
+    if (!mmu_translate(v, &q, &leaf, &f))
+        abort_fetch(c, pc, &f);
+    const struct soft_region *r = soft_region_of(v, leaf.pa);
+    if (!r || !(r->flags & HV_MEMORY_EXEC))
+        abort_stage2_fetch(c, pc, leaf.pa, r != NULL);
+    uint64_t pa = align_down(leaf.pa, CODE_PAGE_SIZE);
+    struct code_page *page = code_get(v, pa, r->host + (pa - r->ipa));
+    if (!page)
+        abort_no_memory(c, pc);
+    tlb_fill_fetch(v, c->el ? &v->kernel : v->user, pc, &leaf, page);
+    return page;
+}
+
+bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, bool instruction, uint64_t *pa)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    /* EL0 needs to be able to read what it maintains (D8.4.2); EL1 only a translation. */
+    struct mmu_request q = {
+        .va = va, .access = MMU_READ, .el = c->el, .pan = c->pan, .any = c->el == 1
+    };
+    struct mmu_leaf leaf;
+    struct mmu_fault f;
+
+    if (!mmu_translate(v, &q, &leaf, &f))
+        abort_data(c, i, va, ISS_CM | ISS_WNR, &f);
+    const struct soft_region *r = soft_region_of(v, leaf.pa);
+    if (!r && !instruction)
+        abort_stage2_data(c, i, va, leaf.pa, ISS_CM | ISS_WNR, false);
+    *pa = leaf.pa;
+    return r != NULL;
+}
+
+void mmu_address_translate(struct cpu *c, uint64_t va, unsigned el, bool write, bool pan)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    struct mmu_request q = {
+        .va = va, .access = write ? MMU_WRITE : MMU_READ, .el = el, .pan = pan
+    };
+    struct mmu_leaf leaf;
+    struct mmu_fault f;
+    uint64_t par;
+
+    if (mmu_translate(v, &q, &leaf, &f)) {
+        unsigned share = mmu_is_device(leaf.attr) ? 2 : leaf.share;
+        par = (uint64_t)leaf.attr << 56 | (leaf.pa & ones(48) & ~4095ull) | 1u << 11 | share << 7;
+    } else if (f.stage2) {
+        abort_data(c, NULL, va, 0, &f);
+    } else {
+        par = 1u << 11 | (uint64_t)f.fsc << 1 | 1;
+    }
+    v->sys[SYSREG_PAR_EL1] = par;
+}

@@ -1,0 +1,128 @@
+/*
+ * Address translation: stage 1 of EL1&0 (DDI 0487 D8), the software TLB in front of it, and what
+ * stands in for stage 2, the VM's memory map.
+ */
+#ifndef SOFT_MMU_MMU_H
+#define SOFT_MMU_MMU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "soft/cpu.h"
+
+struct soft_vcpu;
+
+/* What an access wants, and what a page allows. */
+enum { MMU_READ = 1, MMU_WRITE = 2, MMU_EXEC = 4 };
+
+/* Fault status codes (D24.2.40, DFSC): the level is or-ed in. */
+enum {
+    FSC_ADDRESS_SIZE = 0x00,
+    FSC_TRANSLATION = 0x04,
+    FSC_ACCESS_FLAG = 0x08,
+    FSC_PERMISSION = 0x0c,
+    FSC_ALIGNMENT = 0x21,
+    FSC_UNSUPPORTED_ATOMIC = 0x35,
+};
+
+/* Data and instruction abort ISS. */
+enum { ISS_WNR = 1 << 6, ISS_S1PTW = 1 << 7, ISS_CM = 1 << 8, ISS_ISV = 1 << 24 };
+
+/* TCR_EL1, SCTLR_EL1 and the tables' bases, taken apart once when they are written. Index 0 is the
+ * lower half of the address space (TTBR0), 1 the upper. */
+struct mmu_regime {
+    bool on;
+    bool align_check; /* SCTLR_EL1.A */
+    bool wxn, epan;
+    bool ha, hd;
+    unsigned pa_bits;  /* TCR_EL1.IPS, at most pa_limit */
+    unsigned pa_limit; /* what ID_AA64MMFR0_EL1 says */
+    uint16_t asid;
+    struct mmu_half {
+        uint64_t base; /* TTBRn_EL1.BADDR */
+        unsigned input_bits;
+        unsigned granule_shift; /* 12, 14, 16 */
+        bool bad;               /* T0SZ out of range: faults */
+        bool epd, hpd, e0pd;
+        bool tbi, tbid;
+    } half[2];
+    uint8_t mair[8];
+};
+
+/* One exception level's (and for EL0 one ASID's) TLBs. */
+struct mmu_bank {
+    struct tlb tlb;
+    struct fetch_entry fetch[FETCH_ENTRIES];
+    int asid;        /* EL0: whose; -1 for none */
+    uint64_t used;   /* EL0: when last, for replacement */
+    bool empty;      /* nothing was filled since the last flush */
+    bool global;     /* EL0: holds entries that belong to every ASID */
+    uint64_t blocks; /* bit (va >> 21) % 64: holds part of a leaf above 4 KiB there */
+    uint64_t giants; /* bit (va >> 30) % 64: of one above 2 MiB */
+};
+
+struct mmu_request {
+    uint64_t va;
+    unsigned access; /* one of MMU_READ, MMU_WRITE, MMU_EXEC */
+    unsigned el;
+    bool pan;
+    bool any; /* no permission check: maintenance from EL1 */
+};
+
+struct mmu_leaf {
+    uint64_t pa;
+    unsigned shift;   /* log2 of what the leaf maps */
+    uint8_t attr;     /* of MAIR_EL1 */
+    uint8_t share;    /* SH */
+    unsigned allowed; /* MMU_READ and so on; not MMU_WRITE while the descriptor is clean */
+    bool global;
+    bool guarded; /* EL1's access hangs on PSTATE.PAN being clear */
+};
+
+struct mmu_fault {
+    uint8_t fsc; /* with level */
+    bool stage2; /* a table lies at an IPA without memory */
+    uint64_t ipa;
+};
+
+/* Recompute v->regime from the registers; call after any of them changed. */
+void mmu_update_regime(struct soft_vcpu *v);
+
+/* Stage 1. May set the access flag or the dirty state in the tables. False: `fault` says why. */
+bool mmu_translate(struct soft_vcpu *v, const struct mmu_request *q, struct mmu_leaf *leaf,
+                   struct mmu_fault *fault);
+
+/* A device, to the architecture's rules, or not. */
+static inline bool mmu_is_device(uint8_t attr)
+{
+    return (attr & 0xf0) == 0;
+}
+
+/* soft/mmu/tlb.c */
+void tlb_init(struct soft_vcpu *v);
+void tlb_flush_all(struct soft_vcpu *v);
+void tlb_flush_asid(struct soft_vcpu *v, int asid);
+/* Every entry for [va, va + size), and for the whole of each leaf it touches; `asid` -1 for all. */
+void tlb_flush_va(struct soft_vcpu *v, uint64_t va, uint64_t size, int asid);
+void tlb_flush_fetch(struct soft_vcpu *v);
+/* Make v->user the bank of the current ASID. */
+void tlb_switch_asid(struct soft_vcpu *v);
+void tlb_flush_guarded(struct soft_vcpu *v);
+void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct mmu_leaf *leaf,
+              uint8_t *host_page, unsigned allowed);
+void tlb_fill_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
+                    const struct mmu_leaf *leaf, struct code_page *page);
+
+/* soft/mmu/access.c */
+
+/* The page of code at `pc`; does not return when there is none. */
+struct code_page *mmu_fetch(struct cpu *c, uint64_t pc);
+
+/* The physical address for cache maintenance of `va`. False: nothing to maintain. `insn` as in
+ * mem_load_slow(). Faults do not return. */
+bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, bool instruction, uint64_t *pa);
+
+/* AT S1E<el><R|W>[P]: sets PAR_EL1. */
+void mmu_address_translate(struct cpu *c, uint64_t va, unsigned el, bool write, bool pan);
+
+#endif

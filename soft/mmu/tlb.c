@@ -1,0 +1,205 @@
+/*
+ * The software TLBs: filling, flushing, and which bank is whose.
+ *
+ * EL1 has one bank. EL0 has one for each of the last few ASIDs, so that switching between processes
+ * flushes nothing. EL1's bank also gets pages that belong to an ASID or that are EL1's only while
+ * PSTATE.PAN is clear; they are remembered and dropped when either changes.
+ *
+ * Entries are 4 KiB whatever the guest maps. Invalidating one address of a larger leaf has to drop
+ * all of its pages, so a bank remembers where it holds pieces of larger leaves.
+ */
+#include "soft/vcpu.h"
+
+#define BLOCK_SHIFT 21
+#define GIANT_SHIFT 30
+
+static void bank_clear_slot(struct mmu_bank *b, unsigned slot)
+{
+    b->tlb.e[slot].rd = b->tlb.e[slot].wr = TLB_NEVER(slot);
+}
+
+static void bank_clear_fetch(struct mmu_bank *b)
+{
+    for (unsigned n = 0; n < FETCH_ENTRIES; n++)
+        b->fetch[n].va = TLB_NEVER(n);
+}
+
+static void bank_flush(struct mmu_bank *b)
+{
+    if (b->empty)
+        return;
+    for (unsigned n = 0; n < TLB_ENTRIES; n++)
+        bank_clear_slot(b, n);
+    bank_clear_fetch(b);
+    b->empty = true;
+    b->global = false;
+    b->blocks = b->giants = 0;
+}
+
+/* Drop what may belong to the `pages` pages at `va`. */
+static void bank_flush_pages(struct mmu_bank *b, uint64_t va, uint64_t pages)
+{
+    uint64_t page = va >> 12;
+
+    for (uint64_t n = 0; n < pages && n < TLB_ENTRIES; n++)
+        bank_clear_slot(b, (unsigned)((page + n) % TLB_ENTRIES));
+    for (uint64_t n = 0; n < pages && n < FETCH_ENTRIES; n++)
+        b->fetch[(page + n) % FETCH_ENTRIES].va = TLB_NEVER((page + n) % FETCH_ENTRIES);
+}
+
+/* Is a bit set for any unit of 1 << shift in [va, end]? */
+static bool bank_filter(uint64_t filter, uint64_t va, uint64_t end, unsigned shift)
+{
+    uint64_t first = va >> shift, count = (end >> shift) - first + 1;
+
+    for (uint64_t n = 0; n < count && n < 64; n++)
+        if (bit(filter, (first + n) % 64))
+            return true;
+    return false;
+}
+
+static void bank_flush_va(struct mmu_bank *b, uint64_t va, uint64_t size)
+{
+    uint64_t end = va + (size - 1);
+
+    if (b->empty)
+        return;
+    if (bank_filter(b->giants, va, end, GIANT_SHIFT)) {
+        bank_flush(b);
+        return;
+    }
+    if (bank_filter(b->blocks, va, end, BLOCK_SHIFT)) {
+        va = align_down(va, 1ull << BLOCK_SHIFT);
+        end |= ones(BLOCK_SHIFT);
+    }
+    bank_flush_pages(b, va, (end >> 12) - (va >> 12) + 1);
+}
+
+void tlb_init(struct soft_vcpu *v)
+{
+    v->kernel.asid = -1;
+    bank_flush(&v->kernel);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++) {
+        bank_flush(&v->bank[n]);
+        v->bank[n].asid = -1;
+    }
+    v->bank[0].asid = 0;
+    v->user = &v->bank[0];
+}
+
+void tlb_flush_all(struct soft_vcpu *v)
+{
+    bank_flush(&v->kernel);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        bank_flush(&v->bank[n]);
+    v->guarded_count = 0;
+    tlb_switch_asid(v);
+}
+
+void tlb_flush_asid(struct soft_vcpu *v, int asid)
+{
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        if (v->bank[n].asid == asid)
+            bank_flush(&v->bank[n]);
+    if (asid == v->regime.asid)
+        tlb_flush_guarded(v);
+}
+
+void tlb_flush_va(struct soft_vcpu *v, uint64_t va, uint64_t size, int asid)
+{
+    bank_flush_va(&v->kernel, va, size);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++) {
+        struct mmu_bank *b = &v->bank[n];
+        if (asid < 0 || b->asid == asid || b->global)
+            bank_flush_va(b, va, size);
+    }
+}
+
+void tlb_flush_fetch(struct soft_vcpu *v)
+{
+    bank_clear_fetch(&v->kernel);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        if (!v->bank[n].empty)
+            bank_clear_fetch(&v->bank[n]);
+}
+
+void tlb_flush_guarded(struct soft_vcpu *v)
+{
+    if (v->guarded_count > ARRAY_LEN(v->guarded))
+        bank_flush(&v->kernel);
+    else
+        for (unsigned n = 0; n < v->guarded_count; n++)
+            bank_flush_pages(&v->kernel, v->guarded[n], 1);
+    v->guarded_count = 0;
+}
+
+/* The bank of the current ASID: its own if it still has one, else the one that rested longest. */
+static struct mmu_bank *tlb_bank_of(struct soft_vcpu *v, int asid)
+{
+    struct mmu_bank *oldest = &v->bank[0];
+
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++) {
+        if (v->bank[n].asid == asid)
+            return &v->bank[n];
+        if (v->bank[n].used < oldest->used)
+            oldest = &v->bank[n];
+    }
+    bank_flush(oldest);
+    oldest->asid = asid;
+    return oldest;
+}
+
+void tlb_switch_asid(struct soft_vcpu *v)
+{
+    if (v->user->asid != v->regime.asid) {
+        v->user = tlb_bank_of(v, v->regime.asid);
+        v->user->used = ++v->bank_clock;
+        tlb_flush_guarded(v);
+    }
+    cpu_update_context(&v->cpu);
+}
+
+/* What the bank has to know about a leaf that a piece of was filled from. */
+static void bank_note_leaf(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
+                           const struct mmu_leaf *leaf)
+{
+    b->empty = false;
+    if (leaf->shift > GIANT_SHIFT)
+        b->giants = ~0ull;
+    else if (leaf->shift > BLOCK_SHIFT)
+        b->giants |= 1ull << (va >> GIANT_SHIFT) % 64;
+    else if (leaf->shift > 12)
+        b->blocks |= 1ull << (va >> BLOCK_SHIFT) % 64;
+    if (b != &v->kernel) {
+        b->global |= leaf->global;
+    } else if (!leaf->global || leaf->guarded) {
+        if (v->guarded_count < ARRAY_LEN(v->guarded))
+            v->guarded[v->guarded_count] = va;
+        if (v->guarded_count <= ARRAY_LEN(v->guarded))
+            v->guarded_count++;
+    }
+}
+
+void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct mmu_leaf *leaf,
+              uint8_t *host_page, unsigned allowed)
+{
+    unsigned slot = (va >> 12) % TLB_ENTRIES;
+    struct tlb_entry *e = &b->tlb.e[slot];
+    uint64_t page = align_down(va, 4096);
+
+    bank_note_leaf(v, b, va, leaf);
+    e->rd = allowed & MMU_READ ? page : TLB_NEVER(slot);
+    e->wr = allowed & MMU_WRITE ? page : TLB_NEVER(slot);
+    e->add = (uintptr_t)host_page - page;
+    e->pa = align_down(leaf->pa, 4096);
+}
+
+void tlb_fill_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
+                    const struct mmu_leaf *leaf, struct code_page *page)
+{
+    struct fetch_entry *f = &b->fetch[(va >> CODE_PAGE_SHIFT) % FETCH_ENTRIES];
+
+    bank_note_leaf(v, b, va, leaf);
+    f->va = align_down(va, CODE_PAGE_SIZE);
+    f->page = page;
+}

@@ -1,0 +1,236 @@
+/*
+ * hv_vcpu_run's loop: execute slots, leave for whatever needs attention, come back.
+ *
+ * The inner loop runs until an instruction returns NULL. That happens when the branch budget is
+ * used up (then cancel, requests of other vCPUs, interrupts and the timer are looked at), after an
+ * instruction that changed how code is fetched or what is pending, and for an exit. Faults come
+ * back by longjmp from any depth. In each case cpu.pc says where to go on.
+ */
+#include <sched.h>
+
+#include "base/log.h"
+#include "soft/vcpu.h"
+
+/* BranchAddr(): a tagged address loses its tag (DDI 0487 D8.8). */
+static uint64_t run_branch_address(const struct soft_vcpu *v, uint64_t target)
+{
+    const struct mmu_half *h = &v->regime.half[bit(target, 55)];
+    if (v->regime.on && h->tbi && !h->tbid)
+        return (uint64_t)sign_extend(target, 56);
+    return target;
+}
+
+/* The slot at `pc`, from the fetch TLB or by translation. Faults do not return. */
+static const struct insn *run_fetch(struct cpu *c, uint64_t pc)
+{
+    pc = run_branch_address(vcpu_of(c), pc);
+    c->pc = pc;
+    if (UNLIKELY(pc & 3))
+        exc_abort(c, EC_PC_ALIGNMENT, 0, pc, pc);
+    const struct fetch_entry *f = &c->fetch[(pc >> CODE_PAGE_SHIFT) % FETCH_ENTRIES];
+    if (LIKELY((f->va ^ pc) < CODE_PAGE_SIZE))
+        c->page = f->page;
+    else
+        c->page = mmu_fetch(c, pc);
+    c->page_va = align_down(pc, CODE_PAGE_SIZE);
+    return &c->page->slot[(pc & (CODE_PAGE_SIZE - 1)) >> 2];
+}
+
+const struct insn *cpu_jump_slow(struct cpu *c, uint64_t target)
+{
+    if (UNLIKELY(c->budget <= 0))
+        return soft_resume(c, target);
+    return run_fetch(c, target);
+}
+
+const struct insn *soft_resume(struct cpu *c, uint64_t pc)
+{
+    c->pc = pc;
+    return NULL;
+}
+
+void soft_unwind(struct cpu *c)
+{
+    longjmp(c->unwind, 1);
+}
+
+void soft_exit_exception(struct soft_vcpu *v, uint64_t syndrome, uint64_t va, uint64_t ipa,
+                         uint64_t pc)
+{
+    v->exit->reason = HV_EXIT_REASON_EXCEPTION;
+    v->exit->exception.syndrome = syndrome;
+    v->exit->exception.virtual_address = va;
+    v->exit->exception.physical_address = ipa;
+    v->cpu.pc = pc;
+    v->exiting = true;
+}
+
+static void run_exit(struct soft_vcpu *v, hv_exit_reason_t reason)
+{
+    v->exit->reason = reason;
+    v->exiting = true;
+}
+
+/* Requests of vCPUs: maintenance that this one or another asked for. */
+
+static void request_apply(struct soft_vcpu *v, const struct request *r)
+{
+    switch (r->kind) {
+    case REQUEST_TLB_ALL:
+        tlb_flush_all(v);
+        break;
+    case REQUEST_TLB_ASID:
+        tlb_flush_asid(v, r->asid);
+        break;
+    case REQUEST_TLB_VA:
+        tlb_flush_va(v, r->address, r->size, r->asid);
+        break;
+    case REQUEST_CODE_LINE:
+        code_invalidate_line(v, r->address);
+        break;
+    case REQUEST_CODE_ALL:
+        code_invalidate_all(v);
+        break;
+    }
+}
+
+/* Do what others asked for. Frees nothing that an instruction in progress uses. */
+static void request_drain(struct soft_vcpu *v)
+{
+    lock_acquire(&v->request_lock);
+    if (v->request_count > REQUEST_RING) {
+        tlb_flush_all(v);
+        code_invalidate_all(v);
+    } else {
+        for (unsigned n = 0; n < v->request_count; n++)
+            request_apply(v, &v->request[n]);
+    }
+    v->request_count = 0;
+    atomic_fetch_and(&v->cpu.attention, ~(uint32_t)ATTENTION_REQUEST);
+    lock_release(&v->request_lock);
+}
+
+static void request_post(struct soft_vcpu *to, const struct request *r)
+{
+    lock_acquire(&to->request_lock);
+    if (to->request_count < REQUEST_RING)
+        to->request[to->request_count] = *r;
+    if (to->request_count <= REQUEST_RING)
+        to->request_count++;
+    atomic_fetch_or(&to->cpu.attention, ATTENTION_REQUEST);
+    lock_release(&to->request_lock);
+}
+
+void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast)
+{
+    struct soft_vm *vm = v->cpu.vm;
+
+    request_apply(v, r);
+    if (!broadcast)
+        return;
+    lock_acquire(&vm->lock);
+    for (unsigned n = 0; n < vm->vcpu_end; n++)
+        if (vm->vcpu[n] && vm->vcpu[n] != v) {
+            request_post(vm->vcpu[n], r);
+            v->barrier_needed = true;
+        }
+    lock_release(&vm->lock);
+}
+
+/* Has every other vCPU that is in the guest done what was asked of it? */
+static bool request_all_done(struct soft_vcpu *v)
+{
+    struct soft_vm *vm = v->cpu.vm;
+    bool all = true;
+
+    lock_acquire(&vm->lock);
+    for (unsigned n = 0; n < vm->vcpu_end; n++) {
+        struct soft_vcpu *other = vm->vcpu[n];
+        if (other && other != v && atomic_load(&other->in_guest) &&
+            (atomic_load(&other->cpu.attention) & ATTENTION_REQUEST))
+            all = false;
+    }
+    lock_release(&vm->lock);
+    return all;
+}
+
+/*
+ * A vCPU that is outside the guest looks at its requests before it enters, so only those inside
+ * are waited for. Two that wait for each other do each other's requests meanwhile.
+ */
+void soft_barrier(struct soft_vcpu *v)
+{
+    if (!v->barrier_needed)
+        return;
+    v->barrier_needed = false;
+    while (!request_all_done(v)) {
+        if (atomic_load(&v->cpu.attention) & ATTENTION_REQUEST)
+            request_drain(v);
+        sched_yield();
+    }
+}
+
+void soft_kick(struct soft_vcpu *v, uint32_t why)
+{
+    atomic_fetch_or(&v->cpu.attention, why);
+}
+
+/*
+ * Look at everything that may end the run or interrupt the guest; refills the budget. Always
+ * between instructions.
+ */
+static void run_attend(struct soft_vcpu *v)
+{
+    struct cpu *c = &v->cpu;
+    uint32_t attention = atomic_load(&c->attention);
+
+    c->budget = CPU_BUDGET;
+    if (attention & ATTENTION_MAP) {
+        atomic_fetch_and(&c->attention, ~(uint32_t)ATTENTION_MAP);
+        soft_map_adopt(v);
+    }
+    if (attention & ATTENTION_REQUEST)
+        request_drain(v);
+    if (attention & ATTENTION_CANCEL) {
+        atomic_fetch_and(&c->attention, ~(uint32_t)ATTENTION_CANCEL);
+        run_exit(v, HV_EXIT_REASON_CANCELED);
+    } else if (timer_fires(v)) {
+        v->vtimer_masked = true;
+        run_exit(v, HV_EXIT_REASON_VTIMER_ACTIVATED);
+    } else if (soft_interrupt_ready(v)) {
+        exc_interrupt(v);
+    }
+}
+
+static void run_loop(struct soft_vcpu *v)
+{
+    struct cpu *c = &v->cpu;
+
+    (void)setjmp(c->unwind);
+    while (!v->exiting) {
+        if (c->budget <= 0 || c->attention || soft_interrupt_ready(v)) {
+            run_attend(v);
+            continue;
+        }
+        if (UNLIKELY(c->il))
+            exc_sync(c, EC_ILLEGAL_STATE, 0, c->pc);
+        const struct insn *i = run_fetch(c, c->pc);
+        while (i) {
+            v->instructions++;
+            i = i->fn(c, i);
+        }
+    }
+}
+
+void soft_run(struct soft_vcpu *v)
+{
+    uint64_t start = soft_ticks();
+
+    v->exiting = false;
+    v->cpu.budget = 0;
+    atomic_store(&v->in_guest, true);
+    run_loop(v);
+    atomic_store(&v->in_guest, false);
+    v->stats.exits++;
+    v->exec_ticks += soft_ticks() - start;
+}

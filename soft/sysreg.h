@@ -1,0 +1,108 @@
+/*
+ * System registers: the enum and table that soft/sysregs.def spells out, and what CPU `ireko-v1`
+ * shows in its identification registers.
+ */
+#ifndef SOFT_SYSREG_H
+#define SOFT_SYSREG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct soft_vcpu;
+
+enum sysreg {
+#define SYSREG(name, op0, op1, crn, crm, op2, access, kind, reset) SYSREG_##name,
+#include "soft/sysregs.def"
+#undef SYSREG
+    SYSREG_COUNT
+};
+
+enum sysreg_access {
+    SYSREG_EL0_READ = 1,
+    SYSREG_EL0_WRITE = 2,
+    SYSREG_EL1_READ = 4,
+    SYSREG_EL1_WRITE = 8,
+};
+
+enum sysreg_kind { SYSREG_PLAIN, SYSREG_SPECIAL, SYSREG_DEBUG, SYSREG_TRAP };
+
+struct sysreg_info {
+    const char *name;
+    uint16_t encoding; /* as hv_sys_reg_t: op0:op1:CRn:CRm:op2 */
+    uint8_t access;    /* enum sysreg_access */
+    uint8_t kind;      /* enum sysreg_kind */
+    uint64_t reset;
+};
+
+extern const struct sysreg_info soft_sysreg_table[SYSREG_COUNT];
+
+#define SYSREG_ENCODE(op0, op1, crn, crm, op2)                                                     \
+    ((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2))
+
+/* The register with this encoding (op0 2 or 3), or -1. */
+int soft_sysreg_find(unsigned encoding);
+
+/* Reset values, but for MMFR0's physical address range, which follows the VM. */
+void soft_sysreg_reset(struct soft_vcpu *v);
+
+/* ID_AA64MMFR0_EL1.PARange for physical addresses of so many bits. */
+unsigned soft_sysreg_pa_range(unsigned bits);
+
+/* Read and write with every effect that the register has; permission was checked. */
+uint64_t soft_sysreg_read(struct soft_vcpu *v, enum sysreg r);
+void soft_sysreg_write(struct soft_vcpu *v, enum sysreg r, uint64_t value);
+
+/* CCSIDR_EL1 for a value of CSSELR_EL1. */
+uint64_t soft_sysreg_ccsidr(unsigned csselr);
+
+/*
+ * ireko-v1. A field is set only when what it promises works. Implementer 0 (software) keeps errata
+ * lists from matching. CSV2, CSV3, E0PD and ECBHB tell Linux that it needs no page-table isolation
+ * and no branch predictor sequences.
+ */
+#define IREKO_V1_MIDR 0x000f0010ull /* architecture 0xf, part 0x001 */
+
+/* CSV3=1 CSV2=3 DIT=1 AdvSIMD=1 FP=1 (both with half precision), EL1 and EL0 AArch64 only */
+#define IREKO_V1_PFR0 0x1301000000110011ull
+/* SSBS=2 */
+#define IREKO_V1_PFR1 0x0000000000000020ull
+/* CTX_CMPs=1 (2) WRPs=3 (4) BRPs=5 (6) DebugVer=6, no PMU */
+#define IREKO_V1_DFR0 0x0000000010305006ull
+/* RNDR=1 TLB=2 TS=2 FHM=1 DP=1 SHA3=1 RDM=1 Atomic=2 CRC32=1 SHA2=2 SHA1=1 AES=2 */
+#define IREKO_V1_ISAR0 0x1221100110212120ull
+/* SB=1 FRINTTS=1 LRCPC=2 FCMA=1 JSCVT=1 DPB=2 */
+#define IREKO_V1_ISAR1 0x0000001100211002ull
+#define IREKO_V1_ISAR2 0x0000000000000000ull
+/* ECV=1 TGran4=0 TGran64=0 TGran16=1 ASIDBits=2; PARange is or-ed in */
+#define IREKO_V1_MMFR0 0x1000000000100020ull
+/* ECBHB=1 ETS=1 PAN=3 HPDS=1 HAFDBS=2 */
+#define IREKO_V1_MMFR1 0x1000001000301002ull
+/* E0PD=1 BBM=2 TTL=1 ST=1 UAO=1 CnP=1 */
+#define IREKO_V1_MMFR2 0x1021000010000011ull
+
+/* DIC=0 IDC=1 CWG=ERG=64 bytes, 64-byte lines, PIPT */
+#define IREKO_V1_CTR 0x9444c004ull
+/* separate L1, unified L2, coherent at both points of unification */
+#define IREKO_V1_CLIDR 0x0000000002000023ull
+
+/* The RES1 bits, MMU and caches off. */
+#define IREKO_V1_SCTLR 0x30d00800ull
+
+/* SCTLR_EL1 (D19.2.118). */
+enum {
+    SCTLR_M = 1u << 0,
+    SCTLR_A = 1u << 1,
+    SCTLR_UMA = 1u << 9,
+    SCTLR_DZE = 1u << 14,
+    SCTLR_UCT = 1u << 15,
+    SCTLR_NTWI = 1u << 16,
+    SCTLR_NTWE = 1u << 18,
+    SCTLR_WXN = 1u << 19,
+    SCTLR_TSCXT = 1u << 20,
+    SCTLR_SPAN = 1u << 23,
+    SCTLR_UCI = 1u << 26,
+};
+#define SCTLR_DSSBS (1ull << 44)
+#define SCTLR_EPAN  (1ull << 57)
+
+#endif

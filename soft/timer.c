@@ -1,0 +1,34 @@
+/*
+ * The virtual timer (DDI 0487 D12.2) as Apple's framework shows it: CNTVCT_EL0 is the host's
+ * counter minus an offset, and a timer that fires in the guest is an exit that masks the timer for
+ * the VMM until it unmasks it.
+ */
+#include "base/clock.h"
+#include "soft/vcpu.h"
+
+enum { CNT_CTL_ENABLE = 1, CNT_CTL_IMASK = 2, CNT_CTL_ISTATUS = 4 };
+
+uint64_t soft_ticks(void)
+{
+    return clock_ticks_24mhz();
+}
+
+static bool timer_condition(const struct soft_vcpu *v)
+{
+    return (v->sys[SYSREG_CNTV_CTL_EL0] & CNT_CTL_ENABLE) &&
+           timer_count(v) >= v->sys[SYSREG_CNTV_CVAL_EL0];
+}
+
+uint64_t timer_control(const struct soft_vcpu *v)
+{
+    uint64_t ctl = v->sys[SYSREG_CNTV_CTL_EL0] & (CNT_CTL_ENABLE | CNT_CTL_IMASK);
+    return ctl | (timer_condition(v) ? CNT_CTL_ISTATUS : 0);
+}
+
+bool timer_fires(const struct soft_vcpu *v)
+{
+    uint64_t ctl = v->sys[SYSREG_CNTV_CTL_EL0];
+    if (v->vtimer_masked || !(ctl & CNT_CTL_ENABLE) || (ctl & CNT_CTL_IMASK))
+        return false;
+    return timer_condition(v);
+}

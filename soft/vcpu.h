@@ -1,0 +1,231 @@
+/*
+ * One VM and one vCPU of the software CPU: everything that is not needed by every instruction
+ * (that part is soft/cpu.h), and what the files of soft/ call of each other.
+ *
+ * Threads. A vCPU belongs to the thread that runs it. Others reach it in three ways only: they set
+ * `cancel` or post requests (TLB and instruction cache maintenance of another vCPU), both announced
+ * through `cpu.attention`, and they publish a new memory map in the VM. The vCPU looks at these
+ * when its branch budget runs out and before it enters the guest; whoever needs it done before
+ * going on waits for the attention bit to clear, or for the vCPU to leave the guest, since it looks
+ * again before it enters.
+ */
+#ifndef SOFT_VCPU_H
+#define SOFT_VCPU_H
+
+#include <Hypervisor/Hypervisor.h>
+#include <Hypervisor/hvx.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/lock.h"
+#include "soft/cpu.h"
+#include "soft/exc.h"
+#include "soft/mmu/mmu.h"
+#include "soft/sysreg.h"
+
+#define SOFT_MAX_VCPUS 64
+
+/* A piece of guest memory. A map never changes once it is published; a change makes a new one. */
+struct soft_region {
+    uint64_t ipa, size;
+    uint8_t *host;
+    unsigned flags; /* HV_MEMORY_* */
+};
+
+struct soft_map {
+    unsigned count;
+    struct soft_region region[]; /* ascending, not overlapping */
+};
+
+struct soft_vm {
+    struct lock lock; /* the list of vCPUs; the map's writers */
+    _Atomic(struct soft_map *) map;
+    struct soft_vcpu *vcpu[SOFT_MAX_VCPUS]; /* by handle; NULL for none */
+    unsigned vcpu_end;                      /* no vCPU at or above this one */
+    unsigned ipa_bits;
+};
+
+/* What one vCPU asks of another. */
+enum request_kind {
+    REQUEST_TLB_ALL,
+    REQUEST_TLB_ASID,
+    REQUEST_TLB_VA,
+    REQUEST_CODE_LINE,
+    REQUEST_CODE_ALL,
+};
+
+#define REQUEST_ANY_ASID (-1)
+
+struct request {
+    enum request_kind kind;
+    int asid;         /* REQUEST_ANY_ASID, or the one whose entries go */
+    uint64_t address; /* virtual, of the first page; or physical, of the line */
+    uint64_t size;    /* bytes; for REQUEST_TLB_VA */
+};
+
+#define REQUEST_RING 64
+
+/* Bits of cpu.attention. */
+enum {
+    ATTENTION_CANCEL = 1,
+    ATTENTION_REQUEST = 2,
+    ATTENTION_MAP = 4,
+};
+
+/* Banks for EL0, one for each recently used ASID, so that a process switch keeps everything. */
+#define SOFT_EL0_BANKS 8
+
+/* Pages decoded at most, 32 KiB each, when nothing else is asked for. */
+#define SOFT_CODE_PAGES 4096
+#define SOFT_CODE_HASH  4096
+
+struct soft_vcpu {
+    struct cpu cpu;
+    unsigned index; /* in vm->vcpu */
+    uint64_t instructions;
+    uint64_t sys[SYSREG_COUNT];
+
+    struct soft_map *map; /* the map this vCPU uses; kept alive by soft_map_publish() */
+    const struct soft_region *last_region;
+    struct mmu_regime regime;
+    struct mmu_bank kernel;
+    struct mmu_bank *user; /* the bank of the current ASID */
+    struct mmu_bank bank[SOFT_EL0_BANKS];
+    uint64_t bank_clock;
+    /* Pages in `kernel` that belong to an ASID or that PAN protects: they go when the ASID changes
+     * or PAN is set. */
+    unsigned guarded_count;
+    uint64_t guarded[64];
+
+    struct code_page *code_hash[SOFT_CODE_HASH];
+    struct code_page *code_newest, *code_oldest;
+    unsigned code_count, code_limit;
+    uint32_t code_epoch; /* pages of an older epoch are compared with memory before use */
+
+    /* hv_vcpu_run's side. */
+    hv_vcpu_exit_t *exit;
+    bool exiting; /* `exit` is filled: leave */
+    bool irq[2];  /* by hv_interrupt_type_t: level for this run */
+    bool vtimer_masked;
+    uint64_t vtimer_offset;
+    bool trap_debug_exceptions, trap_debug_regs;
+    bool serror;
+    bool event;          /* the event register, set by SEV and SEVL */
+    bool cpsr_raw_valid; /* the VMM wrote a CPSR that has not been executed yet: */
+    uint32_t cpsr_raw;
+    uint64_t exec_ticks;
+    struct hvx_vcpu_stats stats;
+    unsigned random_left;
+    uint64_t random[32];
+
+    _Atomic bool in_guest;
+    struct lock request_lock;
+    struct request request[REQUEST_RING]; /* under request_lock */
+    unsigned request_count;               /* more than the ring holds: flush everything */
+    bool barrier_needed;                  /* this vCPU posted requests since its last DSB */
+};
+
+static inline struct soft_vcpu *vcpu_of(struct cpu *c)
+{
+    return c->vcpu;
+}
+
+/* soft/run.c */
+
+/* Enter the guest until there is something for the VMM, which is then in v->exit. */
+void soft_run(struct soft_vcpu *v);
+
+/* End the current run with an exception exit. `pc` is what the VMM finds in HV_REG_PC. The caller
+ * returns NULL to the inner loop, or calls soft_unwind(). */
+void soft_exit_exception(struct soft_vcpu *v, uint64_t syndrome, uint64_t va, uint64_t ipa,
+                         uint64_t pc);
+
+/* Out of any depth, back to the loop; cpu.pc says where to go on. */
+_Noreturn void soft_unwind(struct cpu *c);
+
+/* Go on at `pc` after anything that may have changed how code is fetched or what is pending:
+ * returns NULL for the inner loop. */
+const struct insn *soft_resume(struct cpu *c, uint64_t pc);
+
+/* Is an interrupt waiting that PSTATE lets through? */
+static inline bool soft_interrupt_ready(const struct soft_vcpu *v)
+{
+    return (v->irq[HV_INTERRUPT_TYPE_IRQ] && !(v->cpu.daif & PSTATE_I)) ||
+           (v->irq[HV_INTERRUPT_TYPE_FIQ] && !(v->cpu.daif & PSTATE_F)) ||
+           (v->serror && !(v->cpu.daif & PSTATE_A));
+}
+
+/* Carry out a request here, and with `broadcast` ask the other vCPUs too (any vCPU thread). They
+ * are done at soft_barrier(), the DSB. */
+void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast);
+void soft_barrier(struct soft_vcpu *v);
+
+/* Make the vCPU look at `attention` soon. Any thread. */
+void soft_kick(struct soft_vcpu *v, uint32_t why);
+
+/* soft/page.c: decoded pages, by physical page, private to the vCPU. */
+void code_init(struct soft_vcpu *v);
+void code_drop_all(struct soft_vcpu *v); /* not while one executes */
+/* The page at `pa` (page-aligned), whose bytes are at `host`; decodes nothing yet. NULL: no memory
+ * on the host. */
+struct code_page *code_get(struct soft_vcpu *v, uint64_t pa, const uint8_t *host);
+void code_invalidate_line(struct soft_vcpu *v, uint64_t pa); /* IC IVAU */
+void code_invalidate_all(struct soft_vcpu *v);               /* IC IALLU */
+
+/* soft/vm.c */
+const struct soft_region *soft_map_find_slow(const struct soft_map *map, uint64_t ipa);
+
+static inline const struct soft_region *soft_region_of(struct soft_vcpu *v, uint64_t ipa)
+{
+    const struct soft_region *r = v->last_region;
+    if (LIKELY(r && ipa - r->ipa < r->size))
+        return r;
+    return v->last_region = soft_map_find_slow(v->map, ipa);
+}
+
+/* Take over the VM's current map; drops everything that was derived from the old one. */
+void soft_map_adopt(struct soft_vcpu *v);
+
+/* soft/exc.c */
+
+/* Change PSTATE, the stack pointer and the PC as an exception to EL1 at vector `offset` does, with
+ * SPSR and ELR saved; cpu.pc is the vector then. */
+void exc_enter(struct cpu *c, unsigned offset, uint64_t return_pc);
+
+/* The same for a synchronous exception, without unwinding: for instructions that only raise one. */
+void exc_enter_sync(struct cpu *c, enum exc_class ec, uint32_t iss, uint64_t return_pc);
+
+/* A stage 1 abort (or PC alignment): FAR too. `ec` is the _LOWER one. */
+_Noreturn void exc_abort(struct cpu *c, enum exc_class ec, uint32_t iss, uint64_t far_value,
+                         uint64_t return_pc);
+
+/* Take the interrupt that soft_interrupt_ready() saw. */
+void exc_interrupt(struct soft_vcpu *v);
+
+/* ERET to ELR_EL1 with SPSR_EL1. */
+void exc_return(struct cpu *c);
+
+/* PSTATE in SPSR's layout, and back. cpu_set_pstate() switches stack pointer and bank. */
+uint32_t cpu_pstate(const struct cpu *c);
+void cpu_set_pstate(struct cpu *c, uint32_t spsr);
+
+/* Change what the current stack pointer is. */
+void cpu_set_sp_sel(struct cpu *c, bool sel);
+
+/* PSTATE.PAN was or may have been set: what EL1 may no longer reach leaves its bank. */
+void cpu_set_pan(struct cpu *c, bool pan);
+
+/* Follow the exception level, CPACR_EL1 and the ASID: bank, fetch TLB, fp_enabled. */
+void cpu_update_context(struct cpu *c);
+
+/* soft/timer.c */
+uint64_t soft_ticks(void); /* 24 MHz, CLOCK_MONOTONIC */
+static inline uint64_t timer_count(const struct soft_vcpu *v)
+{
+    return soft_ticks() - v->vtimer_offset;
+}
+uint64_t timer_control(const struct soft_vcpu *v); /* CNTV_CTL_EL0 with ISTATUS */
+bool timer_fires(const struct soft_vcpu *v);       /* a VTIMER_ACTIVATED exit is due */
+
+#endif
