@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Boot Linux to the points that docs/milestones.md tells of. Needs the guest of `./dev guest` (IREKO_GUEST), and for
+--slow the kernel of `./dev kernel` (IREKO_KERNEL).
+"""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from harness.console import Console  # noqa: E402
+from harness.tap import Skip, check, run  # noqa: E402
+
+PROMPT = "ireko# "
+BOOTING = "Booting Linux on physical CPU"
+
+
+def guest(name):
+    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
+    if not path.exists():
+        raise Skip(f"no guest at {path}; ./dev guest fetches it")
+    return path
+
+
+def own_kernel():
+    path = os.environ.get("IREKO_KERNEL")
+    if not path:
+        raise Skip("the kernel of ./dev kernel is not built")
+    return path
+
+
+def boot(*args, kernel=None, initrd=True, append="", memory="512M"):
+    options = ["run", "--kernel", kernel or guest("Image"), "--memory", memory]
+    if initrd:
+        options += ["--initrd", guest("initramfs")]
+    return Console(*options, "--append", append, *args)
+
+
+def earlycon_prints():
+    """earlycon prints, then the console takes over cleanly"""
+    with boot(append="earlycon=pl011,0x09000000", initrd=False) as c:
+        c.wait_for(BOOTING)
+        c.wait_for("bootconsole [pl11] enabled")
+        c.wait_for("printk: console [ttyAMA0] enabled")
+
+
+def debian_kernel_boots():
+    """Debian's kernel says Booting Linux on physical CPU"""
+    with boot(initrd=False) as c:
+        c.wait_for(BOOTING)
+
+
+def no_root_panics():
+    """without a root the kernel panics in VFS"""
+    with boot(initrd=False) as c:
+        c.wait_for("Kernel panic - not syncing: VFS")
+
+
+def shell_runs_a_command():
+    """a shell runs a command, takes input, and powers off with exit status 0"""
+    with boot() as c:
+        c.wait_for(PROMPT)
+        print(f"# first prompt after {time.monotonic() - c.started:.1f} s")
+        c.send("echo $((6 * 7)) is the answer\n")
+        c.wait_for("42 is the answer")
+        c.send("poweroff -f\n")
+        check(c.finish() == 0, c.tail())
+
+
+def paste_loses_nothing():
+    """32 KiB pasted at once arrive whole"""
+    with boot() as c:
+        c.wait_for(PROMPT)
+        lines = 512
+        c.send("stty -echo; cat > /tmp/paste <<'END'\n")
+        c.send("".join(f"line {n:04d} {'x' * 52}\n" for n in range(lines)) + "END\n")
+        c.send("stty echo; grep -c ^line /tmp/paste; tail -n 1 /tmp/paste | cut -c1-9; cksum < /tmp/paste\n")
+        c.wait_for(f"{lines}\r\nline {lines - 1:04d}\r\n")
+
+
+def disk_survives():
+    """a file system written by the guest is clean after power-off"""
+    if not shutil.which("e2fsck"):
+        raise Skip("e2fsck is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        image = pathlib.Path(folder) / "disk.img"
+        with open(image, "wb") as f:
+            f.truncate(64 << 20)
+        script = ("set -e; mke2fs -q /dev/vda; mount -t ext2 /dev/vda /mnt; seq 1 50000 > /mnt/numbers; sync; "
+                  "sha256sum /mnt/numbers; umount /mnt; echo disk is done")
+        with boot("--disk", image, append=f'ireko.cmd="{script}"') as c:
+            c.wait_for("disk is done", seconds=120)
+            check(c.finish() == 0, c.tail())
+        fsck = subprocess.run(["e2fsck", "-fn", image], capture_output=True, text=True, check=False)
+        check(fsck.returncode == 0, fsck.stdout)
+        dump = subprocess.run(["debugfs", "-R", "cat /numbers", image], capture_output=True, text=True, check=False)
+        check(dump.stdout.split() == [str(n) for n in range(1, 50001)], "the file has other contents")
+
+
+def two_disks_one_read_only():
+    """several disks; a read-only one cannot be written"""
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = pathlib.Path(folder) / "a.img", pathlib.Path(folder) / "b.img"
+        first.write_bytes(b"first disk".ljust(1 << 20, b"\0"))
+        second.write_bytes(b"second disk".ljust(1 << 20, b"\0"))
+        script = ("head -c 10 /dev/vda; echo; head -c 11 /dev/vdb; echo; cat /sys/block/vdb/ro; "
+                  "echo spoiled > /dev/vdb || echo refused; echo good > /dev/vda; sync")
+        with boot("--disk", first, "--disk", f"{second},ro", append=f'ireko.cmd="{script}"') as c:
+            c.wait_for("first disk")
+            c.wait_for("second disk")
+            c.wait_for("refused")
+            check(c.finish() == 0, c.tail())
+        check(first.read_bytes().startswith(b"good\n"), "the first disk was not written")
+        check(second.read_bytes().startswith(b"second disk"), "the read-only disk was written")
+
+
+def reset_restarts():
+    """a guest reset boots it again"""
+    with boot() as c:
+        for _ in range(2):
+            c.wait_for(BOOTING)
+            c.wait_for(PROMPT)
+            c.send("reboot -f\n")
+        c.wait_for(BOOTING)
+
+
+def idle_is_idle():
+    """an idle guest costs under 2 % of a core"""
+    with boot() as c:
+        c.wait_for(PROMPT)
+        c.send("sleep 1; echo settled\n")
+        c.wait_for("settled\r\n")
+        c.wait_for(PROMPT)
+        before, start = c.cpu_seconds(), time.monotonic()
+        c.send("sleep 5; echo woke\n")
+        c.wait_for("woke\r\n")
+        share = (c.cpu_seconds() - before) / (time.monotonic() - start)
+        print(f"# {share * 100:.2f} % of a core over 5 s")
+        check(Console.patience > 1 or share < 0.02, f"idle costs {share * 100:.1f} % of a core")
+
+
+def own_kernel_boots():
+    """our own kernel says Booting Linux on physical CPU and comes to a shell"""
+    with boot(kernel=own_kernel()) as c:
+        c.wait_for(BOOTING)
+        c.wait_for(PROMPT)
+        c.send("poweroff -f\n")
+        check(c.finish() == 0, c.tail())
+
+
+def own_kernel_is_small():
+    """our own kernel is smaller than 10 MB"""
+    size = os.path.getsize(own_kernel())
+    print(f"# {size} bytes")
+    check(size < 10_000_000, f"{size} bytes")
+
+
+def sigterm_presses_the_power_key():
+    """SIGTERM lets a guest that knows the power key shut down"""
+    with boot(kernel=own_kernel()) as c:
+        c.wait_for(PROMPT)
+        c.signal(signal.SIGTERM)
+        c.wait_for("Power down")
+        check(c.finish() == 0, c.tail())
+
+
+FAST = [earlycon_prints, debian_kernel_boots, no_root_panics, shell_runs_a_command, paste_loses_nothing, disk_survives,
+        two_disks_one_read_only, reset_restarts, idle_is_idle]
+SLOW = [own_kernel_boots, own_kernel_is_small, sigterm_presses_the_power_key]
+
+if __name__ == "__main__":
+    run(SLOW if "--slow" in sys.argv else FAST)
