@@ -251,21 +251,29 @@ static inline int64_t simd_signed(unsigned esize, uint64_t a)
     return sign_extend(a, esize);
 }
 
-/* simd_shift.c: an element shifted left by `shift`, right when negative, rounding or saturating:
- * what the shifts by register and by immediate are made of. */
-uint64_t simd_shl_signed(struct cpu *c, unsigned esize, uint64_t a, int shift, bool round,
-                         bool sat);
-uint64_t simd_shl_unsigned(struct cpu *c, unsigned esize, uint64_t a, int shift, bool round,
-                           bool sat);
+/* The immediate shifts: immh:immb has the element size in its highest one, and counts the shift
+ * from there, up for left and down for right. */
+static inline unsigned simd_imm_size(const struct insn *i)
+{
+    return 31 - (unsigned)__builtin_clz((unsigned)bits(i->word, 22, 19));
+}
 
-/* simd_mul.c: multiplications that more than one encoding class has. */
-uint64_t simd_sqdmulh(struct cpu *c, unsigned esize, uint64_t a, uint64_t b, bool round);
-uint64_t simd_sqrdmlah(struct cpu *c, unsigned esize, uint64_t acc, uint64_t a, uint64_t b,
-                       bool subtract);
-/* 2ab of elements of esize bits, saturated to twice that. */
-uint64_t simd_sqdmull(struct cpu *c, unsigned esize, uint64_t a, uint64_t b);
-uint64_t simd_sqdmlal(struct cpu *c, unsigned esize, uint64_t acc, uint64_t a, uint64_t b,
-                      bool subtract);
+static inline unsigned simd_imm_right(const struct insn *i)
+{
+    return (16u << simd_imm_size(i)) - (unsigned)bits(i->word, 22, 16);
+}
+
+static inline unsigned simd_imm_left(const struct insn *i)
+{
+    return (unsigned)bits(i->word, 22, 16) - (8u << simd_imm_size(i));
+}
+
+/* simd_mul.c: the element of Vm that a by-element instruction names, in every place. */
+union vreg simd_by_element(const struct cpu *c, const struct insn *i, unsigned size);
+
+/* simd_sat.c: saturating multiplications that more than one encoding class has. */
+simd_op2 simd_sqdmulh, simd_sqrdmulh;
+simd_op3 simd_sqrdmlah, simd_sqrdmlsh;
 
 /* The FP environment of the CPU. */
 static inline struct fp_env simd_fp_env(struct cpu *c)

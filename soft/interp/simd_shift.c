@@ -1,15 +1,14 @@
 /*
  * Shifts: by register (SSHL, SQRSHL ...) and by immediate, narrowing and widening ones included.
  * DDI 0487 C4.1.96, "Advanced SIMD shift by immediate".
- *
- * immh:immb holds the element size in its highest one, and the shift counted from it.
  */
 #include "soft/interp/simd.h"
 
 /* No shift needs more than this to have its full effect on 64 bits, rounding included. */
 enum { SHIFT_MAX = 66 };
 
-uint64_t simd_shl_signed(struct cpu *c, unsigned esize, uint64_t a, int shift, bool round, bool sat)
+static uint64_t shl_signed(struct cpu *c, unsigned esize, uint64_t a, int shift, bool round,
+                           bool sat)
 {
     __int128 value = simd_signed(esize, a);
 
@@ -30,8 +29,8 @@ uint64_t simd_shl_signed(struct cpu *c, unsigned esize, uint64_t a, int shift, b
     return sat ? simd_sat_signed(c, esize, value) : (uint64_t)value & ones(esize);
 }
 
-uint64_t simd_shl_unsigned(struct cpu *c, unsigned esize, uint64_t a, int shift, bool round,
-                           bool sat)
+static uint64_t shl_unsigned(struct cpu *c, unsigned esize, uint64_t a, int shift, bool round,
+                             bool sat)
 {
     __int128 value = a;
 
@@ -63,31 +62,16 @@ uint64_t simd_shl_unsigned(struct cpu *c, unsigned esize, uint64_t a, int shift,
         return simd_map2(c, i, simd_size(i), op_##name);                                           \
     }
 
-SHIFT_BY_REGISTER(SSHL_v, simd_shl_signed, false, false)
-SHIFT_BY_REGISTER(USHL_v, simd_shl_unsigned, false, false)
-SHIFT_BY_REGISTER(SRSHL_v, simd_shl_signed, true, false)
-SHIFT_BY_REGISTER(URSHL_v, simd_shl_unsigned, true, false)
-SHIFT_BY_REGISTER(SQSHL_v, simd_shl_signed, false, true)
-SHIFT_BY_REGISTER(UQSHL_v, simd_shl_unsigned, false, true)
-SHIFT_BY_REGISTER(SQRSHL_v, simd_shl_signed, true, true)
-SHIFT_BY_REGISTER(UQRSHL_v, simd_shl_unsigned, true, true)
+SHIFT_BY_REGISTER(SSHL_v, shl_signed, false, false)
+SHIFT_BY_REGISTER(USHL_v, shl_unsigned, false, false)
+SHIFT_BY_REGISTER(SRSHL_v, shl_signed, true, false)
+SHIFT_BY_REGISTER(URSHL_v, shl_unsigned, true, false)
+SHIFT_BY_REGISTER(SQSHL_v, shl_signed, false, true)
+SHIFT_BY_REGISTER(UQSHL_v, shl_unsigned, false, true)
+SHIFT_BY_REGISTER(SQRSHL_v, shl_signed, true, true)
+SHIFT_BY_REGISTER(UQRSHL_v, shl_unsigned, true, true)
 
 /* By immediate. */
-
-static unsigned imm_size(const struct insn *i)
-{
-    return 31 - (unsigned)__builtin_clz((unsigned)bits(i->word, 22, 19));
-}
-
-static unsigned imm_right(const struct insn *i)
-{
-    return (16u << imm_size(i)) - (unsigned)bits(i->word, 22, 16);
-}
-
-static unsigned imm_left(const struct insn *i)
-{
-    return (unsigned)bits(i->word, 22, 16) - (8u << imm_size(i));
-}
 
 /* The frequent ones, as loops over lanes; a right shift by the whole width is possible. */
 #define SHIFT_LANES(name, m8, m16, m32, m64, amount, expression)                                   \
@@ -97,17 +81,17 @@ static unsigned imm_left(const struct insn *i)
         const union vreg n = c->v[i->rn], m = n, d = c->v[i->rd];                                  \
         const unsigned shift = amount;                                                             \
         union vreg r;                                                                              \
-        SIMD_LANE_SWITCH(imm_size(i), m8, m16, m32, m64, expression)                               \
+        SIMD_LANE_SWITCH(simd_imm_size(i), m8, m16, m32, m64, expression)                          \
         return simd_write_lanes(c, i, r);                                                          \
     }
 
-SHIFT_LANES(SHL_imm, b, h, s, d, imm_left(i), (uint64_t)a << shift)
-SHIFT_LANES(USHR_imm, b, h, s, d, imm_right(i), shift == 64 ? 0 : (uint64_t)a >> shift)
-SHIFT_LANES(USRA_imm, b, h, s, d, imm_right(i), acc + (shift == 64 ? 0 : (uint64_t)a >> shift))
-SHIFT_LANES(SSHR_imm, sb, sh, ss, sd, imm_right(i), (int64_t)a >> (shift == 64 ? 63 : shift))
-SHIFT_LANES(SSRA_imm, sb, sh, ss, sd, imm_right(i),
+SHIFT_LANES(SHL_imm, b, h, s, d, simd_imm_left(i), (uint64_t)a << shift)
+SHIFT_LANES(USHR_imm, b, h, s, d, simd_imm_right(i), shift == 64 ? 0 : (uint64_t)a >> shift)
+SHIFT_LANES(USRA_imm, b, h, s, d, simd_imm_right(i), acc + (shift == 64 ? 0 : (uint64_t)a >> shift))
+SHIFT_LANES(SSHR_imm, sb, sh, ss, sd, simd_imm_right(i), (int64_t)a >> (shift == 64 ? 63 : shift))
+SHIFT_LANES(SSRA_imm, sb, sh, ss, sd, simd_imm_right(i),
             (uint64_t)acc + (uint64_t)((int64_t)a >> (shift == 64 ? 63 : shift)))
-SHIFT_LANES(SLI_imm, b, h, s, d, imm_left(i),
+SHIFT_LANES(SLI_imm, b, h, s, d, simd_imm_left(i),
             ((uint64_t)a << shift) | (acc & (((uint64_t)1 << shift) - 1)))
 
 /* The other ones: with rounding, saturation or insertion, element by element. */
@@ -118,7 +102,7 @@ static const struct insn *shift_map(struct cpu *c, const struct insn *i, unsigne
 {
     fp_check(c, i);
     const union vreg *n = &c->v[i->rn], *d = &c->v[i->rd];
-    unsigned size = imm_size(i);
+    unsigned size = simd_imm_size(i);
     union vreg r = { .d = { 0, 0 } };
 
     for (unsigned k = 0; k < simd_elements(i, size); k++)
@@ -140,14 +124,15 @@ static const struct insn *shift_map(struct cpu *c, const struct insn *i, unsigne
         return shift_map(c, i, amount, op_##name);                                                 \
     }
 
-SHIFT_OP(SRSHR_imm, imm_right(i), simd_shl_signed(c, esize, a, -(int)shift, true, false))
-SHIFT_OP(URSHR_imm, imm_right(i), simd_shl_unsigned(c, esize, a, -(int)shift, true, false))
-SHIFT_OP(SRSRA_imm, imm_right(i), acc + simd_shl_signed(c, esize, a, -(int)shift, true, false))
-SHIFT_OP(URSRA_imm, imm_right(i), acc + simd_shl_unsigned(c, esize, a, -(int)shift, true, false))
-SHIFT_OP(SRI_imm, imm_right(i), (acc & ~ones(esize - shift)) | (shift == esize ? 0 : a >> shift))
-SHIFT_OP(SQSHL_imm, imm_left(i), simd_shl_signed(c, esize, a, (int)shift, false, true))
-SHIFT_OP(UQSHL_imm, imm_left(i), simd_shl_unsigned(c, esize, a, (int)shift, false, true))
-SHIFT_OP(SQSHLU_imm, imm_left(i),
+SHIFT_OP(SRSHR_imm, simd_imm_right(i), shl_signed(c, esize, a, -(int)shift, true, false))
+SHIFT_OP(URSHR_imm, simd_imm_right(i), shl_unsigned(c, esize, a, -(int)shift, true, false))
+SHIFT_OP(SRSRA_imm, simd_imm_right(i), acc + shl_signed(c, esize, a, -(int)shift, true, false))
+SHIFT_OP(URSRA_imm, simd_imm_right(i), acc + shl_unsigned(c, esize, a, -(int)shift, true, false))
+SHIFT_OP(SRI_imm, simd_imm_right(i),
+         (acc & ~ones(esize - shift)) | (shift == esize ? 0 : a >> shift))
+SHIFT_OP(SQSHL_imm, simd_imm_left(i), shl_signed(c, esize, a, (int)shift, false, true))
+SHIFT_OP(UQSHL_imm, simd_imm_left(i), shl_unsigned(c, esize, a, (int)shift, false, true))
+SHIFT_OP(SQSHLU_imm, simd_imm_left(i),
          simd_sat_unsigned(c, esize,
                            (__int128)((unsigned __int128)(__int128)simd_signed(esize, a) << shift)))
 
@@ -158,7 +143,7 @@ static const struct insn *shift_narrow(struct cpu *c, const struct insn *i, narr
 {
     fp_check(c, i);
     const union vreg *n = &c->v[i->rn];
-    unsigned size = imm_size(i), shift = imm_right(i);
+    unsigned size = simd_imm_size(i), shift = simd_imm_right(i);
     union vreg r = { .d = { 0, 0 } };
 
     for (unsigned k = 0; k < (simd_scalar(i) ? 1 : 8u >> size); k++)
@@ -203,7 +188,7 @@ INSN(SHLL_imm)
 {
     fp_check(c, i);
     const union vreg *n = &c->v[i->rn];
-    unsigned size = imm_size(i), shift = imm_left(i), elements = 8u >> size;
+    unsigned size = simd_imm_size(i), shift = simd_imm_left(i), elements = 8u >> size;
     union vreg r;
 
     for (unsigned k = 0; k < elements; k++) {
