@@ -1,0 +1,313 @@
+/* Disks on the host: requests, locking, and the files that cannot be disks. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "host/disk.h"
+
+#define SIZE (1u << 20)
+
+struct fixture {
+    char path[32];
+    struct disk *disk;
+    struct err e;
+};
+
+static void quiet(void *ctx, const char *line)
+{
+    (void)ctx;
+    (void)line;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    log_set_sink(quiet, NULL);
+    strcpy(f->path, "/tmp/ireko-disk-XXXXXX");
+    int fd = mkstemp(f->path);
+    uint8_t *bytes = malloc(SIZE);
+    for (unsigned i = 0; i < SIZE; i++)
+        bytes[i] = (uint8_t)(i ^ (i >> 8));
+    ssize_t n = write(fd, bytes, SIZE);
+    free(bytes);
+    close(fd);
+    *state = f;
+    return n == SIZE ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    disk_close(f->disk);
+    unlink(f->path);
+    free(f);
+    return 0;
+}
+
+static int open_disk(struct fixture *f, bool read_only)
+{
+    return disk_open(&(struct disk_options){ .path = f->path, .read_only = read_only }, &f->disk,
+                     &f->e);
+}
+
+static void open_fails(struct fixture *f, const char *path, bool read_only, const char *part)
+{
+    struct disk *d = NULL;
+    char start[64];
+    snprintf(start, sizeof start, "--disk '%s': ", path);
+    assert_true(
+        disk_open(&(struct disk_options){ .path = path, .read_only = read_only }, &d, &f->e) < 0);
+    assert_null(d);
+    if (strncmp(f->e.text, start, strlen(start)) != 0 || !strstr(f->e.text, part))
+        fail_msg("wanted '%s', got '%s'", part, f->e.text);
+}
+
+/* A request and the answer to it. */
+struct call {
+    struct disk_request r;
+    int result;
+    unsigned calls;
+};
+
+static void call_done(struct disk_request *r, int result)
+{
+    struct call *c = CONTAINER_OF(r, struct call, r);
+    c->result = result;
+    c->calls++;
+}
+
+static int run(struct disk *d, enum disk_op op, uint64_t offset, uint64_t length,
+               const struct iovec *iov, int count)
+{
+    struct call c = { .r = { .op = op,
+                             .offset = offset,
+                             .length = length,
+                             .iov = iov,
+                             .iov_count = count,
+                             .done = call_done } };
+    disk_submit(d, &c.r);
+    disk_drain(d);
+    assert_int_equal(c.calls, 1);
+    return c.result;
+}
+
+static uint8_t byte_at(unsigned i)
+{
+    return (uint8_t)(i ^ (i >> 8));
+}
+
+static void read_pieces(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(open_disk(f, false), 0);
+    assert_int_equal(disk_size(f->disk), SIZE);
+    assert_false(disk_read_only(f->disk));
+    /* More pieces than one preadv() takes, some of them empty. */
+    enum { PIECES = 200 };
+    static uint8_t buffer[PIECES * 24];
+    struct iovec v[PIECES];
+    size_t at = 0;
+    for (unsigned i = 0; i < PIECES; i++) {
+        v[i] = (struct iovec){ .iov_base = buffer + at, .iov_len = i % 24 };
+        at += i % 24;
+    }
+    assert_int_equal(run(f->disk, DISK_READ, 1234, at, v, PIECES), 0);
+    for (unsigned i = 0; i < at; i++)
+        assert_int_equal(buffer[i], byte_at(1234 + i));
+    assert_int_equal(run(f->disk, DISK_READ, SIZE, 0, NULL, 0), 0);
+}
+
+static void write_and_read(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t out[1024], in[1024] = { 0 };
+    memset(out, 0xa5, sizeof out);
+    assert_int_equal(open_disk(f, false), 0);
+    struct iovec v[] = { { out, 512 }, { out + 512, 512 } };
+    struct iovec w = { in, sizeof in };
+    assert_int_equal(run(f->disk, DISK_WRITE, SIZE - 1024, 1024, v, 2), 0);
+    assert_int_equal(run(f->disk, DISK_FLUSH, 0, 0, NULL, 0), 0);
+    assert_int_equal(run(f->disk, DISK_READ, SIZE - 1024, 1024, &w, 1), 0);
+    assert_memory_equal(in, out, 1024);
+    disk_close(f->disk);
+    f->disk = NULL;
+    /* It is in the file, and the file has not grown. */
+    struct stat st;
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_size, SIZE);
+    int fd = open(f->path, O_RDONLY);
+    memset(in, 0, sizeof in);
+    assert_int_equal(pread(fd, in, 1024, SIZE - 1024), 1024);
+    close(fd);
+    assert_memory_equal(in, out, 1024);
+}
+
+static void zeroes_and_discard(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t in[256 << 10];
+    struct iovec v = { in, sizeof in };
+    assert_int_equal(open_disk(f, false), 0);
+    assert_int_equal(run(f->disk, DISK_WRITE_ZEROES, 512, 200 << 10, NULL, 0), 0);
+    assert_int_equal(run(f->disk, DISK_READ, 0, sizeof in, &v, 1), 0);
+    for (unsigned i = 0; i < sizeof in; i++) {
+        bool zero = i >= 512 && i < 512 + (200u << 10);
+        assert_int_equal(in[i], zero ? 0 : byte_at(i));
+    }
+    assert_int_equal(run(f->disk, DISK_DISCARD, 512 << 10, 64 << 10, NULL, 0), 0);
+    struct stat st;
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_size, SIZE);
+}
+
+static void many_at_once(void **state)
+{
+    struct fixture *f = *state;
+    enum { COUNT = 300 };
+    static struct call calls[COUNT];
+    static uint8_t buffer[COUNT][512];
+    static struct iovec v[COUNT];
+    assert_int_equal(open_disk(f, false), 0);
+    for (unsigned i = 0; i < COUNT; i++) {
+        v[i] = (struct iovec){ buffer[i], 512 };
+        calls[i] = (struct call){ .r = { .op = DISK_READ,
+                                         .offset = i * 512,
+                                         .length = 512,
+                                         .iov = &v[i],
+                                         .iov_count = 1,
+                                         .done = call_done } };
+        disk_submit(f->disk, &calls[i].r);
+    }
+    disk_close(f->disk); /* finishes them */
+    f->disk = NULL;
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(calls[i].calls, 1);
+        assert_int_equal(calls[i].result, 0);
+        assert_int_equal(buffer[i][7], byte_at(i * 512 + 7));
+    }
+}
+
+/* done() may submit the next request. */
+struct chain {
+    struct disk_request r;
+    struct disk *disk;
+    unsigned left;
+};
+
+static void chain_done(struct disk_request *r, int result)
+{
+    struct chain *c = CONTAINER_OF(r, struct chain, r);
+    assert_int_equal(result, 0);
+    if (--c->left > 0)
+        disk_submit(c->disk, r);
+}
+
+static void submit_from_done(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(open_disk(f, false), 0);
+    struct chain c = { .r = { .op = DISK_FLUSH, .done = chain_done }, .disk = f->disk, .left = 5 };
+    disk_submit(f->disk, &c.r);
+    disk_drain(f->disk);
+    assert_int_equal(c.left, 0);
+}
+
+static void cut_under_us(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t in[512];
+    struct iovec v = { in, sizeof in };
+    assert_int_equal(open_disk(f, false), 0);
+    assert_int_equal(truncate(f->path, 4096), 0);
+    assert_int_equal(run(f->disk, DISK_READ, 0, 512, &v, 1), 0);
+    assert_int_equal(run(f->disk, DISK_READ, 8192, 512, &v, 1), -EIO);
+}
+
+static void locking(void **state)
+{
+    struct fixture *f = *state;
+    struct disk *second = NULL;
+    const struct disk_options ro = { .path = f->path, .read_only = true };
+    assert_int_equal(open_disk(f, false), 0);
+    open_fails(f, f->path, false, "in use");
+    open_fails(f, f->path, true, "in use");
+    disk_close(f->disk);
+    /* Readers share. */
+    assert_int_equal(open_disk(f, true), 0);
+    assert_true(disk_read_only(f->disk));
+    assert_int_equal(disk_open(&ro, &second, &f->e), 0);
+    disk_close(second);
+    open_fails(f, f->path, false, "in use");
+    /* A child that a program of ours starts does not keep the lock. */
+    if (fork() == 0)
+        execlp("sleep", "sleep", "1", (char *)NULL);
+    disk_close(f->disk);
+    f->disk = NULL;
+    for (int i = 0; i < 50 && open_disk(f, false) < 0; i++)
+        usleep(10000); /* until the child's exec */
+    assert_non_null(f->disk);
+    wait(NULL);
+}
+
+static void unusable(void **state)
+{
+    struct fixture *f = *state;
+    char fifo[48];
+    open_fails(f, "/nonexistent", false, "truncate -s");
+    open_fails(f, "/tmp", false, "directory");
+    open_fails(f, "/dev/null", false, "neither");
+    snprintf(fifo, sizeof fifo, "%s.fifo", f->path);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    open_fails(f, fifo, true, "neither");
+    unlink(fifo);
+    assert_int_equal(truncate(f->path, 0), 0);
+    open_fails(f, f->path, false, "empty");
+    assert_int_equal(truncate(f->path, 1000), 0);
+    open_fails(f, f->path, false, "truncate -s %512");
+    assert_int_equal(truncate(f->path, 512), 0);
+    assert_int_equal(open_disk(f, false), 0);
+}
+
+static void not_writable(void **state)
+{
+    struct fixture *f = *state;
+    if (geteuid() == 0) {
+        /* root may write anything but what the kernel keeps read-only */
+        if (access("/sys/kernel/notes", R_OK) < 0)
+            skip();
+        open_fails(f, "/sys/kernel/notes", false, "',ro'");
+        return;
+    }
+    assert_int_equal(chmod(f->path, 0444), 0);
+    open_fails(f, f->path, false, "',ro'");
+    assert_int_equal(open_disk(f, true), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(read_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(write_and_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(zeroes_and_discard, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(submit_from_done, setup, teardown),
+        cmocka_unit_test_setup_teardown(cut_under_us, setup, teardown),
+        cmocka_unit_test_setup_teardown(locking, setup, teardown),
+        cmocka_unit_test_setup_teardown(unusable, setup, teardown),
+        cmocka_unit_test_setup_teardown(not_writable, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,492 @@
+/* virtio-mmio: the registers and the status machine, with a device that only counts its calls. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libfdt.h>
+
+#include "base/log.h"
+#include "devices/virtio/mmio.h"
+#include "tests/unit/virtio_driver.h"
+
+enum { MAGIC = 0x00, VERSION = 0x04, DEVICE_ID = 0x08, VENDOR = 0x0c, DEV_FEATURES = 0x10 };
+enum { DEV_FEATURES_SEL = 0x14, DRV_FEATURES = 0x20, DRV_FEATURES_SEL = 0x24, QUEUE_SEL = 0x30 };
+enum { QUEUE_NUM_MAX = 0x34, QUEUE_NUM = 0x38, QUEUE_READY = 0x44, QUEUE_NOTIFY = 0x50 };
+enum { INT_STATUS = 0x60, INT_ACK = 0x64, STATUS = 0x70, DESC = 0x80, AVAIL = 0x90, USED = 0xa0 };
+enum { SHM_LEN = 0xb0, GENERATION = 0xfc, CONFIG = 0x100 };
+
+#define FEATURES (1ull << 3 | 1ull << 40)
+#define ACK      VIRTIO_STATUS_ACKNOWLEDGE
+#define DRV      VIRTIO_STATUS_DRIVER
+#define FEAT     VIRTIO_STATUS_FEATURES_OK
+#define OK       VIRTIO_STATUS_DRIVER_OK
+#define NEEDS    VIRTIO_STATUS_NEEDS_RESET
+
+static struct {
+    struct virtio_mmio v;
+    struct driver driver;
+    bool level;
+    unsigned notified, drained, resets, destroyed;
+    unsigned last_queue;
+    uint64_t config_offset, config_value;
+    unsigned config_width;
+} t;
+
+static const uint8_t config[] = { 0x11, 0x22, 0x33, 0x44, 0x55, 0x66 };
+
+static void fake_notify(struct virtio_mmio *v, unsigned queue)
+{
+    assert_ptr_equal(v, &t.v);
+    t.notified++;
+    t.last_queue = queue;
+}
+
+static void fake_config_write(struct virtio_mmio *v, uint64_t offset, unsigned width,
+                              uint64_t value)
+{
+    (void)v;
+    t.config_offset = offset;
+    t.config_width = width;
+    t.config_value = value;
+}
+
+static void fake_drain(struct virtio_mmio *v)
+{
+    t.drained++;
+    for (unsigned i = 0; i < v->ops->queues; i++)
+        if (i == v->queue_sel)
+            assert_false(v->queue[i].ready);
+    /* Another vCPU comes in while we wait: it changes nothing. */
+    uint8_t status = v->status;
+    v->device.ops->write(&v->device, STATUS, 4, 0xff);
+    assert_int_equal(v->status, status);
+}
+
+static void fake_reset(struct virtio_mmio *v)
+{
+    (void)v;
+    t.resets++;
+}
+
+static void fake_destroy(struct virtio_mmio *v)
+{
+    t.destroyed++;
+    virtio_mmio_fini(v);
+}
+
+static const struct virtio_ops fake_ops = {
+    .name = "fake",
+    .id = 42,
+    .queues = 2,
+    .queue_size = 64,
+    .notify = fake_notify,
+    .config_write = fake_config_write,
+    .drain = fake_drain,
+    .reset = fake_reset,
+    .destroy = fake_destroy,
+};
+
+static void set_irq(void *ctx, unsigned n, bool level)
+{
+    (void)ctx;
+    assert_int_equal(n, 5);
+    t.level = level;
+}
+
+static void quiet(void *ctx, const char *line)
+{
+    (void)ctx;
+    (void)line;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&t, 0, sizeof t);
+    log_set_sink(quiet, NULL);
+    driver_init(&t.driver, 8);
+    virtio_mmio_init(&t.v, &(struct virtio_mmio_setup){ .ops = &fake_ops,
+                                                        .gmem = &t.driver.m,
+                                                        .irq = { .set = set_irq, .n = 5 },
+                                                        .features = FEATURES,
+                                                        .config = config,
+                                                        .config_size = sizeof config });
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    if (!t.destroyed)
+        virtio_mmio_fini(&t.v);
+    return 0;
+}
+
+static uint64_t rd_width(uint64_t offset, unsigned width)
+{
+    lock_acquire(&t.v.device.lock);
+    uint64_t value = t.v.device.ops->read(&t.v.device, offset, width);
+    lock_release(&t.v.device.lock);
+    return value;
+}
+
+static uint32_t rd(uint64_t offset)
+{
+    return (uint32_t)rd_width(offset, 4);
+}
+
+static void wr_width(uint64_t offset, unsigned width, uint64_t value)
+{
+    lock_acquire(&t.v.device.lock);
+    t.v.device.ops->write(&t.v.device, offset, width, value);
+    lock_release(&t.v.device.lock);
+}
+
+static void wr(uint64_t offset, uint32_t value)
+{
+    wr_width(offset, 4, value);
+}
+
+static void accept(uint64_t features)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        wr(DRV_FEATURES_SEL, i);
+        wr(DRV_FEATURES, (uint32_t)(features >> (32 * i)));
+    }
+}
+
+static void set_queue(unsigned queue, uint32_t size)
+{
+    wr(QUEUE_SEL, queue);
+    wr(QUEUE_NUM, size);
+    wr(DESC, (uint32_t)RAM + RING_DESC);
+    wr(DESC + 4, 0);
+    wr(AVAIL, (uint32_t)RAM + RING_AVAIL);
+    wr(USED, (uint32_t)RAM + RING_USED);
+}
+
+/* Up to, but without, DRIVER_OK. */
+static void bring_up(void)
+{
+    wr(STATUS, ACK);
+    wr(STATUS, ACK | DRV);
+    accept(VIRTIO_F_VERSION_1);
+    wr(STATUS, ACK | DRV | FEAT);
+    assert_int_equal(rd(STATUS), ACK | DRV | FEAT);
+    set_queue(0, 8);
+    wr(QUEUE_READY, 1);
+    assert_int_equal(rd(QUEUE_READY), 1);
+}
+
+static void run_up(void)
+{
+    bring_up();
+    wr(STATUS, ACK | DRV | FEAT | OK);
+    assert_int_equal(rd(STATUS), ACK | DRV | FEAT | OK);
+}
+
+/* ------------------------------------------------------------------ registers */
+
+static void identity(void **state)
+{
+    (void)state;
+    assert_int_equal(rd(MAGIC), 0x74726976);
+    assert_int_equal(rd(VERSION), 2);
+    assert_int_equal(rd(DEVICE_ID), 42);
+    assert_int_equal(rd(VENDOR), 0x4b455249);
+    assert_int_equal(rd(STATUS), 0);
+    assert_int_equal(rd(INT_STATUS), 0);
+    assert_int_equal(rd(GENERATION), 0);
+    for (unsigned i = 0; i < 16; i += 4)
+        assert_int_equal(rd(SHM_LEN + i), UINT32_MAX);
+    assert_int_equal(rd(0xd0), 0);
+    /* Control registers have one width. */
+    assert_int_equal(rd_width(MAGIC, 1), 0);
+    assert_int_equal(rd_width(MAGIC, 2), 0);
+    assert_int_equal(rd_width(MAGIC, 8), 0);
+    wr_width(STATUS, 1, ACK);
+    assert_int_equal(rd(STATUS), 0);
+    /* Writing what is read-only changes nothing. */
+    for (unsigned offset = 0; offset <= 0x10; offset += 4)
+        wr(offset, UINT32_MAX);
+    assert_int_equal(rd(MAGIC), 0x74726976);
+}
+
+static void offered_features(void **state)
+{
+    (void)state;
+    uint64_t all = FEATURES | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX;
+    assert_int_equal(rd(DEV_FEATURES), (uint32_t)all);
+    wr(DEV_FEATURES_SEL, 1);
+    assert_int_equal(rd(DEV_FEATURES), (uint32_t)(all >> 32));
+    wr(DEV_FEATURES_SEL, 2);
+    assert_int_equal(rd(DEV_FEATURES), 0);
+    wr(DEV_FEATURES_SEL, UINT32_MAX);
+    assert_int_equal(rd(DEV_FEATURES), 0);
+}
+
+static void config_space(void **state)
+{
+    (void)state;
+    assert_int_equal(rd_width(CONFIG, 1), 0x11);
+    assert_int_equal(rd_width(CONFIG + 5, 1), 0x66);
+    assert_int_equal(rd_width(CONFIG + 2, 2), 0x4433);
+    assert_int_equal(rd_width(CONFIG, 4), 0x44332211);
+    assert_int_equal(rd_width(CONFIG, 8), 0x665544332211);
+    assert_int_equal(rd_width(CONFIG + 4, 4), 0x6655);
+    assert_int_equal(rd_width(CONFIG + 6, 2), 0);
+    assert_int_equal(rd_width(CONFIG + 0xf8, 8), 0);
+    wr_width(CONFIG + 4, 2, 0xabcd);
+    assert_int_equal(t.config_offset, 4);
+    assert_int_equal(t.config_width, 2);
+    assert_int_equal(t.config_value, 0xabcd);
+}
+
+/* ------------------------------------------------------------------ status */
+
+static void status_machine(void **state)
+{
+    (void)state;
+    wr(STATUS, ACK | OK); /* no FEATURES_OK, no DRIVER_OK */
+    assert_int_equal(rd(STATUS), ACK);
+    wr(STATUS, DRV); /* bits stay */
+    assert_int_equal(rd(STATUS), ACK | DRV);
+    wr(STATUS, ACK | DRV | NEEDS | 0x30); /* not the driver's to set */
+    assert_int_equal(rd(STATUS), ACK | DRV);
+    wr(STATUS, ACK | DRV | FEAT); /* without VERSION_1 */
+    assert_int_equal(rd(STATUS), ACK | DRV);
+    accept(VIRTIO_F_VERSION_1 | 1); /* not offered */
+    wr(STATUS, ACK | DRV | FEAT);
+    assert_int_equal(rd(STATUS), ACK | DRV);
+    accept(VIRTIO_F_VERSION_1 | FEATURES);
+    wr(STATUS, ACK | DRV | FEAT);
+    assert_int_equal(rd(STATUS), ACK | DRV | FEAT);
+    accept(0); /* frozen */
+    assert_true(virtio_mmio_has(&t.v, FEATURES));
+    assert_false(virtio_mmio_has(&t.v, VIRTIO_F_EVENT_IDX));
+    wr(STATUS, ACK | DRV | FEAT | OK);
+    wr(STATUS, VIRTIO_STATUS_FAILED);
+    assert_int_equal(rd(STATUS), ACK | DRV | FEAT | OK | VIRTIO_STATUS_FAILED);
+    wr(STATUS, 0);
+    assert_int_equal(rd(STATUS), 0);
+    assert_int_equal(t.resets, 1);
+    assert_int_equal(t.drained, 1);
+    assert_false(virtio_mmio_has(&t.v, 1ull << 3));
+}
+
+static void features_beyond(void **state)
+{
+    (void)state;
+    wr(STATUS, ACK | DRV);
+    accept(VIRTIO_F_VERSION_1);
+    wr(DRV_FEATURES_SEL, 2);
+    wr(DRV_FEATURES, 0); /* harmless */
+    wr(DRV_FEATURES, 1);
+    wr(STATUS, ACK | DRV | FEAT);
+    assert_int_equal(rd(STATUS), ACK | DRV);
+}
+
+/* ------------------------------------------------------------------ queues */
+
+static void queue_registers(void **state)
+{
+    (void)state;
+    assert_int_equal(rd(QUEUE_NUM_MAX), 64);
+    wr(QUEUE_SEL, 1);
+    assert_int_equal(rd(QUEUE_NUM_MAX), 64);
+    static const uint32_t none[] = { 2, 3, 4, 255, UINT32_MAX };
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        wr(QUEUE_SEL, none[i]);
+        assert_int_equal(rd(QUEUE_NUM_MAX), 0);
+        wr(QUEUE_NUM, 8);
+        wr(QUEUE_READY, 1);
+        assert_int_equal(rd(QUEUE_READY), 0);
+    }
+    assert_int_equal(rd(STATUS), 0);
+}
+
+static void queue_needs_features(void **state)
+{
+    (void)state;
+    wr(STATUS, ACK | DRV);
+    set_queue(0, 8);
+    wr(QUEUE_READY, 1);
+    assert_int_equal(rd(QUEUE_READY), 0);
+}
+
+static void bad_queues(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = { 0, 3, 65, 128, 0x10008, UINT32_MAX };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        bring_up();
+        assert_int_equal(rd(QUEUE_READY), 1);
+        set_queue(1, sizes[i]);
+        wr(QUEUE_READY, 1);
+        assert_int_equal(rd(QUEUE_READY), 0);
+        assert_int_equal(rd(STATUS), ACK | DRV | FEAT | NEEDS);
+        assert_false(t.level);
+        wr(STATUS, ACK | DRV | FEAT | OK); /* now there is someone to tell */
+        assert_true(t.level);
+        assert_int_equal(rd(INT_STATUS), 2);
+        wr(QUEUE_NOTIFY, 0);
+        assert_int_equal(t.notified, 0);
+        wr(STATUS, 0);
+        assert_false(t.level);
+        assert_int_equal(rd(INT_STATUS), 0);
+    }
+    bring_up();
+    set_queue(1, 8);
+    wr(USED + 4, 1); /* no RAM there */
+    wr(QUEUE_READY, 1);
+    assert_int_equal(rd(STATUS), ACK | DRV | FEAT | NEEDS);
+}
+
+static void queue_is_frozen(void **state)
+{
+    (void)state;
+    run_up();
+    wr(QUEUE_NUM, 16);
+    wr(DESC, 0);
+    wr(AVAIL + 4, 7);
+    wr(USED, 0);
+    assert_int_equal(t.v.queue[0].size, 8);
+    assert_int_equal(t.v.queue[0].desc, RAM + RING_DESC);
+    assert_int_equal(t.v.queue[0].avail, RAM + RING_AVAIL);
+    assert_int_equal(t.v.queue[0].used, RAM + RING_USED);
+    set_queue(1, 8); /* not ready, but DRIVER_OK came */
+    wr(QUEUE_READY, 1);
+    assert_int_equal(rd(QUEUE_READY), 0);
+    assert_int_equal(t.v.queue[1].size, 0);
+    /* Stopping one waits for its requests; it does not start again. */
+    wr(QUEUE_SEL, 0);
+    wr(QUEUE_READY, 0);
+    assert_int_equal(rd(QUEUE_READY), 0);
+    assert_int_equal(t.drained, 1);
+    wr(QUEUE_READY, 1);
+    assert_int_equal(rd(QUEUE_READY), 0);
+    wr(QUEUE_NOTIFY, 0);
+    assert_int_equal(t.notified, 0);
+}
+
+static void notify(void **state)
+{
+    (void)state;
+    wr(QUEUE_NOTIFY, 0); /* before anything */
+    bring_up();
+    wr(QUEUE_NOTIFY, 0); /* before DRIVER_OK */
+    assert_int_equal(t.notified, 0);
+    wr(STATUS, ACK | DRV | FEAT | OK);
+    wr(QUEUE_NOTIFY, 1); /* not ready */
+    wr(QUEUE_NOTIFY, 2); /* not there */
+    wr(QUEUE_NOTIFY, UINT32_MAX);
+    assert_int_equal(t.notified, 0);
+    wr(QUEUE_NOTIFY, 0);
+    assert_int_equal(t.notified, 1);
+    assert_int_equal(t.last_queue, 0);
+}
+
+/* ------------------------------------------------------------------ interrupts */
+
+static void interrupts(void **state)
+{
+    (void)state;
+    run_up();
+    lock_acquire(&t.v.device.lock);
+    virtio_mmio_interrupt(&t.v, 0); /* nothing pushed */
+    assert_false(t.level);
+    virtio_mmio_push(&t.v, 0, 3, 77);
+    virtio_mmio_interrupt(&t.v, 0);
+    lock_release(&t.v.device.lock);
+    assert_true(t.level);
+    assert_int_equal(driver_used_idx(&t.driver), 1);
+    assert_int_equal(driver_used_id(&t.driver, 0), 3);
+    assert_int_equal(driver_used_len(&t.driver, 0), 77);
+    assert_int_equal(rd(INT_STATUS), 1);
+    wr(INT_ACK, 2); /* the other one */
+    assert_true(t.level);
+    wr(INT_ACK, 1);
+    assert_int_equal(rd(INT_STATUS), 0);
+    assert_false(t.level);
+}
+
+static void failure(void **state)
+{
+    (void)state;
+    run_up();
+    lock_acquire(&t.v.device.lock);
+    virtio_mmio_fail(&t.v, "test");
+    lock_release(&t.v.device.lock);
+    assert_int_equal(rd(STATUS), ACK | DRV | FEAT | OK | NEEDS);
+    assert_int_equal(rd(INT_STATUS), 2);
+    assert_true(t.level);
+    wr(INT_ACK, 2);
+    lock_acquire(&t.v.device.lock);
+    virtio_mmio_fail(&t.v, "once is enough");
+    virtio_mmio_push(&t.v, 0, 3, 77); /* no more */
+    virtio_mmio_interrupt(&t.v, 0);
+    lock_release(&t.v.device.lock);
+    assert_false(t.level);
+    assert_int_equal(driver_used_idx(&t.driver), 0);
+    wr(QUEUE_NOTIFY, 0);
+    assert_int_equal(t.notified, 0);
+    wr(STATUS, 0);
+    run_up(); /* as good as new */
+    wr(QUEUE_NOTIFY, 0);
+    assert_int_equal(t.notified, 1);
+}
+
+static void destroy(void **state)
+{
+    (void)state;
+    run_up();
+    t.v.device.ops->destroy(&t.v.device);
+    assert_int_equal(t.drained, 1);
+    assert_int_equal(t.destroyed, 1);
+}
+
+static void fdt_node(void **state)
+{
+    (void)state;
+    char fdt[1024];
+    const struct device_place place = { .base = 0xa000200, .spi = 17 };
+    assert_int_equal(fdt_create(fdt, sizeof fdt), 0);
+    assert_int_equal(fdt_finish_reservemap(fdt), 0);
+    assert_int_equal(fdt_begin_node(fdt, ""), 0);
+    assert_int_equal(t.v.device.ops->fdt(&t.v.device, fdt, &place), 0);
+    assert_int_equal(fdt_end_node(fdt), 0);
+    assert_int_equal(fdt_finish(fdt), 0);
+    int node = fdt_path_offset(fdt, "/virtio_mmio@a000200"), len;
+    assert_true(node >= 0);
+    assert_string_equal(fdt_getprop(fdt, node, "compatible", &len), "virtio,mmio");
+    assert_non_null(fdt_getprop(fdt, node, "dma-coherent", &len));
+    assert_memory_equal(fdt_getprop(fdt, node, "reg", &len), "\0\0\0\0\x0a\0\2\0\0\0\0\0\0\0\2\0",
+                        16);
+    assert_memory_equal(fdt_getprop(fdt, node, "interrupts", &len), "\0\0\0\0\0\0\0\x11\0\0\0\4",
+                        12);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(identity, setup, teardown),
+        cmocka_unit_test_setup_teardown(offered_features, setup, teardown),
+        cmocka_unit_test_setup_teardown(config_space, setup, teardown),
+        cmocka_unit_test_setup_teardown(status_machine, setup, teardown),
+        cmocka_unit_test_setup_teardown(features_beyond, setup, teardown),
+        cmocka_unit_test_setup_teardown(queue_registers, setup, teardown),
+        cmocka_unit_test_setup_teardown(queue_needs_features, setup, teardown),
+        cmocka_unit_test_setup_teardown(bad_queues, setup, teardown),
+        cmocka_unit_test_setup_teardown(queue_is_frozen, setup, teardown),
+        cmocka_unit_test_setup_teardown(notify, setup, teardown),
+        cmocka_unit_test_setup_teardown(interrupts, setup, teardown),
+        cmocka_unit_test_setup_teardown(failure, setup, teardown),
+        cmocka_unit_test_setup_teardown(destroy, setup, teardown),
+        cmocka_unit_test_setup_teardown(fdt_node, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
