@@ -1,0 +1,419 @@
+#!/usr/bin/env python3
+"""The program as a careless user meets it: every mistake gets one sentence and the right exit status, and whatever
+happens the terminal is as it was. The guests are a few instructions each; nothing has to be fetched.
+"""
+import contextlib
+import fcntl
+import os
+import pathlib
+import pty
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from harness.console import Console, Timeout  # noqa: E402
+from harness.tap import check, run  # noqa: E402
+
+IREKO = os.environ["IREKO"]
+SECONDS = 20 * Console.patience
+
+WFI, B_BACK_ONE, HVC = 0xD503207F, 0x17FFFFFF, 0xD4000002
+START = [
+    0xD2A12001,  # movz x1, #0x900, lsl #16     the PL011
+    0x52806022,  # mov  w2, #0x301              on, both ways
+    0xB9003022,  # str  w2, [x1, #0x30]         CR
+    0x52800420,  # mov  w0, #'!'
+    0x39000020,  # strb w0, [x1]                "I run"
+]
+SLEEP = START + [WFI, B_BACK_ONE]
+POWER_OFF = START + [
+    0x52800100,  # mov  w0, #8
+    0x72B08000,  # movk w0, #0x8400, lsl #16    PSCI SYSTEM_OFF
+    HVC,
+]
+ECHO = START + [
+    0xB9401822,  # ldr  w2, [x1, #0x18]         FR
+    0x3727FFE2,  # tbnz w2, #4, . - 4           until something is received
+    0xB9400020,  # ldr  w0, [x1]
+    0xB9000020,  # str  w0, [x1]
+    0x17FFFFFC,  # b    . - 16
+]
+
+
+def image(code, magic=b"ARM\x64", size=None):
+    """A Linux Image: the header (Documentation/arch/arm64/booting.rst), then `code`."""
+    body = b"".join(struct.pack("<I", word) for word in code)
+    header = struct.pack("<IIQQQQQQ4sI", 0x14000010, 0, 0, size or 64 + len(body), 0xA, 0, 0, 0, magic, 0)
+    return header + body
+
+
+def x86_kernel():
+    """What file(1) and boot loaders take for a bzImage."""
+    kernel = bytearray(8192)
+    kernel[510:512] = b"\x55\xaa"
+    kernel[0x202:0x206] = b"HdrS"
+    return bytes(kernel)
+
+
+def elf(machine):
+    header = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack(
+        "<HHIQQQIHHHHHH", 2, machine, 1, 0x40080000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x40080000, 0x40080000, 4096, 4096, 4096)
+    return (header + segment).ljust(4096, b"\0")
+
+
+class Files:
+    """The folder the cases work in."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        (self.folder / "folder").mkdir()
+        for name, data in {
+            "sleep": image(SLEEP), "off": image(POWER_OFF), "echo": image(ECHO),
+            "empty": b"", "short": image(SLEEP)[:40], "noise": bytes(range(256)) * 64, "x86": x86_kernel(),
+            "x86.elf": elf(62), "cut.elf": elf(183)[:70], "cut.gz": b"\x1f\x8b\x08\0" + bytes(6) + b"\x4b\x4c",
+            "huge": image(SLEEP, size=1 << 40), "disk": bytes(1 << 20), "odd": bytes(1000),
+            "bad.dtb": b"\xd0\x0d\xfe\xed" + bytes(60), "not.dtb": b"no device tree at all",
+            "cut.dtb": b"\xd0\x0d\xfe\xed\0\0\x10\0" + bytes(40),
+        }.items():
+            (self.folder / name).write_bytes(data)
+        with open(self.folder / "big", "wb") as f:
+            f.truncate(200 << 20)
+
+    def __call__(self, name):
+        return f"{self.folder}/{name}"
+
+
+# Arguments (a word with "@" is a file of Files), exit status, and a word the sentence must have.
+BAD = [
+    # kernels
+    ("run --kernel @missing", 1, "--kernel"),
+    ("run --kernel @folder", 1, "directory"),
+    ("run --kernel @empty", 1, "--kernel"),
+    ("run --kernel @short", 1, "--kernel"),
+    ("run --kernel @noise", 1, "--kernel"),
+    ("run --kernel @x86", 1, "x86"),
+    ("run --kernel @x86.elf", 1, "x86"),
+    ("run --kernel @cut.elf", 1, "--kernel"),
+    ("run --kernel @cut.gz", 1, "--kernel"),
+    ("run --kernel @huge", 1, "--memory"),
+    # what comes with them
+    ("run --kernel @sleep --initrd @missing", 1, "--initrd"),
+    ("run --kernel @sleep --initrd @folder", 1, "--initrd"),
+    ("run --kernel @sleep --initrd @big --memory 128M", 1, "--initrd"),
+    ("run --kernel @sleep --dtb @missing", 1, "--dtb"),
+    ("run --kernel @sleep --dtb @folder", 1, "--dtb"),
+    ("run --kernel @sleep --dtb @empty", 1, "--dtb"),
+    ("run --kernel @sleep --dtb @not.dtb", 1, "--dtb"),
+    ("run --kernel @sleep --dtb @bad.dtb", 1, "--dtb"),
+    ("run --kernel @sleep --dtb @cut.dtb", 1, "--dtb"),
+    ("dtb --dtb @not.dtb", 1, "--dtb"),
+    ("dtb --out @folder", 1, "--out"),
+    # disks
+    ("run --kernel @sleep --disk @missing", 1, "--disk"),
+    ("run --kernel @sleep --disk @folder", 1, "--disk"),
+    ("run --kernel @sleep --disk /dev/null", 1, "--disk"),
+    ("run --kernel @sleep --disk @disk --disk @disk", 1, "--disk"),
+    ("run --kernel @sleep" + " --disk @disk,ro" * 32, 2, "--disk"),
+    # the machine
+    ("run --kernel @sleep --memory 0", 1, "--memory"),
+    ("run --kernel @sleep --memory 1K", 1, "--memory"),
+    ("run --kernel @sleep --memory 1000001", 1, "--memory"),
+    ("run --kernel @sleep --memory 512T", 1, "--memory"),
+    ("run --kernel @sleep --memory 16777216T", 2, "--memory"),
+    ("run --kernel @sleep --memory much", 2, "--memory"),
+    ("run --kernel @sleep --cpus 0", 2, "--cpus"),
+    ("run --kernel @sleep --cpus 60000", 1, "--cpus"),
+    ("run --kernel @sleep --gic v9", 2, "--gic"),
+    ("run --kernel @sleep --engine warp", 2, "--engine"),
+    # the console
+    ("run --kernel @sleep --serial nowhere", 2, "--serial"),
+    ("run --kernel @sleep --serial none --serial stdio", 2, "--serial none"),
+    ("run --kernel @sleep --serial stdio --serial stdio", 2, "twice"),
+    ("run --kernel @sleep --serial file:@folder", 1, "--serial"),
+    ("run --kernel @sleep --serial unix:@disk", 1, "--serial"),
+    ("run --kernel @sleep --serial unix:@missing/socket", 1, "--serial"),
+    # the command line
+    ("run", 2, "--kernel"),
+    ("run @sleep", 2, "did you mean '--kernel"),
+    ("run --kernal @sleep", 2, "did you mean '--kernel'"),
+    ("run --kernel @sleep --initrd", 2, "--initrd"),
+    ("run --kernel --memory 1G", 2, "--kernel"),
+    ("run --kernel @sleep --kernel @sleep", 2, "twice"),
+    ("run --kernel @sleep --frobnicate", 2, "--frobnicate"),
+    ("run --kernel @sleep --out @new", 2, "--out"),
+    ("dtb --serial pty", 2, "--serial"),
+    ("dtb --initrd @disk", 2, "--kernel"),
+    ("bot", 2, "bot"),
+    ("rnu --kernel @sleep", 2, "did you mean 'run'"),
+    ("version please", 2, "version"),
+    ("info now", 2, "info"),
+    ("help nothing", 2, "nothing"),
+]
+
+
+class Terminal:
+    """ireko in a session of its own, with a pseudo-terminal for its standard input, output and error."""
+
+    def __init__(self, *args, wrapper=()):
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.log = b""
+        self.process = subprocess.Popen(
+            [*wrapper, IREKO, *args], stdin=self.slave, stdout=self.slave, stderr=self.slave,
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.slave)
+        os.close(self.master)
+
+    def read(self, seconds):
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        self.log += os.read(self.master, 4096)
+        return True
+
+    def wait_for(self, marker):
+        deadline = time.monotonic() + SECONDS
+        while marker not in self.log:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self.read(left):
+                raise Timeout(f"no {marker!r} in {self.log!r}")
+
+    def type(self, data):
+        os.write(self.master, data)
+
+    def is_raw(self):
+        return not termios.tcgetattr(self.slave)[3] & (termios.ICANON | termios.ECHO | termios.ISIG)
+
+    def finish(self):
+        """The exit status; everything printed is in the log then."""
+        status = self.process.wait(SECONDS)
+        while self.read(0):
+            pass
+        check(termios.tcgetattr(self.slave) == self.before, "the terminal is not as it was")
+        return status
+
+
+def each_mistake(files):
+    """each mistake gets one sentence, the right exit status, and leaves the terminal alone"""
+    wrong = []
+    for line, status, word in BAD:
+        args = [a.replace("@", files("")) for a in line.split(" ")]
+        with Terminal(*args) as t:
+            try:
+                got = t.finish()
+            except subprocess.TimeoutExpired:
+                wrong.append(f"{line}: still runs; {t.log!r}")
+                continue
+            text = t.log.decode().replace("\r\n", "\n")
+            if got != status:
+                wrong.append(f"{line}: exit status {got}, not {status}: {text!r}")
+            elif not (text.startswith("ireko: ") and text.endswith("\n") and text.count("\n") == 1):
+                wrong.append(f"{line}: not one sentence: {text!r}")
+            elif word not in text:
+                wrong.append(f"{line}: {word!r} is not in {text!r}")
+    check(not wrong, "\n".join(wrong))
+    print(f"# {len(BAD)} mistakes")
+
+
+def locked_disk(files):
+    """a disk that another ireko has is refused; two that only read share it"""
+    disk = files("disk")
+    for first, second, status in [("", "", 1), ("", ",ro", 1), (",ro", "", 1), (",ro", ",ro", 0)]:
+        with Console("run", "--kernel", files("sleep"), "--disk", disk + first) as c:
+            c.wait_for("!")
+            with Terminal("run", "--kernel", files("off"), "--disk", disk + second) as t:
+                got = t.finish()
+                check(got == status, f"'{first}' then '{second}': exit status {got}: {t.log!r}")
+                if status:
+                    check(t.log.count(b"\n") == 1 and b"--disk" in t.log, f"not one sentence: {t.log!r}")
+
+
+def power_off(files):
+    """a guest that powers off: exit status 0, terminal restored"""
+    with Terminal("run", "--kernel", files("off")) as t:
+        check(t.finish() == 0, repr(t.log))
+        check(t.log == b"!", repr(t.log))
+
+
+def keys(files):
+    """in raw mode keys reach the guest; Ctrl-A h helps, Ctrl-A Ctrl-A is sent, Ctrl-A x quits"""
+    with Terminal("run", "--kernel", files("echo")) as t:
+        t.wait_for(b"!")
+        check(t.is_raw(), "the terminal is not raw")
+        t.type(b"\x03\x1a\x1c<\r\n>")
+        t.wait_for(b"\x03\x1a\x1c<\r\n>")
+        t.type(b"\x01h")
+        t.wait_for(b"Ctrl-A x")
+        t.type(b"(\x01\x01)")
+        t.wait_for(b"(\x01)")
+        t.type(b"\x01x")
+        check(t.finish() == 0, repr(t.log))
+
+
+def signals(files):
+    """the first signal asks the guest, the second stops it; the terminal is restored"""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with Terminal("run", "--kernel", files("sleep")) as t:
+            t.wait_for(b"!")
+            t.process.send_signal(number)
+            t.wait_for(b"power key")
+            t.process.send_signal(number)
+            check(t.finish() == 128 + number, repr(t.log))
+
+
+def fatal_signal(files):
+    """a crash restores the terminal"""
+    with Terminal("run", "--kernel", files("sleep")) as t:
+        t.wait_for(b"!")
+        check(t.is_raw(), "the terminal is not raw")
+        t.process.send_signal(signal.SIGABRT)
+        check(t.finish() == -signal.SIGABRT, repr(t.log))
+
+
+# A shell with one job: an orphaned process group, as ireko alone in its session is, does not stop.
+SHELL = """
+import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+job = os.fork()
+if job == 0:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execv(sys.argv[1], sys.argv[1:])
+print(f"job {job}.", flush=True)
+status = os.waitpid(job, os.WUNTRACED)[1]
+os.tcsetpgrp(0, os.getpgrp())
+print("stopped" if os.WIFSTOPPED(status) else "ended", flush=True)
+input()
+os.tcsetpgrp(0, job)
+os.killpg(job, signal.SIGCONT)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]))
+"""
+
+
+def stop_and_continue(files):
+    """a stop gives the terminal back, a continue takes it again"""
+    with Terminal("run", "--kernel", files("sleep"), wrapper=(sys.executable, "-c", SHELL)) as t:
+        t.wait_for(b"!")
+        t.wait_for(b".")
+        check(t.is_raw(), "the terminal is not raw")
+        os.kill(int(t.log.split(b"job ")[1].split(b".")[0]), signal.SIGTSTP)
+        t.wait_for(b"stopped")
+        check(termios.tcgetattr(t.slave) == t.before, "the terminal is not as it was")
+        t.type(b"\n")
+        deadline = time.monotonic() + SECONDS
+        while not t.is_raw():
+            check(time.monotonic() < deadline, "the terminal is not raw again")
+            select.select([], [], [], 0.01)
+        t.type(b"\x01x")
+        check(t.finish() == 0, repr(t.log))
+
+
+def without_a_terminal(files):
+    """standard input may be a pipe, /dev/null or closed; the guest goes on after its end"""
+    with Console("run", "--kernel", files("echo")) as c:
+        c.wait_for("!")
+        c.send("\x01x is only text in a pipe")
+        c.wait_for("\x01x is only text in a pipe")
+    for redirect in ("</dev/null", "<&-", "<&- >&- 2>&-"):
+        done = subprocess.run(["sh", "-c", f'exec "$0" run --kernel "$1" {redirect}', IREKO, files("off")],
+                              capture_output=True, timeout=SECONDS, check=False)
+        check(done.returncode == 0, f"{redirect}: exit status {done.returncode}: {done.stderr}")
+        check(done.stdout == (b"" if ">&-" in redirect else b"!"), f"{redirect}: {done.stdout}")
+    with open(files("disk"), "rb") as f:
+        check(not any(f.read()), "the disk was written to")
+
+
+def serial_elsewhere(files):
+    """the console on a file, a socket and a pty at once"""
+    path, log = files("console.sock"), files("console.log")
+    with Console("run", "--kernel", files("echo"), "--serial", f"file:{log}", "--serial", f"unix:{path}",
+                 "--serial", "pty") as c:
+        while "/dev/" not in c.errors:
+            check(c.pump(SECONDS), c.tail())
+        name = "/dev/" + c.errors.split("/dev/")[1].split()[0]
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(SECONDS)
+            s.connect(path)
+            check(s.recv(1) == b"!", "the socket's client does not get what was printed before")
+            s.sendall(b"a")
+            check(s.recv(1) == b"a", "no echo on the socket")
+            fd = os.open(name, os.O_RDWR | os.O_NOCTTY)
+            os.write(fd, b"b")
+            check(s.recv(1) == b"b", "what comes from the pty is not on the socket")
+            got = b""
+            while len(got) < 3:
+                check(select.select([fd], [], [], SECONDS)[0], f"the pty has {got!r}")
+                got += os.read(fd, 16)
+            check(got == b"!ab", f"the pty has {got!r}")
+            os.close(fd)
+        c.signal()
+        c.signal(signal.SIGINT)
+        check(c.finish() in (128 + signal.SIGINT, 128 + signal.SIGTERM), c.tail())
+    check(pathlib.Path(log).read_bytes() == b"!ab", "the file has something else")
+    check(not os.path.exists(path), "the socket is still there")
+
+
+def help_is_pleasant(_):
+    """help fits 80 columns and goes to standard output"""
+    for args in ([], ["help"], ["--help"], ["-h"], ["help", "run"], ["run", "--help"], ["dtb", "-h"], ["help", "hello"]):
+        done = subprocess.run([IREKO, *args], capture_output=True, text=True, timeout=SECONDS, check=False)
+        check(done.returncode == 0 and done.stderr == "", f"{args}: {done}")
+        check("usage: ireko" in done.stdout, f"{args}: {done.stdout}")
+        check(all(len(line) <= 80 for line in done.stdout.splitlines()), f"{args}: wider than 80 columns")
+
+
+def info_and_version(_):
+    """info names an engine, version the version"""
+    done = subprocess.run([IREKO, "info"], capture_output=True, text=True, timeout=SECONDS, check=False)
+    check(done.returncode == 0 and "engines   *" in done.stdout and "limits" in done.stdout, done.stdout + done.stderr)
+    for args in (["version"], ["--version"], ["-V"]):
+        done = subprocess.run([IREKO, *args], capture_output=True, text=True, timeout=SECONDS, check=False)
+        check(done.stdout.startswith("ireko ") and done.stdout.count("\n") == 1, done.stdout)
+
+
+def dtb_round_trip(files):
+    """dtb prints source, --out writes a blob, --dtb takes it back"""
+    blob = files("machine.dtb")
+    done = subprocess.run([IREKO, "dtb", "--memory", "256M", "--out", blob], capture_output=True, text=True,
+                          timeout=SECONDS, check=False)
+    check(done.returncode == 0 and done.stdout == done.stderr == "", done.stderr)
+    check(pathlib.Path(blob).read_bytes().startswith(b"\xd0\x0d\xfe\xed"), "not a device tree blob")
+    source = subprocess.run([IREKO, "dtb", "--dtb", blob], capture_output=True, text=True, timeout=SECONDS,
+                            check=False)
+    check(source.returncode == 0, source.stderr)
+    for words in ("/dts-v1/;", 'compatible = "arm,pl011", "arm,primecell";', "memory@40000000 {", "/ {"):
+        check(words in source.stdout, f"{words!r} is not in it")
+    with Terminal("run", "--kernel", files("off"), "--dtb", blob) as t:
+        check(t.finish() == 0, repr(t.log))
+
+
+TESTS = [help_is_pleasant, info_and_version, dtb_round_trip, each_mistake, locked_disk, power_off, keys, signals,
+         fatal_signal, stop_and_continue, without_a_terminal, serial_elsewhere]
+
+
+def bind(test, files):
+    def bound():
+        test(files)
+    bound.__doc__ = test.__doc__
+    return bound
+
+
+if __name__ == "__main__":
+    with contextlib.ExitStack() as stack:
+        box = Files(stack.enter_context(tempfile.TemporaryDirectory()))
+        run([bind(test, box) for test in TESTS])
