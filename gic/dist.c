@@ -10,23 +10,28 @@ static void dist_reset_bank(struct gic_bank *b)
     b->wire = wire;
 }
 
-void gic_dist_reset(struct gic_dist *d, unsigned cpus, unsigned banks)
+void gic_dist_reset(struct gic_dist *d)
 {
-    d->cpus = cpus;
-    d->banks = banks;
     d->group_enabled[0] = d->group_enabled[1] = false;
-    for (unsigned c = 0; c < cpus; c++) {
+    for (unsigned c = 0; c < d->cpus; c++) {
         dist_reset_bank(&d->private[c]);
         d->private[c].enabled = GIC_SGIS;
         d->private[c].edge = GIC_SGIS;
         memset(&d->cpu[c], 0, sizeof d->cpu[c]);
         d->cpu[c].target[0] = UINT32_MAX;
     }
-    if (cpus == 1) /* no choice, and no registers to make it with */
+    if (d->cpus == 1) /* no choice, and no registers to make it with */
         memset(d->cpu[0].target, 0xff, sizeof d->cpu[0].target);
-    for (unsigned n = 1; n < banks; n++)
+    for (unsigned n = 1; n < d->banks; n++)
         dist_reset_bank(&d->shared[n]);
     gic_dist_update_all(d);
+}
+
+void gic_dist_init(struct gic_dist *d, unsigned cpus, unsigned banks)
+{
+    d->cpus = cpus;
+    d->banks = banks;
+    gic_dist_reset(d);
 }
 
 uint32_t gic_dist_valid(const struct gic_dist *d, unsigned n)

@@ -49,7 +49,7 @@ struct gic_dist_cpu {
 };
 
 struct gic_dist {
-    unsigned cpus;
+    unsigned cpus;  /* this and the next are constant, and read without the lock */
     unsigned banks; /* with bank 0 */
     bool group_enabled[2];
     uint32_t stale; /* bit n: CPU n's `best` was computed anew; its front clears it */
@@ -58,8 +58,11 @@ struct gic_dist {
     struct gic_dist_cpu cpu[GIC_DIST_MAX_CPUS];
 };
 
-/* The reset state for this many CPUs and banks. Input levels are kept. */
-void gic_dist_reset(struct gic_dist *d, unsigned cpus, unsigned banks);
+/* Fill the zeroed `d` for this many CPUs and banks, in the reset state. */
+void gic_dist_init(struct gic_dist *d, unsigned cpus, unsigned banks);
+
+/* The reset state. Input levels are kept. */
+void gic_dist_reset(struct gic_dist *d);
 
 /* The interrupts of bank `n` that exist. */
 uint32_t gic_dist_valid(const struct gic_dist *d, unsigned n);

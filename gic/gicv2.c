@@ -17,7 +17,7 @@ int gicv2_create(const struct gicv2_config *config, struct gicv2 **out)
         return -ENOMEM;
     g->config = *config;
     lock_init(&g->lock, LOCK_GIC);
-    gic_dist_reset(&g->dist, config->cpus, 1 + (config->spis + 31) / 32);
+    gic_dist_init(&g->dist, config->cpus, 1 + (config->spis + 31) / 32);
     for (unsigned c = 0; c < config->cpus; c++)
         gicv2_cpu_reset(&g->cpu[c]);
     g->dist.stale = 0;
@@ -44,7 +44,7 @@ void gicv2_update(struct gicv2 *g)
 void gicv2_reset(struct gicv2 *g)
 {
     lock_acquire(&g->lock);
-    gic_dist_reset(&g->dist, g->dist.cpus, g->dist.banks);
+    gic_dist_reset(&g->dist);
     for (unsigned c = 0; c < g->dist.cpus; c++)
         gicv2_cpu_reset(&g->cpu[c]);
     gicv2_update(g);
