@@ -253,7 +253,7 @@ static void locking(void **state)
     open_fails(f, f->path, false, "in use");
     /* A child that a program of ours starts does not keep the lock. */
     if (fork() == 0)
-        execlp("sleep", "sleep", "1", (char *)NULL);
+        execlp("sleep", "sleep", "0.1", (char *)NULL);
     disk_close(f->disk);
     f->disk = NULL;
     for (int i = 0; i < 50 && open_disk(f, false) < 0; i++)
