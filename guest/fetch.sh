@@ -15,6 +15,8 @@ security=http://deb.debian.org/debian-security
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 suite=bookworm
 modules='virtio_mmio virtio_blk evdev'
+# mkfs.ext4 and what it is linked with, for the disk tests.
+e2fs_packages='e2fsprogs libext2fs2 libcom-err2 libblkid1 libuuid1 libc6'
 
 netboot=$mirror/dists/$suite/main/installer-arm64/current/images/netboot/debian-installer/arm64
 netboot_linux_sha256=84b9c190bb4589c4a9527e3191fec051f9f115e88f0a3e8afae96ba0dfb4dfef
@@ -58,6 +60,17 @@ apt_download() {
     apt-get -qq download "$1" || fail "cannot download the package $1"
 }
 
+# CACHE/guest/e2fs: mke2fs and its libraries, for a disk that a guest mounts.
+unpack_e2fs() {
+    for package in $e2fs_packages; do
+        dpkg-deb -x "$cache/debs/$package"_*.deb "$tree/e2fs"
+    done
+    rm -rf "$guest/e2fs"
+    mkdir -p "$guest/e2fs/lib"
+    cp "$tree/e2fs/sbin/mke2fs" "$tree/e2fs/etc/mke2fs.conf" "$guest/e2fs/"
+    cp -P "$tree"/e2fs/lib/aarch64-linux-gnu/*.so* "$tree"/e2fs/usr/lib/aarch64-linux-gnu/*.so* "$guest/e2fs/lib/"
+}
+
 fetch_debian() {
     apt_setup
     kernel_package=$(apt-cache depends linux-image-cloud-arm64 | awk '/Depends: linux-image/ { print $2; exit }')
@@ -66,7 +79,9 @@ fetch_debian() {
     (
         cd "$cache/debs"
         ls "$kernel_package"_*.deb >/dev/null 2>&1 || apt_download "$kernel_package"
-        ls busybox-static_*.deb >/dev/null 2>&1 || apt_download busybox-static
+        for package in busybox-static $e2fs_packages; do
+            ls "$package"_*.deb >/dev/null 2>&1 || apt_download "$package"
+        done
     )
     inputs=$(cat "$cache/debs/$kernel_package"_*.deb "$cache"/debs/busybox-static_*.deb \
         "$here/init" "$here/mkinitramfs.py" "$0" | sha256sum | cut -c1-64)
@@ -84,6 +99,7 @@ fetch_debian() {
     cp "$tree/bin/busybox" "$guest/busybox"
     cp "$tree"/boot/vmlinuz-* "$guest/Image.new"
     mv "$guest/Image.new" "$guest/Image"
+    unpack_e2fs
     : > "$guest/append"
     echo "$inputs" > "$guest/inputs"
 }
