@@ -3,7 +3,7 @@
  *
  *   on Linux    cc hello.c $(pkg-config --cflags --libs hypervisor)
  *   on macOS    clang hello.c -framework Hypervisor
- *               codesign --sign - --entitlements hypervisor.entitlements --force a.out
+ *               codesign --sign - --entitlements ../tools/entitlements.plist --force a.out
  *
  * The source is the same. `ireko hello` explains each step.
  */
