@@ -148,6 +148,7 @@ void exc_enter_sync(struct cpu *c, enum exc_class ec, uint32_t iss, uint64_t ret
     struct soft_vcpu *v = vcpu_of(c);
 
     v->sys[SYSREG_ESR_EL1] = (uint32_t)exc_class_here(c, ec) << 26 | ESR_IL | iss;
+    c->ss = v->stepping && ec != EC_SVC64;
     exc_enter(c, VECTOR_SYNC, return_pc);
 }
 

@@ -202,11 +202,48 @@ static void run_attend(struct soft_vcpu *v)
     }
 }
 
+/* MDSCR_EL1 (D19.3.20). */
+enum { MDSCR_SS = 1 << 0, MDSCR_KDE = 1 << 13 };
+
+/* Software step (D2.12): on, and not for code that may not be stepped? */
+static bool run_is_stepping(const struct soft_vcpu *v)
+{
+    uint64_t mdscr = v->sys[SYSREG_MDSCR_EL1];
+
+    if (LIKELY(!(mdscr & MDSCR_SS)))
+        return false;
+    return v->trap_debug_exceptions || v->cpu.el == 0 ||
+           ((mdscr & MDSCR_KDE) && !(v->cpu.daif & PSTATE_D));
+}
+
+/* One instruction if PSTATE.SS is set, else the step exception, to whom debug exceptions go. */
+static void run_step(struct soft_vcpu *v)
+{
+    const uint32_t iss = 1u << 24 | 0x22; /* ISV: EX is valid, and 0; a debug exception */
+    struct cpu *c = &v->cpu;
+
+    if (!c->ss) {
+        if (!v->trap_debug_exceptions)
+            exc_sync(c, EC_STEP_LOWER, iss, c->pc);
+        soft_exit_exception(v, (uint64_t)EC_STEP_LOWER << 26 | ESR_IL | iss, 0, 0, c->pc);
+        return;
+    }
+    const struct insn *i = run_fetch(c, c->pc);
+    c->ss = false;
+    v->stepping = true;
+    v->instructions++;
+    i = i->fn(c, i);
+    v->stepping = false;
+    if (i)
+        c->pc = cpu_pc(c, i);
+}
+
 static void run_loop(struct soft_vcpu *v)
 {
     struct cpu *c = &v->cpu;
 
     (void)setjmp(c->unwind);
+    v->stepping = false;
     while (!v->exiting) {
         if (c->budget <= 0 || c->attention || soft_interrupt_ready(v)) {
             run_attend(v);
@@ -214,6 +251,10 @@ static void run_loop(struct soft_vcpu *v)
         }
         if (UNLIKELY(c->il))
             exc_sync(c, EC_ILLEGAL_STATE, 0, c->pc);
+        if (UNLIKELY(run_is_stepping(v))) {
+            run_step(v);
+            continue;
+        }
         const struct insn *i = run_fetch(c, c->pc);
         while (i) {
             v->instructions++;

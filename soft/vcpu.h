@@ -112,6 +112,7 @@ struct soft_vcpu {
     bool trap_debug_exceptions, trap_debug_regs;
     bool serror;
     bool event;          /* the event register, set by SEV and SEVL */
+    bool stepping;       /* an instruction is being stepped: one that faults will be again */
     bool cpsr_raw_valid; /* the VMM wrote a CPSR that has not been executed yet: */
     uint32_t cpsr_raw;
     uint64_t exec_ticks;

@@ -128,6 +128,7 @@ INSN(MSR_reg)
     case SYSREG_MAIR_EL1:
     case SYSREG_TTBR0_EL1:
     case SYSREG_TTBR1_EL1:
+    case SYSREG_MDSCR_EL1:
         return soft_resume(c, cpu_pc(c, i) + 4);
     case SYSREG_DAIF:
         return next_unmasked(c, i);
