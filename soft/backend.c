@@ -324,7 +324,7 @@ static void backend_stats(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *s
     struct soft_vcpu *v = soft_of(vcpu);
 
     *stats = v->stats;
-    stats->instructions = v->instructions;
+    stats->instructions = v->cpu.instructions;
 }
 
 const struct hv_backend hv_backend_soft = {

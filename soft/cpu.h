@@ -83,8 +83,10 @@ struct cpu {
     uint32_t nzcv;         /* PSTATE_N..V only */
     int32_t budget;        /* taken branches until the next look at attention and timers */
     struct code_page *page;
-    uint64_t page_va; /* virtual address at which `page` runs */
-    struct tlb *tlb;  /* the bank of the current exception level */
+    uint64_t page_va;       /* virtual address at which `page` runs */
+    const struct insn *run; /* where execution last went on: the run of straight-line code since */
+    uint64_t instructions;  /* executed in runs that a taken branch ended */
+    struct tlb *tlb;        /* the bank of the current exception level */
     struct fetch_entry *fetch;
 
     union vreg v[32];

@@ -249,12 +249,8 @@ insn_fn interp_UNDEFINED;
 '''
 
 
-def generate(patterns, defined):
+def generate(patterns):
     functions = sorted({p.function for p in patterns})
-    missing = [f for f in functions if defined is not None and f not in defined and
-               re.sub(r'_(w|x|imm|post|pre|reg|off|unpriv|lit)$', '', f) not in defined]
-    if missing:
-        print(f'decodegen: {len(missing)} functions missing: {" ".join(missing[:40])} ...')
     header = HEADER.format(
         enum='\n'.join(f'    A64_{p.name},' for p in patterns),
         formats='\n'.join(f'void format_{f}(struct insn *i);'
@@ -265,8 +261,8 @@ def generate(patterns, defined):
            'const struct a64_op_info a64_ops[A64_OP_COUNT] = {',
            '    [A64_UNDEFINED] = { "UNDEFINED", format_raw, interp_UNDEFINED },']
     for p in patterns:
-        function = 'UNDEFINED' if p.function in missing else p.function
-        out.append(f'    [A64_{p.name}] = {{ "{p.name}", format_{p.format}, interp_{function} }},')
+        out.append(f'    [A64_{p.name}] = {{ "{p.name}", format_{p.format}, '
+                   f'interp_{p.function} }},')
     out += ['};', '', 'enum a64_op a64_decode(uint32_t w)', '{']
     emit_tree(out, patterns, 0, 1)
     out.append('}')
@@ -276,7 +272,6 @@ def generate(patterns, defined):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--formats', help='C file that defines the format_NAME functions')
-    parser.add_argument('--defined', nargs='*', help='C files that define interp_NAME functions')
     parser.add_argument('source')
     parser.add_argument('header')
     parser.add_argument('code')
@@ -285,17 +280,10 @@ def main():
     if args.formats:
         with open(args.formats, encoding='utf-8') as text:
             formats = set(re.findall(r'^void format_(\w+)\(', text.read(), re.M))
-    defined = None
-    if args.defined:
-        defined = set()
-        for path in args.defined:
-            with open(path, encoding='utf-8') as text:
-                defined |= set(re.findall(
-                    r'^(?:const struct insn \*interp_|[A-Z][A-Z0-9_]*\()(\w+)', text.read(), re.M))
     patterns, errors = parse(args.source, formats)
     if errors:
         sys.exit('\n'.join(errors))
-    header, code = generate(patterns, defined)
+    header, code = generate(patterns)
     for path, text in ((args.header, header), (args.code, code)):
         with open(path, 'w', encoding='ascii') as out:
             out.write(text)

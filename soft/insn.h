@@ -7,7 +7,8 @@
  * twice and there is no separate block table. An instruction's function returns the slot to run
  * next: `i + 1`, a slot of the same page for a branch inside it, or whatever cpu_jump() finds; NULL
  * leaves the inner loop (exit, attention), with cpu->pc valid. Slot 1024 runs off the end of the
- * page into the next one.
+ * page into the next one. Nobody may rely on one call being one instruction: a function may go on
+ * with those that follow, up to the next taken branch, before it returns.
  *
  * A slot's meaning depends on nothing but the word, so a page serves every virtual address and
  * exception level.
@@ -52,6 +53,10 @@ struct code_page {
 /* soft/interp/decode.c: `fn` of a slot that was not decoded yet, and of the slot after the last. */
 insn_fn interp_decode_slot;
 insn_fn interp_page_end;
+
+/* soft/interp/decode.c: execute exactly one instruction, a slot of the current page; cpu->pc says
+ * where to go on. Leaves like the instruction if that faults or exits. */
+void interp_step(struct cpu *c, const struct insn *i);
 
 /* soft/interp/decode.c: fill every slot of a page with interp_decode_slot. */
 void interp_reset_page(struct code_page *page);

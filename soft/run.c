@@ -33,7 +33,7 @@ static const struct insn *run_fetch(struct cpu *c, uint64_t pc)
     else
         c->page = mmu_fetch(c, pc);
     c->page_va = align_down(pc, CODE_PAGE_SIZE);
-    return &c->page->slot[(pc & (CODE_PAGE_SIZE - 1)) >> 2];
+    return c->run = &c->page->slot[(pc & (CODE_PAGE_SIZE - 1)) >> 2];
 }
 
 const struct insn *cpu_jump_slow(struct cpu *c, uint64_t target)
@@ -256,10 +256,8 @@ static void run_loop(struct soft_vcpu *v)
             continue;
         }
         const struct insn *i = run_fetch(c, c->pc);
-        while (i) {
-            v->instructions++;
+        while (i)
             i = i->fn(c, i);
-        }
     }
 }
 

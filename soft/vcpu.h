@@ -83,7 +83,6 @@ enum {
 struct soft_vcpu {
     struct cpu cpu;
     unsigned index; /* in vm->vcpu */
-    uint64_t instructions;
     uint64_t sys[SYSREG_COUNT];
 
     struct soft_map *map; /* the map this vCPU uses; kept alive by soft_map_publish() */

@@ -130,13 +130,13 @@ static inline uint32_t alu_extended_w(const struct cpu *c, const struct insn *i)
     {                                                                                              \
         uint32_t a = (uint32_t)c->x[i->rn], b = operand##_w(c, i);                                 \
         c->x[i->rd] = (uint32_t)(value);                                                           \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }                                                                                              \
     INSN(name##_x)                                                                                 \
     {                                                                                              \
         uint64_t a = c->x[i->rn], b = operand##_x(c, i);                                           \
         c->x[i->rd] = (value);                                                                     \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 /* `function`_w or _x makes the value of a and `second`, which is made of b, and sets the flags. */
@@ -145,13 +145,13 @@ static inline uint32_t alu_extended_w(const struct cpu *c, const struct insn *i)
     {                                                                                              \
         uint32_t a = (uint32_t)c->x[i->rn], b = operand##_w(c, i);                                 \
         c->x[i->rd] = function##_w(c, a, second);                                                  \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }                                                                                              \
     INSN(name##_x)                                                                                 \
     {                                                                                              \
         uint64_t a = c->x[i->rn], b = operand##_x(c, i);                                           \
         c->x[i->rd] = function##_x(c, a, second);                                                  \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 #endif

@@ -1,23 +1,37 @@
 /*
  * Branches (DDI 0487 C4.1.93). imm is the target relative to the page. A target inside the page is
- * known when the word is decoded: such a branch (_near) adds imm, then in bytes of slots, to its
- * own address.
+ * known when the word is decoded: in such a branch (_near) imm is the place of its slot in the
+ * page.
  */
 #include "soft/interp/interp.h"
+
+/* `i` ends a run of straight-line code: count it. */
+static inline void end_run(struct cpu *c, const struct insn *i)
+{
+    c->instructions += (uint64_t)(i - c->run) + 1;
+}
+
+static inline const struct insn *jump(struct cpu *c, const struct insn *i, uint64_t target)
+{
+    end_run(c, i);
+    return c->run = cpu_jump(c, target);
+}
 
 /* The slot of a near branch, or what cpu_jump() would do about an empty budget. */
 static inline const struct insn *jump_near(struct cpu *c, const struct insn *i)
 {
-    const struct insn *target = (const struct insn *)(const void *)((const char *)i + i->imm);
+    const char *page = (const char *)c->page;
+    const struct insn *target = (const struct insn *)(const void *)(page + i->imm);
 
+    end_run(c, i);
     if (LIKELY(--c->budget > 0))
-        return target;
+        return c->run = target;
     return cpu_jump_slow(c, c->page_va + target->offset);
 }
 
 static inline const struct insn *jump_far(struct cpu *c, const struct insn *i)
 {
-    return cpu_jump(c, c->page_va + (uint64_t)i->imm);
+    return jump(c, i, c->page_va + (uint64_t)i->imm);
 }
 
 static inline void set_link(struct cpu *c, const struct insn *i)
@@ -51,11 +65,11 @@ static INSN(BL_near)
 #define CONDITIONAL(name, condition)                                                               \
     INSN(name)                                                                                     \
     {                                                                                              \
-        return (condition) ? jump_far(c, i) : i + 1;                                               \
+        return (condition) ? jump_far(c, i) : interp_next(c, i);                                   \
     }                                                                                              \
     static INSN(name##_near)                                                                       \
     {                                                                                              \
-        return (condition) ? jump_near(c, i) : i + 1;                                              \
+        return (condition) ? jump_near(c, i) : interp_next(c, i);                                  \
     }
 
 CONDITIONAL(CBZ_w, (uint32_t)c->x[i->rn] == 0)
@@ -80,7 +94,7 @@ CONDITION(GT, !FLAG(Z) && FLAG(N) == FLAG(V))
 
 INSN(BR)
 {
-    return cpu_jump(c, c->x[i->rn]);
+    return jump(c, i, c->x[i->rn]);
 }
 
 INSN(BLR)
@@ -88,12 +102,19 @@ INSN(BLR)
     uint64_t target = c->x[i->rn];
 
     set_link(c, i);
-    return cpu_jump(c, target);
+    return jump(c, i, target);
 }
 
 INSN(RET)
 {
-    return cpu_jump(c, c->x[i->rn]);
+    return jump(c, i, c->x[i->rn]);
+}
+
+/* Not a branch, but a run ends here too; the slot itself is no instruction. */
+const struct insn *interp_page_end(struct cpu *c, const struct insn *i)
+{
+    c->instructions--;
+    return jump(c, i, cpu_pc(c, i));
 }
 
 /* What becomes of a function when the target is in the page, and of B.cond always. */
@@ -133,5 +154,6 @@ void branch_specialise(struct insn *i)
             }
     }
     if (near)
-        i->imm = (i->imm - i->offset) / 4 * (int64_t)sizeof(struct insn);
+        i->imm =
+            (int64_t)(offsetof(struct code_page, slot) + (size_t)i->imm / 4 * sizeof(struct insn));
 }

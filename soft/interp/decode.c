@@ -7,7 +7,8 @@
  */
 #include "soft/interp/interp.h"
 
-const struct insn *interp_decode_slot(struct cpu *c, const struct insn *i)
+/* Decode a slot of the current page; its function. */
+static insn_fn *decode(struct cpu *c, const struct insn *i)
 {
     struct code_page *page = c->page;
     struct insn *slot = &page->slot[i->offset / 4];
@@ -20,12 +21,36 @@ const struct insn *interp_decode_slot(struct cpu *c, const struct insn *i)
     decoded.fn = slot->fn;
     *slot = decoded;
     __atomic_store_n(&slot->fn, fn, __ATOMIC_RELEASE);
-    return fn(c, i);
+    return fn;
 }
 
-const struct insn *interp_page_end(struct cpu *c, const struct insn *i)
+const struct insn *interp_decode_slot(struct cpu *c, const struct insn *i)
 {
-    return cpu_jump(c, cpu_pc(c, i));
+    return decode(c, i)(c, i);
+}
+
+/*
+ * Functions go on to the next slot by themselves, so the instruction runs from a copy that another
+ * one follows.
+ */
+static const struct insn *step_done(struct cpu *c, const struct insn *i)
+{
+    (void)c;
+    return i;
+}
+
+void interp_step(struct cpu *c, const struct insn *i)
+{
+    if (i->fn == interp_decode_slot)
+        decode(c, i);
+    const struct insn copy[2] = {
+        *i,
+        { .fn = step_done, .offset = (uint16_t)(i->offset + 4) },
+    };
+    c->run = copy;
+    const struct insn *next = copy->fn(c, copy);
+    if (next)
+        c->pc = cpu_pc(c, next);
 }
 
 void interp_reset_page(struct code_page *page)

@@ -20,7 +20,7 @@ static inline uint64_t reverse_bytes_of_halves(uint64_t v)
     {                                                                                              \
         type v = (type)c->x[i->rn];                                                                \
         c->x[i->rd] = (type)(value);                                                               \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 UNARY(RBIT_w, uint32_t, reverse_bits(v) >> 32)
@@ -60,7 +60,7 @@ static inline uint32_t crc32_update(const uint32_t table[16], uint32_t crc, uint
     INSN(name)                                                                                     \
     {                                                                                              \
         c->x[i->rd] = crc32_update(table, (uint32_t)c->x[i->rn], c->x[i->rm], bytes);              \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 CRC32(CRC32B, crc32_ieee, 1)

@@ -6,13 +6,13 @@
 INSN(ADR)
 {
     c->x[i->rd] = c->page_va + (uint64_t)i->imm;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(ADRP)
 {
     c->x[i->rd] = c->page_va + (uint64_t)i->imm;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 ALU(ADD_imm, alu_imm, a + b)
@@ -28,19 +28,19 @@ ALU_FLAGS(ANDS_imm, alu_imm, alu_ands, b)
 INSN(MOV_imm)
 {
     c->x[i->rd] = (uint64_t)i->imm;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(MOVK_w)
 {
     c->x[i->rd] = (uint32_t)((c->x[i->rd] & ~(0xffffull << i->a)) | (uint64_t)i->imm);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(MOVK_x)
 {
     c->x[i->rd] = (c->x[i->rd] & ~(0xffffull << i->a)) | (uint64_t)i->imm;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* Bit fields: see format_bitfield(). No mask reaches a bit that the register's width lacks. */
@@ -48,25 +48,25 @@ INSN(MOVK_x)
 INSN(SBFM_w)
 {
     c->x[i->rd] = (uint32_t)((int64_t)(c->x[i->rn] << i->a) >> i->b);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SBFM_x)
 {
     c->x[i->rd] = (uint64_t)((int64_t)(c->x[i->rn] << i->a) >> i->b);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(UBFX)
 {
     c->x[i->rd] = c->x[i->rn] >> i->a & (uint64_t)i->imm;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(UBFIZ)
 {
     c->x[i->rd] = c->x[i->rn] << i->a & (uint64_t)i->imm;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* The bits of `from` that imm selects, in the old value of rd. */
@@ -80,13 +80,13 @@ static inline void insert(struct cpu *c, const struct insn *i, uint64_t from)
 INSN(BFXIL)
 {
     insert(c, i, c->x[i->rn] >> i->a);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(BFI)
 {
     insert(c, i, c->x[i->rn] << i->a);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(EXTR_w)
@@ -94,7 +94,7 @@ INSN(EXTR_w)
     uint64_t both = c->x[i->rn] << 32 | (uint32_t)c->x[i->rm];
 
     c->x[i->rd] = (uint32_t)(both >> i->a);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(EXTR_x)
@@ -102,5 +102,5 @@ INSN(EXTR_x)
     uint64_t high = c->x[i->rn], low = c->x[i->rm];
 
     c->x[i->rd] = i->a == 0 ? low : low >> i->a | high << (64 - i->a);
-    return i + 1;
+    return interp_next(c, i);
 }

@@ -40,13 +40,13 @@ ALU_FLAGS(BICS_shift, alu_shifted, alu_ands, ~b)
 INSN(MOV_w)
 {
     c->x[i->rd] = (uint32_t)c->x[i->rm];
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(MOV_x)
 {
     c->x[i->rd] = c->x[i->rm];
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* With carry: a - b is a + ~b + 1. */
@@ -70,25 +70,25 @@ ALU(UDIV, alu_reg, b == 0 ? 0 : a / b)
 INSN(ASRV_w)
 {
     c->x[i->rd] = alu_shift_w((uint32_t)c->x[i->rn], 2, c->x[i->rm] & 31);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(ASRV_x)
 {
     c->x[i->rd] = alu_shift_x(c->x[i->rn], 2, c->x[i->rm] & 63);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(RORV_w)
 {
     c->x[i->rd] = alu_shift_w((uint32_t)c->x[i->rn], 3, c->x[i->rm] & 31);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(RORV_x)
 {
     c->x[i->rd] = alu_shift_x(c->x[i->rn], 3, c->x[i->rm] & 63);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SDIV_w)
@@ -96,7 +96,7 @@ INSN(SDIV_w)
     int32_t a = (int32_t)c->x[i->rn], b = (int32_t)c->x[i->rm];
 
     c->x[i->rd] = b == 0 ? 0 : b == -1 ? -(uint32_t)a : (uint32_t)(a / b);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SDIV_x)
@@ -104,7 +104,7 @@ INSN(SDIV_x)
     int64_t a = (int64_t)c->x[i->rn], b = (int64_t)c->x[i->rm];
 
     c->x[i->rd] = b == 0 ? 0 : b == -1 ? -(uint64_t)a : (uint64_t)(a / b);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* Multiplication. */
@@ -112,25 +112,25 @@ INSN(SDIV_x)
 INSN(MADD_w)
 {
     c->x[i->rd] = (uint32_t)(c->x[i->ra] + c->x[i->rn] * c->x[i->rm]);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(MADD_x)
 {
     c->x[i->rd] = c->x[i->ra] + c->x[i->rn] * c->x[i->rm];
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(MSUB_w)
 {
     c->x[i->rd] = (uint32_t)(c->x[i->ra] - c->x[i->rn] * c->x[i->rm]);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(MSUB_x)
 {
     c->x[i->rd] = c->x[i->ra] - c->x[i->rn] * c->x[i->rm];
-    return i + 1;
+    return interp_next(c, i);
 }
 
 static inline uint64_t product_signed(const struct cpu *c, const struct insn *i)
@@ -146,25 +146,25 @@ static inline uint64_t product_unsigned(const struct cpu *c, const struct insn *
 INSN(SMADDL)
 {
     c->x[i->rd] = c->x[i->ra] + product_signed(c, i);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SMSUBL)
 {
     c->x[i->rd] = c->x[i->ra] - product_signed(c, i);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(UMADDL)
 {
     c->x[i->rd] = c->x[i->ra] + product_unsigned(c, i);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(UMSUBL)
 {
     c->x[i->rd] = c->x[i->ra] - product_unsigned(c, i);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SMULH)
@@ -172,7 +172,7 @@ INSN(SMULH)
     __int128 product = (__int128)(int64_t)c->x[i->rn] * (int64_t)c->x[i->rm];
 
     c->x[i->rd] = (uint64_t)(product >> 64);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(UMULH)
@@ -180,7 +180,7 @@ INSN(UMULH)
     unsigned __int128 product = (unsigned __int128)c->x[i->rn] * c->x[i->rm];
 
     c->x[i->rd] = (uint64_t)(product >> 64);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* Conditional select: `otherwise` is made of b. */
@@ -190,14 +190,14 @@ INSN(UMULH)
         uint32_t a = (uint32_t)c->x[i->rn], b = (uint32_t)c->x[i->rm];                             \
         b = (otherwise);                                                                           \
         c->x[i->rd] = cpu_condition(c->nzcv, i->a) ? a : b;                                        \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }                                                                                              \
     INSN(name##_x)                                                                                 \
     {                                                                                              \
         uint64_t a = c->x[i->rn], b = c->x[i->rm];                                                 \
         b = (otherwise);                                                                           \
         c->x[i->rd] = cpu_condition(c->nzcv, i->a) ? a : b;                                        \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 SELECT(CSEL, b)
@@ -213,7 +213,7 @@ SELECT(CSNEG, -b)
             function##_w(c, (uint32_t)c->x[i->rn], operand##_w(c, i));                             \
         else                                                                                       \
             c->nzcv = (uint32_t)i->b << 28;                                                        \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }                                                                                              \
     INSN(name##_x)                                                                                 \
     {                                                                                              \
@@ -221,7 +221,7 @@ SELECT(CSNEG, -b)
             function##_x(c, c->x[i->rn], operand##_x(c, i));                                       \
         else                                                                                       \
             c->nzcv = (uint32_t)i->b << 28;                                                        \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 COMPARE(CCMN, alu_reg, alu_adds)
@@ -236,7 +236,7 @@ INSN(RMIF)
     uint32_t flags = (uint32_t)alu_shift_x(c->x[i->rn], 3, i->a) & i->b;
 
     c->nzcv = (c->nzcv & ~((uint32_t)i->b << 28)) | flags << 28;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* N, Z and V as if bit `top` were the sign; C stays. */
@@ -251,19 +251,19 @@ static inline void set_flags(struct cpu *c, uint64_t value, unsigned top)
 INSN(SETF8)
 {
     set_flags(c, c->x[i->rn], 7);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SETF16)
 {
     set_flags(c, c->x[i->rn], 15);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(CFINV)
 {
     c->nzcv ^= PSTATE_C;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* From the x86 form of a floating-point comparison to Arm's, and back. */
@@ -273,7 +273,7 @@ INSN(XAFLAG)
 
     c->nzcv = (!cc && !z ? PSTATE_N : 0) | (z && cc ? PSTATE_Z : 0) | (cc || z ? PSTATE_C : 0) |
               (!cc && z ? PSTATE_V : 0);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(AXFLAG)
@@ -281,5 +281,5 @@ INSN(AXFLAG)
     bool z = c->nzcv & PSTATE_Z, cc = c->nzcv & PSTATE_C, v = c->nzcv & PSTATE_V;
 
     c->nzcv = (z || v ? PSTATE_Z : 0) | (cc && !v ? PSTATE_C : 0);
-    return i + 1;
+    return interp_next(c, i);
 }

@@ -12,6 +12,30 @@
 /* Define the function of encoding `name`: INSN(NOP) { return i + 1; } */
 #define INSN(name) const struct insn *interp_##name(struct cpu *c, const struct insn *i)
 
+/*
+ * Optimised builds do not return to the loop after each instruction: they call the next one's
+ * function, which the compiler turns into a jump, as caller and callee have the same arguments and
+ * nothing of the caller is left. Only taken branches and rarely used functions return, so even a
+ * compiler that called would need no more stack than one page of slots.
+ */
+#if defined(__has_feature)
+#define INTERP_FEATURE(name) __has_feature(name)
+#else
+#define INTERP_FEATURE(name) 0
+#endif
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) &&    \
+    !INTERP_FEATURE(address_sanitizer) && !INTERP_FEATURE(thread_sanitizer)
+#define INTERP_CHAIN 1
+#else
+#define INTERP_CHAIN 0
+#endif
+
+/* Go on with the slot after `i`. */
+static inline const struct insn *interp_next(struct cpu *c, const struct insn *i)
+{
+    return INTERP_CHAIN ? i[1].fn(c, i + 1) : i + 1;
+}
+
 /* Functions that format_bitfield() chooses; the other direction is in a64.decode. */
 insn_fn interp_UBFIZ, interp_BFI;
 

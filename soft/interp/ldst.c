@@ -29,33 +29,33 @@ static inline uint64_t address_literal(const struct cpu *c, const struct insn *i
     INSN(name##_imm)                                                                               \
     {                                                                                              \
         access(c, i, address_imm(c, i));                                                           \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }                                                                                              \
     INSN(name##_reg)                                                                               \
     {                                                                                              \
         access(c, i, address_reg(c, i));                                                           \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }                                                                                              \
     INSN(name##_post)                                                                              \
     {                                                                                              \
         uint64_t va = interp_base(c, i);                                                           \
         access(c, i, va);                                                                          \
         c->x[i->rn] = va + (uint64_t)i->imm;                                                       \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }                                                                                              \
     INSN(name##_pre)                                                                               \
     {                                                                                              \
         uint64_t va = address_imm(c, i);                                                           \
         access(c, i, va);                                                                          \
         c->x[i->rn] = va;                                                                          \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 #define LITERAL(name, access)                                                                      \
     INSN(name##_lit)                                                                               \
     {                                                                                              \
         access(c, i, address_literal(c, i));                                                       \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 /* General registers: `extended` makes the register's value of the `width` bits read, v. */
@@ -71,7 +71,7 @@ static inline uint64_t address_literal(const struct cpu *c, const struct insn *i
         uint64_t va = address_imm(c, i);                                                           \
         uint##width##_t v = (uint##width##_t)mem_load_slow(c, i, va, width / 8, MEM_UNPRIV);       \
         c->x[i->rd] = (extended);                                                                  \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 #define STORE(name, width)                                                                         \
@@ -84,7 +84,7 @@ static inline uint64_t address_literal(const struct cpu *c, const struct insn *i
     {                                                                                              \
         uint64_t va = address_imm(c, i);                                                           \
         mem_store_slow(c, i, va, width / 8, (uint##width##_t)c->x[i->rd], MEM_UNPRIV);             \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 LOAD(LDRB, 8, v)
@@ -142,7 +142,7 @@ static inline void vstore_q(struct cpu *c, const struct insn *i, uint64_t va)
     {                                                                                              \
         fp_check(c, i);                                                                            \
         access(c, i, address(c, i));                                                               \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 #define VECTOR_FORMS(name, access)                                                                 \
@@ -154,7 +154,7 @@ static inline void vstore_q(struct cpu *c, const struct insn *i, uint64_t va)
         uint64_t va = interp_base(c, i);                                                           \
         access(c, i, va);                                                                          \
         c->x[i->rn] = va + (uint64_t)i->imm;                                                       \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }                                                                                              \
     INSN(name##_pre)                                                                               \
     {                                                                                              \
@@ -162,7 +162,7 @@ static inline void vstore_q(struct cpu *c, const struct insn *i, uint64_t va)
         uint64_t va = address_imm(c, i);                                                           \
         access(c, i, va);                                                                          \
         c->x[i->rn] = va;                                                                          \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 VECTOR_FORMS(LDR_b, vload_b)

@@ -11,7 +11,7 @@
     {                                                                                              \
         check(c, i);                                                                               \
         access(c, i, interp_base(c, i) + (uint64_t)i->imm);                                        \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }                                                                                              \
     INSN(name##_post)                                                                              \
     {                                                                                              \
@@ -19,7 +19,7 @@
         uint64_t va = interp_base(c, i);                                                           \
         access(c, i, va);                                                                          \
         c->x[i->rn] = va + (uint64_t)i->imm;                                                       \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }                                                                                              \
     INSN(name##_pre)                                                                               \
     {                                                                                              \
@@ -27,7 +27,7 @@
         uint64_t va = interp_base(c, i) + (uint64_t)i->imm;                                        \
         access(c, i, va);                                                                          \
         c->x[i->rn] = va;                                                                          \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 static inline void no_check(struct cpu *c, const struct insn *i)

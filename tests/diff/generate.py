@@ -46,7 +46,7 @@ def classify(p):
     if p.name in BRANCH:
         return 'branch'
     group = p.value >> 25 & 0xF
-    if group & 5 == 4:
+    if group & 5 == 4 and p.value >> 24 & 0xBE != 0x0C:
         ordered = p.value >> 24 & 0x3F in (0x08, 0x19) or 'atomic' in p.format
         return 'atomic' if ordered or p.name in ('LDAPR', 'SWP') else 'load'
     if group & 14 == 8 or group & 7 == 5 or p.value >> 24 == 0xD5:
