@@ -162,6 +162,11 @@ def operand(data_bytes, block, reg):
     return data_bytes[at:at + 16][::-1].hex()
 
 
+def is_known(name, word, a, b):
+    """Whether this is a listed deviation of QEMU, see README.md."""
+    return name == 'FCVTZS_vfix_s' and not word >> 21 & 3 and a[:2] + bytes(14) == a and a[:2] == b[:2]
+
+
 def compare(outdir, ours, theirs, limit):
     with open(ours, 'rb') as f:
         a = f.read()
@@ -171,7 +176,7 @@ def compare(outdir, ours, theirs, limit):
         tested = [line.split() for line in f]
     blocks = len(tested) // SLOTS
     at = SANDBOX_SIZE + blocks * INPUT
-    bad = {}
+    bad, known = {}, 0
     if a[:SANDBOX_SIZE] != b[:SANDBOX_SIZE]:
         print('stored memory differs')
         bad['memory'] = 1
@@ -181,10 +186,13 @@ def compare(outdir, ours, theirs, limit):
         x = at + block * OUTPUT + 256 + 8 * slot
         if a[v:v + 16] == b[v:v + 16] and a[x:x + 8] == b[x:x + 8]:
             continue
+        word = int(word, 16)
+        if a[x:x + 8] == b[x:x + 8] and is_known(name, word, a[v:v + 16], b[v:v + 16]):
+            known += 1
+            continue
         bad[name] = bad.get(name, 0) + 1
         if bad[name] > limit:
             continue
-        word = int(word, 16)
         fpcr = a[SANDBOX_SIZE + block * INPUT + 568:][:8][::-1].hex()
         print(f'{name} {word:08x} {disassemble(word)} fpcr={fpcr[8:]}')
         for field, reg in (('n', word >> 5 & 31), ('m', word >> 16 & 31), ('a', word >> 10 & 31),
@@ -192,7 +200,7 @@ def compare(outdir, ours, theirs, limit):
             print(f'    {field}: v{reg} {operand(a, block, reg)}')
         print(f'    ours   {a[v:v + 16][::-1].hex()} flags {a[x:x + 8][::-1].hex()}')
         print(f'    theirs {b[v:v + 16][::-1].hex()} flags {b[x:x + 8][::-1].hex()}')
-    print(f'{len(tested)} instructions, {sum(bad.values())} differences' +
+    print(f'{len(tested)} instructions, {known} known deviations, {sum(bad.values())} differences' +
           ''.join(f' {n}:{c}' for n, c in sorted(bad.items())))
     return 1 if bad else 0
 
