@@ -22,7 +22,7 @@
 #include "vmm/loader_formats.h"
 
 /* A kernel file may be this large (an ELF with debug information), whatever the RAM. */
-#define KERNEL_FILE_MAX (2ull << 30)
+#define KERNEL_FILE_MAX (1ull << 30)
 /* How often a kernel may be wrapped: zboot, then gzip, then Image. */
 #define MAX_WRAPPERS 3
 /* Where we like the device tree, from the start of RAM. */
@@ -110,6 +110,9 @@ int loader_read_file(const char *path, const char *option, uint64_t limit, struc
     }
     if (S_ISDIR(st.st_mode))
         return err_set(e, -EISDIR, "%s '%s': this is a directory; give a file", option, path);
+    if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+        return err_set(e, -EINVAL, "%s '%s': this is a device or socket; give a file", option,
+                       path);
     struct loader_blob b = { 0 };
     uint64_t capacity = 1u << 20; /* doubled by the first blob_grow() */
     if (S_ISREG(st.st_mode) && st.st_size > 0 && (uint64_t)st.st_size <= limit)

@@ -449,6 +449,23 @@ static void bad_paths(void **state)
     assert_string_equal(f->e.text, "--kernel '/tmp': this is a directory; give a file");
 }
 
+/* What a shell gives for <(command). */
+static void pipes(void **state)
+{
+    struct fixture *f = *state;
+    int ends[2];
+    char path[32];
+    uint64_t size = 0;
+    assert_int_equal(pipe(ends), 0);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    assert_int_equal(write(ends[1], "hello", 5), 5);
+    close(ends[1]);
+    assert_int_equal(loader_load_file(&f->m, RAM, 5, path, "--initrd", &size, &f->e), 0);
+    assert_int_equal(size, 5);
+    assert_memory_equal(f->ram, "hello", 5);
+    close(ends[0]);
+}
+
 static void blobs(void **state)
 {
     struct fixture *f = *state;
@@ -467,9 +484,9 @@ static void blobs(void **state)
     assert_int_equal(
         loader_load_file(&f->m, RAM + RAM_SIZE - MIB, 3 * MIB, f->path, "--initrd", &size, &f->e),
         -EFAULT);
-    /* A file that never ends. */
+    /* A device never ends. */
     assert_int_equal(loader_load_file(&f->m, RAM, 3 * MIB, "/dev/zero", "--initrd", &size, &f->e),
-                     -E2BIG);
+                     -EINVAL);
     free(b);
 }
 
@@ -525,6 +542,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(elf_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_paths, setup, teardown),
+        cmocka_unit_test_setup_teardown(pipes, setup, teardown),
         cmocka_unit_test_setup_teardown(blobs, setup, teardown),
         cmocka_unit_test(places),
     };
