@@ -231,11 +231,8 @@ static void run_step(struct soft_vcpu *v)
     const struct insn *i = run_fetch(c, c->pc);
     c->ss = false;
     v->stepping = true;
-    v->instructions++;
-    i = i->fn(c, i);
+    interp_step(c, i);
     v->stepping = false;
-    if (i)
-        c->pc = cpu_pc(c, i);
 }
 
 static void run_loop(struct soft_vcpu *v)

@@ -47,8 +47,10 @@ void interp_step(struct cpu *c, const struct insn *i)
         *i,
         { .fn = step_done, .offset = (uint16_t)(i->offset + 4) },
     };
+    uint64_t before = c->instructions;
     c->run = copy;
     const struct insn *next = copy->fn(c, copy);
+    c->instructions = before + 1;
     if (next)
         c->pc = cpu_pc(c, next);
 }
