@@ -291,6 +291,29 @@ static void single_step_exits_at_the_next_instruction(void)
     guest_close(&g);
 }
 
+static void guest_steps_its_own_program(void)
+{
+    static const uint32_t code[] = { A64_ERET, A64_MOVZ(0, 1), A64_MOVZ(0, 2), A64_MOVZ(0, 3) };
+    const uint32_t handler[] = { A64_HVC(0x55), A64_ERET };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    memcpy(g.ram + (GUEST_VECTORS - GUEST_RAM) + 0x80 * 8, handler, sizeof handler);
+    CHECK_OK(hv_vcpu_set_trap_debug_exceptions(g.vcpu, false));
+    guest_set_sys(&g, HV_SYS_REG_MDSCR_EL1, 1);
+    guest_set_sys(&g, HV_SYS_REG_ELR_EL1, GUEST_CODE + 4);
+    guest_set_sys(&g, HV_SYS_REG_SPSR_EL1, CPSR_EL0 | 1u << 21);
+    for (unsigned n = 1; n <= 2; n++) {
+        CHECK(guest_run_exception(&g, EC_HVC64) != 0);
+        CHECK_EQ(guest_sys(&g, HV_SYS_REG_ESR_EL1) >> 26, 0x32);
+        CHECK_EQ(guest_sys(&g, HV_SYS_REG_ESR_EL1) & 0x3f, 0x22);
+        CHECK_EQ(guest_sys(&g, HV_SYS_REG_ELR_EL1), GUEST_CODE + 4 + 4 * n);
+        CHECK_EQ(guest_reg(&g, HV_REG_X0), n);
+        guest_set_sys(&g, HV_SYS_REG_SPSR_EL1, CPSR_EL0 | 1u << 21);
+    }
+    guest_close(&g);
+}
+
 static void exit_record_stays_in_place(void)
 {
     static const uint32_t code[] = { A64_HVC(1), A64_HVC(2), A64_BRK(3) };
@@ -356,6 +379,7 @@ int main(void)
     RUN(el0_svc_reaches_the_kernels_vector);
     RUN(debug_register_access_exits_when_asked_for);
     RUN(single_step_exits_at_the_next_instruction);
+    RUN(guest_steps_its_own_program);
     RUN(exit_record_stays_in_place);
     RUN(code_written_by_the_host_is_seen_after_ic_ivau);
     return check_finish();
