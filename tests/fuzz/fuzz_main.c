@@ -1,7 +1,7 @@
 /*
- * The fuzz target without libFuzzer: replay the files named, then make up inputs for a while.
+ * A fuzz target without libFuzzer: replay the files named, then make up inputs for a while.
  *
- * usage: mmio_test [--seconds N] [--seed N] [FILE ...]
+ * usage: TARGET_play [--seconds N] [--seed N] [FILE ...]
  *
  * The inputs are a function of the seed alone; the seed of the input under way is on stderr when
  * the process dies, for `--seed`.
@@ -14,67 +14,8 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
-#include "base/compiler.h"
-#include "tests/fuzz/mmio_fuzz.h"
-
-#define MAX_RECORDS 256
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state += 0x9e3779b97f4a7c15;
-    uint64_t z = *state;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
-
-/* Offsets mostly where registers are: random ones seldom hit any. */
-static uint16_t random_offset(uint64_t r)
-{
-    static const uint16_t hot[][2] = {
-        { 0x000, 0x04c }, { 0x400, 0x424 }, { 0x000, 0x100 }, { 0x080, 0xd00 },  { 0xd00, 0xf30 },
-        { 0x100, 0x140 }, { 0x000, 0x02c }, { 0x0d0, 0x100 }, { 0xfd0, 0x1004 },
-    };
-    unsigned i = (unsigned)(r % (ARRAY_LEN(hot) + 1));
-    if (i == ARRAY_LEN(hot))
-        return (uint16_t)(r >> 16);
-    uint16_t offset = (uint16_t)(hot[i][0] + (r >> 16) % (uint16_t)(hot[i][1] - hot[i][0]));
-    return r >> 60 ? offset & 0xfffc : offset;
-}
-
-/* Values mostly small, or a few bits: registers are made of fields. */
-static uint64_t random_value(uint64_t r)
-{
-    switch (r >> 62) {
-    case 0:
-        return 1ull << (r & 63);
-    case 1:
-        return r & 0x3ff;
-    case 2:
-        return r & r << 7 & 0xffffffff;
-    default:
-        return r;
-    }
-}
-
-static size_t make_input(uint64_t seed, uint8_t *data)
-{
-    uint64_t state = seed;
-    size_t records = 1 + next_random(&state) % MAX_RECORDS;
-    for (size_t i = 0; i < records; i++) {
-        uint8_t *p = data + i * FUZZ_RECORD;
-        uint64_t r = next_random(&state);
-        /* Words twice as often as they would be. */
-        uint8_t width = r & 0x100 ? 2 : (r >> 9 & 3);
-        p[0] = (uint8_t)((r & 15) | (unsigned)width << 4);
-        p[1] = (uint8_t)(r >> 16);
-        st_le16(p + 2, random_offset(next_random(&state)));
-        st_le64(p + 4, random_value(next_random(&state)));
-    }
-    return records * FUZZ_RECORD;
-}
+#include "tests/fuzz/fuzz.h"
 
 static int replay(const char *path)
 {
@@ -136,8 +77,8 @@ int main(int argc, char **argv)
     signal(SIGSEGV, on_crash);
     uint64_t end = clock_monotonic_ns() + seconds * 1000000000;
     for (; clock_monotonic_ns() < end; seed_index++) {
-        uint8_t data[MAX_RECORDS * FUZZ_RECORD];
-        size_t n = make_input(first_seed + (uint64_t)seed_index, data);
+        uint8_t data[FUZZ_INPUT_MAX];
+        size_t n = fuzz_make_input(first_seed + (uint64_t)seed_index, data);
         LLVMFuzzerTestOneInput(data, n);
     }
     printf("%d files and %d made-up inputs\n", files, (int)seed_index);

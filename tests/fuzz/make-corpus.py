@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Write the seeds of tests/fuzz/corpus/mmio_fuzz: short lists of records (see mmio_fuzz.c) that get
-a device through what it is for, so that the fuzzer starts from there."""
+"""Write the seeds of tests/fuzz/corpus. Of mmio_fuzz: short lists of records (see mmio_fuzz.c) that get a device
+through what it is for, so that the fuzzer starts from there. Of loader_fuzz: the smallest file of each kernel format."""
+import gzip
 import pathlib
 import struct
 
@@ -18,7 +19,7 @@ def writes(device, pairs):
     return [record(WRITE, device, offset, value) for offset, value in pairs]
 
 
-seeds = {
+mmio_seeds = {
     "blk-requests": [record(START, offset=6, value=value) for value in (0, 0x30000000)]
     + [record(REQUEST, device=kind, offset=512 * n, value=n) for n in (1, 3) for kind in range(7)]
     + [record(DESCRIPTOR, device=1, value=0x5000 | 512 << 20 | 3 << 40 | 2 << 44), record(OFFER), record(RESET, BLK)],
@@ -38,7 +39,20 @@ seeds = {
     + [record(WIRE, 1, 3, 1), record(READ, PL061, 0x3FC), record(WRITE, PL061, 0x41C, 8), record(WIRE, 1, 3, 0)],
 }
 
-folder = pathlib.Path(__file__).parent / "corpus" / "mmio_fuzz"
-folder.mkdir(parents=True, exist_ok=True)
-for name, records in seeds.items():
-    (folder / name).write_bytes(b"".join(records))
+RAM_SIZE = b"\x07"  # the last byte of a loader input: 8 MiB
+CODE = bytes(100)
+
+image = struct.pack("<IIQQQ24xII", 0, 0, 0x80000, 0x2000, 10, 0x644D5241, 0) + CODE
+elf = struct.pack("<4s5B7xHHIQQQIHHHHHH", b"\x7fELF", 2, 1, 1, 0, 0, 2, 183, 1, 0x40080000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+elf += struct.pack("<IIQQQQQQ", 1, 5, 120, 0x40080000, 0x40080000, len(CODE), 0x1000, 16) + CODE
+# One frame of one raw block, so that no compressor is needed.
+zstd = struct.pack("<IBB", 0xFD2FB528, 0x20, len(image)) + (len(image) << 3 | 1).to_bytes(3, "little") + image
+packed = gzip.compress(image, mtime=0)
+zboot = struct.pack("<2s2x4sIII4x32s", b"MZ", b"zimg", 64, len(packed), 0, b"gzip").ljust(64, b"\0") + packed
+loader_seeds = {"elf": elf, "image": image, "image-gzip": packed, "image-zstd": zstd, "zboot": zboot}
+
+corpus = pathlib.Path(__file__).parent / "corpus"
+for name, records in mmio_seeds.items():
+    (corpus / "mmio_fuzz" / name).write_bytes(b"".join(records))
+for name, contents in loader_seeds.items():
+    (corpus / "loader_fuzz" / name).write_bytes(contents + RAM_SIZE)

@@ -10,7 +10,7 @@
  * virtio-blk's queue lives at fixed places of a small guest memory, so that a record can build a
  * descriptor, offer a chain, or make a whole well-formed request, besides writing random bytes.
  */
-#include "tests/fuzz/mmio_fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -28,6 +28,10 @@
 #include "devices/virtio/blk.h"
 #include "gic/gicv2.h"
 #include "host/disk.h"
+
+/* Bytes of one record: kind (4 bits), log2 of the width (2), device (8), offset (16), value (64).
+ */
+#define RECORD_SIZE 12
 
 #define CPUS      2
 #define RAM_BASE  0x40000000ull
@@ -402,7 +406,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct machine m;
     struct port port[DEVICES];
     machine_create(&m, port);
-    for (; size >= FUZZ_RECORD; data += FUZZ_RECORD, size -= FUZZ_RECORD) {
+    for (; size >= RECORD_SIZE; data += RECORD_SIZE, size -= RECORD_SIZE) {
         const struct record r = {
             .kind = data[0] & 15,
             .width = 1u << (data[0] >> 4 & 3),
@@ -414,4 +418,52 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     machine_destroy(&m);
     return 0;
+}
+
+/* ------------------------------------------------------------------ made-up inputs */
+
+/* Offsets mostly where registers are: random ones seldom hit any. */
+static uint16_t random_offset(uint64_t r)
+{
+    static const uint16_t hot[][2] = {
+        { 0x000, 0x04c }, { 0x400, 0x424 }, { 0x000, 0x100 }, { 0x080, 0xd00 },  { 0xd00, 0xf30 },
+        { 0x100, 0x140 }, { 0x000, 0x02c }, { 0x0d0, 0x100 }, { 0xfd0, 0x1004 },
+    };
+    unsigned i = (unsigned)(r % (ARRAY_LEN(hot) + 1));
+    if (i == ARRAY_LEN(hot))
+        return (uint16_t)(r >> 16);
+    uint16_t offset = (uint16_t)(hot[i][0] + (r >> 16) % (uint16_t)(hot[i][1] - hot[i][0]));
+    return r >> 60 ? offset & 0xfffc : offset;
+}
+
+/* Values mostly small, or a few bits: registers are made of fields. */
+static uint64_t random_value(uint64_t r)
+{
+    switch (r >> 62) {
+    case 0:
+        return 1ull << (r & 63);
+    case 1:
+        return r & 0x3ff;
+    case 2:
+        return r & r << 7 & 0xffffffff;
+    default:
+        return r;
+    }
+}
+
+size_t fuzz_make_input(uint64_t seed, uint8_t *data)
+{
+    uint64_t state = seed;
+    size_t records = 1 + fuzz_random(&state) % (FUZZ_INPUT_MAX / RECORD_SIZE);
+    for (size_t i = 0; i < records; i++) {
+        uint8_t *p = data + i * RECORD_SIZE;
+        uint64_t r = fuzz_random(&state);
+        /* Words twice as often as they would be. */
+        uint8_t width = r & 0x100 ? 2 : (r >> 9 & 3);
+        p[0] = (uint8_t)((r & 15) | (unsigned)width << 4);
+        p[1] = (uint8_t)(r >> 16);
+        st_le16(p + 2, random_offset(fuzz_random(&state)));
+        st_le64(p + 4, random_value(fuzz_random(&state)));
+    }
+    return records * RECORD_SIZE;
 }
