@@ -47,7 +47,8 @@ static void help_run(FILE *f)
           "\n"
           "Exit status: 0 when the guest powers off or you quit, 1 on an error,\n"
           "2 when the options make no sense, 128 + N when signal N stopped it.\n"
-          "A first SIGTERM, SIGINT or SIGHUP presses the power key; a second stops.\n",
+          "A first SIGTERM, SIGINT or SIGHUP presses the power key; a second one, or\n"
+          "two minutes, stops the guest.\n",
           f);
 }
 

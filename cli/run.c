@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -20,6 +21,10 @@
 #include "host/serial.h"
 #include "host/term.h"
 #include "vmm/vm.h"
+
+/* How long a guest may take to shut down after a signal: as long as systemd gives its services, and
+ * some. After that it is stopped, so that closing the terminal never leaves a guest behind. */
+#define RUN_PATIENCE_S 120
 
 struct run {
     struct loop *loop;
@@ -29,8 +34,9 @@ struct run {
     atomic_bool stopped; /* vm_run() has returned */
     int stop;            /* what it returned, a negative errno if it did not start */
     struct err err;
-    int signals; /* how many came */
-    int signum;  /* the one that stopped us, or 0 */
+    int signals;           /* how many came */
+    int signum;            /* the last one that came, or 0 */
+    struct alarm patience; /* when it ends, after the first signal */
 };
 
 /* A line for the user, also while the terminal is raw. */
@@ -66,17 +72,26 @@ static void run_power_key(void *ctx)
     vm_power_key(run->vm);
 }
 
+static void run_on_patience(void *ctx)
+{
+    struct run *run = ctx;
+    if (!atomic_load(&run->stopped))
+        run_notice(run, "the guest did not shut down in time and is stopped");
+    run_quit(run);
+}
+
 /* First ask the guest, then stop it, then leave without it. */
 static void run_on_signal(void *ctx, int signum)
 {
     struct run *run = ctx;
     run->signals++;
+    run->signum = signum;
     if (run->signals == 1 && !atomic_load(&run->stopped)) {
         run_notice(run, "pressed the guest's power key; a second signal stops it at once");
+        alarm_set(&run->patience, clock_monotonic_ns() + RUN_PATIENCE_S * 1000000000ull);
         vm_power_key(run->vm);
         return;
     }
-    run->signum = signum;
     if (run->signals > 2) {
         term_restore();
         _exit(128 + signum);
@@ -104,6 +119,9 @@ static void *run_thread(void *arg)
 static int run_catch_signals(struct run *run)
 {
     static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+    int error = loop_alarm_create(run->loop, run_on_patience, run, &run->patience);
+    if (error < 0)
+        return error;
     for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
         int r = loop_on_signal(run->loop, signals[i], run_on_signal, run);
         if (r < 0)
