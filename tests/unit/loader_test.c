@@ -490,6 +490,61 @@ static void blobs(void **state)
     free(b);
 }
 
+/* ------------------------------------------------------------------ damage */
+
+/* A small generator of our own: the same numbers on every host. */
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525 + 1013904223;
+    return *state >> 8;
+}
+
+/* Damage a few bytes, mostly in the header, and sometimes cut the end off. Returns the length. */
+static size_t damage(uint8_t *b, size_t size, uint32_t *random)
+{
+    for (uint32_t i = next_random(random) % 6 + 1; i > 0; i--) {
+        size_t at = next_random(random) % (next_random(random) % 4 ? 256 : size);
+        if (next_random(random) % 3)
+            b[at] = (uint8_t)next_random(random);
+        else
+            memset(b + at, next_random(random) % 2 ? 0xff : 0, size - at < 8 ? size - at : 8);
+    }
+    return next_random(random) % 4 ? size : next_random(random) % size + 1;
+}
+
+/* Whatever is in the file: one sentence, or a kernel inside RAM. */
+static void damaged(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t random = 1;
+    size_t sizes[4] = { 0x4000, 0x4000, 0, ELF_FILE };
+    uint8_t elf_bytes[ELF_FILE];
+    make_elf(elf_bytes, 0xffff800080000000, 0xffff800080000000, 0xffff800080000000);
+    uint8_t *efi = make_image(sizes[0], 0, 0x8000, 0xa);
+    add_pe(efi, 0xaa64, (uint32_t)sizes[0]);
+    uint8_t *plain = make_image(sizes[1], 0x80000, 0x8000, 0xa);
+    uint8_t *packed = gzip(plain, sizes[1], &sizes[2]);
+    const uint8_t *files[4] = { efi, plain, packed, elf_bytes };
+
+    for (unsigned i = 0; i < 1200; i++) {
+        size_t size = sizes[i % 4];
+        uint8_t *b = malloc(size);
+        memcpy(b, files[i % 4], size);
+        if (load(f, b, damage(b, size, &random)) < 0) {
+            assert_int_equal(strncmp(f->e.text, "--kernel '", 10), 0);
+            assert_null(strchr(f->e.text, '\n'));
+        } else {
+            assert_in_range(f->image.base, RAM, RAM + RAM_SIZE - 1);
+            assert_in_range(f->image.end, f->image.base + 1, RAM + RAM_SIZE);
+            assert_in_range(f->image.entry, f->image.base, f->image.end - 1);
+        }
+        free(b);
+    }
+    free(efi);
+    free(plain);
+    free(packed);
+}
+
 /* ------------------------------------------------------------------ placement */
 
 static void places(void **state)
@@ -544,6 +599,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_paths, setup, teardown),
         cmocka_unit_test_setup_teardown(pipes, setup, teardown),
         cmocka_unit_test_setup_teardown(blobs, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged, setup, teardown),
         cmocka_unit_test(places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
