@@ -4,8 +4,9 @@
  * usage: replay code.bin data.bin > data.out
  *
  * The code is put at 0x10000000 and started at its second word, the data at 0x20000000; the MMU
- * maps the first GiB one to one as normal memory. Any exception that the program takes ends it: an
- * SVC is the regular way, and then the data goes to standard output.
+ * maps the first GiB one to one as normal memory. It runs at EL0, as under Linux. Any exception
+ * that the program takes ends it: an SVC is the regular way, and then the data goes to standard
+ * output.
  */
 #include <Hypervisor/Hypervisor.h>
 #include <stdbool.h>
@@ -16,7 +17,7 @@
 
 #define CODE   0x10000000u
 #define DATA   0x20000000u
-#define SYSTEM 0x30000000u /* exception vectors, then a translation table */
+#define SYSTEM 0x40000000u /* exception vectors, then a translation table */
 
 #define SYSTEM_SIZE  0x4000u
 #define TABLE_OFFSET 0x1000u
@@ -82,7 +83,8 @@ static uint64_t get_sys(hv_vcpu_t vcpu, hv_sys_reg_t reg)
     return value;
 }
 
-/* Vectors of HVC, which exits, and one block of 1 GiB: writable, inner shareable, accessed. */
+/* Vectors of HVC, which exits, and blocks of 1 GiB, writable, inner shareable, accessed: the
+ * program's, which EL0 may access, and this one. */
 static void fill_system(struct memory *system)
 {
     uint32_t *vectors = (uint32_t *)(void *)system->host;
@@ -90,7 +92,8 @@ static void fill_system(struct memory *system)
 
     for (unsigned k = 0; k < TABLE_OFFSET / 4; k++)
         vectors[k] = A64_HVC;
-    table[0] = 1u << 10 | 3u << 8 | 1;
+    table[0] = 1u << 10 | 3u << 8 | 1u << 6 | 1;
+    table[1] = SYSTEM | 1u << 10 | 3u << 8 | 1;
 }
 
 static void start_state(hv_vcpu_t vcpu)
@@ -102,7 +105,7 @@ static void start_state(hv_vcpu_t vcpu)
     /* T0SZ 25, write-back, inner shareable, no TTBR1, 40-bit addresses. */
     set_sys(vcpu, HV_SYS_REG_TCR_EL1, 25u | 1u << 8 | 1u << 10 | 3u << 12 | 1u << 23 | 2ull << 32);
     set_sys(vcpu, HV_SYS_REG_SCTLR_EL1, 0x30d00800u | 1u << 12 | 1u << 2 | 1u);
-    check(hv_vcpu_set_reg(vcpu, HV_REG_CPSR, 0x3c5), "CPSR");
+    check(hv_vcpu_set_reg(vcpu, HV_REG_CPSR, 0x3c0), "CPSR");
     check(hv_vcpu_set_reg(vcpu, HV_REG_PC, CODE + 4), "PC");
 }
 
