@@ -24,11 +24,24 @@ static int fp_order(const struct fp_num *a, const struct fp_num *b)
     return a->sign ? -magnitude : magnitude;
 }
 
+/* A number as an integer of the same order; false for NaNs, and for what may be flushed. */
+static bool fp_key(const struct fp_env *e, unsigned n, uint64_t a, int64_t *key)
+{
+    uint64_t magnitude = fp_abs(n, a);
+
+    *key = a == magnitude ? (int64_t)magnitude : -(int64_t)magnitude;
+    return magnitude <= fp_infinity(n, false) && !fp_flushes(e, n);
+}
+
 enum fp_relation fp_compare(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b,
                             bool signal_nans)
 {
-    struct fp_num na = fp_unpack(e, n, a), nb = fp_unpack(e, n, b);
+    int64_t key_a, key_b;
 
+    if (fp_key(e, n, a, &key_a) && fp_key(e, n, b, &key_b))
+        return key_a < key_b ? FP_LESS : key_a > key_b ? FP_GREATER : FP_EQUAL;
+
+    struct fp_num na = fp_unpack(e, n, a), nb = fp_unpack(e, n, b);
     if (fp_is_nan(&na) || fp_is_nan(&nb)) {
         if (signal_nans || na.type == FP_TYPE_SNAN || nb.type == FP_TYPE_SNAN)
             fp_raise(e, FPSR_IOC);
@@ -41,9 +54,13 @@ enum fp_relation fp_compare(const struct fp_env *e, unsigned n, uint64_t a, uint
 /* The larger of two, or the smaller; of two zeros the one whose sign fits. */
 static uint64_t fp_select(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b, bool larger)
 {
+    int64_t key_a, key_b;
+
+    if (fp_key(e, n, a, &key_a) && fp_key(e, n, b, &key_b) && key_a != key_b)
+        return (key_a > key_b) == larger ? a : b;
+
     struct fp_num na = fp_unpack(e, n, a), nb = fp_unpack(e, n, b);
     uint64_t result;
-
     if (fp_process_nans(e, n, &na, &nb, a, b, &result))
         return result;
 

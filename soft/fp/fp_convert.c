@@ -56,6 +56,12 @@ static uint64_t split(int exp, uint64_t sig, uint64_t *frac)
 uint64_t fp_to_fixed(const struct fp_env *e, unsigned n, uint64_t a, unsigned width, unsigned fbits,
                      bool is_unsigned, enum fp_rounding rounding)
 {
+    uint64_t result;
+
+    if (rounding == FP_TOZERO && fbits == 0 &&
+        fp_host_truncate(e, n, a, width, is_unsigned, &result))
+        return result;
+
     struct fp_num na = fp_unpack(e, n, a);
     uint64_t limit = is_unsigned ? (na.sign ? 0 : ones(width))
                                  : (1ull << (width - 1)) - !na.sign; /* largest magnitude */
@@ -87,8 +93,12 @@ uint64_t fp_to_fixed(const struct fp_env *e, unsigned n, uint64_t a, unsigned wi
 uint64_t fp_from_fixed(const struct fp_env *e, unsigned n, uint64_t value, unsigned fbits,
                        bool is_unsigned, enum fp_rounding rounding)
 {
+    uint64_t result;
+
     if (value == 0)
         return fp_zero(n, false);
+    if (fbits == 0 && fp_host_from_integer(e, n, value, is_unsigned, &result))
+        return result;
     bool sign = !is_unsigned && value >> 63;
     if (sign)
         value = -value;

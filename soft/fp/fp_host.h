@@ -111,6 +111,12 @@ static inline bool fp_host_exact32(enum fp_host_op op, float a, float b, float r
     }
 }
 
+/* A sum, or a product with zero, that is zero without rounding. */
+static inline bool fp_host_exact_zero(enum fp_host_op op, double a, double b, double r)
+{
+    return r == 0 && (op == FP_HOST_ADD || op == FP_HOST_SUB || a == 0 || b == 0);
+}
+
 static inline bool fp_host_binary64(const struct fp_env *e, enum fp_host_op op, uint64_t a,
                                     uint64_t b, uint64_t *result)
 {
@@ -133,7 +139,7 @@ static inline bool fp_host_binary64(const struct fp_env *e, enum fp_host_op op, 
         r = x / y;
         break;
     }
-    if (UNLIKELY(!(fabs(r) > DBL_MIN && fabs(r) <= DBL_MAX)))
+    if (UNLIKELY(!(fabs(r) > DBL_MIN && fabs(r) <= DBL_MAX)) && !fp_host_exact_zero(op, x, y, r))
         return false;
     if (UNLIKELY(!(*e->fpsr & FPSR_IXC)) && !fp_host_exact64(op, x, y, r))
         return false;
@@ -163,7 +169,7 @@ static inline bool fp_host_binary32(const struct fp_env *e, enum fp_host_op op, 
         r = x / y;
         break;
     }
-    if (UNLIKELY(!(fabsf(r) > FLT_MIN && fabsf(r) <= FLT_MAX)))
+    if (UNLIKELY(!(fabsf(r) > FLT_MIN && fabsf(r) <= FLT_MAX)) && !fp_host_exact_zero(op, x, y, r))
         return false;
     if (UNLIKELY(!(*e->fpsr & FPSR_IXC)) && !fp_host_exact32(op, x, y, r))
         return false;
@@ -218,6 +224,37 @@ static inline bool fp_host_muladd(const struct fp_env *e, unsigned n, uint64_t a
     float r = fmaf(fp_host_f32(a), fp_host_f32(b), fp_host_f32(addend));
     *result = fp_host_bits32(r);
     return fabsf(r) > FLT_MIN && fabsf(r) <= FLT_MAX;
+}
+
+/* Truncation to an integer of `width` bits, when it is in range of int64_t and neither zero nor
+ * subnormal; in every mode of FPCR. */
+static inline bool fp_host_truncate(const struct fp_env *e, unsigned n, uint64_t a, unsigned width,
+                                    bool is_unsigned, uint64_t *result)
+{
+    if (n == 16 || width < 32 || e->no_host)
+        return false;
+    double x = n == 64 ? fp_host_f64(a) : fp_host_f32(a);
+    double limit = width == 32 ? 0x1p31 : 0x1p62;
+    if (!(fabs(x) >= 1 && fabs(x) < limit) || (is_unsigned && x < 0))
+        return false;
+    int64_t r = (int64_t)x;
+    if ((double)r != x)
+        *e->fpsr |= FPSR_IXC;
+    *result = width == 32 ? (uint32_t)r : (uint64_t)r;
+    return true;
+}
+
+/* Integers that the format has exactly, in every mode of FPCR. */
+static inline bool fp_host_from_integer(const struct fp_env *e, unsigned n, uint64_t value,
+                                        bool is_unsigned, uint64_t *result)
+{
+    uint64_t limit = 1ull << (n == 64 ? 53 : 24);
+
+    if (n == 16 || e->no_host || (is_unsigned ? value > limit : value + limit > 2 * limit))
+        return false;
+    *result =
+        n == 64 ? fp_host_bits64((double)(int64_t)value) : fp_host_bits32((float)(int64_t)value);
+    return true;
 }
 
 static inline bool fp_host_convert(const struct fp_env *e, unsigned to, unsigned from, uint64_t a,

@@ -162,6 +162,19 @@ static inline const struct insn *simd_write_half(struct cpu *c, const struct ins
     return i + 1;
 }
 
+/* Call an inline function with the element size as a constant. */
+#define SIMD_BY_SIZE(size, function, ...)                                                          \
+    switch (size) {                                                                                \
+    case 0:                                                                                        \
+        return function(0, __VA_ARGS__);                                                           \
+    case 1:                                                                                        \
+        return function(1, __VA_ARGS__);                                                           \
+    case 2:                                                                                        \
+        return function(2, __VA_ARGS__);                                                           \
+    default:                                                                                       \
+        return function(3, __VA_ARGS__);                                                           \
+    }
+
 /* Functions of one element. They may set FPSR.QC. */
 typedef uint64_t simd_op1(struct cpu *c, unsigned esize, uint64_t a);
 typedef uint64_t simd_op2(struct cpu *c, unsigned esize, uint64_t a, uint64_t b);

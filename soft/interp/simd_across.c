@@ -3,35 +3,49 @@
  */
 #include "soft/interp/simd.h"
 
+/* The sum of all elements, in 64 bits. */
+ALWAYS_INLINE uint64_t sum_elements(unsigned size, const union vreg *n, unsigned elements,
+                                    bool is_signed)
+{
+    uint64_t sum = 0;
+
+    for (unsigned k = 0; k < elements; k++) {
+        uint64_t a = simd_get(n, size, k);
+        sum += is_signed ? (uint64_t)simd_signed(8u << size, a) : a;
+    }
+    return sum;
+}
+
+static uint64_t sum(const struct cpu *c, const struct insn *i, bool is_signed)
+{
+    unsigned size = simd_size(i);
+
+    SIMD_BY_SIZE(size, sum_elements, &c->v[i->rn], simd_elements(i, size), is_signed)
+}
+
 INSN(ADDV)
 {
     fp_check(c, i);
-    unsigned size = simd_size(i);
-    uint64_t sum = 0;
-
-    for (unsigned k = 0; k < simd_elements(i, size); k++)
-        sum += simd_get(&c->v[i->rn], size, k);
-    return simd_write_scalar(c, i, sum & ones(8u << size));
+    return simd_write_scalar(c, i, sum(c, i, false) & ones(8u << simd_size(i)));
 }
 
-/* SADDLV, UADDLV: the sum is twice as wide as the elements. */
-INSN(ADDLV)
+/* The sum is twice as wide as the elements. */
+INSN(SADDLV)
 {
     fp_check(c, i);
-    unsigned size = simd_size(i), esize = 8u << size;
-    uint64_t sum = 0;
-
-    for (unsigned k = 0; k < simd_elements(i, size); k++) {
-        uint64_t a = simd_get(&c->v[i->rn], size, k);
-        sum += simd_u(i) ? a : (uint64_t)simd_signed(esize, a);
-    }
-    return simd_write_scalar(c, i, sum & ones(2 * esize));
+    return simd_write_scalar(c, i, sum(c, i, true) & ones(16u << simd_size(i)));
 }
 
-static const struct insn *reduce(struct cpu *c, const struct insn *i, bool is_signed, bool larger)
+INSN(UADDLV)
 {
     fp_check(c, i);
-    unsigned size = simd_size(i), esize = 8u << size;
+    return simd_write_scalar(c, i, sum(c, i, false));
+}
+
+ALWAYS_INLINE const struct insn *reduce_elements(unsigned size, struct cpu *c, const struct insn *i,
+                                                 bool is_signed, bool larger)
+{
+    unsigned esize = 8u << size;
     /* Flipping the sign bit orders signed numbers like unsigned ones. */
     uint64_t flip = is_signed ? 1ull << (esize - 1) : 0;
     uint64_t best = simd_get(&c->v[i->rn], size, 0) ^ flip;
@@ -42,6 +56,13 @@ static const struct insn *reduce(struct cpu *c, const struct insn *i, bool is_si
             best = a;
     }
     return simd_write_scalar(c, i, best ^ flip);
+}
+
+ALWAYS_INLINE const struct insn *reduce(struct cpu *c, const struct insn *i, bool is_signed,
+                                        bool larger)
+{
+    fp_check(c, i);
+    SIMD_BY_SIZE(simd_size(i), reduce_elements, c, i, is_signed, larger)
 }
 
 INSN(SMAXV)

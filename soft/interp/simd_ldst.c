@@ -110,13 +110,22 @@ static unsigned multiple_size(const struct insn *i)
     return (unsigned)bits(i->word, 11, 10);
 }
 
-/* Where element k of register r is in memory. */
-static unsigned multiple_offset(struct multiple m, unsigned r, unsigned k, unsigned size,
-                                unsigned register_bytes)
+/* Copy the elements of register r between memory and its bytes. */
+ALWAYS_INLINE void copy_elements(unsigned size, uint8_t *buf, uint8_t *v, unsigned r,
+                                 unsigned registers, unsigned elements, bool load)
 {
-    if (m.interleaved)
-        return (k * m.registers + r) << size;
-    return r * register_bytes + (k << size);
+    for (unsigned k = 0; k < elements; k++) {
+        uint8_t *at = buf + ((k * registers + r) << size);
+        if (load)
+            memcpy(v + (k << size), at, 1u << size);
+        else
+            memcpy(at, v + (k << size), 1u << size);
+    }
+}
+
+static void copy_interleaved(unsigned size, uint8_t *buf, uint8_t *v, unsigned r,
+                             unsigned registers, unsigned elements, bool load){
+    SIMD_BY_SIZE(size, copy_elements, buf, v, r, registers, elements, load)
 }
 
 INSN(LD_multiple)
@@ -133,8 +142,7 @@ INSN(LD_multiple)
         if (!m.interleaved)
             memcpy(v.b, buf + r * each, each);
         else
-            for (unsigned k = 0; k < each >> size; k++)
-                memcpy(v.b + (k << size), buf + multiple_offset(m, r, k, size, each), 1u << size);
+            copy_interleaved(size, buf, v.b, r, m.registers, each >> size, true);
         c->v[(i->rd + r) % 32] = v;
     }
     post_index(c, i, va, bytes);
@@ -150,12 +158,11 @@ INSN(ST_multiple)
     uint8_t buf[STRUCTURE_MAX];
 
     for (unsigned r = 0; r < m.registers; r++) {
-        const union vreg *v = &c->v[(i->rd + r) % 32];
+        union vreg *v = &c->v[(i->rd + r) % 32];
         if (!m.interleaved)
             memcpy(buf + r * each, v->b, each);
         else
-            for (unsigned k = 0; k < each >> size; k++)
-                memcpy(buf + multiple_offset(m, r, k, size, each), v->b + (k << size), 1u << size);
+            copy_interleaved(size, buf, v->b, r, m.registers, each >> size, false);
     }
     store_elements(c, i, va, buf, bytes, size);
     post_index(c, i, va, bytes);

@@ -4,11 +4,11 @@
 #include "soft/interp/simd.h"
 
 /* Even elements of n then m with part 0, odd ones with part 1. */
-static const struct insn *unzip(struct cpu *c, const struct insn *i, unsigned part)
+ALWAYS_INLINE const struct insn *unzip(unsigned size, struct cpu *c, const struct insn *i,
+                                       unsigned part)
 {
-    fp_check(c, i);
     const union vreg *n = &c->v[i->rn], *m = &c->v[i->rm];
-    unsigned size = simd_size(i), elements = simd_elements(i, size);
+    unsigned elements = simd_elements(i, size);
     union vreg r = { .d = { 0, 0 } };
 
     for (unsigned k = 0; k < elements; k++) {
@@ -22,20 +22,22 @@ static const struct insn *unzip(struct cpu *c, const struct insn *i, unsigned pa
 
 INSN(UZP1)
 {
-    return unzip(c, i, 0);
+    fp_check(c, i);
+    SIMD_BY_SIZE(simd_size(i), unzip, c, i, 0)
 }
 
 INSN(UZP2)
 {
-    return unzip(c, i, 1);
+    fp_check(c, i);
+    SIMD_BY_SIZE(simd_size(i), unzip, c, i, 1)
 }
 
 /* The lower halves (part 0) or upper halves of n and m, interleaved. */
-static const struct insn *zip(struct cpu *c, const struct insn *i, unsigned part)
+ALWAYS_INLINE const struct insn *zip(unsigned size, struct cpu *c, const struct insn *i,
+                                     unsigned part)
 {
-    fp_check(c, i);
     const union vreg *n = &c->v[i->rn], *m = &c->v[i->rm];
-    unsigned size = simd_size(i), half = simd_elements(i, size) / 2;
+    unsigned half = simd_elements(i, size) / 2;
     union vreg r = { .d = { 0, 0 } };
 
     for (unsigned k = 0; k < half; k++) {
@@ -48,20 +50,22 @@ static const struct insn *zip(struct cpu *c, const struct insn *i, unsigned part
 
 INSN(ZIP1)
 {
-    return zip(c, i, 0);
+    fp_check(c, i);
+    SIMD_BY_SIZE(simd_size(i), zip, c, i, 0)
 }
 
 INSN(ZIP2)
 {
-    return zip(c, i, 1);
+    fp_check(c, i);
+    SIMD_BY_SIZE(simd_size(i), zip, c, i, 1)
 }
 
 /* Even (part 0) or odd elements of n and m, interleaved. */
-static const struct insn *transpose(struct cpu *c, const struct insn *i, unsigned part)
+ALWAYS_INLINE const struct insn *transpose(unsigned size, struct cpu *c, const struct insn *i,
+                                           unsigned part)
 {
-    fp_check(c, i);
     const union vreg *n = &c->v[i->rn], *m = &c->v[i->rm];
-    unsigned size = simd_size(i), elements = simd_elements(i, size);
+    unsigned elements = simd_elements(i, size);
     union vreg r = { .d = { 0, 0 } };
 
     for (unsigned k = 0; k < elements; k += 2) {
@@ -74,12 +78,14 @@ static const struct insn *transpose(struct cpu *c, const struct insn *i, unsigne
 
 INSN(TRN1)
 {
-    return transpose(c, i, 0);
+    fp_check(c, i);
+    SIMD_BY_SIZE(simd_size(i), transpose, c, i, 0)
 }
 
 INSN(TRN2)
 {
-    return transpose(c, i, 1);
+    fp_check(c, i);
+    SIMD_BY_SIZE(simd_size(i), transpose, c, i, 1)
 }
 
 INSN(EXT)

@@ -174,7 +174,6 @@ static __int128 right_unsigned(uint64_t a, unsigned shift, bool round)
         return shift_narrow(c, i, op_##name);                                                      \
     }
 
-NARROW_OP(SHRN_imm, (uint64_t)right_unsigned(a, shift, false))
 NARROW_OP(RSHRN_imm, (uint64_t)right_unsigned(a, shift, true))
 NARROW_OP(SQSHRN_imm, simd_sat_signed(c, esize, right_signed(esize, a, shift, false)))
 NARROW_OP(SQRSHRN_imm, simd_sat_signed(c, esize, right_signed(esize, a, shift, true)))
@@ -183,20 +182,52 @@ NARROW_OP(UQRSHRN_imm, simd_sat_unsigned(c, esize, right_unsigned(a, shift, true
 NARROW_OP(SQSHRUN_imm, simd_sat_unsigned(c, esize, right_signed(esize, a, shift, false)))
 NARROW_OP(SQRSHRUN_imm, simd_sat_unsigned(c, esize, right_signed(esize, a, shift, true)))
 
-/* SSHLL, USHLL: widen the lower half, or with Q the upper one, and shift left. */
-INSN(SHLL_imm)
+/* SHRN and the widening shifts are frequent: with constant sizes the loops become vector code. */
+
+ALWAYS_INLINE const struct insn *shift_narrow_plain(unsigned size, struct cpu *c,
+                                                    const struct insn *i)
 {
-    fp_check(c, i);
-    const union vreg *n = &c->v[i->rn];
-    unsigned size = simd_imm_size(i), shift = simd_imm_left(i), elements = 8u >> size;
+    const union vreg n = c->v[i->rn];
+    unsigned shift = simd_imm_right(i);
     union vreg r;
 
-    for (unsigned k = 0; k < elements; k++) {
-        uint64_t a = simd_get(n, size, k + (simd_q(i) ? elements : 0));
-        if (!simd_u(i))
+    for (unsigned k = 0; k < 8u >> size; k++)
+        simd_set(&r, size, k, simd_get(&n, size + 1, k) >> shift);
+    return simd_write_half(c, i, r.d[0]);
+}
+
+INSN(SHRN_imm)
+{
+    fp_check(c, i);
+    SIMD_BY_SIZE(simd_imm_size(i), shift_narrow_plain, c, i)
+}
+
+/* Widen the lower half, or with Q the upper one, and shift left. */
+ALWAYS_INLINE const struct insn *shift_long(unsigned size, struct cpu *c, const struct insn *i,
+                                            bool is_signed)
+{
+    const union vreg n = { .d = { c->v[i->rn].d[simd_q(i)] } };
+    unsigned shift = simd_imm_left(i);
+    union vreg r;
+
+    for (unsigned k = 0; k < 8u >> size; k++) {
+        uint64_t a = simd_get(&n, size, k);
+        if (is_signed)
             a = (uint64_t)simd_signed(8u << size, a);
         simd_set(&r, size + 1, k, a << shift);
     }
     c->v[i->rd] = r;
     return i + 1;
+}
+
+INSN(SSHLL_imm)
+{
+    fp_check(c, i);
+    SIMD_BY_SIZE(simd_imm_size(i), shift_long, c, i, true)
+}
+
+INSN(USHLL_imm)
+{
+    fp_check(c, i);
+    SIMD_BY_SIZE(simd_imm_size(i), shift_long, c, i, false)
 }

@@ -22,10 +22,13 @@ INSN(NOT_v)
 INSN(CNT_v)
 {
     fp_check(c, i);
-    const union vreg *n = &c->v[i->rn];
-    union vreg r;
-    for (unsigned k = 0; k < 16; k++)
-        r.b[k] = (uint8_t)__builtin_popcount(n->b[k]);
+    union vreg r = c->v[i->rn];
+    for (unsigned k = 0; k < 2; k++) {
+        uint64_t a = r.d[k];
+        a -= a >> 1 & 0x5555555555555555;
+        a = (a & 0x3333333333333333) + (a >> 2 & 0x3333333333333333);
+        r.d[k] = (a + (a >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    }
     return simd_write(c, i, r);
 }
 
@@ -69,17 +72,29 @@ INSN(RBIT_v)
 }
 
 /* Reverse the elements within containers of 1 << container bytes. */
-static const struct insn *reverse(struct cpu *c, const struct insn *i, unsigned container)
+ALWAYS_INLINE union vreg reverse_elements(const union vreg *n, unsigned size, unsigned container)
+{
+    unsigned flip = ((1u << container) - 1) >> size;
+    union vreg r;
+
+    for (unsigned k = 0; k < 16u >> size; k++)
+        simd_set(&r, size, k, simd_get(n, size, k ^ flip));
+    return r;
+}
+
+ALWAYS_INLINE const struct insn *reverse(struct cpu *c, const struct insn *i, unsigned container)
 {
     fp_check(c, i);
     const union vreg *n = &c->v[i->rn];
-    unsigned size = simd_size(i), flip = (1u << (container - size)) - 1;
-    union vreg r = { .d = { 0, 0 } };
 
-    for (unsigned k = 0; k < simd_elements(i, size); k++)
-        simd_set(&r, size, k, simd_get(n, size, k ^ flip));
-    c->v[i->rd] = r;
-    return i + 1;
+    switch (simd_size(i)) {
+    case 0:
+        return simd_write(c, i, reverse_elements(n, 0, container));
+    case 1:
+        return simd_write(c, i, reverse_elements(n, 1, container));
+    default:
+        return simd_write(c, i, reverse_elements(n, 2, container));
+    }
 }
 
 INSN(REV64_v)
