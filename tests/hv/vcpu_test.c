@@ -322,8 +322,31 @@ static void switches_round_trip(void)
     guest_close(&g);
 }
 
-/* On a Mac a foreign thread is not refused, it only does not work: so no test of it there. */
+/* What our own provider answers, and a Mac does not: it crashes, or acts on the caller's vCPU. */
 #if !(defined(__APPLE__) && defined(__arm64__))
+static void null_outputs_are_refused(void)
+{
+    struct guest g;
+    hv_vcpu_t vcpu;
+    hv_vcpu_exit_t *exit;
+
+    CHECK_EQ(hv_vm_get_max_vcpu_count(NULL), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vm_allocate(NULL, 0x4000, HV_ALLOCATE_DEFAULT), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vm_config_get_ipa_size(NULL, NULL), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vm_config_get_max_ipa_size(NULL), HV_BAD_ARGUMENT);
+    GUEST_OPEN(&g, no_code);
+    CHECK_EQ(hv_vcpu_create(NULL, &exit, NULL), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vcpu_create(&vcpu, NULL, NULL), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vcpu_get_reg(g.vcpu, HV_REG_PC, NULL), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vcpu_get_sys_reg(g.vcpu, HV_SYS_REG_MIDR_EL1, NULL), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vcpu_get_simd_fp_reg(g.vcpu, HV_SIMD_FP_REG_Q0, NULL), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vcpu_get_exec_time(g.vcpu, NULL), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vcpu_get_vtimer_offset(g.vcpu, NULL), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vcpus_exit(NULL, 1), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vm_map(NULL, GUEST_MMIO, 0x4000, HV_MEMORY_READ), HV_BAD_ARGUMENT);
+    guest_close(&g);
+}
+
 static void *use_from_thread(void *arg)
 {
     struct guest *g = arg;
@@ -386,6 +409,7 @@ int main(void)
     RUN(cpsr_shows_the_guests_flags);
     RUN(switches_round_trip);
 #if !(defined(__APPLE__) && defined(__arm64__))
+    RUN(null_outputs_are_refused);
     RUN(a_vcpu_refuses_other_threads);
 #endif
     RUN(statistics_count);
