@@ -70,7 +70,7 @@ static void term_on_stop(int signum);
 
 static void term_catch_stop(void)
 {
-    struct sigaction action = { .sa_handler = term_on_stop, .sa_flags = SA_RESTART | SA_NODEFER };
+    struct sigaction action = { .sa_handler = term_on_stop, .sa_flags = SA_RESTART };
     sigemptyset(&action.sa_mask);
     sigaction(SIGTSTP, &action, NULL);
 }
@@ -83,7 +83,13 @@ static void term_on_stop(int signum)
     struct sigaction stop = { .sa_handler = SIG_DFL };
     sigemptyset(&stop.sa_mask);
     sigaction(signum, &stop, NULL);
-    raise(signum); /* stops here (SA_NODEFER), until SIGCONT */
+    /* It is blocked in its own handler; once it is not, the process stops here until SIGCONT. */
+    sigset_t unblock, before;
+    sigemptyset(&unblock);
+    sigaddset(&unblock, signum);
+    raise(signum);
+    pthread_sigmask(SIG_UNBLOCK, &unblock, &before);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     term_catch_stop();
     errno = error;
 }
