@@ -526,7 +526,7 @@ static void damaged(void **state)
     uint8_t *packed = gzip(plain, sizes[1], &sizes[2]);
     const uint8_t *files[4] = { efi, plain, packed, elf_bytes };
 
-    for (unsigned i = 0; i < 1200; i++) {
+    for (unsigned i = 0; i < 400; i++) {
         size_t size = sizes[i % 4];
         uint8_t *b = malloc(size);
         memcpy(b, files[i % 4], size);
