@@ -1,8 +1,8 @@
 /*
  * A guest that means harm: it writes random values to every register of every device in every
  * width, with instructions that describe themselves to a hypervisor and with some that do not,
- * builds random virtqueues, and plays with the timer, for as long as the command line says; then it
- * powers off.
+ * builds random virtqueues, and plays with timers, interrupts, system registers and firmware calls,
+ * for as long as the command line says; then it powers off.
  *
  * Options, on the kernel command line: hostile.seconds=N hostile.seed=N.
  *
@@ -45,7 +45,11 @@ static struct {
 struct hostile {
     uint64_t random;
     uint64_t accesses;
+    uint32_t *code; /* two instructions of this CPU's own */
 };
+
+/* Each CPU's two instructions: the second is RET. */
+static _Alignas(64) uint32_t code[2][16] = { { 0, 0xd65f03c0 }, { 0, 0xd65f03c0 } };
 
 static const struct {
     uint64_t base;
@@ -317,6 +321,40 @@ static void random_timer(struct hostile *h)
     __asm__ volatile("msr cntp_ctl_el0, %0" : : "r"(r >> 2 & 3));
 }
 
+/* Any system register read; written are only those that cannot end the program: the GIC's and the
+ * performance monitors'. The instruction is made on the spot (DDI 0487 C6.2, MRS). */
+static void random_system_register(struct hostile *h)
+{
+    uint64_t r = next_random(h), v = next_value(h);
+    uint32_t instruction = 0xd5300000 | (uint32_t)(r & 0xfffe0); /* mrs x0, ... */
+    if (r >> 62 == 0)
+        instruction =
+            0xd5180000 | 12u << 12 | (8 + (uint32_t)(r >> 20) % 5) << 8 | (uint32_t)(r & 0xe0);
+    else if (r >> 62 == 1)
+        instruction =
+            0xd51b0000 | 9u << 12 | (12 + (uint32_t)(r >> 20) % 3) << 8 | (uint32_t)(r & 0xe0);
+    *(volatile uint32_t *)h->code = instruction;
+    __asm__ volatile("dc cvau, %0\n dsb ish\n ic ivau, %0\n dsb ish\n isb"
+                     :
+                     : "r"(h->code)
+                     : "memory");
+    register uint64_t x0 __asm__("x0") = v;
+    __asm__ volatile("blr %1" : "+r"(x0) : "r"(h->code) : "x30", "memory");
+}
+
+/* Firmware calls that come back: no CPU_OFF, CPU_SUSPEND, CPU_ON or SYSTEM_*. */
+static void random_call(struct hostile *h)
+{
+    static const uint32_t functions[] = {
+        0x84000000, 0x84000004, 0xc4000004, 0x84000005, 0x84000006, 0x84000007,
+        0x8400000a, 0x84000050, 0x84000051, 0x84000053, 0xc4000053, 0x80000000,
+        0x80000001, 0x80008000, 0x8600ff01, 0xdeadbeef,
+    };
+    uint64_t r = next_random(h);
+    hostile_hvc(functions[r & 15], next_value(h), next_value(h),
+                r >> 4 & 1 ? next_value(h) : r >> 60);
+}
+
 /* Let one interrupt in: the vector comes back with interrupts masked. */
 static void open_for_a_moment(void)
 {
@@ -335,12 +373,16 @@ static void run(struct hostile *h)
             random_timer(h);
         if ((r & 0x30) == 0)
             open_for_a_moment();
+        if ((r & 0xc0) == 0)
+            random_system_register(h);
+        if ((r & 0x300) == 0)
+            random_call(h);
     }
 }
 
 void hostile_second(unsigned long seed)
 {
-    struct hostile h = { .random = seed };
+    struct hostile h = { .random = seed, .code = code[1] };
     shared.second_runs = true;
     run(&h);
     shared.second_accesses = h.accesses;
@@ -386,7 +428,7 @@ static uint64_t option(const char *dtb, const char *name, uint64_t otherwise)
 
 void hostile_main(const char *dtb)
 {
-    struct hostile h = { .random = option(dtb, "hostile.seed=", 1) | 1 };
+    struct hostile h = { .random = option(dtb, "hostile.seed=", 1) | 1, .code = code[0] };
     uint64_t seconds = option(dtb, "hostile.seconds=", 3);
     write32(UART + 0x030, 0x301);
     print("hostile: begins\n");
