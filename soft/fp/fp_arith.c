@@ -6,6 +6,9 @@
 
 #include "soft/fp/fp_host.h"
 
+/* What the host cannot do stays out of the way of what it can. */
+#define NOINLINE __attribute__((noinline))
+
 /* Addends of which at least one is a number other than zero. */
 static uint64_t fp_sum_numbers(const struct fp_env *e, unsigned n, const struct fp_num *a,
                                const struct fp_num *b)
@@ -19,8 +22,8 @@ static uint64_t fp_sum_numbers(const struct fp_env *e, unsigned n, const struct 
     return fp_round_sum(e, n, fp_widen(a), fp_widen(b), rounding);
 }
 
-static uint64_t fp_add_signed(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b,
-                              bool negate_b)
+static NOINLINE uint64_t fp_add_signed(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b,
+                                       bool negate_b)
 {
     struct fp_num na = fp_unpack(e, n, a), nb = fp_unpack(e, n, b);
     uint64_t result;
@@ -72,8 +75,8 @@ static uint64_t fp_round_product(const struct fp_env *e, unsigned n, const struc
 }
 
 /* `extended`: FMULX, where zero times infinity is two. */
-static uint64_t fp_multiply(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b,
-                            bool extended)
+static NOINLINE uint64_t fp_multiply(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b,
+                                     bool extended)
 {
     struct fp_num na = fp_unpack(e, n, a), nb = fp_unpack(e, n, b);
     uint64_t result;
@@ -107,13 +110,9 @@ uint64_t fp_mulx(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b)
     return fp_multiply(e, n, a, b, true);
 }
 
-uint64_t fp_div(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b)
+static NOINLINE uint64_t fp_divide(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b)
 {
     uint64_t result;
-
-    if (fp_host_binary(e, n, FP_HOST_DIV, a, b, &result))
-        return result;
-
     struct fp_num na = fp_unpack(e, n, a), nb = fp_unpack(e, n, b);
     if (fp_process_nans(e, n, &na, &nb, a, b, &result))
         return result;
@@ -140,6 +139,15 @@ uint64_t fp_div(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b)
     uint64_t q = (uint64_t)(num / nb.sig);
     uint128_t rem = num - (uint128_t)q * nb.sig;
     return fp_round(e, n, sign, exp, q | (rem != 0), fp_rounding_mode(e));
+}
+
+uint64_t fp_div(const struct fp_env *e, unsigned n, uint64_t a, uint64_t b)
+{
+    uint64_t result;
+
+    if (fp_host_binary(e, n, FP_HOST_DIV, a, b, &result))
+        return result;
+    return fp_divide(e, n, a, b);
 }
 
 /* Floor of the square root of `v`, bit by bit; `v` has bit 127 or 126 set. */
@@ -232,8 +240,8 @@ static bool fp_process_nans3(const struct fp_env *e, unsigned n, unsigned m,
     return false;
 }
 
-static uint64_t fp_muladd_mixed(const struct fp_env *e, unsigned n, unsigned m, uint64_t addend,
-                                uint64_t a, uint64_t b)
+static NOINLINE uint64_t fp_muladd_mixed(const struct fp_env *e, unsigned n, unsigned m,
+                                         uint64_t addend, uint64_t a, uint64_t b)
 {
     struct fp_num nadd = fp_unpack(e, n, addend);
     struct fp_num na = fp_unpack(e, m, a), nb = fp_unpack(e, m, b);

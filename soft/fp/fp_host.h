@@ -20,6 +20,9 @@
 
 _Static_assert(FLT_EVAL_METHOD == 0, "the host must round each operation to its type");
 
+/* The operation and the width are constants where these are called. */
+#define FP_HOST_INLINE static inline __attribute__((always_inline))
+
 enum fp_host_op { FP_HOST_ADD, FP_HOST_SUB, FP_HOST_MUL, FP_HOST_DIV };
 
 /* Errors of products and quotients above this magnitude do not underflow. */
@@ -117,8 +120,8 @@ static inline bool fp_host_exact_zero(enum fp_host_op op, double a, double b, do
     return r == 0 && (op == FP_HOST_ADD || op == FP_HOST_SUB || a == 0 || b == 0);
 }
 
-static inline bool fp_host_binary64(const struct fp_env *e, enum fp_host_op op, uint64_t a,
-                                    uint64_t b, uint64_t *result)
+FP_HOST_INLINE bool fp_host_binary64(const struct fp_env *e, enum fp_host_op op, uint64_t a,
+                                     uint64_t b, uint64_t *result)
 {
     if (UNLIKELY(!fp_host_plain64(a) || !fp_host_plain64(b)))
         return false;
@@ -147,8 +150,8 @@ static inline bool fp_host_binary64(const struct fp_env *e, enum fp_host_op op, 
     return true;
 }
 
-static inline bool fp_host_binary32(const struct fp_env *e, enum fp_host_op op, uint64_t a,
-                                    uint64_t b, uint64_t *result)
+FP_HOST_INLINE bool fp_host_binary32(const struct fp_env *e, enum fp_host_op op, uint64_t a,
+                                     uint64_t b, uint64_t *result)
 {
     if (UNLIKELY(!fp_host_plain32(a) || !fp_host_plain32(b)))
         return false;
@@ -178,15 +181,15 @@ static inline bool fp_host_binary32(const struct fp_env *e, enum fp_host_op op, 
 }
 
 /* Each of these returns whether it found the result. */
-static inline bool fp_host_binary(const struct fp_env *e, unsigned n, enum fp_host_op op,
-                                  uint64_t a, uint64_t b, uint64_t *result)
+FP_HOST_INLINE bool fp_host_binary(const struct fp_env *e, unsigned n, enum fp_host_op op,
+                                   uint64_t a, uint64_t b, uint64_t *result)
 {
     if (!fp_host_usable(e, n))
         return false;
     return n == 64 ? fp_host_binary64(e, op, a, b, result) : fp_host_binary32(e, op, a, b, result);
 }
 
-static inline bool fp_host_sqrt(const struct fp_env *e, unsigned n, uint64_t a, uint64_t *result)
+FP_HOST_INLINE bool fp_host_sqrt(const struct fp_env *e, unsigned n, uint64_t a, uint64_t *result)
 {
     if (!fp_host_usable(e, n))
         return false;
@@ -207,8 +210,8 @@ static inline bool fp_host_sqrt(const struct fp_env *e, unsigned n, uint64_t a, 
     return inexact_known || (double)r * r == x;
 }
 
-static inline bool fp_host_muladd(const struct fp_env *e, unsigned n, uint64_t addend, uint64_t a,
-                                  uint64_t b, uint64_t *result)
+FP_HOST_INLINE bool fp_host_muladd(const struct fp_env *e, unsigned n, uint64_t addend, uint64_t a,
+                                   uint64_t b, uint64_t *result)
 {
     if (!fp_host_usable(e, n) || !(*e->fpsr & FPSR_IXC))
         return false;
@@ -217,13 +220,15 @@ static inline bool fp_host_muladd(const struct fp_env *e, unsigned n, uint64_t a
             return false;
         double r = fma(fp_host_f64(a), fp_host_f64(b), fp_host_f64(addend));
         *result = fp_host_bits64(r);
-        return fabs(r) > DBL_MIN && fabs(r) <= DBL_MAX;
+        return (fabs(r) > DBL_MIN && fabs(r) <= DBL_MAX) ||
+               (r == 0 && (a << 1 == 0 || b << 1 == 0));
     }
     if (!fp_host_plain32(addend) || !fp_host_plain32(a) || !fp_host_plain32(b))
         return false;
     float r = fmaf(fp_host_f32(a), fp_host_f32(b), fp_host_f32(addend));
     *result = fp_host_bits32(r);
-    return fabsf(r) > FLT_MIN && fabsf(r) <= FLT_MAX;
+    return (fabsf(r) > FLT_MIN && fabsf(r) <= FLT_MAX) ||
+           (r == 0 && ((uint32_t)a << 1 == 0 || (uint32_t)b << 1 == 0));
 }
 
 /* Truncation to an integer of `width` bits, when it is in range of int64_t and neither zero nor

@@ -180,10 +180,9 @@ typedef uint64_t simd_op1(struct cpu *c, unsigned esize, uint64_t a);
 typedef uint64_t simd_op2(struct cpu *c, unsigned esize, uint64_t a, uint64_t b);
 typedef uint64_t simd_op3(struct cpu *c, unsigned esize, uint64_t acc, uint64_t a, uint64_t b);
 
-ALWAYS_INLINE const struct insn *simd_map1(struct cpu *c, const struct insn *i, unsigned size,
-                                           simd_op1 *op)
+ALWAYS_INLINE const struct insn *simd_map1_size(unsigned size, struct cpu *c, const struct insn *i,
+                                                simd_op1 *op)
 {
-    fp_check(c, i);
     const union vreg *n = &c->v[i->rn];
     union vreg r = { .d = { 0, 0 } };
     for (unsigned k = 0; k < simd_elements(i, size); k++)
@@ -192,10 +191,16 @@ ALWAYS_INLINE const struct insn *simd_map1(struct cpu *c, const struct insn *i, 
     return i + 1;
 }
 
-ALWAYS_INLINE const struct insn *simd_map2(struct cpu *c, const struct insn *i, unsigned size,
-                                           simd_op2 *op)
+ALWAYS_INLINE const struct insn *simd_map1(struct cpu *c, const struct insn *i, unsigned size,
+                                           simd_op1 *op)
 {
     fp_check(c, i);
+    SIMD_BY_SIZE(size, simd_map1_size, c, i, op)
+}
+
+ALWAYS_INLINE const struct insn *simd_map2_size(unsigned size, struct cpu *c, const struct insn *i,
+                                                simd_op2 *op)
+{
     const union vreg *n = &c->v[i->rn], *m = &c->v[i->rm];
     union vreg r = { .d = { 0, 0 } };
     for (unsigned k = 0; k < simd_elements(i, size); k++)
@@ -204,10 +209,16 @@ ALWAYS_INLINE const struct insn *simd_map2(struct cpu *c, const struct insn *i, 
     return i + 1;
 }
 
-ALWAYS_INLINE const struct insn *simd_map3(struct cpu *c, const struct insn *i, unsigned size,
-                                           simd_op3 *op)
+ALWAYS_INLINE const struct insn *simd_map2(struct cpu *c, const struct insn *i, unsigned size,
+                                           simd_op2 *op)
 {
     fp_check(c, i);
+    SIMD_BY_SIZE(size, simd_map2_size, c, i, op)
+}
+
+ALWAYS_INLINE const struct insn *simd_map3_size(unsigned size, struct cpu *c, const struct insn *i,
+                                                simd_op3 *op)
+{
     const union vreg *n = &c->v[i->rn], *m = &c->v[i->rm], *d = &c->v[i->rd];
     union vreg r = { .d = { 0, 0 } };
     for (unsigned k = 0; k < simd_elements(i, size); k++)
@@ -216,6 +227,13 @@ ALWAYS_INLINE const struct insn *simd_map3(struct cpu *c, const struct insn *i, 
             op(c, 8u << size, simd_get(d, size, k), simd_get(n, size, k), simd_get(m, size, k)));
     c->v[i->rd] = r;
     return i + 1;
+}
+
+ALWAYS_INLINE const struct insn *simd_map3(struct cpu *c, const struct insn *i, unsigned size,
+                                           simd_op3 *op)
+{
+    fp_check(c, i);
+    SIMD_BY_SIZE(size, simd_map3_size, c, i, op)
 }
 
 /* Narrowing: elements of twice the size become elements of 1 << size bytes. `esize` is the narrow

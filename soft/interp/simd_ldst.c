@@ -16,13 +16,22 @@ static bool in_plain_page(uint64_t page_va, uint64_t va, unsigned bytes)
     return (page_va ^ va) <= 4096 - bytes;
 }
 
+/* Short copies without a call: 1 to 64 bytes. */
+static void copy_bytes(uint8_t *to, const uint8_t *from, unsigned bytes)
+{
+    for (; bytes >= 8; bytes -= 8, to += 8, from += 8)
+        st_le64(to, ld_le64(from));
+    for (; bytes; bytes--)
+        *to++ = *from++;
+}
+
 static void load_elements(struct cpu *c, const struct insn *i, uint64_t va, uint8_t *buf,
                           unsigned bytes, unsigned size)
 {
     const struct tlb_entry *e = mem_entry(c, va);
 
     if (LIKELY(in_plain_page(e->rd, va, bytes))) {
-        memcpy(buf, (const void *)(e->add + va), bytes);
+        copy_bytes(buf, (const uint8_t *)(e->add + va), bytes);
         return;
     }
     mem_probe(c, i, va, bytes, false, 0);
@@ -50,7 +59,7 @@ static void store_elements(struct cpu *c, const struct insn *i, uint64_t va, con
     const struct tlb_entry *e = mem_entry(c, va);
 
     if (LIKELY(in_plain_page(e->wr, va, bytes))) {
-        memcpy((void *)(e->add + va), buf, bytes);
+        copy_bytes((uint8_t *)(e->add + va), buf, bytes);
         return;
     }
     mem_probe(c, i, va, bytes, true, 0);
@@ -138,12 +147,13 @@ INSN(LD_multiple)
 
     load_elements(c, i, va, buf, bytes, size);
     for (unsigned r = 0; r < m.registers; r++) {
-        union vreg v = { .d = { 0, 0 } };
-        if (!m.interleaved)
-            memcpy(v.b, buf + r * each, each);
+        union vreg *v = &c->v[(i->rd + r) % 32];
+        if (m.interleaved)
+            copy_interleaved(size, buf, v->b, r, m.registers, each >> size, true);
         else
-            copy_interleaved(size, buf, v.b, r, m.registers, each >> size, true);
-        c->v[(i->rd + r) % 32] = v;
+            copy_bytes(v->b, buf + r * each, each);
+        if (!simd_q(i))
+            v->d[1] = 0;
     }
     post_index(c, i, va, bytes);
     return i + 1;
@@ -159,10 +169,10 @@ INSN(ST_multiple)
 
     for (unsigned r = 0; r < m.registers; r++) {
         union vreg *v = &c->v[(i->rd + r) % 32];
-        if (!m.interleaved)
-            memcpy(buf + r * each, v->b, each);
-        else
+        if (m.interleaved)
             copy_interleaved(size, buf, v->b, r, m.registers, each >> size, false);
+        else
+            copy_bytes(buf + r * each, v->b, each);
     }
     store_elements(c, i, va, buf, bytes, size);
     post_index(c, i, va, bytes);

@@ -182,24 +182,30 @@ NARROW_OP(UQRSHRN_imm, simd_sat_unsigned(c, esize, right_unsigned(a, shift, true
 NARROW_OP(SQSHRUN_imm, simd_sat_unsigned(c, esize, right_signed(esize, a, shift, false)))
 NARROW_OP(SQRSHRUN_imm, simd_sat_unsigned(c, esize, right_signed(esize, a, shift, true)))
 
-/* SHRN and the widening shifts are frequent: with constant sizes the loops become vector code. */
-
-ALWAYS_INLINE const struct insn *shift_narrow_plain(unsigned size, struct cpu *c,
-                                                    const struct insn *i)
-{
-    const union vreg n = c->v[i->rn];
-    unsigned shift = simd_imm_right(i);
-    union vreg r;
-
-    for (unsigned k = 0; k < 8u >> size; k++)
-        simd_set(&r, size, k, simd_get(&n, size + 1, k) >> shift);
-    return simd_write_half(c, i, r.d[0]);
-}
+/* SHRN and the widening shifts are frequent: loops that compilers turn into vector code. */
 
 INSN(SHRN_imm)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(simd_imm_size(i), shift_narrow_plain, c, i)
+    const union vreg n = c->v[i->rn];
+    unsigned shift = simd_imm_right(i);
+    union vreg r;
+
+    switch (simd_imm_size(i)) {
+    case 0:
+        for (unsigned k = 0; k < 8; k++)
+            r.b[k] = (uint8_t)(n.h[k] >> shift);
+        break;
+    case 1:
+        for (unsigned k = 0; k < 4; k++)
+            r.h[k] = (uint16_t)(n.s[k] >> shift);
+        break;
+    default:
+        for (unsigned k = 0; k < 2; k++)
+            r.s[k] = (uint32_t)(n.d[k] >> shift);
+        break;
+    }
+    return simd_write_half(c, i, r.d[0]);
 }
 
 /* Widen the lower half, or with Q the upper one, and shift left. */
