@@ -37,7 +37,6 @@ main:
     GET     w18, 0x2c
     GET     w19, 0x18
     GET     w27, 0x3c
-    mov     w24, #0
     CHECK   x16, 0x300, "UARTCR after reset"
     CHECK   x17, 0x12, "UARTIFLS after reset"
     CHECK   x18, 0, "UARTLCR_H after reset"

@@ -97,7 +97,11 @@ static const struct trapped trapped[] = {
     { "ICC_SRE_EL1", 3, 0, 12, 12, 5, true, true },
     { "ICC_IGRPEN1_EL1", 3, 0, 12, 12, 7, true, true },
     { "LORC_EL1", 3, 0, 10, 4, 3, true, true },
+    { "CNTPCTSS_EL0", 3, 3, 14, 0, 5, true, false },
+    { "PMOVSSET_EL0", 3, 3, 9, 14, 3, true, true },
+    { "LORSA_EL1", 3, 0, 10, 4, 0, true, true },
     { "S3_5_C15_C0_1", 3, 5, 15, 0, 1, true, true },
+    { "S3_7_C11_C8_7", 3, 7, 11, 8, 7, true, true },
 };
 
 static void sysreg_exits(const struct trapped *t, bool read)
@@ -181,6 +185,38 @@ static void native_does_not_exit(const struct native *t)
     guest_close(&g);
 }
 
+/* What EL0 may not do is between it and its kernel. SCTLR_EL1 and CNTKCTL_EL1 permit nothing. */
+static const struct native el0_traps[] = {
+    { "hvc", A64_HVC(0) },
+    { "smc", A64_SMC(0) },
+    { "eret", A64_ERET },
+    { "wfi", A64_WFI },
+    { "wfe", A64_WFE },
+    { "msr daifset", A64_DAIFSET(2) },
+    { "tlbi vmalle1", 0xd508871f },
+    { "mrs CTR_EL0", A64_MRS(0, A64_REG(3, 3, 0, 0, 1)) },
+    { "mrs MIDR_EL1", A64_MRS(0, A64_REG(3, 0, 0, 0, 0)) },
+    { "mrs CNTVCT_EL0", A64_MRS(0, REG_CNTVCT_EL0) },
+    { "mrs CNTPCT_EL0", A64_MRS(0, REG_CNTPCT_EL0) },
+    { "mrs CNTV_CTL_EL0", A64_MRS(0, REG_CNTV_CTL) },
+    { "mrs PMCCNTR_EL0", A64_MRS(0, A64_REG(3, 3, 9, 13, 0)) },
+    { "mrs ICC_IAR1_EL1", A64_MRS(0, A64_REG(3, 0, 12, 12, 0)) },
+    { "msr TTBR0_EL1", A64_MSR(A64_REG(3, 0, 2, 0, 0), 0) },
+};
+
+static void el0_trap_reaches_the_kernel(const struct native *t)
+{
+    const uint32_t code[] = { A64_ERET, t->word };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    guest_set_sys(&g, HV_SYS_REG_ELR_EL1, GUEST_CODE + 4);
+    guest_set_sys(&g, HV_SYS_REG_SPSR_EL1, CPSR_EL0);
+    CHECK(guest_run_brk(&g, VECTOR_BRK(8))); /* synchronous, from EL0 */
+    CHECK_EQ(guest_sys(&g, HV_SYS_REG_ELR_EL1), GUEST_CODE + 4);
+    guest_close(&g);
+}
+
 static void undefined_goes_to_the_guest(void)
 {
     struct guest g;
@@ -221,19 +257,6 @@ static void brk_goes_to_the_guest_unless_asked_for(void)
     CHECK_EQ(syndrome & 0xffff, 0x77);
     CHECK_EQ(guest_sys(&g, HV_SYS_REG_ESR_EL1), 0x3cu << 26 | 1u << 25 | 5);
     CHECK_EQ(guest_sys(&g, HV_SYS_REG_ELR_EL1), GUEST_CODE);
-    guest_close(&g);
-}
-
-static void el0_hvc_is_undefined(void)
-{
-    static const uint32_t code[] = { A64_ERET, A64_HVC(0) };
-    struct guest g;
-
-    GUEST_OPEN(&g, code);
-    guest_set_sys(&g, HV_SYS_REG_ELR_EL1, GUEST_CODE + 4);
-    guest_set_sys(&g, HV_SYS_REG_SPSR_EL1, CPSR_EL0);
-    CHECK(guest_run_brk(&g, VECTOR_BRK(8))); /* synchronous, from EL0 */
-    CHECK_EQ(guest_sys(&g, HV_SYS_REG_ESR_EL1), 0x02000000);
     guest_close(&g);
 }
 
@@ -371,11 +394,15 @@ int main(void)
         native_does_not_exit(&natives[i]);
         check_end();
     }
+    for (unsigned i = 0; i < sizeof el0_traps / sizeof el0_traps[0]; i++) {
+        check_start("no exit from EL0: %s", el0_traps[i].name);
+        el0_trap_reaches_the_kernel(&el0_traps[i]);
+        check_end();
+    }
     RUN(sysreg_access_of_xzr_names_register_31);
     RUN(undefined_goes_to_the_guest);
     RUN(svc_goes_to_the_guest);
     RUN(brk_goes_to_the_guest_unless_asked_for);
-    RUN(el0_hvc_is_undefined);
     RUN(el0_svc_reaches_the_kernels_vector);
     RUN(debug_register_access_exits_when_asked_for);
     RUN(single_step_exits_at_the_next_instruction);
