@@ -203,10 +203,13 @@ void pl011_alarm(struct device *d)
     lock_release(&d->lock);
 }
 
-/* If the host holds bytes back and the receiver would take one now, say so. */
+/* If the host holds bytes back and the receiver takes some, say so: not for each byte, but also not
+ * so late that a guest which waits for its level waits for ever. */
 static void pl011_offer_room(struct pl011 *p)
 {
-    if (!p->wants_room || !pl011_receiver_on(p) || p->count >= pl011_depth(p))
+    if (!p->wants_room || !pl011_receiver_on(p))
+        return;
+    if (p->count > pl011_depth(p) / 2 && p->count >= pl011_receive_level(p))
         return;
     p->wants_room = false;
     if (p->config.room)

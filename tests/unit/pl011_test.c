@@ -275,6 +275,26 @@ static void test_paste(void **state)
     d->ops->destroy(d);
 }
 
+/* Room is announced in time for every level, and not for each byte. */
+static void test_room_in_time(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t ifls, reads; /* until room is announced */
+    } cases[] = { { 0, 16 }, { 2, 16 }, { 3, 9 }, { 4, 5 } };
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench b;
+        struct device *d = bench_open(&b);
+        wr(d, IFLS, (uint32_t)cases[i].ifls << 3);
+        assert_int_equal(receive(d, "0123456789012345678901234567890123456789"), 32);
+        for (unsigned n = 1; n <= 32; n++) {
+            rd(d, DR);
+            assert_int_equal(b.rooms, n >= cases[i].reads);
+        }
+        d->ops->destroy(d);
+    }
+}
+
 static void test_input_waits_for_the_receiver(void **state)
 {
     (void)state;
@@ -428,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_without_alarm),
         cmocka_unit_test(test_character_mode),
         cmocka_unit_test(test_paste),
+        cmocka_unit_test(test_room_in_time),
         cmocka_unit_test(test_input_waits_for_the_receiver),
         cmocka_unit_test(test_switching_fifos_empties_them),
         cmocka_unit_test(test_loopback),
