@@ -19,7 +19,6 @@ enum {
     EXIT_EC_SYSREG = 0x18,
     EXIT_EC_INSTRUCTION_ABORT = 0x20,
     EXIT_EC_DATA_ABORT = 0x24,
-    EXIT_EC_DATA_ABORT_SAME = 0x25, /* as EL1 sees its own */
 };
 
 #define EXIT_ISS_IL    (1u << 25)
@@ -31,34 +30,74 @@ enum {
 #define EXIT_FSC_EXTERNAL      0x10u
 #define EXIT_FSC_EXTERNAL_WALK 0x14u
 
-#define EXIT_PSTATE_EL  0xcu
-#define EXIT_PSTATE_SP  0x1u
-#define EXIT_PSTATE_PAN (1u << 22)
-#define EXIT_NZCV       0xf0000000u
+#define EXIT_PSTATE_EL          0xcu
+#define EXIT_PSTATE_SP          0x1u
+#define EXIT_PSTATE_PAN         (1u << 22)
+#define EXIT_PSTATE_KEPT        0xf1000000u /* NZCV and DIT */
+#define EXIT_PSTATE_SSBS        (1u << 12)
+#define EXIT_PSTATE_EL1H_MASKED 0x3c5u
 
-/* --- data aborts --- */
+#define EXIT_SCTLR_SPAN  23
+#define EXIT_SCTLR_DSSBS 44
+
+/* --- aborts --- */
+
+static bool exit_is_from_el0(const struct vcpu *v)
+{
+    return (vcpu_get_reg(v, HV_REG_CPSR) & EXIT_PSTATE_EL) == 0;
+}
 
 /*
  * Take a synchronous external abort in the guest's EL1 (DDI 0487 D1.3.4), for an access that nobody
- * can carry out. `fsc` is the fault status code.
+ * can carry out. The syndrome tells its class and direction; `fsc` is the fault status code.
  */
 static void exit_inject_abort(struct vcpu *v, uint64_t syndrome, uint32_t fsc)
 {
     uint64_t cpsr = vcpu_get_reg(v, HV_REG_CPSR);
-    bool from_el0 = (cpsr & EXIT_PSTATE_EL) == 0;
+    bool from_el0 = exit_is_from_el0(v);
     uint64_t vector = from_el0 ? 0x400 : cpsr & EXIT_PSTATE_SP ? 0x200 : 0x000;
-    uint64_t ec = from_el0 ? EXIT_EC_DATA_ABORT : EXIT_EC_DATA_ABORT_SAME;
+    /* Aborts have a class for the exception level below and the next for the same. */
+    uint64_t ec = bits(syndrome, 31, 26) + (from_el0 ? 0 : 1);
     uint64_t sctlr = vcpu_get_sys(v, HV_SYS_REG_SCTLR_EL1);
-    uint64_t pan = cpsr & EXIT_PSTATE_PAN;
-    if (!bit(sctlr, 23)) /* SPAN */
-        pan = EXIT_PSTATE_PAN;
+    uint64_t pstate = (cpsr & EXIT_PSTATE_KEPT) | EXIT_PSTATE_EL1H_MASKED;
+    pstate |= bit(sctlr, EXIT_SCTLR_SPAN) ? cpsr & EXIT_PSTATE_PAN : EXIT_PSTATE_PAN;
+    pstate |= bit(sctlr, EXIT_SCTLR_DSSBS) ? EXIT_PSTATE_SSBS : 0;
     vcpu_set_sys(v, HV_SYS_REG_ESR_EL1,
                  ec << 26 | EXIT_ISS_IL | (syndrome & 1u << EXIT_ISS_WNR) | fsc);
     vcpu_set_sys(v, HV_SYS_REG_FAR_EL1, v->exit->exception.virtual_address);
     vcpu_set_sys(v, HV_SYS_REG_ELR_EL1, vcpu_get_reg(v, HV_REG_PC));
     vcpu_set_sys(v, HV_SYS_REG_SPSR_EL1, cpsr);
-    vcpu_set_reg(v, HV_REG_CPSR, (cpsr & EXIT_NZCV) | pan | 0x3c5);
+    vcpu_set_reg(v, HV_REG_CPSR, pstate);
     vcpu_set_reg(v, HV_REG_PC, vcpu_get_sys(v, HV_SYS_REG_VBAR_EL1) + vector);
+}
+
+/* The guest's own page tables are where no memory is. */
+static void exit_inject_walk_abort(struct vcpu *v, uint64_t syndrome)
+{
+    log_limited(LOG_WARN, "vcpu",
+                "CPU %u: the guest has page tables at 0x%" PRIx64 ", which is not memory", v->index,
+                v->exit->exception.physical_address);
+    exit_inject_abort(v, syndrome, EXIT_FSC_EXTERNAL_WALK | (uint32_t)bits(syndrome, 1, 0));
+}
+
+/* A program gets what hardware would give it. A kernel that fetches from nowhere has no vectors to
+ * go to or is lost; each would only loop, so the VM stops and says where. */
+static enum exit_next exit_instruction_abort(struct vcpu *v, uint64_t syndrome)
+{
+    bool walk = bit(syndrome, EXIT_ISS_S1PTW);
+    if (!exit_is_from_el0(v)) {
+        vcpu_dump(v);
+        vm_fail(v->vm,
+                "the guest %s 0x%" PRIx64 ", where there is no memory (CPU %u, pc 0x%" PRIx64 ")",
+                walk ? "has page tables at" : "ran off into", v->exit->exception.physical_address,
+                v->index, vcpu_get_reg(v, HV_REG_PC));
+        return EXIT_STOP;
+    }
+    if (walk)
+        exit_inject_walk_abort(v, syndrome);
+    else
+        exit_inject_abort(v, syndrome, EXIT_FSC_EXTERNAL);
+    return EXIT_RUN;
 }
 
 static enum exit_next exit_data_abort(struct vcpu *v, uint64_t syndrome)
@@ -66,10 +105,7 @@ static enum exit_next exit_data_abort(struct vcpu *v, uint64_t syndrome)
     gpa_t a = v->exit->exception.physical_address;
     struct bus *bus = &v->vm->machine.bus;
     if (bit(syndrome, EXIT_ISS_S1PTW)) {
-        log_limited(LOG_WARN, "vcpu",
-                    "CPU %u: the guest has page tables at 0x%" PRIx64 ", which is not memory",
-                    v->index, a);
-        exit_inject_abort(v, syndrome, EXIT_FSC_EXTERNAL_WALK | (uint32_t)bits(syndrome, 1, 0));
+        exit_inject_walk_abort(v, syndrome);
         return EXIT_RUN;
     }
     if (bit(syndrome, EXIT_ISS_CM)) { /* cache maintenance: devices are not cached */
@@ -179,12 +215,7 @@ enum exit_next exit_handle(struct vcpu *v, uint64_t *deadline)
     case EXIT_EC_DATA_ABORT:
         return exit_data_abort(v, syndrome);
     case EXIT_EC_INSTRUCTION_ABORT:
-        vcpu_dump(v);
-        vm_fail(v->vm,
-                "the guest ran off into 0x%" PRIx64
-                ", where there is no memory (CPU %u, pc 0x%" PRIx64 ")",
-                v->exit->exception.physical_address, v->index, vcpu_get_reg(v, HV_REG_PC));
-        return EXIT_STOP;
+        return exit_instruction_abort(v, syndrome);
     default:
         vcpu_dump(v);
         vm_fail(v->vm,
