@@ -467,54 +467,6 @@ static void as_many_vcpus_as_promised_run_at_once(void)
         run_crowd(count, code, sizeof code, HV_EXIT_REASON_EXCEPTION, false);
 }
 
-static void *counting_vcpu(void *result)
-{
-    hv_vcpu_exit_t *exit;
-    hv_vcpu_t vcpu;
-
-    if (hv_vcpu_create(&vcpu, &exit, NULL) != HV_SUCCESS)
-        return NULL;
-    hv_vcpu_set_reg(vcpu, HV_REG_CPSR, CPSR_EL1H_MASKED);
-    hv_vcpu_set_reg(vcpu, HV_REG_PC, GUEST_CODE);
-    hv_vcpu_set_reg(vcpu, HV_REG_X1, GUEST_CODE + 0x4000);
-    hv_vcpu_set_reg(vcpu, HV_REG_X2, 20000);
-    guest_mmu_on(vcpu, GUEST_CODE + 0x8000);
-    hv_vcpu_run(vcpu);
-    *(unsigned *)result = (unsigned)exit->reason;
-    hv_vcpu_destroy(vcpu);
-    return NULL;
-}
-
-/* The exclusive monitor between vCPUs: nobody's increment is lost. */
-static void exclusive_increments_are_atomic(void)
-{
-    static const uint32_t code[] = {
-        0xc85f7c20,                     /* ldxr x0, [x1] */
-        A64_ADD_IMM(0, 1),  0xc8037c20, /* stxr w3, x0, [x1] */
-        0x35ffffa3,                     /* cbnz w3, .-12 */
-        A64_SUBS_IMM(2, 1), A64_B_NE(-5), A64_HVC(0),
-    };
-    pthread_t thread[2];
-    unsigned reason[2] = { 9, 9 };
-    uint64_t sum;
-    uint8_t *ram = guest_memory(0xc000);
-
-    memcpy(ram, code, sizeof code);
-    guest_write_tables(ram + 0x8000, GUEST_CODE + 0x8000);
-    CHECK_OK(hv_vm_create(NULL));
-    CHECK_OK(hv_vm_map(ram, GUEST_CODE, 0xc000, HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC));
-    for (unsigned i = 0; i < 2; i++)
-        pthread_create(&thread[i], NULL, counting_vcpu, &reason[i]);
-    for (unsigned i = 0; i < 2; i++) {
-        pthread_join(thread[i], NULL);
-        CHECK_EQ(reason[i], HV_EXIT_REASON_EXCEPTION);
-    }
-    memcpy(&sum, ram + 0x4000, sizeof sum);
-    CHECK_EQ(sum, 40000);
-    CHECK_OK(hv_vm_destroy());
-    hv_vm_deallocate(ram, 0xc000);
-}
-
 static void *protect_later(void *arg)
 {
     (void)arg;
@@ -563,7 +515,6 @@ int main(void)
     RUN(exec_time_grows_with_work);
     RUN(four_vcpus_are_cancelled_together);
     RUN(as_many_vcpus_as_promised_run_at_once);
-    RUN(exclusive_increments_are_atomic);
     RUN(protection_reaches_a_running_vcpu);
     return check_finish();
 }
