@@ -131,14 +131,27 @@ INSN(SUBHN_v)
     return narrow_add(c, i, true);
 }
 
-/* Carry-less product of two 64-bit polynomials. */
+/* Carry-less product of two 64-bit polynomials, by four bits of b at a time. */
 static union vreg polynomial_multiply(uint64_t a, uint64_t b)
 {
-    unsigned __int128 r = 0;
+    unsigned __int128 multiple[16] = { 0, a }, r = 0;
 
-    for (unsigned k = 0; k < 64; k++)
-        r ^= (unsigned __int128)(b >> k & 1 ? a : 0) << k;
+    for (unsigned k = 2; k < 16; k += 2) {
+        multiple[k] = multiple[k / 2] << 1;
+        multiple[k + 1] = multiple[k] ^ a;
+    }
+    for (int shift = 60; shift >= 0; shift -= 4)
+        r = r << 4 ^ multiple[b >> shift & 15];
     return (union vreg){ .d = { (uint64_t)r, (uint64_t)(r >> 64) } };
+}
+
+static uint16_t polynomial_multiply_bytes(uint8_t a, uint8_t b)
+{
+    unsigned r = 0;
+
+    for (unsigned k = 0; k < 8; k++)
+        r ^= (b >> k & 1u) * a << k;
+    return (uint16_t)r;
 }
 
 /* Of bytes, or of one doubleword each. */
@@ -153,7 +166,7 @@ INSN(PMULL_v)
         r = polynomial_multiply(n.d[upper], m.d[upper]);
     } else {
         for (unsigned k = 0; k < 8; k++)
-            r.h[k] = polynomial_multiply(n.b[k + 8 * upper], m.b[k + 8 * upper]).h[0];
+            r.h[k] = polynomial_multiply_bytes(n.b[k + 8 * upper], m.b[k + 8 * upper]);
     }
     c->v[i->rd] = r;
     return i + 1;

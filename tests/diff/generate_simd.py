@@ -101,8 +101,9 @@ class Program:
             fields['rn'] = self.general()
         memory = name.startswith(('LD_', 'ST_'))
         if memory:
-            # x17 = sandbox + offset, so that 64 bytes fit.
-            self.emit('ADD_imm_x', rd=17, rn=27, imm12=rng.randrange(0x800), sh=0)
+            # x17 = sandbox + offset, near the end of its first page as often as not.
+            offset = rng.choice((rng.randrange(0x1000), rng.randrange(0xFC0, 0x1000)))
+            self.emit('ADD_imm_x', rd=17, rn=27, imm12=offset, sh=0)
             fields = {'rn': 17, 'rt': rd, 'rm': self.general()}
         word = self.encode(name, **{f: v for f, v in fields.items() if f in self.patterns[name].fields})
         self.list.append((len(self.words), word, name))
