@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "hv/config.h"
 #include "hv/process.h"
 
 /* SDKs 15.x have this value for HV_SYS_REG_MDCR_EL2. */
@@ -61,8 +62,8 @@ static hv_return_t vcpu_create_locked(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit)
 
 hv_return_t hv_vcpu_create(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit, hv_vcpu_config_t config)
 {
-    (void)config; /* nothing in it can be set */
-    if (!vcpu || !exit)
+    /* Nothing in a configuration can be set. */
+    if (!vcpu || !exit || (config && !hv_object_is(config, HV_OBJECT_VCPU_CONFIG)))
         return HV_BAD_ARGUMENT;
     pthread_mutex_lock(&hv_process.slots_lock);
     hv_return_t result = vcpu_create_locked(vcpu, exit);

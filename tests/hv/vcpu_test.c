@@ -347,6 +347,25 @@ static void null_outputs_are_refused(void)
     guest_close(&g);
 }
 
+static void the_wrong_object_is_refused(void)
+{
+    hv_vm_config_t vm_config = hv_vm_config_create();
+    hv_vcpu_config_t vcpu_config = hv_vcpu_config_create();
+    hv_vcpu_t vcpu;
+    hv_vcpu_exit_t *exit;
+    uint32_t bits;
+
+    CHECK_EQ(hv_vm_create((hv_vm_config_t)(void *)vcpu_config), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_vm_config_get_ipa_size((hv_vm_config_t)(void *)vcpu_config, &bits),
+             HV_BAD_ARGUMENT);
+    CHECK_OK(hv_vm_create(vm_config));
+    CHECK_EQ(hv_vcpu_create(&vcpu, &exit, (hv_vcpu_config_t)(void *)vm_config), HV_BAD_ARGUMENT);
+    CHECK_EQ(hv_gic_create((hv_gic_config_t)(void *)vm_config), HV_BAD_ARGUMENT);
+    CHECK_OK(hv_vm_destroy());
+    os_release(vm_config);
+    os_release(vcpu_config);
+}
+
 static void *use_from_thread(void *arg)
 {
     struct guest *g = arg;
@@ -410,6 +429,7 @@ int main(void)
     RUN(switches_round_trip);
 #if !(defined(__APPLE__) && defined(__arm64__))
     RUN(null_outputs_are_refused);
+    RUN(the_wrong_object_is_refused);
     RUN(a_vcpu_refuses_other_threads);
 #endif
     RUN(statistics_count);
