@@ -12,14 +12,12 @@
  */
 #include "vmm/vcpu.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include <Hypervisor/hvx.h>
 
-#include "base/bits.h"
 #include "base/log.h"
 #include "vmm/exit.h"
 #include "vmm/hvcall.h"
