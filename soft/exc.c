@@ -108,6 +108,7 @@ void exc_enter(struct cpu *c, unsigned offset, uint64_t return_pc)
     v->sys[SYSREG_SPSR_EL1] = cpu_pstate(c);
     v->sys[SYSREG_ELR_EL1] = return_pc;
     v->stats.exceptions++;
+    c->budget--; /* exceptions in a circle must not keep the timer from being looked at */
     if (c->el == 0)
         offset += 0x400;
     else if (c->sp_sel)

@@ -171,7 +171,7 @@ INSN(SYS)
         zero_line(c, i, x);
         return i + 1;
     case OP_AT:
-        mmu_address_translate(c, x, op.el, op.write, op.pan && c->pan);
+        mmu_address_translate(c, i, x, op.el, op.write, op.pan && c->pan);
         return i + 1;
     case OP_TLBI:
         tlbi(v, &op, x);

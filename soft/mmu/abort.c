@@ -6,11 +6,6 @@
 
 #include "soft/vcpu.h"
 
-static uint64_t abort_pc(const struct cpu *c, const struct insn *i)
-{
-    return i ? cpu_pc(c, i) : c->pc;
-}
-
 static _Noreturn void abort_exit(struct cpu *c, enum exc_class ec, uint32_t iss, uint64_t va,
                                  uint64_t ipa, uint64_t pc)
 {
@@ -22,13 +17,13 @@ void abort_data(struct cpu *c, const struct insn *i, uint64_t va, uint32_t iss,
                 const struct mmu_fault *f)
 {
     if (f->stage2)
-        abort_exit(c, EC_DABORT_LOWER, iss | ISS_S1PTW | f->fsc, va, f->ipa, abort_pc(c, i));
-    exc_abort(c, EC_DABORT_LOWER, iss | f->fsc, va, abort_pc(c, i));
+        abort_exit(c, EC_DABORT_LOWER, iss | ISS_S1PTW | f->fsc, va, f->ipa, cpu_pc(c, i));
+    exc_abort(c, EC_DABORT_LOWER, iss | f->fsc, va, cpu_pc(c, i));
 }
 
 void abort_alignment(struct cpu *c, const struct insn *i, uint64_t va, bool write)
 {
-    exc_abort(c, EC_DABORT_LOWER, (write ? ISS_WNR : 0u) | FSC_ALIGNMENT, va, abort_pc(c, i));
+    exc_abort(c, EC_DABORT_LOWER, (write ? ISS_WNR : 0u) | FSC_ALIGNMENT, va, cpu_pc(c, i));
 }
 
 void abort_fetch(struct cpu *c, uint64_t pc, const struct mmu_fault *f)
@@ -41,10 +36,10 @@ void abort_fetch(struct cpu *c, uint64_t pc, const struct mmu_fault *f)
 void abort_stage2_data(struct cpu *c, const struct insn *i, uint64_t va, uint64_t ipa, uint32_t iss,
                        bool mapped)
 {
-    if (i && !(iss & ISS_CM))
+    if (!(iss & ISS_CM))
         iss |= abort_syndrome(i->word);
     iss |= (mapped ? FSC_PERMISSION : FSC_TRANSLATION) | 3;
-    abort_exit(c, EC_DABORT_LOWER, iss, va, ipa, abort_pc(c, i));
+    abort_exit(c, EC_DABORT_LOWER, iss, va, ipa, cpu_pc(c, i));
 }
 
 void abort_stage2_fetch(struct cpu *c, uint64_t pc, uint64_t ipa, bool mapped)

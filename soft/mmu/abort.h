@@ -1,5 +1,5 @@
 /* How a failed access ends: aborts to EL1, and exits that look like stage 2 aborts. None returns.
- * `pc` of a data access is `i`'s address; `i` may be NULL where cpu.pc is valid already. */
+ * Data accesses are those of the instruction `i`. */
 #ifndef SOFT_MMU_ABORT_H
 #define SOFT_MMU_ABORT_H
 

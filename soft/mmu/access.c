@@ -237,7 +237,8 @@ bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, bool instruc
     return r != NULL;
 }
 
-void mmu_address_translate(struct cpu *c, uint64_t va, unsigned el, bool write, bool pan)
+void mmu_address_translate(struct cpu *c, const struct insn *i, uint64_t va, unsigned el,
+                           bool write, bool pan)
 {
     struct soft_vcpu *v = vcpu_of(c);
     struct mmu_request q = {
@@ -251,7 +252,7 @@ void mmu_address_translate(struct cpu *c, uint64_t va, unsigned el, bool write, 
         unsigned share = mmu_is_device(leaf.attr) ? 2 : leaf.share;
         par = (uint64_t)leaf.attr << 56 | (leaf.pa & ones(48) & ~4095ull) | 1u << 11 | share << 7;
     } else if (f.stage2) {
-        abort_data(c, NULL, va, 0, &f);
+        abort_data(c, i, va, 0, &f);
     } else {
         par = 1u << 11 | (uint64_t)f.fsc << 1 | 1;
     }

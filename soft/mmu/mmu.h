@@ -123,6 +123,7 @@ struct code_page *mmu_fetch(struct cpu *c, uint64_t pc);
 bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, bool instruction, uint64_t *pa);
 
 /* AT S1E<el><R|W>[P]: sets PAR_EL1. */
-void mmu_address_translate(struct cpu *c, uint64_t va, unsigned el, bool write, bool pan);
+void mmu_address_translate(struct cpu *c, const struct insn *i, uint64_t va, unsigned el,
+                           bool write, bool pan);
 
 #endif

@@ -73,6 +73,20 @@ static void expiry_ends_the_run_and_masks(void **state)
     assert_false(hv_backend_soft.get_vtimer_mask(f->handle));
 }
 
+/* An exception whose vector raises it again takes no branch; the timer still gets through. */
+static void exceptions_in_a_circle_do_not_hide_the_timer(void **state)
+{
+    struct fixture *f = *state;
+
+    soft_sysreg_write(f->v, SYSREG_VBAR_EL1, RAM_BASE + 0x8000);
+    st_le32(f->ram + 0x8200, 0); /* udf #0 */
+    f->c->pc = RAM_BASE + 0x8200;
+    f->v->sys[SYSREG_CNTV_CVAL_EL0] = soft_ticks() + HVX_COUNTER_HZ / 200;
+    f->v->sys[SYSREG_CNTV_CTL_EL0] = 1;
+    assert_int_equal(hv_backend_soft.vcpu_run(f->handle), 0);
+    assert_int_equal(f->exit.reason, HV_EXIT_REASON_VTIMER_ACTIVATED);
+}
+
 static void waits_are_exits_that_say_which(void **state)
 {
     static const struct {
@@ -98,8 +112,11 @@ static void waits_are_exits_that_say_which(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_counter_runs_and_has_an_offset), TEST(tval_counts_down_from_what_was_written),
-        TEST(istatus_needs_enable_and_the_time),  TEST(expiry_ends_the_run_and_masks),
+        TEST(the_counter_runs_and_has_an_offset),
+        TEST(tval_counts_down_from_what_was_written),
+        TEST(istatus_needs_enable_and_the_time),
+        TEST(expiry_ends_the_run_and_masks),
+        TEST(exceptions_in_a_circle_do_not_hide_the_timer),
         TEST(waits_are_exits_that_say_which),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
