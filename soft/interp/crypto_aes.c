@@ -60,7 +60,7 @@ static const struct insn *aes_round(struct cpu *c, const struct insn *i, const u
     for (unsigned k = 0; k < 16; k++)
         r.b[k] = box[state.b[rows[k]]];
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(AESE)
@@ -99,7 +99,7 @@ INSN(AESMC)
     for (unsigned k = 0; k < 4; k++)
         r.s[k] = mix_column(r.s[k]);
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* The inverse polynomial is the same one times 4x^2 + 5. */
@@ -112,5 +112,5 @@ INSN(AESIMC)
         r.s[k] = mix_column(a ^ four ^ rotate_right(four, 16));
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }

@@ -52,7 +52,7 @@ static const struct insn *sha1_rounds(struct cpu *c, const struct insn *i, sha1_
         y = last;
     }
     c->v[i->rd] = x;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SHA1C)
@@ -81,7 +81,7 @@ INSN(SHA1SU0)
     fp_check(c, i);
     const union vreg d = c->v[i->rd], n = c->v[i->rn], m = c->v[i->rm];
     c->v[i->rd] = (union vreg){ .d = { d.d[1] ^ d.d[0] ^ m.d[0], n.d[0] ^ d.d[1] ^ m.d[1] } };
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SHA1SU1)
@@ -93,7 +93,7 @@ INSN(SHA1SU1)
         r.s[k] = rol32(d.s[k] ^ (k < 3 ? n.s[k + 1] : 0), 1);
     r.s[3] ^= rol32(d.s[0] ^ n.s[1], 2);
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* Four rounds of SHA-256: x holds A to D, y E to H. */
@@ -118,7 +118,7 @@ INSN(SHA256H)
     const union vreg w = c->v[i->rm];
     sha256_rounds(&x, &y, &w);
     c->v[i->rd] = x;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SHA256H2)
@@ -128,7 +128,7 @@ INSN(SHA256H2)
     const union vreg w = c->v[i->rm];
     sha256_rounds(&x, &y, &w);
     c->v[i->rd] = y;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SHA256SU0)
@@ -141,7 +141,7 @@ INSN(SHA256SU0)
         r.s[k] = d.s[k] + (ror32(t, 7) ^ ror32(t, 18) ^ t >> 3);
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SHA256SU1)
@@ -155,7 +155,7 @@ INSN(SHA256SU1)
         r.s[k] = d.s[k] + before + (ror32(t, 17) ^ ror32(t, 19) ^ t >> 10);
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* SHA-512, two rounds. */
@@ -179,7 +179,7 @@ INSN(SHA512H)
     uint64_t t = r.d[1] + y.d[0];
     r.d[0] = w.d[0] + big_sigma1(t) + ((t & y.d[1]) ^ (~t & x.d[0]));
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SHA512H2)
@@ -192,7 +192,7 @@ INSN(SHA512H2)
     r.d[0] =
         w.d[0] + big_sigma0(r.d[1]) + ((r.d[1] & y.d[0]) ^ (r.d[1] & y.d[1]) ^ (y.d[1] & y.d[0]));
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 static uint64_t small_sigma0(uint64_t a)
@@ -211,7 +211,7 @@ INSN(SHA512SU0)
     const union vreg w = c->v[i->rd], x = c->v[i->rn];
     c->v[i->rd] =
         (union vreg){ .d = { w.d[0] + small_sigma0(w.d[1]), w.d[1] + small_sigma0(x.d[0]) } };
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SHA512SU1)
@@ -220,7 +220,7 @@ INSN(SHA512SU1)
     const union vreg x = c->v[i->rn], y = c->v[i->rm], w = c->v[i->rd];
     c->v[i->rd] = (union vreg){ .d = { w.d[0] + small_sigma1(x.d[0]) + y.d[0],
                                        w.d[1] + small_sigma1(x.d[1]) + y.d[1] } };
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* SHA-3: one expression of n, m and a on each doubleword. */
@@ -236,7 +236,7 @@ INSN(SHA512SU1)
             r.d[k] = (expression);                                                                 \
         }                                                                                          \
         c->v[i->rd] = r;                                                                           \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 SHA3_LANES(EOR3, n ^ m ^ a)

@@ -37,7 +37,7 @@ INSN(FCVT)
     fp_check(c, i);
     const struct fp_env e = simd_fp_env(c);
     unsigned from = fp_width(i), to = type_width[i->word >> 15 & 3];
-    return simd_write_scalar(
+    return simd_write_fp(
         c, i, fp_convert(&e, to, from, c->v[i->rn].d[0] & ones(from), fp_rounding_mode(&e)));
 }
 
@@ -64,7 +64,7 @@ INSN(CVTF_general)
 
     if (general_width(i) == 32)
         value = is_unsigned ? (uint32_t)value : (uint64_t)(int32_t)value;
-    return simd_write_scalar(
+    return simd_write_fp(
         c, i,
         fp_from_fixed(&e, fp_width(i), value, fraction_bits(i), is_unsigned, fp_rounding_mode(&e)));
 }
@@ -73,7 +73,7 @@ INSN(FMOV_to_general)
 {
     fp_check(c, i);
     *general_destination(c, i) = c->v[i->rn].d[0] & ones(fp_width(i));
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(FMOV_from_general)
@@ -86,14 +86,14 @@ INSN(FMOV_to_x_high)
 {
     fp_check(c, i);
     *general_destination(c, i) = c->v[i->rn].d[1];
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(FMOV_from_x_high)
 {
     fp_check(c, i);
     c->v[i->rd].d[1] = general_source(c, i);
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(FJCVTZS)

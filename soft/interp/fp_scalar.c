@@ -25,7 +25,7 @@ static uint64_t fp_operand(const struct cpu *c, unsigned reg, unsigned n)
         const struct fp_env e = simd_fp_env(c);                                                    \
         unsigned n = fp_width(i);                                                                  \
         uint64_t a = fp_operand(c, i->rn, n), b = fp_operand(c, i->rm, n);                         \
-        return simd_write_scalar(c, i, expression);                                                \
+        return simd_write_fp(c, i, expression);                                                    \
     }
 
 FP_BINARY(FADD, fp_add(&e, n, a, b))
@@ -46,13 +46,9 @@ FP_BINARY(FMINNM, fp_minnum(&e, n, a, b))
         const struct fp_env e = simd_fp_env(c);                                                    \
         unsigned n = fp_width(i);                                                                  \
         uint64_t a = fp_operand(c, i->rn, n);                                                      \
-        (void)e;                                                                                   \
-        return simd_write_scalar(c, i, expression);                                                \
+        return simd_write_fp(c, i, expression);                                                    \
     }
 
-FP_UNARY(FMOV, a)
-FP_UNARY(FABS, fp_abs(n, a))
-FP_UNARY(FNEG, fp_neg(n, a))
 FP_UNARY(FSQRT, fp_sqrt(&e, n, a))
 FP_UNARY(FRINTN, fp_round_int(&e, n, a, FP_TIEEVEN, false))
 FP_UNARY(FRINTP, fp_round_int(&e, n, a, FP_POSINF, false))
@@ -66,6 +62,20 @@ FP_UNARY(FRINT32X, fp_round_int_n(&e, n, a, fp_rounding_mode(&e), 32))
 FP_UNARY(FRINT64Z, fp_round_int_n(&e, n, a, FP_TOZERO, 64))
 FP_UNARY(FRINT64X, fp_round_int_n(&e, n, a, fp_rounding_mode(&e), 64))
 
+/* One source, as bits. */
+#define FP_BITS(name, expression)                                                                  \
+    INSN(name)                                                                                     \
+    {                                                                                              \
+        fp_check(c, i);                                                                            \
+        unsigned n = fp_width(i);                                                                  \
+        uint64_t a = fp_operand(c, i->rn, n);                                                      \
+        return simd_write_scalar(c, i, expression);                                                \
+    }
+
+FP_BITS(FMOV, a)
+FP_BITS(FABS, fp_abs(n, a))
+FP_BITS(FNEG, fp_neg(n, a))
+
 /* addend + a * b. */
 #define FP_FUSED(name, expression)                                                                 \
     INSN(name)                                                                                     \
@@ -75,7 +85,7 @@ FP_UNARY(FRINT64X, fp_round_int_n(&e, n, a, fp_rounding_mode(&e), 64))
         unsigned n = fp_width(i);                                                                  \
         uint64_t a = fp_operand(c, i->rn, n), b = fp_operand(c, i->rm, n);                         \
         uint64_t addend = fp_operand(c, i->ra, n);                                                 \
-        return simd_write_scalar(c, i, expression);                                                \
+        return simd_write_fp(c, i, expression);                                                    \
     }
 
 /* Format @raw puts bits 14:10 into ra. */

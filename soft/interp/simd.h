@@ -80,12 +80,20 @@ static inline const struct insn *simd_write(struct cpu *c, const struct insn *i,
     if (!simd_q(i))
         r.d[1] = 0;
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* Write a scalar to SIMD&FP register `rd`: the rest becomes zero. */
 static inline const struct insn *simd_write_scalar(struct cpu *c, const struct insn *i,
                                                    uint64_t value)
+{
+    c->v[i->rd] = (union vreg){ .d = { value, 0 } };
+    return interp_next(c, i);
+}
+
+/* The same for functions that gave the address of an FP environment away: their frame is in use to
+ * their end, so they cannot go on from here. */
+static inline const struct insn *simd_write_fp(struct cpu *c, const struct insn *i, uint64_t value)
 {
     c->v[i->rd] = (union vreg){ .d = { value, 0 } };
     return i + 1;
@@ -147,7 +155,7 @@ static inline const struct insn *simd_write_lanes(struct cpu *c, const struct in
     if (simd_scalar(i) || !simd_q(i))
         r.d[1] = 0;
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* Write 64 bits to the lower half and zero to the upper one; or only the upper half when Q is 1, as
@@ -159,7 +167,7 @@ static inline const struct insn *simd_write_half(struct cpu *c, const struct ins
         c->v[i->rd].d[1] = value;
     else
         c->v[i->rd] = (union vreg){ .d = { value, 0 } };
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* Call an inline function with the element size as a constant. */
@@ -188,7 +196,7 @@ ALWAYS_INLINE const struct insn *simd_map1_size(unsigned size, struct cpu *c, co
     for (unsigned k = 0; k < simd_elements(i, size); k++)
         simd_set(&r, size, k, op(c, 8u << size, simd_get(n, size, k)));
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 ALWAYS_INLINE const struct insn *simd_map1(struct cpu *c, const struct insn *i, unsigned size,
@@ -206,7 +214,7 @@ ALWAYS_INLINE const struct insn *simd_map2_size(unsigned size, struct cpu *c, co
     for (unsigned k = 0; k < simd_elements(i, size); k++)
         simd_set(&r, size, k, op(c, 8u << size, simd_get(n, size, k), simd_get(m, size, k)));
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 ALWAYS_INLINE const struct insn *simd_map2(struct cpu *c, const struct insn *i, unsigned size,
@@ -226,7 +234,7 @@ ALWAYS_INLINE const struct insn *simd_map3_size(unsigned size, struct cpu *c, co
             &r, size, k,
             op(c, 8u << size, simd_get(d, size, k), simd_get(n, size, k), simd_get(m, size, k)));
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 ALWAYS_INLINE const struct insn *simd_map3(struct cpu *c, const struct insn *i, unsigned size,

@@ -111,8 +111,7 @@ static const struct insn *fp_across(struct cpu *c, const struct insn *i, fp_bina
     fp_check(c, i);
     struct fp_env e = simd_fp_env(c);
     unsigned size = simd_u(i) ? 2 : 1;
-    return simd_write_scalar(c, i,
-                             fp_reduce(&e, op, &c->v[i->rn], size, 0, simd_elements(i, size)));
+    return simd_write_fp(c, i, fp_reduce(&e, op, &c->v[i->rn], size, 0, simd_elements(i, size)));
 }
 
 INSN(FMAXV)
@@ -141,7 +140,7 @@ static const struct insn *fp_pair(struct cpu *c, const struct insn *i, fp_binary
     fp_check(c, i);
     struct fp_env e = simd_fp_env(c);
     unsigned size = !simd_u(i) ? 1 : bit(i->word, 22) ? 3 : 2;
-    return simd_write_scalar(c, i, fp_reduce(&e, op, &c->v[i->rn], size, 0, 2));
+    return simd_write_fp(c, i, fp_reduce(&e, op, &c->v[i->rn], size, 0, 2));
 }
 
 INSN(FADDP_scalar)

@@ -53,7 +53,7 @@ INSN(INS_general)
 {
     fp_check(c, i);
     simd_set(&c->v[i->rd], copy_size(i), copy_index(i), general_register(c, i->rn));
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(INS_element)
@@ -62,14 +62,14 @@ INSN(INS_element)
     unsigned size = copy_size(i);
     unsigned from = (unsigned)bits(i->word, 14, 11) >> size;
     simd_set(&c->v[i->rd], size, copy_index(i), simd_get(&c->v[i->rn], size, from));
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(UMOV)
 {
     fp_check(c, i);
     c->x[i->rd == 31 ? REG_NONE : i->rd] = simd_get(&c->v[i->rn], copy_size(i), copy_index(i));
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SMOV)
@@ -78,7 +78,7 @@ INSN(SMOV)
     unsigned size = copy_size(i);
     int64_t value = sign_extend(simd_get(&c->v[i->rn], size, copy_index(i)), 8u << size);
     c->x[i->rd == 31 ? REG_NONE : i->rd] = simd_q(i) ? (uint64_t)value : (uint32_t)value;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* VFPExpandImm(): the 8-bit immediate as a number of n bits. */

@@ -30,7 +30,7 @@ ALWAYS_INLINE const struct insn *long_map(struct cpu *c, const struct insn *i, c
         simd_set(&r, size + 1, k, op(c, esize, simd_get(d, size + 1, k), (int64_t)a, (int64_t)b));
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 #define LONG_OP(name, expression)                                                                  \
@@ -92,7 +92,7 @@ static const struct insn *wide_add(struct cpu *c, const struct insn *i, bool sub
         simd_set(&r, size + 1, k, subtract ? a - b : a + b);
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(ADDW_v)
@@ -169,7 +169,7 @@ INSN(PMULL_v)
             r.h[k] = polynomial_multiply_bytes(n.b[k + 8 * upper], m.b[k + 8 * upper]);
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* By element. */
@@ -199,7 +199,7 @@ ALWAYS_INLINE const struct insn *element_map(struct cpu *c, const struct insn *i
             &r, size, k,
             op(c, 8u << size, simd_get(d, size, k), simd_get(n, size, k), simd_get(&m, size, k)));
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 #define ELEMENT_OP(name, expression)                                                               \

@@ -17,7 +17,7 @@ ALWAYS_INLINE const struct insn *unzip(unsigned size, struct cpu *c, const struc
                  from < elements ? simd_get(n, size, from) : simd_get(m, size, from - elements));
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(UZP1)
@@ -45,7 +45,7 @@ ALWAYS_INLINE const struct insn *zip(unsigned size, struct cpu *c, const struct 
         simd_set(&r, size, 2 * k + 1, simd_get(m, size, k + part * half));
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(ZIP1)
@@ -73,7 +73,7 @@ ALWAYS_INLINE const struct insn *transpose(unsigned size, struct cpu *c, const s
         simd_set(&r, size, k + 1, simd_get(m, size, k + part));
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(TRN1)
@@ -99,7 +99,7 @@ INSN(EXT)
     memcpy(both + bytes, c->v[i->rm].b, bytes);
     memcpy(r.b, both + from, bytes);
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* Bytes of a table of 1 to 4 registers; an index outside takes the byte of `r`. */

@@ -108,7 +108,7 @@ static const struct insn *shift_map(struct cpu *c, const struct insn *i, unsigne
     for (unsigned k = 0; k < simd_elements(i, size); k++)
         simd_set(&r, size, k, op(c, 8u << size, simd_get(d, size, k), simd_get(n, size, k), shift));
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 #define SHIFT_OP(name, amount, expression)                                                         \
@@ -223,7 +223,7 @@ ALWAYS_INLINE const struct insn *shift_long(unsigned size, struct cpu *c, const 
         simd_set(&r, size + 1, k, a << shift);
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(SSHLL_imm)

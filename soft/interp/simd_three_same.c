@@ -98,7 +98,7 @@ SIMD_LANES(PMUL_v, ((b & 1 ? a : 0) ^ (b & 2 ? a << 1 : 0) ^ (b & 4 ? a << 2 : 0
             break;                                                                                 \
         }                                                                                          \
         c->v[i->rd] = r;                                                                           \
-        return i + 1;                                                                              \
+        return interp_next(c, i);                                                                  \
     }
 
 SIMD_PAIRS(ADDP_v, b, h, s, d, (uint64_t)a + b)

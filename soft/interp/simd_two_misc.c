@@ -177,7 +177,7 @@ static const struct insn *add_pairs_long(struct cpu *c, const struct insn *i, bo
         simd_set(&r, size + 1, k, sum);
     }
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 INSN(ADDLP_v)
@@ -243,7 +243,7 @@ INSN(SHLL_v)
         simd_set(&r, size + 1, k,
                  simd_get(n, size, k + (simd_q(i) ? elements : 0)) << (8u << size));
     c->v[i->rd] = r;
-    return i + 1;
+    return interp_next(c, i);
 }
 
 /* URECPE and URSQRTE. */

@@ -13,8 +13,10 @@ import sys
 import tempfile
 
 import generate
+import generate_simd
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+KINDS = generate.CLASSES + ('simd',)
 # Without pointer authentication, like the CPU model: its hints do nothing.
 QEMU = ['qemu-aarch64', '-cpu', 'max,pauth=off']
 
@@ -38,8 +40,12 @@ def first_difference(path, blocks):
 
 def compare(args, kind, seed, path):
     """None if both agree, else what differs."""
-    subprocess.run([sys.executable, os.path.join(HERE, 'generate.py'), '--seed', str(seed),
-                    '--kind', kind, '--blocks', str(args.blocks), path], check=True)
+    if kind == 'simd':
+        command = ['generate_simd.py']
+    else:
+        command = ['generate.py', '--kind', kind]
+    subprocess.run([sys.executable, os.path.join(HERE, command[0]), *command[1:], '--seed', str(seed),
+                    '--blocks', str(args.blocks), path], check=True)
     names = {n: os.path.join(path, n) for n in
              ('code.bin', 'data.bin', 'test.elf', 'ours.bin', 'theirs.bin')}
     os.chmod(names['test.elf'], 0o755)
@@ -52,6 +58,10 @@ def compare(args, kind, seed, path):
                               stderr=subprocess.PIPE, text=True, check=False)
     if ours.returncode:
         return ours.stderr.strip()
+    if kind == 'simd':
+        lines, summary, count = generate_simd.differences(path, names['ours.bin'],
+                                                          names['theirs.bin'])
+        return '\n# '.join([summary] + lines) if count else None
     if subprocess.run(['cmp', '-s', names['ours.bin'], names['theirs.bin']], check=False).returncode:
         return first_difference(path, args.blocks)
     return None
@@ -60,7 +70,7 @@ def compare(args, kind, seed, path):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('replay')
-    parser.add_argument('--kind', choices=generate.CLASSES, action='append')
+    parser.add_argument('--kind', choices=KINDS, action='append')
     parser.add_argument('--seeds', default='1-1')
     parser.add_argument('--blocks', type=int, default=300)
     parser.add_argument('--keep', help='leave the last program here')
@@ -69,7 +79,7 @@ def main():
         print('1..0 # SKIP qemu-aarch64 is not installed')
         return 0
     first, last = (int(n) for n in args.seeds.split('-'))
-    runs = [(k, s) for k in args.kind or generate.CLASSES for s in range(first, last + 1)]
+    runs = [(k, s) for k in args.kind or KINDS for s in range(first, last + 1)]
     print(f'1..{len(runs)}')
     bad = 0
     with tempfile.TemporaryDirectory() as scratch:

@@ -168,7 +168,8 @@ def is_known(name, word, a, b):
     return name == 'FCVTZS_vfix_s' and not word >> 21 & 3 and a[:2] + bytes(14) == a and a[:2] == b[:2]
 
 
-def compare(outdir, ours, theirs, limit):
+def differences(outdir, ours, theirs, limit=1):
+    """What two runs disagree about, as lines of text; a summary; and how much that is."""
     with open(ours, 'rb') as f:
         a = f.read()
     with open(theirs, 'rb') as f:
@@ -177,9 +178,9 @@ def compare(outdir, ours, theirs, limit):
         tested = [line.split() for line in f]
     blocks = len(tested) // SLOTS
     at = SANDBOX_SIZE + blocks * INPUT
-    bad, known = {}, 0
+    bad, known, lines = {}, 0, []
     if a[:SANDBOX_SIZE] != b[:SANDBOX_SIZE]:
-        print('stored memory differs')
+        lines.append('stored memory differs')
         bad['memory'] = 1
     for k, (word, name) in enumerate(tested):
         block, slot = divmod(k, SLOTS)
@@ -195,15 +196,15 @@ def compare(outdir, ours, theirs, limit):
         if bad[name] > limit:
             continue
         fpcr = a[SANDBOX_SIZE + block * INPUT + 568:][:8][::-1].hex()
-        print(f'{name} {word:08x} {disassemble(word)} fpcr={fpcr[8:]}')
+        lines.append(f'{name} {word:08x} {disassemble(word)} fpcr={fpcr[8:]}')
         for field, reg in (('n', word >> 5 & 31), ('m', word >> 16 & 31), ('a', word >> 10 & 31),
                            ('d', 16 + slot)):
-            print(f'    {field}: v{reg} {operand(a, block, reg)}')
-        print(f'    ours   {a[v:v + 16][::-1].hex()} flags {a[x:x + 8][::-1].hex()}')
-        print(f'    theirs {b[v:v + 16][::-1].hex()} flags {b[x:x + 8][::-1].hex()}')
-    print(f'{len(tested)} instructions, {known} known deviations, {sum(bad.values())} differences' +
-          ''.join(f' {n}:{c}' for n, c in sorted(bad.items())))
-    return 1 if bad else 0
+            lines.append(f'    {field}: v{reg} {operand(a, block, reg)}')
+        lines.append(f'    ours   {a[v:v + 16][::-1].hex()} flags {a[x:x + 8][::-1].hex()}')
+        lines.append(f'    theirs {b[v:v + 16][::-1].hex()} flags {b[x:x + 8][::-1].hex()}')
+    summary = (f'{len(tested)} instructions, {known} known deviations, {sum(bad.values())} differences' +
+               ''.join(f' {n}:{c}' for n, c in sorted(bad.items())))
+    return lines, summary, sum(bad.values())
 
 
 def main():
@@ -216,7 +217,9 @@ def main():
     parser.add_argument('outdir')
     args = parser.parse_args()
     if args.compare:
-        sys.exit(compare(args.outdir, *args.compare, args.limit))
+        lines, summary, count = differences(args.outdir, *args.compare, args.limit)
+        print('\n'.join(lines + [summary]))
+        sys.exit(1 if count else 0)
     patterns, errors = decodegen.parse(
         os.path.join(generate.HERE, '..', '..', 'soft', 'a64.decode'), None)
     if errors:
