@@ -7,8 +7,9 @@
  */
 #include "soft/interp/interp.h"
 
-/* Decode a slot of the current page; its function. */
-static insn_fn *decode(struct cpu *c, const struct insn *i)
+/* Decode a slot of the current page; its function. Not inline, so that the caller has no frame when
+ * it goes on. */
+static __attribute__((noinline)) insn_fn *decode(struct cpu *c, const struct insn *i)
 {
     struct code_page *page = c->page;
     struct insn *slot = &page->slot[i->offset / 4];

@@ -15,8 +15,9 @@
 /*
  * Optimised builds do not return to the loop after each instruction: they call the next one's
  * function, which the compiler turns into a jump, as caller and callee have the same arguments and
- * nothing of the caller is left. Only taken branches and rarely used functions return, so even a
- * compiler that called would need no more stack than one page of slots.
+ * nothing of the caller is left. Functions with locals whose address is taken return `i + 1`
+ * instead, as do those that are rare. Taken branches return as well, so even a compiler that called
+ * would need no more stack than one page of slots.
  */
 #if defined(__has_feature)
 #define INTERP_FEATURE(name) __has_feature(name)

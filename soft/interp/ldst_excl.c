@@ -62,13 +62,13 @@ static inline void store_ordered(struct cpu *c, const struct insn *i, uint64_t v
 INSN(LDAR)
 {
     c->x[i->rd] = load_ordered(c, i, interp_base(c, i), i->a);
-    return interp_next(c, i);
+    return i + 1;
 }
 
 INSN(LDAPUR)
 {
     c->x[i->rd] = load_ordered(c, i, interp_base(c, i) + (uint64_t)i->imm, i->a);
-    return interp_next(c, i);
+    return i + 1;
 }
 
 INSN(LDAPURS)
@@ -76,20 +76,20 @@ INSN(LDAPURS)
     uint64_t v = load_ordered(c, i, interp_base(c, i) + (uint64_t)i->imm, i->a);
 
     c->x[i->rd] = (uint64_t)sign_extend(v, i->a * 8) & ones(i->b);
-    return interp_next(c, i);
+    return i + 1;
 }
 
 /* STLR and STLLR. */
 INSN(STLR)
 {
     store_ordered(c, i, interp_base(c, i), i->a, c->x[i->rd]);
-    return interp_next(c, i);
+    return i + 1;
 }
 
 INSN(STLUR)
 {
     store_ordered(c, i, interp_base(c, i) + (uint64_t)i->imm, i->a, c->x[i->rd]);
-    return interp_next(c, i);
+    return i + 1;
 }
 
 /* Exclusives. */
@@ -143,7 +143,7 @@ INSN(LDXR)
 
     monitor_set(c, pa, i->a, v, 0);
     c->x[i->rd] = v;
-    return interp_next(c, i);
+    return i + 1;
 }
 
 /* 16 bytes need not be read at once: a store-exclusive that succeeds proves that they could have
@@ -159,7 +159,7 @@ INSN(LDXP)
     monitor_set(c, pa, 2u * i->a, low, high);
     c->x[i->rd] = i->a == 8 ? low : (uint32_t)low;
     c->x[i->ra] = i->a == 8 ? high : low >> 32;
-    return interp_next(c, i);
+    return i + 1;
 }
 
 /* The host address if the monitor still waits for a store of this size there, else NULL. */
@@ -180,7 +180,7 @@ INSN(STXR)
 
     c->excl_valid = false;
     c->x[i->rm] = !done;
-    return interp_next(c, i);
+    return i + 1;
 }
 
 INSN(STXP)
@@ -195,5 +195,5 @@ INSN(STXP)
         done = cas_atomic(host, 8, c->excl_value[0], (uint32_t)desired[0] | desired[1] << 32);
     c->excl_valid = false;
     c->x[i->rm] = !done;
-    return interp_next(c, i);
+    return i + 1;
 }

@@ -27,7 +27,7 @@
             break;                                                                                 \
         }                                                                                          \
         c->x[i->rd] = old;                                                                         \
-        return interp_next(c, i);                                                                  \
+        return i + 1;                                                                              \
     }
 
 #define FETCH(builtin, width, p, v)                                                                \
@@ -108,7 +108,7 @@ INSN(CAS)
     void *p = mem_atomic(c, i, interp_base(c, i), i->a, &pa);
 
     c->x[i->b] = cas(p, i->a, c->x[i->rm], c->x[i->rd]);
-    return interp_next(c, i);
+    return i + 1;
 }
 
 INSN(CASP)
@@ -128,5 +128,5 @@ INSN(CASP)
     }
     c->x[i->rm] = expected[0];
     c->x[i->b] = expected[1];
-    return interp_next(c, i);
+    return i + 1;
 }
