@@ -75,14 +75,38 @@ static void info_hints(void)
 #endif
 }
 
+/* What a guest's CPU has, and where it finds that. */
+static int info_cpu(void)
+{
+    struct hvx_cpu_feature f;
+    const char *model = hvx_cpu_model();
+
+    if (hvx_cpu_feature(0, &f) != HV_SUCCESS) {
+        struct err e;
+        err_set(&e, 0, "the features of the CPU '%s' are not known to ireko", model);
+        return cli_fail(CLI_ERROR, &e);
+    }
+    for (unsigned n = 0; hvx_cpu_feature(n, &f) == HV_SUCCESS; n++) {
+        printf("%-14s %-16s <%u:%u>%*s %u  %s", f.name, f.id_register, f.lsb + 3, f.lsb,
+               (f.lsb < 10) + (f.lsb + 3 < 10), "", f.value, f.meaning);
+        if (f.option)
+            printf(" (only with --cpu %s,%s)", model, f.option);
+        printf("\n");
+    }
+    return CLI_OK;
+}
+
 int cli_info(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--cpu") == 0)
+        return info_cpu();
     if (cli_has_arguments(argc, argv))
         return CLI_USAGE;
     printf(FIELD "%s\n", "ireko", IREKO_VERSION);
     info_host();
     info_engines();
     info_limits();
+    printf(FIELD "%s ('ireko info --cpu' lists its features)\n", "cpu", hvx_cpu_model());
     info_hints();
     return CLI_OK;
 }

@@ -27,11 +27,13 @@ struct hv_backend_vcpu; /* the back end's own */
 struct hv_vm_desc {
     unsigned ipa_bits;
     bool el2;
+    const char *cpu;    /* what hvx_set_cpu() asked for, or NULL for the back end's usual CPU */
     const char *engine; /* what hvx_set_engine() asked for, or NULL for the back end's best */
 };
 
 struct hv_backend {
-    const char *name; /* "soft", "kvm" */
+    const char *name;      /* "soft", "kvm" */
+    const char *cpu_model; /* the CPU that guests get, without options: "ireko-v1", "host" */
 
     /* Can this back end run here, with this engine (NULL: its best)? 0, -ENOTSUP (no such engine),
      * -ENODEV. */
@@ -49,8 +51,10 @@ struct hv_backend {
     int (*vm_protect)(struct hv_backend_vm *vm, hv_ipa_t ipa, size_t size,
                       hv_memory_flags_t flags); /* -ENOENT: not all mapped */
 
-    /* Without a VM or a vCPU. */
-    int (*feature_reg)(hv_feature_reg_t reg, uint64_t *value);
+    /* Without a VM or a vCPU. `cpu` as in struct hv_vm_desc; -ENOTSUP: there is no such CPU. */
+    int (*cpu_feature)(const char *cpu, unsigned index,
+                       struct hvx_cpu_feature *feature); /* -EINVAL: there are fewer */
+    int (*feature_reg)(const char *cpu, hv_feature_reg_t reg, uint64_t *value);
     int (*ccsidr)(hv_cache_type_t type, uint64_t values[8]);
 
     /* `index` is the handle (lowest free from 0). `exit` stays valid until vcpu_destroy; vcpu_run

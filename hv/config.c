@@ -157,8 +157,9 @@ hv_return_t hv_vcpu_config_get_feature_reg(hv_vcpu_config_t config, hv_feature_r
         return HV_BAD_ARGUMENT;
 
     const struct hv_backend *backend = query_backend();
+    const char *cpu = hv_process.wanted_cpu;
 
-    return backend ? hv_return_of(backend->feature_reg(feature_reg, value)) : HV_UNSUPPORTED;
+    return backend ? hv_return_of(backend->feature_reg(cpu, feature_reg, value)) : HV_UNSUPPORTED;
 }
 
 hv_return_t hv_vcpu_config_get_ccsidr_el1_sys_reg_values(hv_vcpu_config_t config,

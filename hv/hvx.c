@@ -1,4 +1,4 @@
-/* hvx_*: engine, statistics and the clock. */
+/* hvx_*: engine, CPU model, statistics and the clock. */
 #include <Hypervisor/hvx.h>
 
 #include <string.h>
@@ -47,6 +47,54 @@ const char *hvx_engine(void)
         engine = "none";
     pthread_mutex_unlock(&hv_process.vm_lock);
     return engine;
+}
+
+hv_return_t hvx_set_cpu(const char *cpu)
+{
+    struct hv_process *p = &hv_process;
+    const struct hv_backend *backend;
+    struct hvx_cpu_feature first;
+    const char *engine;
+
+    if (cpu && strlen(cpu) >= sizeof p->cpu_name)
+        return HV_UNSUPPORTED;
+
+    pthread_mutex_lock(&p->vm_lock);
+    int err = hv_process_choose(&backend, &engine);
+    if (!err && cpu)
+        err = backend->cpu_feature(cpu, 0, &first);
+    if (!err && cpu)
+        memcpy(p->cpu_name, cpu, strlen(cpu) + 1);
+    if (!err)
+        p->wanted_cpu = cpu ? p->cpu_name : NULL;
+    pthread_mutex_unlock(&p->vm_lock);
+    return hv_return_of(err);
+}
+
+const char *hvx_cpu_model(void)
+{
+    const struct hv_backend *backend;
+    const char *engine;
+
+    pthread_mutex_lock(&hv_process.vm_lock);
+    int err = hv_process_choose(&backend, &engine);
+    pthread_mutex_unlock(&hv_process.vm_lock);
+    return err ? "none" : backend->cpu_model;
+}
+
+hv_return_t hvx_cpu_feature(unsigned index, struct hvx_cpu_feature *feature)
+{
+    const struct hv_backend *backend;
+    const char *engine;
+
+    if (!feature)
+        return HV_BAD_ARGUMENT;
+    pthread_mutex_lock(&hv_process.vm_lock);
+    int err = hv_process_choose(&backend, &engine);
+    if (!err)
+        err = backend->cpu_feature(hv_process.wanted_cpu, index, feature);
+    pthread_mutex_unlock(&hv_process.vm_lock);
+    return hv_return_of(err);
 }
 
 hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats)

@@ -32,6 +32,8 @@ struct hv_slot {
 struct hv_process {
     pthread_mutex_t vm_lock, slots_lock;
     const char *wanted_engine; /* of hvx_set_engine(), or NULL */
+    char cpu_name[64];
+    const char *wanted_cpu; /* of hvx_set_cpu(): cpu_name, or NULL */
 
     /* The VM. `vm` is written under both locks, the others before it. */
     struct hv_backend_vm *vm;

@@ -28,6 +28,7 @@ static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
 
     struct hv_vm_desc desc = {
         .ipa_bits = config && config->ipa_bits ? config->ipa_bits : standard,
+        .cpu = p->wanted_cpu,
         .engine = engine,
     };
 

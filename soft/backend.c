@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "soft/model.h"
 #include "soft/vcpu.h"
 #include "soft/vm.h"
 
@@ -46,9 +47,12 @@ static void soft_ipa_bits(unsigned *standard, unsigned *maximum)
 static int backend_vm_create(const struct hv_vm_desc *desc, struct hv_backend_vm **vm)
 {
     struct soft_vm *made;
+    unsigned options;
     if (desc->el2)
         return -ENOTSUP;
-    int err = soft_vm_create(desc->ipa_bits, &made);
+    int err = model_parse(desc->cpu, &options);
+    if (!err)
+        err = soft_vm_create(desc->ipa_bits, options, &made);
     if (!err)
         *vm = (struct hv_backend_vm *)(void *)made;
     return err;
@@ -76,7 +80,15 @@ static int backend_vm_protect(struct hv_backend_vm *vm, hv_ipa_t ipa, size_t siz
     return soft_vm_protect(vm_of(vm), ipa, size, (unsigned)flags);
 }
 
-static int soft_feature_reg(hv_feature_reg_t reg, uint64_t *value)
+static int soft_cpu_feature(const char *cpu, unsigned index, struct hvx_cpu_feature *feature)
+{
+    unsigned options;
+    int err = model_parse(cpu, &options);
+
+    return err ? err : model_feature(index, options, feature);
+}
+
+static int soft_feature_reg(const char *cpu, hv_feature_reg_t reg, uint64_t *value)
 {
     static const enum sysreg which[] = {
         [HV_FEATURE_REG_ID_AA64DFR0_EL1] = SYSREG_ID_AA64DFR0_EL1,
@@ -94,9 +106,14 @@ static int soft_feature_reg(hv_feature_reg_t reg, uint64_t *value)
         [HV_FEATURE_REG_ID_AA64SMFR0_EL1] = SYSREG_ID_AA64SMFR0_EL1,
         [HV_FEATURE_REG_ID_AA64ZFR0_EL1] = SYSREG_ID_AA64ZFR0_EL1,
     };
+    unsigned options;
+    int err = model_parse(cpu, &options);
+
+    if (err)
+        return err;
     if ((unsigned)reg >= ARRAY_LEN(which))
         return -EINVAL;
-    *value = soft_sysreg_table[which[reg]].reset;
+    *value = soft_sysreg_table[which[reg]].reset | model_register(which[reg], options);
     if (reg == HV_FEATURE_REG_ID_AA64MMFR0_EL1)
         *value |= soft_sysreg_pa_range(SOFT_IPA_STANDARD);
     return 0;
@@ -329,6 +346,7 @@ static void backend_stats(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *s
 
 const struct hv_backend hv_backend_soft = {
     .name = "soft",
+    .cpu_model = MODEL_NAME,
     .probe = soft_probe,
     .max_vcpus = soft_max_vcpus,
     .ipa_bits = soft_ipa_bits,
@@ -337,6 +355,7 @@ const struct hv_backend hv_backend_soft = {
     .vm_map = backend_vm_map,
     .vm_unmap = backend_vm_unmap,
     .vm_protect = backend_vm_protect,
+    .cpu_feature = soft_cpu_feature,
     .feature_reg = soft_feature_reg,
     .ccsidr = soft_ccsidr,
     .vcpu_create = backend_vcpu_create,

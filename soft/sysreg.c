@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "soft/model.h"
 #include "soft/vcpu.h"
 
 #define VMM_ONLY      0
@@ -59,18 +60,20 @@ void soft_sysreg_reset(struct soft_vcpu *v)
 {
     for (unsigned i = 0; i < SYSREG_COUNT; i++)
         v->sys[i] = soft_sysreg_table[i].reset;
+    for (unsigned i = 0; i < SYSREG_COUNT; i++)
+        v->sys[i] |= model_register((enum sysreg)i, v->cpu.vm->options);
     v->sys[SYSREG_ID_AA64MMFR0_EL1] |= soft_sysreg_pa_range(v->cpu.vm->ipa_bits);
 }
 
-/* 32 KiB, 4 ways for both L1; 1 MiB, 16 ways for L2; 64-byte lines (D19.2.26). */
+/* 32 KiB, 4 ways for both L1; 1 MiB, 16 ways for L2; 64-byte lines (D19.2.26, FEAT_CCIDX). */
 uint64_t soft_sysreg_ccsidr(unsigned csselr)
 {
     switch (csselr & 0xf) {
     case 0:
     case 1:
-        return 127u << 13 | 3u << 3 | 2;
+        return 127ull << 32 | 3u << 3 | 2;
     case 2:
-        return 1023u << 13 | 15u << 3 | 2;
+        return 1023ull << 32 | 15u << 3 | 2;
     default:
         return 0;
     }

@@ -42,7 +42,7 @@ extern const struct sysreg_info soft_sysreg_table[SYSREG_COUNT];
 /* The register with this encoding (op0 2 or 3), or -1. */
 int soft_sysreg_find(unsigned encoding);
 
-/* Reset values, but for MMFR0's physical address range, which follows the VM. */
+/* Reset values, of the CPU model that the VM has. */
 void soft_sysreg_reset(struct soft_vcpu *v);
 
 /* ID_AA64MMFR0_EL1.PARange for physical addresses of so many bits. */
@@ -56,29 +56,10 @@ void soft_sysreg_write(struct soft_vcpu *v, enum sysreg r, uint64_t value);
 uint64_t soft_sysreg_ccsidr(unsigned csselr);
 
 /*
- * ireko-v1. A field is set only when what it promises works. Implementer 0 (software) keeps errata
- * lists from matching. CSV2, CSV3, E0PD and ECBHB tell Linux that it needs no page-table isolation
- * and no branch predictor sequences.
+ * ireko-v1, but for its features (soft/features.def). Implementer 0 (software) keeps errata lists
+ * from matching.
  */
 #define IREKO_V1_MIDR 0x000f0010ull /* architecture 0xf, part 0x001 */
-
-/* CSV3=1 CSV2=3 DIT=1 AdvSIMD=1 FP=1 (both with half precision), EL1 and EL0 AArch64 only */
-#define IREKO_V1_PFR0 0x1301000000110011ull
-/* SSBS=2 */
-#define IREKO_V1_PFR1 0x0000000000000020ull
-/* CTX_CMPs=1 (2) WRPs=3 (4) BRPs=5 (6) DebugVer=6, no PMU */
-#define IREKO_V1_DFR0 0x0000000010305006ull
-/* RNDR=1 TLB=2 TS=2 FHM=1 DP=1 SHA3=1 RDM=1 Atomic=2 CRC32=1 SHA2=2 SHA1=1 AES=2 */
-#define IREKO_V1_ISAR0 0x1221100110212120ull
-/* SB=1 FRINTTS=1 LRCPC=2 FCMA=1 JSCVT=1 DPB=2 */
-#define IREKO_V1_ISAR1 0x0000001100211002ull
-#define IREKO_V1_ISAR2 0x0000000000000000ull
-/* ECV=1 TGran4=0 TGran64=0 TGran16=1 ASIDBits=2; PARange is or-ed in */
-#define IREKO_V1_MMFR0 0x1000000000100020ull
-/* ECBHB=1 ETS=1 PAN=3 HPDS=1 HAFDBS=2 */
-#define IREKO_V1_MMFR1 0x1000001000301002ull
-/* E0PD=1 BBM=2 TTL=1 ST=1 UAO=1 CnP=1 */
-#define IREKO_V1_MMFR2 0x1021000010000011ull
 
 /* DIC=0 IDC=1 CWG=ERG=64 bytes, 64-byte lines, PIPT */
 #define IREKO_V1_CTR 0x9444c004ull

@@ -44,6 +44,7 @@ struct soft_vm {
     struct soft_vcpu *vcpu[SOFT_MAX_VCPUS]; /* by handle; NULL for none */
     unsigned vcpu_end;                      /* no vCPU at or above this one */
     unsigned ipa_bits;
+    unsigned options; /* enum model_option: what the CPU has beyond its base */
 };
 
 /* What one vCPU asks of another. */

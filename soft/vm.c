@@ -174,7 +174,7 @@ int soft_vm_protect(struct soft_vm *vm, uint64_t ipa, uint64_t size, unsigned fl
     return map_change(vm, ipa, size, true, flags);
 }
 
-int soft_vm_create(unsigned ipa_bits, struct soft_vm **out)
+int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
 {
     struct soft_vm *vm = calloc(1, sizeof *vm);
     struct soft_map *map = map_new(0);
@@ -186,6 +186,7 @@ int soft_vm_create(unsigned ipa_bits, struct soft_vm **out)
     }
     lock_init(&vm->lock, LOCK_VCPU);
     vm->ipa_bits = ipa_bits;
+    vm->options = options;
     atomic_store(&vm->map, map);
     *out = vm;
     return 0;

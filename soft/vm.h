@@ -11,7 +11,8 @@
 
 struct soft_vm;
 
-int soft_vm_create(unsigned ipa_bits, struct soft_vm **out) MUST_CHECK;
+/* `options` of enum model_option. */
+int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out) MUST_CHECK;
 void soft_vm_destroy(struct soft_vm *vm); /* no vCPU is left */
 
 /* `flags` of HV_MEMORY_*. -EEXIST if the range overlaps a mapped one. */

@@ -143,6 +143,11 @@ static int vm_create_hv(struct vm *vm, struct err *e)
     if (r != HV_SUCCESS)
         return err_set(e, hvcall_errno(r), "--engine %s: this build or host does not have it",
                        vm->config.engine);
+    r = hvx_set_cpu(vm->config.cpu);
+    if (r != HV_SUCCESS)
+        return err_set(e, hvcall_errno(r),
+                       "--cpu %s: there is no such CPU; 'ireko info --cpu' shows what there is",
+                       vm->config.cpu);
     hv_vm_config_t config = hv_vm_config_create();
     if (!config)
         return err_set(e, -ENOMEM, "the host has no memory for a virtual machine");

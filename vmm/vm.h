@@ -39,6 +39,7 @@ struct vm_config {
     const char *dtb;     /* path of a device tree that replaces ours, or NULL */
     uint64_t memory;     /* bytes of RAM at 0x4000_0000 */
     unsigned cpus;
+    const char *cpu; /* for hvx_set_cpu(), or NULL */
     enum vm_gic gic;
     const char *engine; /* for hvx_set_engine(), or NULL */
     struct vm_disk disk[VM_MAX_DISKS];

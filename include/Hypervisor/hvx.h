@@ -1,7 +1,7 @@
 /*
- * What a monitor needs beyond Apple's API: which engine runs the guest, statistics, and a clock
- * that works the same on every host. On macOS the inline fallbacks at the end stand in, so programs
- * build unchanged.
+ * What a monitor needs beyond Apple's API: which engine runs the guest and on which CPU,
+ * statistics, and a clock that works the same on every host. On macOS the inline fallbacks at the
+ * end stand in, so programs build unchanged.
  */
 #ifndef HYPERVISOR_HVX_H
 #define HYPERVISOR_HVX_H
@@ -25,6 +25,17 @@ struct hvx_vcpu_stats {
     uint64_t exceptions; /* taken by the guest to EL1 */
 };
 
+/* A feature of the guest's CPU, as the Arm Architecture Reference Manual names it. */
+struct hvx_cpu_feature {
+    const char *name;        /* "FEAT_LSE" */
+    const char *meaning;     /* a few words */
+    const char *id_register; /* where the guest finds it, "ID_AA64ISAR0_EL1": a field of 4 bits */
+    unsigned lsb;            /* the field's lowest bit */
+    unsigned value;          /* at least this */
+    const char *option;      /* what asks for it in hvx_set_cpu(); NULL: it is always there */
+    bool present;            /* in the CPU that was chosen */
+};
+
 #if defined(__APPLE__) && defined(__arm64__)
 
 #include <mach/mach_time.h>
@@ -36,6 +47,20 @@ static inline hv_return_t hvx_set_engine(const char *engine)
 static inline const char *hvx_engine(void)
 {
     return "hvf";
+}
+static inline hv_return_t hvx_set_cpu(const char *cpu)
+{
+    return cpu ? HV_UNSUPPORTED : HV_SUCCESS;
+}
+static inline const char *hvx_cpu_model(void)
+{
+    return "host";
+}
+static inline hv_return_t hvx_cpu_feature(unsigned index, struct hvx_cpu_feature *feature)
+{
+    (void)index;
+    *feature = (struct hvx_cpu_feature){ 0 };
+    return HV_UNSUPPORTED;
 }
 static inline hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats)
 {
@@ -56,6 +81,17 @@ hv_return_t hvx_set_engine(const char *engine);
 
 /* The engine that runs (or would run) the VM: "interp", "kvm", ... */
 const char *hvx_engine(void);
+
+/* Choose the CPU of the next hv_vm_create: a model, and its options after commas, as in
+ * "ireko-v1,pauth,bti"; NULL for the usual one. HV_UNSUPPORTED if the engine has no such CPU. */
+hv_return_t hvx_set_cpu(const char *cpu);
+
+/* The CPU model of the engine, without options: "ireko-v1", or "host" for the host's own cores. */
+const char *hvx_cpu_model(void);
+
+/* The features of the chosen CPU and of the options it could have, by number from 0.
+ * HV_BAD_ARGUMENT beyond the last. The strings live on. */
+hv_return_t hvx_cpu_feature(unsigned index, struct hvx_cpu_feature *feature);
 
 /* Owner thread of the vCPU. */
 hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats);

@@ -69,6 +69,20 @@ static bool el0_may(const struct soft_vcpu *v, int r)
 }
 
 /*
+ * Nobody may have it here. EL0's reads of the feature identification space (D19.1.2: op0 3, op1 0,
+ * 1 or 3, CRn 0, CRm 0 to 7) say which register it was: FEAT_IDST.
+ */
+static _Noreturn void register_refused(struct cpu *c, const struct insn *i, bool write)
+{
+    unsigned op1 = (unsigned)bits(i->word, 18, 16);
+
+    if (c->el == 0 && !write && bits(i->word, 20, 19) == 3 && (op1 < 2 || op1 == 3) &&
+        bits(i->word, 15, 11) == 0)
+        system_trap_el1(c, i);
+    exc_undefined(c, i);
+}
+
+/*
  * The register of `i`, when the access goes ahead here. -1: it has become an exit. An exception
  * does not return.
  */
@@ -79,7 +93,7 @@ static int register_of(struct cpu *c, const struct insn *i, bool write)
 
     if (r < 0) {
         if (c->el == 0)
-            exc_undefined(c, i);
+            register_refused(c, i, write);
         system_exit(c, i);
         return -1;
     }
@@ -87,7 +101,7 @@ static int register_of(struct cpu *c, const struct insn *i, bool write)
     unsigned need = c->el ? (write ? SYSREG_EL1_WRITE : SYSREG_EL1_READ)
                           : (write ? SYSREG_EL0_WRITE : SYSREG_EL0_READ);
     if (!(info->access & need))
-        exc_undefined(c, i);
+        register_refused(c, i, write);
     if (c->el == 0 && !el0_may(v, r))
         system_trap_el1(c, i);
     if (info->kind == SYSREG_TRAP || (info->kind == SYSREG_DEBUG && v->trap_debug_regs)) {

@@ -155,6 +155,8 @@ BAD = [
     ("rnu --kernel @sleep", 2, "did you mean 'run'"),
     ("version please", 2, "version"),
     ("info now", 2, "info"),
+    ("run --kernel @sleep --cpu ireko-v1,magic", 1, "--cpu ireko-v1,magic"),
+    ("run --kernel @sleep --cpu=", 2, "--cpu"),
     ("help nothing", 2, "nothing"),
 ]
 
@@ -381,6 +383,9 @@ def info_and_version(_):
     """info names an engine, version the version"""
     done = subprocess.run([IREKO, "info"], capture_output=True, text=True, timeout=SECONDS, check=False)
     check(done.returncode == 0 and "engines   *" in done.stdout and "limits" in done.stdout, done.stdout + done.stderr)
+    done = subprocess.run([IREKO, "info", "--cpu"], capture_output=True, text=True, timeout=SECONDS, check=False)
+    check(done.returncode == 0 and "FEAT_LSE " in done.stdout and "--cpu ireko-v1,bti" in done.stdout,
+          done.stdout + done.stderr)
     for args in (["version"], ["--version"], ["-V"]):
         done = subprocess.run([IREKO, *args], capture_output=True, text=True, timeout=SECONDS, check=False)
         check(done.stdout.startswith("ireko ") and done.stdout.count("\n") == 1, done.stdout)

@@ -1,4 +1,5 @@
 /* The CPU's system registers: the table, access from EL0 and EL1, what is an exit. */
+#include "soft/model.h"
 #include "tests/unit/soft_fixture.h"
 
 #define CODE      RAM_BASE
@@ -109,8 +110,9 @@ static void identification_is_ireko_v1(void **state)
     RUN(f, CODE, A64_MRS(0, HV_SYS_REG_ID_AA64PFR0_EL1), A64_MRS(1, HV_SYS_REG_ID_AA64MMFR0_EL1),
         A64_MRS(2, HV_SYS_REG_MIDR_EL1), A64_MRS(3, SYSREG_ENCODE(3, 0, 0, 1, 0)),
         A64_MRS(4, SYSREG_ENCODE(3, 3, 0, 0, 1)), A64_BRK(0));
-    assert_int_equal(f->c->x[0], IREKO_V1_PFR0);
-    assert_int_equal(f->c->x[1], IREKO_V1_MMFR0 | 2); /* 40 bits */
+    assert_int_equal(f->c->x[0], model_register(SYSREG_ID_AA64PFR0_EL1, MODEL_BASE));
+    assert_int_equal(f->c->x[1],
+                     model_register(SYSREG_ID_AA64MMFR0_EL1, MODEL_BASE) | 2); /* 40 bits */
     assert_int_equal(f->c->x[2] >> 24, 0);
     assert_int_equal(f->c->x[3], 0); /* no AArch32 */
     assert_int_equal(f->c->x[4], IREKO_V1_CTR);

@@ -1,0 +1,31 @@
+/*
+ * CPU models: what `--cpu` may name, and the features that soft/features.def lists.
+ *
+ * A model is versioned, so that a guest finds the same CPU on every host and in every release:
+ * "ireko-v1" never loses or gains a feature. What costs speed is an option after the name, as in
+ * "ireko-v1,pauth,bti".
+ */
+#ifndef SOFT_MODEL_H
+#define SOFT_MODEL_H
+
+#include <Hypervisor/hvx.h>
+
+#include <stdint.h>
+
+#include "soft/sysreg.h"
+
+#define MODEL_NAME "ireko-v1"
+
+enum model_option { MODEL_BASE = 0, MODEL_PAUTH = 1 << 0, MODEL_BTI = 1 << 1 };
+
+/* The options in `cpu`, a model's name with options or NULL for the model without any. -ENOTSUP:
+ * there is no such CPU. */
+int model_parse(const char *cpu, unsigned *options);
+
+/* What the features put into an identification register; 0 for every other. */
+uint64_t model_register(enum sysreg r, unsigned options);
+
+/* The feature number `index`, in the table's order. -EINVAL: there are fewer. */
+int model_feature(unsigned index, unsigned options, struct hvx_cpu_feature *feature);
+
+#endif
