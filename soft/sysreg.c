@@ -79,14 +79,14 @@ uint64_t soft_sysreg_ccsidr(unsigned csselr)
     }
 }
 
+/* RNDR: NZCV says 0100 and the value is 0 when there is no number (D19.2.112). */
 static uint64_t sysreg_random(struct soft_vcpu *v)
 {
+    v->cpu.nzcv = 0;
     if (v->random_left == 0) {
-        size_t got = 0;
-        while (got < sizeof v->random) {
-            ssize_t n = getrandom((uint8_t *)v->random + got, sizeof v->random - got, 0);
-            if (n > 0)
-                got += (size_t)n;
+        if (getrandom(v->random, sizeof v->random, 0) != (ssize_t)sizeof v->random) {
+            v->cpu.nzcv = PSTATE_Z;
+            return 0;
         }
         v->random_left = ARRAY_LEN(v->random);
     }
@@ -138,7 +138,6 @@ static uint64_t sysreg_read_special(struct soft_vcpu *v, enum sysreg r)
         return c->fpsr;
     case SYSREG_RNDR:
     case SYSREG_RNDRRS:
-        c->nzcv = 0;
         return sysreg_random(v);
     case SYSREG_CNTVCT_EL0:
     case SYSREG_CNTVCTSS_EL0:
