@@ -203,7 +203,7 @@ ALWAYS_INLINE const struct insn *simd_map1(struct cpu *c, const struct insn *i, 
                                            simd_op1 *op)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(size, simd_map1_size, c, i, op)
+    SIMD_BY_SIZE(size, simd_map1_size, c, i, op);
 }
 
 ALWAYS_INLINE const struct insn *simd_map2_size(unsigned size, struct cpu *c, const struct insn *i,
@@ -221,7 +221,7 @@ ALWAYS_INLINE const struct insn *simd_map2(struct cpu *c, const struct insn *i, 
                                            simd_op2 *op)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(size, simd_map2_size, c, i, op)
+    SIMD_BY_SIZE(size, simd_map2_size, c, i, op);
 }
 
 ALWAYS_INLINE const struct insn *simd_map3_size(unsigned size, struct cpu *c, const struct insn *i,
@@ -241,7 +241,7 @@ ALWAYS_INLINE const struct insn *simd_map3(struct cpu *c, const struct insn *i, 
                                            simd_op3 *op)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(size, simd_map3_size, c, i, op)
+    SIMD_BY_SIZE(size, simd_map3_size, c, i, op);
 }
 
 /* Narrowing: elements of twice the size become elements of 1 << size bytes. `esize` is the narrow

@@ -20,7 +20,7 @@ static uint64_t sum(const struct cpu *c, const struct insn *i, bool is_signed)
 {
     unsigned size = simd_size(i);
 
-    SIMD_BY_SIZE(size, sum_elements, &c->v[i->rn], simd_elements(i, size), is_signed)
+    SIMD_BY_SIZE(size, sum_elements, &c->v[i->rn], simd_elements(i, size), is_signed);
 }
 
 INSN(ADDV)
@@ -62,7 +62,7 @@ ALWAYS_INLINE const struct insn *reduce(struct cpu *c, const struct insn *i, boo
                                         bool larger)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(simd_size(i), reduce_elements, c, i, is_signed, larger)
+    SIMD_BY_SIZE(simd_size(i), reduce_elements, c, i, is_signed, larger);
 }
 
 INSN(SMAXV)

@@ -11,10 +11,7 @@
 
 enum { STRUCTURE_MAX = 64 }; /* bytes: four registers */
 
-static bool in_plain_page(uint64_t page_va, uint64_t va, unsigned bytes)
-{
-    return (page_va ^ va) <= 4096 - bytes;
-}
+#define NOINLINE __attribute__((noinline))
 
 /* Short copies without a call: 1 to 64 bytes. */
 static void copy_bytes(uint8_t *to, const uint8_t *from, unsigned bytes)
@@ -28,10 +25,10 @@ static void copy_bytes(uint8_t *to, const uint8_t *from, unsigned bytes)
 static void load_elements(struct cpu *c, const struct insn *i, uint64_t va, uint8_t *buf,
                           unsigned bytes, unsigned size)
 {
-    const struct tlb_entry *e = mem_entry(c, va);
+    const uint8_t *host = interp_readable(c, va, bytes);
 
-    if (LIKELY(in_plain_page(e->rd, va, bytes))) {
-        copy_bytes(buf, (const uint8_t *)(e->add + va), bytes);
+    if (host) {
+        copy_bytes(buf, host, bytes);
         return;
     }
     mem_probe(c, i, va, bytes, false, 0);
@@ -56,10 +53,10 @@ static void load_elements(struct cpu *c, const struct insn *i, uint64_t va, uint
 static void store_elements(struct cpu *c, const struct insn *i, uint64_t va, const uint8_t *buf,
                            unsigned bytes, unsigned size)
 {
-    const struct tlb_entry *e = mem_entry(c, va);
+    uint8_t *host = interp_writable(c, va, bytes);
 
-    if (LIKELY(in_plain_page(e->wr, va, bytes))) {
-        copy_bytes((uint8_t *)(e->add + va), buf, bytes);
+    if (host) {
+        copy_bytes(host, buf, bytes);
         return;
     }
     mem_probe(c, i, va, bytes, true, 0);
@@ -133,16 +130,16 @@ ALWAYS_INLINE void copy_elements(unsigned size, uint8_t *buf, uint8_t *v, unsign
 }
 
 static void copy_interleaved(unsigned size, uint8_t *buf, uint8_t *v, unsigned r,
-                             unsigned registers, unsigned elements, bool load){
-    SIMD_BY_SIZE(size, copy_elements, buf, v, r, registers, elements, load)
+                             unsigned registers, unsigned elements, bool load)
+{
+    SIMD_BY_SIZE(size, copy_elements, buf, v, r, registers, elements, load);
 }
 
-INSN(LD_multiple)
+/* Through the buffer; kept out of the frequent case's frame. */
+static NOINLINE const struct insn *load_multiple(struct cpu *c, const struct insn *i,
+                                                 struct multiple m, uint64_t va)
 {
-    fp_check(c, i);
-    struct multiple m = multiple_of(i);
     unsigned size = multiple_size(i), each = simd_q(i) ? 16 : 8, bytes = each * m.registers;
-    uint64_t va = interp_base(c, i);
     uint8_t buf[STRUCTURE_MAX];
 
     load_elements(c, i, va, buf, bytes, size);
@@ -159,12 +156,29 @@ INSN(LD_multiple)
     return i + 1;
 }
 
-INSN(ST_multiple)
+INSN(LD_multiple)
 {
     fp_check(c, i);
     struct multiple m = multiple_of(i);
-    unsigned size = multiple_size(i), each = simd_q(i) ? 16 : 8, bytes = each * m.registers;
+    unsigned each = simd_q(i) ? 16 : 8, bytes = each * m.registers;
     uint64_t va = interp_base(c, i);
+    const uint8_t *host = m.interleaved ? NULL : interp_readable(c, va, bytes);
+
+    if (!host)
+        return load_multiple(c, i, m, va);
+    for (unsigned r = 0; r < m.registers; r++, host += each) {
+        union vreg *v = &c->v[(i->rd + r) % 32];
+        v->d[0] = ld_le64(host);
+        v->d[1] = simd_q(i) ? ld_le64(host + 8) : 0;
+    }
+    post_index(c, i, va, bytes);
+    return interp_next(c, i);
+}
+
+static NOINLINE const struct insn *store_multiple(struct cpu *c, const struct insn *i,
+                                                  struct multiple m, uint64_t va)
+{
+    unsigned size = multiple_size(i), each = simd_q(i) ? 16 : 8, bytes = each * m.registers;
     uint8_t buf[STRUCTURE_MAX];
 
     for (unsigned r = 0; r < m.registers; r++) {
@@ -177,6 +191,26 @@ INSN(ST_multiple)
     store_elements(c, i, va, buf, bytes, size);
     post_index(c, i, va, bytes);
     return i + 1;
+}
+
+INSN(ST_multiple)
+{
+    fp_check(c, i);
+    struct multiple m = multiple_of(i);
+    unsigned each = simd_q(i) ? 16 : 8, bytes = each * m.registers;
+    uint64_t va = interp_base(c, i);
+    uint8_t *host = m.interleaved ? NULL : interp_writable(c, va, bytes);
+
+    if (!host)
+        return store_multiple(c, i, m, va);
+    for (unsigned r = 0; r < m.registers; r++, host += each) {
+        const union vreg *v = &c->v[(i->rd + r) % 32];
+        st_le64(host, v->d[0]);
+        if (simd_q(i))
+            st_le64(host + 8, v->d[1]);
+    }
+    post_index(c, i, va, bytes);
+    return interp_next(c, i);
 }
 
 /* One element of each of 1 to 4 registers. opcode = scale : (registers - 1)<1>, R is <0>. */

@@ -23,13 +23,13 @@ ALWAYS_INLINE const struct insn *unzip(unsigned size, struct cpu *c, const struc
 INSN(UZP1)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(simd_size(i), unzip, c, i, 0)
+    SIMD_BY_SIZE(simd_size(i), unzip, c, i, 0);
 }
 
 INSN(UZP2)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(simd_size(i), unzip, c, i, 1)
+    SIMD_BY_SIZE(simd_size(i), unzip, c, i, 1);
 }
 
 /* The lower halves (part 0) or upper halves of n and m, interleaved. */
@@ -51,13 +51,13 @@ ALWAYS_INLINE const struct insn *zip(unsigned size, struct cpu *c, const struct 
 INSN(ZIP1)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(simd_size(i), zip, c, i, 0)
+    SIMD_BY_SIZE(simd_size(i), zip, c, i, 0);
 }
 
 INSN(ZIP2)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(simd_size(i), zip, c, i, 1)
+    SIMD_BY_SIZE(simd_size(i), zip, c, i, 1);
 }
 
 /* Even (part 0) or odd elements of n and m, interleaved. */
@@ -79,13 +79,13 @@ ALWAYS_INLINE const struct insn *transpose(unsigned size, struct cpu *c, const s
 INSN(TRN1)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(simd_size(i), transpose, c, i, 0)
+    SIMD_BY_SIZE(simd_size(i), transpose, c, i, 0);
 }
 
 INSN(TRN2)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(simd_size(i), transpose, c, i, 1)
+    SIMD_BY_SIZE(simd_size(i), transpose, c, i, 1);
 }
 
 INSN(EXT)

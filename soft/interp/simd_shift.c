@@ -229,11 +229,11 @@ ALWAYS_INLINE const struct insn *shift_long(unsigned size, struct cpu *c, const 
 INSN(SSHLL_imm)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(simd_imm_size(i), shift_long, c, i, true)
+    SIMD_BY_SIZE(simd_imm_size(i), shift_long, c, i, true);
 }
 
 INSN(USHLL_imm)
 {
     fp_check(c, i);
-    SIMD_BY_SIZE(simd_imm_size(i), shift_long, c, i, false)
+    SIMD_BY_SIZE(simd_imm_size(i), shift_long, c, i, false);
 }
