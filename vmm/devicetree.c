@@ -235,13 +235,25 @@ static int devicetree_choose_stdout(void *fdt, int chosen)
     return fdt_setprop_string(fdt, chosen, "stdout-path", path);
 }
 
-/* A seed of `n` bytes; without entropy none is better than a known one. 0 or a libfdt error. */
-static int devicetree_add_seed(void *fdt, int chosen, const char *name, int n)
+/* Fresh seeds in place of those that are there, or also where there are none. Without entropy none
+ * is better than a known one. 0 or a libfdt error. */
+static int devicetree_choose_seeds(void *fdt, int chosen, bool add)
 {
-    uint8_t seed[DEVICETREE_RNG_SEED];
-    if (getentropy(seed, (size_t)n) != 0)
-        return 0;
-    return fdt_setprop(fdt, chosen, name, seed, n);
+    static const struct {
+        const char *name;
+        int size;
+    } seeds[] = { { "kaslr-seed", DEVICETREE_KASLR_SEED }, { "rng-seed", DEVICETREE_RNG_SEED } };
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(seeds); i++) {
+        uint8_t seed[DEVICETREE_RNG_SEED];
+        if (!add && !fdt_getprop(fdt, chosen, seeds[i].name, NULL))
+            continue;
+        if (getentropy(seed, (size_t)seeds[i].size) == 0)
+            r = fdt_setprop(fdt, chosen, seeds[i].name, seed, seeds[i].size);
+        else
+            (void)fdt_delprop(fdt, chosen, seeds[i].name);
+    }
+    return r;
 }
 
 /* 0 or a libfdt error. Properties do not move the node's own offset. */
@@ -261,10 +273,8 @@ static int devicetree_set_chosen(void *fdt, const struct devicetree_chosen *c)
         r = fdt_setprop_u64(fdt, chosen, "linux,initrd-end", c->initrd + c->initrd_size);
     if (r == 0)
         r = devicetree_choose_stdout(fdt, chosen);
-    if (r == 0 && c->add_seeds)
-        r = devicetree_add_seed(fdt, chosen, "kaslr-seed", DEVICETREE_KASLR_SEED);
-    if (r == 0 && c->add_seeds)
-        r = devicetree_add_seed(fdt, chosen, "rng-seed", DEVICETREE_RNG_SEED);
+    if (r == 0)
+        r = devicetree_choose_seeds(fdt, chosen, c->add_seeds);
     return r;
 }
 
@@ -292,17 +302,4 @@ int devicetree_choose(const struct loader_blob *tree, const struct devicetree_ch
     }
     *out = (struct loader_blob){ .bytes = bytes, .size = fdt_totalsize(bytes) };
     return 0;
-}
-
-void devicetree_refresh_seeds(struct loader_blob *tree)
-{
-    static const char *const names[] = { "kaslr-seed", "rng-seed" };
-    int chosen = fdt_path_offset(tree->bytes, "/chosen");
-    for (unsigned i = 0; chosen >= 0 && i < ARRAY_LEN(names); i++) {
-        uint8_t seed[64];
-        int n;
-        if (fdt_getprop(tree->bytes, chosen, names[i], &n) && n > 0 && n <= (int)sizeof seed &&
-            getentropy(seed, (size_t)n) == 0)
-            (void)fdt_setprop_inplace(tree->bytes, chosen, names[i], seed, n);
-    }
 }

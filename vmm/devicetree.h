@@ -6,6 +6,7 @@
 #ifndef VMM_DEVICETREE_H
 #define VMM_DEVICETREE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -32,15 +33,12 @@ struct devicetree_chosen {
     const char *bootargs; /* or NULL: leave what is there */
     gpa_t initrd;
     uint64_t initrd_size; /* 0: leave what is there */
-    bool add_seeds;       /* add fresh kaslr-seed and rng-seed */
+    bool add_seeds;       /* fresh kaslr-seed and rng-seed, also where there are none yet */
 };
 
 /* A copy of `tree` whose /chosen has `chosen` in it, and stdout-path if there is a PL011 and no
  * other choice. At most LOADER_DTB_MAX bytes. */
 int devicetree_choose(const struct loader_blob *tree, const struct devicetree_chosen *chosen,
                       struct loader_blob *out, struct err *e) MUST_CHECK;
-
-/* Fresh values for the seeds that the tree has; for a reboot. */
-void devicetree_refresh_seeds(struct loader_blob *tree);
 
 #endif

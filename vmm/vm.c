@@ -234,6 +234,7 @@ static int vm_make_tree(struct vm *vm, struct err *e)
     int r = cmdline ? 0 : err_set(e, -ENOMEM, "the host has no memory for the command line");
     if (r == 0)
         r = vm_base_tree(vm, &base, e);
+    loader_blob_free(&vm->dtb);
     if (r == 0)
         r = devicetree_choose(&base, &chosen, &vm->dtb, e);
     loader_blob_free(&base);
@@ -379,15 +380,20 @@ static void vm_power_cycle(struct vm *vm)
         vcpu_join(&vm->vcpu[i]);
 }
 
-/* Everything as at power-on, with fresh memory and seeds. */
+/* Everything as at power-on, with fresh memory and seeds. The files are read again, which a pipe
+ * does not allow. */
 static int vm_reset(struct vm *vm, struct err *e)
 {
+    struct err why;
     machine_reset(&vm->machine);
-    int r = vm_renew_ram(vm, e);
+    int r = vm_renew_ram(vm, &why);
     if (r == 0)
-        r = vm_load(vm, e);
-    devicetree_refresh_seeds(&vm->dtb);
-    return r;
+        r = vm_load(vm, &why);
+    if (r == 0)
+        r = vm_make_tree(vm, &why);
+    if (r < 0)
+        return err_set(e, r, "the guest cannot restart: %.480s", why.text);
+    return 0;
 }
 
 /* Take back a wish for a reset, unless a stronger one came meanwhile. */

@@ -74,7 +74,7 @@ void vm_power_key(struct vm *vm);
 /* Host input for the first PL011; returns how many bytes fitted. Any thread. */
 size_t vm_serial_receive(struct vm *vm, const uint8_t *bytes, size_t n);
 
-/* The device tree the VM would boot with: `*size` bytes, valid until vm_destroy(). */
+/* The device tree the VM would boot with: `*size` bytes, valid until vm_run() or vm_destroy(). */
 const void *vm_dtb(const struct vm *vm, size_t *size);
 
 void vm_destroy(struct vm *vm);
