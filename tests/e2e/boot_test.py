@@ -91,9 +91,9 @@ def disk_survives():
         with open(image, "wb") as f:
             f.truncate(64 << 20)
         script = ("set -e; mke2fs -q /dev/vda; mount -t ext2 /dev/vda /mnt; seq 1 50000 > /mnt/numbers; sync; "
-                  "sha256sum /mnt/numbers; umount /mnt; echo disk is done")
+                  "umount /mnt; echo disk is done: $((6 * 7))")
         with boot("--disk", image, append=f'ireko.cmd="{script}"') as c:
-            c.wait_for("disk is done", seconds=120)
+            c.wait_for("disk is done: 42", seconds=120)
             check(c.finish() == 0, c.tail())
         fsck = subprocess.run(["e2fsck", "-fn", image], capture_output=True, text=True, check=False)
         check(fsck.returncode == 0, fsck.stdout)
@@ -108,11 +108,11 @@ def two_disks_one_read_only():
         first.write_bytes(b"first disk".ljust(1 << 20, b"\0"))
         second.write_bytes(b"second disk".ljust(1 << 20, b"\0"))
         script = ("head -c 10 /dev/vda; echo; head -c 11 /dev/vdb; echo; cat /sys/block/vdb/ro; "
-                  "echo spoiled > /dev/vdb || echo refused; echo good > /dev/vda; sync")
+                  "echo spoiled > /dev/vdb || echo refused: $((6 * 7)); echo good > /dev/vda; sync")
         with boot("--disk", first, "--disk", f"{second},ro", append=f'ireko.cmd="{script}"') as c:
             c.wait_for("first disk")
             c.wait_for("second disk")
-            c.wait_for("refused")
+            c.wait_for("refused: 42")
             check(c.finish() == 0, c.tail())
         check(first.read_bytes().startswith(b"good\n"), "the first disk was not written")
         check(second.read_bytes().startswith(b"second disk"), "the read-only disk was written")
@@ -132,14 +132,16 @@ def idle_is_idle():
     """an idle guest costs under 2 % of a core"""
     with boot() as c:
         c.wait_for(PROMPT)
-        c.send("sleep 1; echo settled\n")
-        c.wait_for("settled\r\n")
+        c.send("sleep 1; echo settled: $((6 * 7))\n")
+        c.wait_for("settled: 42")
         c.wait_for(PROMPT)
         before, start = c.cpu_seconds(), time.monotonic()
-        c.send("sleep 5; echo woke\n")
-        c.wait_for("woke\r\n")
-        share = (c.cpu_seconds() - before) / (time.monotonic() - start)
-        print(f"# {share * 100:.2f} % of a core over 5 s")
+        c.send("sleep 5; echo woke: $((6 * 7))\n")
+        c.wait_for("woke: 42")
+        seconds = time.monotonic() - start
+        share = (c.cpu_seconds() - before) / seconds
+        print(f"# {share * 100:.2f} % of a core over {seconds:.1f} s")
+        check(seconds > 5, "the guest did not sleep")
         check(Console.patience > 1 or share < 0.02, f"idle costs {share * 100:.1f} % of a core")
 
 
