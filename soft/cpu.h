@@ -38,6 +38,9 @@ union vreg {
 #define PSTATE_C (1u << 29)
 #define PSTATE_V (1u << 28)
 
+/* PSTATE.BTYPE: how the branch came here (FEAT_BTI). */
+enum { BTYPE_NONE, BTYPE_ANY, BTYPE_CALL, BTYPE_JUMP };
+
 /* DAIF in SPSR's place. */
 #define PSTATE_D (1u << 9)
 #define PSTATE_A (1u << 8)

@@ -4,6 +4,7 @@
  *
  * EL2 and EL3 do not exist in a VM; what the hardware would take there is an exit, soft/run.c.
  */
+#include "soft/model.h"
 #include "soft/vcpu.h"
 
 /* SPSR_EL1 beyond NZCV and DAIF. */
@@ -86,7 +87,7 @@ void cpu_set_pstate(struct cpu *c, uint32_t spsr)
     c->nzcv = spsr & SPSR_NZCV;
     c->daif = spsr & SPSR_DAIF;
     c->il = !legal || (spsr & SPSR_IL);
-    c->btype = spsr >> SPSR_BTYPE & 3;
+    c->btype = c->vm->options & MODEL_BTI ? spsr >> SPSR_BTYPE & 3 : BTYPE_NONE;
     c->dit = spsr & SPSR_DIT;
     c->uao = spsr & SPSR_UAO;
     c->ssbs = spsr & SPSR_SSBS;

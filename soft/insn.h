@@ -58,6 +58,10 @@ insn_fn interp_page_end;
  * where to go on. Leaves like the instruction if that faults or exits. */
 void interp_step(struct cpu *c, const struct insn *i);
 
+/* soft/interp/bti.c: cpu->btype is not BTYPE_NONE and `i` is next: may it be? Clears btype, or
+ * raises the branch target exception. */
+void interp_check_target(struct cpu *c, const struct insn *i);
+
 /* soft/interp/decode.c: fill every slot of a page with interp_decode_slot. */
 void interp_reset_page(struct code_page *page);
 

@@ -36,6 +36,16 @@ static const struct insn *run_fetch(struct cpu *c, uint64_t pc)
     return c->run = &c->page->slot[(pc & (CODE_PAGE_SIZE - 1)) >> 2];
 }
 
+/* What executes next, between instructions. */
+static const struct insn *run_next(struct cpu *c)
+{
+    const struct insn *i = run_fetch(c, c->pc);
+
+    if (UNLIKELY(c->btype))
+        interp_check_target(c, i);
+    return i;
+}
+
 const struct insn *cpu_jump_slow(struct cpu *c, uint64_t target)
 {
     if (UNLIKELY(c->budget <= 0))
@@ -228,7 +238,7 @@ static void run_step(struct soft_vcpu *v)
         soft_exit_exception(v, (uint64_t)EC_STEP_LOWER << 26 | ESR_IL | iss, 0, 0, c->pc);
         return;
     }
-    const struct insn *i = run_fetch(c, c->pc);
+    const struct insn *i = run_next(c);
     c->ss = false;
     v->stepping = true;
     interp_step(c, i);
@@ -252,7 +262,7 @@ static void run_loop(struct soft_vcpu *v)
             run_step(v);
             continue;
         }
-        const struct insn *i = run_fetch(c, c->pc);
+        const struct insn *i = run_next(c);
         while (i)
             i = i->fn(c, i);
     }

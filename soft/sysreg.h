@@ -22,6 +22,7 @@ enum sysreg_access {
     SYSREG_EL0_WRITE = 2,
     SYSREG_EL1_READ = 4,
     SYSREG_EL1_WRITE = 8,
+    SYSREG_EL1_PAUTH = 16, /* both, on a CPU with pointer authentication */
 };
 
 enum sysreg_kind { SYSREG_PLAIN, SYSREG_SPECIAL, SYSREG_DEBUG, SYSREG_TRAP };

@@ -6,6 +6,18 @@
  * whoever sees the new function also sees its operands.
  */
 #include "soft/interp/interp.h"
+#include "soft/model.h"
+#include "soft/vcpu.h"
+
+/* What `word` is on a CPU with these options: the rest of the hint space does nothing. */
+static const struct a64_op_info *decode_op(uint32_t word, unsigned options)
+{
+    const struct a64_op_info *op = &a64_ops[a64_decode(word)];
+
+    if (op->option & ~options)
+        return &a64_ops[(word & 0xfffff01f) == 0xd503201f ? A64_HINT : A64_UNDEFINED];
+    return op;
+}
 
 /* Decode a slot of the current page; its function. Not inline, so that the caller has no frame when
  * it goes on. */
@@ -14,11 +26,12 @@ static __attribute__((noinline)) insn_fn *decode(struct cpu *c, const struct ins
     struct code_page *page = c->page;
     struct insn *slot = &page->slot[i->offset / 4];
     struct insn decoded = { .word = ld_le32(page->host + i->offset), .offset = i->offset };
-    const struct a64_op_info *op = &a64_ops[a64_decode(decoded.word)];
+    unsigned options = c->vm->options;
+    const struct a64_op_info *op = decode_op(decoded.word, options);
 
     decoded.fn = op->fn;
     op->format(&decoded);
-    insn_fn *fn = decoded.fn;
+    insn_fn *fn = options & MODEL_BTI ? interp_with_bti(decoded.fn) : decoded.fn;
     decoded.fn = slot->fn;
     *slot = decoded;
     __atomic_store_n(&slot->fn, fn, __ATOMIC_RELEASE);

@@ -279,6 +279,67 @@ void format_branch_reg(struct insn *i)
     i->rn = source(field_rn(i));
 }
 
+/* Pointer authentication: soft/interp/pauth.c says what it expects. */
+
+static void pac_operands(struct insn *i, unsigned pointer, uint8_t modifier, unsigned key)
+{
+    i->rd = destination(pointer);
+    i->rm = source(pointer);
+    i->rn = modifier;
+    i->a = (uint8_t)key;
+}
+
+/* PACIA and its kin have the stack pointer for 31; their Z forms and XPAC have no modifier. */
+void format_pac(struct insn *i)
+{
+    pac_operands(i, field_rd(i), (uint8_t)field_rn(i), i->word >> 10 & 3);
+}
+
+void format_pac_zero(struct insn *i)
+{
+    pac_operands(i, field_rd(i), REG_ZR, i->word >> 10 & 3);
+}
+
+void format_pacga(struct insn *i)
+{
+    i->rd = destination(field_rd(i));
+    i->rn = source(field_rn(i));
+    i->rm = (uint8_t)field_rm(i);
+}
+
+/* CRm 1: X17 with X16. Others: X30 with SP, if the lowest bit of op2 is set, or with nothing. */
+void format_pac_hint(struct insn *i)
+{
+    unsigned b = i->word >> 6 & 1;
+
+    if ((i->word >> 8 & 15) == 1)
+        pac_operands(i, 17, 16, b);
+    else if ((i->word >> 8 & 15) == 3)
+        pac_operands(i, 30, bit(i->word, 5) ? REG_SP : REG_ZR, b);
+    else /* XPACLRI: a code pointer */
+        pac_operands(i, 30, REG_ZR, 0);
+}
+
+/* BRAA, BLRAA, RETAA and their Z and B forms; RETAA has SP for modifier and X30 for target. */
+void format_branch_auth(struct insn *i)
+{
+    bool is_return = (i->word >> 21 & 15) == 2;
+
+    i->rn = is_return ? REG_LR : source(field_rn(i));
+    i->rm = bit(i->word, 24) || is_return ? (uint8_t)field_rd(i) : REG_ZR;
+    i->a = i->word >> 10 & 1;
+}
+
+void format_load_auth(struct insn *i)
+{
+    uint64_t offset = bits(i->word, 22, 22) << 9 | bits(i->word, 20, 12);
+
+    i->rd = destination(field_rd(i));
+    i->rn = (uint8_t)field_rn(i);
+    i->imm = sign_extend(offset, 10) * 8;
+    i->a = bit(i->word, 23) ? 3 : 2; /* keys DA and DB */
+}
+
 /* System. */
 
 void format_exception(struct insn *i)

@@ -44,6 +44,14 @@ insn_fn interp_UBFIZ, interp_BFI;
  * function that need not look for it. */
 void branch_specialise(struct insn *i);
 
+/* soft/interp/bti.c: branch from `i` to `target` with PSTATE.BTYPE = `btype`, which is ignored on a
+ * CPU without BTI; what a BR from `i` has there; and what becomes of BR and BLR on a CPU with it.
+ */
+const struct insn *interp_branch_indirect(struct cpu *c, const struct insn *i, uint64_t target,
+                                          unsigned btype);
+unsigned interp_branch_type(struct cpu *c, const struct insn *i);
+insn_fn *interp_with_bti(insn_fn *fn);
+
 /* soft/interp/decode.c */
 _Noreturn void interp_sp_misaligned(struct cpu *c, const struct insn *i);
 

@@ -4,6 +4,7 @@
  */
 #include "soft/interp/interp.h"
 #include "soft/interp/system.h"
+#include "soft/model.h"
 #include "soft/vcpu.h"
 
 /* CNTKCTL_EL1 (D19.12.8). */
@@ -100,6 +101,8 @@ static int register_of(struct cpu *c, const struct insn *i, bool write)
     const struct sysreg_info *info = &soft_sysreg_table[r];
     unsigned need = c->el ? (write ? SYSREG_EL1_WRITE : SYSREG_EL1_READ)
                           : (write ? SYSREG_EL0_WRITE : SYSREG_EL0_READ);
+    if (c->el == 1 && (c->vm->options & MODEL_PAUTH))
+        need |= SYSREG_EL1_PAUTH;
     if (!(info->access & need))
         register_refused(c, i, write);
     if (c->el == 0 && !el0_may(v, r))

@@ -53,12 +53,13 @@ struct mmu_regime {
 struct mmu_bank {
     struct tlb tlb;
     struct fetch_entry fetch[FETCH_ENTRIES];
-    int asid;        /* EL0: whose; -1 for none */
-    uint64_t used;   /* EL0: when last, for replacement */
-    bool empty;      /* nothing was filled since the last flush */
-    bool global;     /* EL0: holds entries that belong to every ASID */
-    uint64_t blocks; /* bit (va >> 21) % 64: holds part of a leaf above 4 KiB there */
-    uint64_t giants; /* bit (va >> 30) % 64: of one above 2 MiB */
+    bool fetch_gp[FETCH_ENTRIES]; /* fetch[n] is a guarded page (FEAT_BTI) */
+    int asid;                     /* EL0: whose; -1 for none */
+    uint64_t used;                /* EL0: when last, for replacement */
+    bool empty;                   /* nothing was filled since the last flush */
+    bool global;                  /* EL0: holds entries that belong to every ASID */
+    uint64_t blocks;              /* bit (va >> 21) % 64: holds part of a leaf above 4 KiB there */
+    uint64_t giants;              /* bit (va >> 30) % 64: of one above 2 MiB */
 };
 
 struct mmu_request {
@@ -76,6 +77,7 @@ struct mmu_leaf {
     uint8_t share;    /* SH */
     unsigned allowed; /* MMU_READ and so on; not MMU_WRITE while the descriptor is clean */
     bool global;
+    bool gp;      /* a guarded page, FEAT_BTI */
     bool guarded; /* EL1's access hangs on PSTATE.PAN being clear */
 };
 

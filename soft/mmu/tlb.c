@@ -202,4 +202,5 @@ void tlb_fill_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
     bank_note_leaf(v, b, va, leaf);
     f->va = align_down(va, CODE_PAGE_SIZE);
     f->page = page;
+    b->fetch_gp[f - b->fetch] = leaf->gp;
 }

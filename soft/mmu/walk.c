@@ -6,6 +6,7 @@
  * The tables are guest memory and may change under the walk, which reads each descriptor once.
  * Stage 2 is the VM's memory map: a table outside of it is an exit.
  */
+#include "soft/model.h"
 #include "soft/vcpu.h"
 
 #define DESC_VALID   (1ull << 0)
@@ -14,6 +15,7 @@
 #define DESC_AP_RO   (1ull << 7)
 #define DESC_AF      (1ull << 10)
 #define DESC_NG      (1ull << 11)
+#define DESC_GP      (1ull << 50)
 #define DESC_DBM     (1ull << 51)
 #define DESC_PXN     (1ull << 53)
 #define DESC_UXN     (1ull << 54)
@@ -22,7 +24,7 @@
 #define DESC_APT_EL0 (1ull << 61)
 #define DESC_APT_RO  (1ull << 62)
 
-static void regime_half(struct mmu_half *h, uint64_t ttbr, uint64_t tcr, bool upper)
+static void regime_half(struct mmu_half *h, uint64_t ttbr, uint64_t tcr, bool upper, bool pauth)
 {
     /* TG0 and TG1 encode the granule differently; a reserved value is taken as 4K. */
     static const uint8_t tg0[4] = { 12, 16, 14, 12 }, tg1[4] = { 12, 14, 12, 16 };
@@ -35,7 +37,7 @@ static void regime_half(struct mmu_half *h, uint64_t ttbr, uint64_t tcr, bool up
     h->epd = bit(tcr, upper ? 23 : 7);
     h->tbi = bit(tcr, upper ? 38 : 37);
     h->hpd = bit(tcr, upper ? 42 : 41);
-    h->tbid = bit(tcr, upper ? 52 : 51);
+    h->tbid = pauth && bit(tcr, upper ? 52 : 51);
     h->e0pd = bit(tcr, upper ? 56 : 55);
     /* The first table's size decides how its base is aligned. */
     unsigned stride = h->granule_shift - 3;
@@ -51,6 +53,8 @@ void mmu_update_regime(struct soft_vcpu *v)
     uint64_t sctlr = v->sys[SYSREG_SCTLR_EL1], tcr = v->sys[SYSREG_TCR_EL1];
     unsigned pa_bits = ips[v->sys[SYSREG_ID_AA64MMFR0_EL1] & 7];
 
+    bool pauth = v->cpu.vm->options & MODEL_PAUTH;
+
     g->on = sctlr & SCTLR_M;
     g->align_check = sctlr & SCTLR_A;
     g->wxn = sctlr & SCTLR_WXN;
@@ -64,8 +68,8 @@ void mmu_update_regime(struct soft_vcpu *v)
     g->asid = (uint16_t)(v->sys[bit(tcr, 22) ? SYSREG_TTBR1_EL1 : SYSREG_TTBR0_EL1] >> 48);
     if (!bit(tcr, 36)) /* AS */
         g->asid &= 0xff;
-    regime_half(&g->half[0], v->sys[SYSREG_TTBR0_EL1], tcr, false);
-    regime_half(&g->half[1], v->sys[SYSREG_TTBR1_EL1], tcr, true);
+    regime_half(&g->half[0], v->sys[SYSREG_TTBR0_EL1], tcr, false, pauth);
+    regime_half(&g->half[1], v->sys[SYSREG_TTBR1_EL1], tcr, true, pauth);
     st_le64(g->mair, v->sys[SYSREG_MAIR_EL1]);
 }
 
@@ -196,6 +200,7 @@ static enum walk_result walk_leaf(struct soft_vcpu *v, const struct mmu_request 
         .share = (uint8_t)bits(desc, 9, 8),
         .allowed = clean ? allowed & ~(unsigned)MMU_WRITE : allowed,
         .global = !(desc & DESC_NG),
+        .gp = (desc & DESC_GP) && (v->cpu.vm->options & MODEL_BTI),
         .guarded = guarded,
     };
     return WALK_DONE;

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "soft/interp/interp.h"
+#include "soft/vcpu.h"
 
 #define OFFSET 0x100 /* where the words are decoded, as if */
 
@@ -50,7 +51,16 @@ static const struct sample samples[] = {
     /* tbz x9, #33, .+4 */            { 0xb6080029, "TBZ", .rn = 9, .a = 33, .imm = (OFFSET + 4) * 8 },
     /* ret */                         { 0xd65f03c0, "RET", .rn = 30 },
     /* svc #0x1234 */                 { 0xd4024681, "SVC", .imm = 0x1234 },
-    /* paciasp: a hint */             { 0xd503233f, "HINT", .rd = 31, .rn = 25, .rm = 3, .ra = 8 },
+    /* paciasp */                     { 0xd503233f, "PAC_lr", .rd = 30, .rn = SP, .rm = 30 },
+    /* autib1716 */                   { 0xd50321df, "AUT1716", .rd = 17, .rn = 16, .rm = 17, .a = 1 },
+    /* pacdb x1, sp */                { 0xdac10fe1, "PAC", .rd = 1, .rn = SP, .rm = 1, .a = 3 },
+    /* xpaci xzr */                   { 0xdac143ff, "XPAC", .rd = NONE, .rn = ZR, .rm = ZR },
+    /* pacga x1, xzr, sp */           { 0x9adf33e1, "PACGA", .rd = 1, .rn = ZR, .rm = SP },
+    /* blrab x3, sp */                { 0xd73f0c7f, "BLRA", .rn = 3, .rm = SP, .a = 1 },
+    /* braaz x3 */                    { 0xd61f087f, "BRAZ", .rn = 3, .rm = ZR },
+    /* retab */                       { 0xd65f0fff, "RETA", .rn = 30, .rm = SP, .a = 1 },
+    /* ldrab x1, [x2, #-8]! */        { 0xf8fffc41, "LDRA_pre", .rd = 1, .rn = 2, .a = 3, .imm = -8 },
+    /* csdb: a hint */                { 0xd503229f, "HINT", .rd = 31, .rn = 20, .rm = 3, .ra = 8 },
     /* mrs x3, cntvct_el0 */          { 0xd53be043, "MRS", .rd = 3, .rn = 3 },
     /* msr ttbr0_el1, xzr */          { 0xd518201f, "MSR_reg", .rd = NONE, .rn = ZR },
     /* ldr xzr, [sp, #8] */           { 0xf94007ff, "LDR_x_uimm", .rd = NONE, .rn = SP, .imm = 8 },
@@ -106,8 +116,8 @@ static const uint32_t undefined[] = {
     0x48217c02, /* casp with an odd register */
     0xd503307f, /* tcommit */
     0x54000010, /* bc.eq */
-    0xd63f0bff, /* blraaz */
-    0xdac103e0, /* pacia */
+    0xd63f0800, /* blraaz with a modifier */
+    0xdac12000, /* paciza with a modifier */
 };
 /* clang-format on */
 
@@ -144,6 +154,7 @@ static void slots(void **state)
     static const uint32_t words[] = { 0x91000400, 0x91000800 }; /* add x0, x0, #1; #2 */
     struct code_page *page = calloc(1, sizeof *page);
     struct cpu *c = calloc(1, sizeof *c);
+    struct soft_vm vm = { .options = 0 };
     uint8_t *bytes = calloc(1, CODE_PAGE_SIZE);
 
     (void)state;
@@ -152,6 +163,7 @@ static void slots(void **state)
     interp_reset_page(page);
     page->host = bytes;
     c->page = page;
+    c->vm = &vm;
     c->page_va = 0x7000;
     assert_ptr_equal(page->slot[CODE_PAGE_SLOTS].fn, interp_page_end);
     assert_ptr_equal(page->slot[2].fn, interp_decode_slot);
