@@ -74,6 +74,13 @@ uint32_t cpu_pstate(const struct cpu *c)
     return p | (c->el ? SPSR_M_EL1T | c->sp_sel : SPSR_M_EL0T);
 }
 
+static bool cpu_mode_is_legal(uint32_t spsr)
+{
+    uint32_t mode = spsr & SPSR_M;
+
+    return mode == SPSR_M_EL0T || mode == SPSR_M_EL1T || mode == SPSR_M_EL1H;
+}
+
 /*
  * SetPSTATEFromPSR(): a mode that does not exist (AArch32, EL2, EL3, EL0h) is an illegal return,
  * which keeps the mode and sets IL.
@@ -81,7 +88,7 @@ uint32_t cpu_pstate(const struct cpu *c)
 void cpu_set_pstate(struct cpu *c, uint32_t spsr)
 {
     uint32_t mode = spsr & SPSR_M;
-    bool legal = mode == SPSR_M_EL0T || mode == SPSR_M_EL1T || mode == SPSR_M_EL1H;
+    bool legal = cpu_mode_is_legal(spsr);
 
     cpu_stack_put_away(c);
     c->nzcv = spsr & SPSR_NZCV;
@@ -109,6 +116,7 @@ void exc_enter(struct cpu *c, unsigned offset, uint64_t return_pc)
     v->sys[SYSREG_SPSR_EL1] = cpu_pstate(c);
     v->sys[SYSREG_ELR_EL1] = return_pc;
     v->stats.exceptions++;
+    v->debug.last = LAST_NOT_STEPPED;
     c->budget--; /* exceptions in a circle must not keep the timer from being looked at */
     if (c->el == 0)
         offset += 0x400;
@@ -196,8 +204,11 @@ void exc_return(struct cpu *c)
 {
     struct soft_vcpu *v = vcpu_of(c);
     uint32_t spsr = (uint32_t)v->sys[SYSREG_SPSR_EL1];
+    bool step = debug_return_step(v, spsr, cpu_mode_is_legal(spsr) ? spsr >> 2 & 3 : c->el);
 
+    v->debug.last = LAST_NOT_STEPPED;
     cpu_set_pstate(c, spsr);
+    c->ss = step;
     c->excl_valid = false;
     c->pc = v->sys[SYSREG_ELR_EL1];
 }

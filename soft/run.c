@@ -48,8 +48,8 @@ static const struct insn *run_next(struct cpu *c)
 
 const struct insn *cpu_jump_slow(struct cpu *c, uint64_t target)
 {
-    if (UNLIKELY(c->budget <= 0))
-        return soft_resume(c, target);
+    if (UNLIKELY(c->budget <= 0 || vcpu_of(c)->slow))
+        return soft_resume(c, run_branch_address(vcpu_of(c), target));
     return run_fetch(c, target);
 }
 
@@ -212,36 +212,36 @@ static void run_attend(struct soft_vcpu *v)
     }
 }
 
-/* MDSCR_EL1 (D19.3.20). */
-enum { MDSCR_SS = 1 << 0, MDSCR_KDE = 1 << 13 };
-
-/* Software step (D2.12): on, and not for code that may not be stepped? */
-static bool run_is_stepping(const struct soft_vcpu *v)
+/* Does something have to be looked at before or after the instruction at cpu.pc? */
+static bool run_is_slow(const struct soft_vcpu *v)
 {
-    uint64_t mdscr = v->sys[SYSREG_MDSCR_EL1];
-
-    if (LIKELY(!(mdscr & MDSCR_SS)))
-        return false;
-    return v->trap_debug_exceptions || v->cpu.el == 0 ||
-           ((mdscr & MDSCR_KDE) && !(v->cpu.daif & PSTATE_D));
+    return (v->slow & SLOW_COUNT) || debug_is_stepping(v) ||
+           ((v->slow & SLOW_BREAK) && debug_breaks_in(v, v->cpu.pc));
 }
 
-/* One instruction if PSTATE.SS is set, else the step exception, to whom debug exceptions go. */
-static void run_step(struct soft_vcpu *v)
+/* One instruction, with what comes before it by priority (D1.3.5): step, fetch, breakpoint. */
+static void run_slowly(struct soft_vcpu *v)
 {
-    const uint32_t iss = 1u << 24 | 0x22; /* ISV: EX is valid, and 0; a debug exception */
     struct cpu *c = &v->cpu;
+    bool stepping = debug_is_stepping(v);
 
-    if (!c->ss) {
-        if (!v->trap_debug_exceptions)
-            exc_sync(c, EC_STEP_LOWER, iss, c->pc);
-        soft_exit_exception(v, (uint64_t)EC_STEP_LOWER << 26 | ESR_IL | iss, 0, 0, c->pc);
-        return;
-    }
-    const struct insn *i = run_next(c);
-    c->ss = false;
-    v->stepping = true;
+    c->pc = run_branch_address(v, c->pc);
+    if (stepping && !c->ss)
+        debug_raise_step(v);
+    v->stepping = stepping;
+    const struct insn *i = run_fetch(c, c->pc);
+    uint32_t word = ld_le32(c->page->host + i->offset);
+    if (v->debug.breaks)
+        debug_check_break(v);
+    if (c->il)
+        exc_sync(c, EC_ILLEGAL_STATE, 0, c->pc);
+    if (c->btype)
+        interp_check_target(c, i);
+    if (stepping)
+        c->ss = false;
     interp_step(c, i);
+    if (stepping)
+        debug_note_step(v, word);
     v->stepping = false;
 }
 
@@ -256,12 +256,12 @@ static void run_loop(struct soft_vcpu *v)
             run_attend(v);
             continue;
         }
-        if (UNLIKELY(c->il))
-            exc_sync(c, EC_ILLEGAL_STATE, 0, c->pc);
-        if (UNLIKELY(run_is_stepping(v))) {
-            run_step(v);
+        if (UNLIKELY(v->slow) && run_is_slow(v)) {
+            run_slowly(v);
             continue;
         }
+        if (UNLIKELY(c->il))
+            exc_sync(c, EC_ILLEGAL_STATE, 0, c->pc);
         const struct insn *i = run_next(c);
         while (i)
             i = i->fn(c, i);

@@ -64,6 +64,7 @@ void soft_sysreg_reset(struct soft_vcpu *v)
     for (unsigned i = 0; i < SYSREG_COUNT; i++)
         v->sys[i] |= model_register((enum sysreg)i, v->cpu.vm->options);
     v->sys[SYSREG_ID_AA64MMFR0_EL1] |= soft_sysreg_pa_range(v->cpu.vm->ipa_bits);
+    debug_write_lock(v, SYSREG_OSLAR_EL1, 1); /* H8.2: a cold reset sets OSLK */
 }
 
 /* 32 KiB, 4 ways for both L1; 1 MiB, 16 ways for L2; 64-byte lines (D19.2.26, FEAT_CCIDX). */
@@ -233,15 +234,15 @@ static void sysreg_write_special(struct soft_vcpu *v, enum sysreg r, uint64_t va
         break;
     case SYSREG_CNTV_TVAL_EL0:
         v->sys[SYSREG_CNTV_CVAL_EL0] = timer_count(v) + (uint64_t)(int64_t)(int32_t)value;
-        c->budget = 1;
+        c->budget = -1;
         break;
     case SYSREG_CNTV_CTL_EL0:
         v->sys[r] = value & 3;
-        c->budget = 1;
+        c->budget = -1;
         break;
     case SYSREG_CNTV_CVAL_EL0:
         v->sys[r] = value;
-        c->budget = 1;
+        c->budget = -1;
         break;
     default:
         v->sys[r] = value;
@@ -251,13 +252,30 @@ static void sysreg_write_special(struct soft_vcpu *v, enum sysreg r, uint64_t va
 
 uint64_t soft_sysreg_read(struct soft_vcpu *v, enum sysreg r)
 {
-    return soft_sysreg_table[r].kind == SYSREG_SPECIAL ? sysreg_read_special(v, r) : v->sys[r];
+    switch (soft_sysreg_table[r].kind) {
+    case SYSREG_SPECIAL:
+        return sysreg_read_special(v, r);
+    case SYSREG_OPTION:
+        return debug_read_lock(v, r);
+    default:
+        return v->sys[r];
+    }
 }
 
 void soft_sysreg_write(struct soft_vcpu *v, enum sysreg r, uint64_t value)
 {
-    if (soft_sysreg_table[r].kind == SYSREG_SPECIAL)
+    switch (soft_sysreg_table[r].kind) {
+    case SYSREG_SPECIAL:
         sysreg_write_special(v, r, value);
-    else
+        break;
+    case SYSREG_DEBUG:
+        debug_write(v, r, value);
+        break;
+    case SYSREG_OPTION:
+        debug_write_lock(v, r, value);
+        break;
+    default:
         v->sys[r] = value;
+        break;
+    }
 }

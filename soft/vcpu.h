@@ -20,6 +20,7 @@
 
 #include "base/lock.h"
 #include "soft/cpu.h"
+#include "soft/debug.h"
 #include "soft/exc.h"
 #include "soft/mmu/mmu.h"
 #include "soft/sysreg.h"
@@ -45,6 +46,7 @@ struct soft_vm {
     unsigned vcpu_end;                      /* no vCPU at or above this one */
     unsigned ipa_bits;
     unsigned options; /* enum model_option: what the CPU has beyond its base */
+    bool native_debug_pmu; /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
 };
 
 /* What one vCPU asks of another. */
@@ -85,6 +87,8 @@ struct soft_vcpu {
     struct cpu cpu;
     unsigned index; /* in vm->vcpu */
     uint64_t sys[SYSREG_COUNT];
+    unsigned slow; /* enum debug_slow */
+    struct debug debug;
 
     struct soft_map *map; /* the map this vCPU uses; kept alive by soft_map_publish() */
     const struct soft_region *last_region;

@@ -23,6 +23,7 @@ struct op {
     uint8_t scope;   /* TLBI */
     uint8_t el;      /* AT */
     bool write, pan; /* AT */
+    bool watched;    /* OP_DC_VA */
 };
 
 #define TLBI_FORMS(crm_, range_crm, shared_)                                                       \
@@ -52,8 +53,8 @@ static struct op op_of(uint32_t word)
         return (struct op){ .kind = OP_IC_ALL };
     case SYS_OP(3, 7, 5, 1): /* IC IVAU */
         return (struct op){ .kind = OP_IC_VA, .el0 = SCTLR_UCI, .shared = true };
-    case SYS_OP(0, 7, 6, 1): /* DC IVAC */
-        return (struct op){ .kind = OP_DC_VA };
+    case SYS_OP(0, 7, 6, 1): /* DC IVAC: to a watchpoint it is a store */
+        return (struct op){ .kind = OP_DC_VA, .watched = true };
     case SYS_OP(3, 7, 10, 1): /* DC CVAC */
     case SYS_OP(3, 7, 11, 1): /* DC CVAU */
     case SYS_OP(3, 7, 12, 1): /* DC CVAP */
@@ -135,7 +136,7 @@ static void zero_line(struct cpu *c, const struct insn *i, uint64_t va)
     const struct tlb_entry *e = mem_entry(c, va);
     if ((e->wr ^ va) < 4096)
         memset((void *)(e->add + va), 0, LINE);
-    else if (vcpu_of(c)->regime.align_check)
+    else if (vcpu_of(c)->regime.align_check || debug_watches_in(vcpu_of(c), va))
         for (unsigned n = 0; n < LINE; n += 8)
             mem_st64(c, i, va + n, 0);
     else
@@ -164,6 +165,11 @@ INSN(SYS)
         return i + 1;
     case OP_DC_VA:
         mmu_maintain(c, i, x, false, &pa);
+        if (op.watched && vcpu_of(c)->debug.watches)
+            debug_check_watch(
+                c, i,
+                &(struct debug_access){
+                    .va = align_down(x, LINE), .size = LINE, .write = true, .iss = ISS_CM });
         return i + 1;
     case OP_DC_SET_WAY:
         return i + 1;

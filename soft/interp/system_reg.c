@@ -65,7 +65,8 @@ static bool el0_may(const struct soft_vcpu *v, int r)
     case SYSREG_CNTP_CVAL_EL0:
         return kctl & CNTKCTL_EL0PTEN;
     default: /* what traps otherwise is the PMU's, and PMUSERENR_EL0 is 0 */
-        return soft_sysreg_table[r].kind != SYSREG_TRAP;
+        return soft_sysreg_table[r].kind != SYSREG_TRAP &&
+               soft_sysreg_table[r].kind != SYSREG_OPTION;
     }
 }
 
@@ -103,11 +104,12 @@ static int register_of(struct cpu *c, const struct insn *i, bool write)
                           : (write ? SYSREG_EL0_WRITE : SYSREG_EL0_READ);
     if (c->el == 1 && (c->vm->options & MODEL_PAUTH))
         need |= SYSREG_EL1_PAUTH;
-    if (!(info->access & need))
+    if (!(info->access & need) || (info->kind == SYSREG_DEBUG && debug_is_beyond((enum sysreg)r)))
         register_refused(c, i, write);
     if (c->el == 0 && !el0_may(v, r))
         system_trap_el1(c, i);
-    if (info->kind == SYSREG_TRAP || (info->kind == SYSREG_DEBUG && v->trap_debug_regs)) {
+    if (info->kind == SYSREG_TRAP || (info->kind == SYSREG_DEBUG && v->trap_debug_regs) ||
+        (info->kind == SYSREG_OPTION && !c->vm->native_debug_pmu)) {
         system_exit(c, i);
         return -1;
     }
@@ -125,10 +127,10 @@ INSN(MRS)
     return i + 1;
 }
 
-/* After a write that may let an interrupt in. */
+/* After a write that may let an interrupt in, or software step. */
 static const struct insn *next_unmasked(struct cpu *c, const struct insn *i)
 {
-    if (UNLIKELY(soft_interrupt_ready(vcpu_of(c))))
+    if (UNLIKELY(soft_interrupt_ready(vcpu_of(c)) || debug_is_stepping(vcpu_of(c))))
         return soft_resume(c, cpu_pc(c, i) + 4);
     return i + 1;
 }
@@ -145,11 +147,12 @@ INSN(MSR_reg)
     case SYSREG_MAIR_EL1:
     case SYSREG_TTBR0_EL1:
     case SYSREG_TTBR1_EL1:
-    case SYSREG_MDSCR_EL1:
         return soft_resume(c, cpu_pc(c, i) + 4);
     case SYSREG_DAIF:
         return next_unmasked(c, i);
     default:
+        if (soft_sysreg_table[r].kind == SYSREG_DEBUG || soft_sysreg_table[r].kind == SYSREG_OPTION)
+            return soft_resume(c, cpu_pc(c, i) + 4);
         return i + 1;
     }
 }

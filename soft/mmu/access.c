@@ -75,7 +75,7 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
         abort_stage2_data(c, a->i, va, leaf.pa, a->kind == MMU_WRITE ? ISS_WNR : 0, r != NULL);
     uint8_t *host = r->host + (leaf.pa - r->ipa);
     *pa = leaf.pa;
-    if (!device && !v->regime.align_check) {
+    if (!device && !v->regime.align_check && !(v->debug.watches && debug_watches_in(v, va))) {
         unsigned allowed = leaf.allowed;
         if (!(r->flags & HV_MEMORY_READ))
             allowed &= ~(unsigned)MMU_READ;
@@ -84,6 +84,17 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
         tlb_fill(v, bank, va, &leaf, host - (va & 4095), allowed);
     }
     return host;
+}
+
+/* Watchpoints, whose pages never have a TLB entry: after every fault of stage 1 (D1.3.5). */
+static void access_check_watch(const struct access *a, uint64_t va, unsigned size)
+{
+    if (UNLIKELY(vcpu_of(a->c)->debug.watches))
+        debug_check_watch(a->c, a->i,
+                          &(struct debug_access){ .va = va,
+                                                  .size = size,
+                                                  .write = a->kind == MMU_WRITE,
+                                                  .unprivileged = a->unprivileged });
 }
 
 /* Bytes of [va, va + size) before the next 4 KiB page; all of them if it does not cross. */
@@ -134,9 +145,12 @@ uint64_t mem_load_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigne
     access_check_alignment(&a, va, size, flags);
     unsigned head = access_head(va, size);
     const uint8_t *first = access_host(&a, va, &pa);
-    if (head == size)
+    if (head == size) {
+        access_check_watch(&a, va, size);
         return load_host(first, size);
+    }
     const uint8_t *second = access_host(&a, va + head, &pa);
+    access_check_watch(&a, va, size);
     memcpy(&value, first, head);
     memcpy((uint8_t *)&value + head, second, size - head);
     return value;
@@ -152,10 +166,12 @@ void mem_store_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned s
     unsigned head = access_head(va, size);
     uint8_t *first = access_host(&a, va, &pa);
     if (head == size) {
+        access_check_watch(&a, va, size);
         store_host(first, size, value);
         return;
     }
     uint8_t *second = access_host(&a, va + head, &pa);
+    access_check_watch(&a, va, size);
     memcpy(first, &value, head);
     memcpy(second, (uint8_t *)&value + head, size - head);
 }
@@ -171,10 +187,14 @@ void *mem_atomic(struct cpu *c, const struct insn *i, uint64_t va, unsigned size
     struct access a = access_begin(c, i, MMU_READ, MEM_ALIGNED);
 
     access_check_alignment(&a, va, size, MEM_ALIGNED);
-    if (!access_is_store_exclusive(i->word))
+    if (!access_is_store_exclusive(i->word)) {
         access_host(&a, va, pa); /* a fault that reading has too is a read's (WnR = 0) */
+        access_check_watch(&a, va, size);
+    }
     a.kind = MMU_WRITE;
-    return access_host(&a, va, pa);
+    void *host = access_host(&a, va, pa);
+    access_check_watch(&a, va, size);
+    return host;
 }
 
 const void *mem_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
@@ -183,7 +203,9 @@ const void *mem_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsi
     struct access a = access_begin(c, i, MMU_READ, MEM_ALIGNED);
 
     access_check_alignment(&a, va, size, MEM_ALIGNED);
-    return access_host(&a, va, pa);
+    const void *host = access_host(&a, va, pa);
+    access_check_watch(&a, va, size);
+    return host;
 }
 
 void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, bool write,
@@ -196,6 +218,7 @@ void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, 
     access_host(&a, va, &pa);
     if (head < size)
         access_host(&a, va + head, &pa);
+    access_check_watch(&a, va, size);
 }
 
 struct code_page *mmu_fetch(struct cpu *c, uint64_t pc)
@@ -214,7 +237,8 @@ struct code_page *mmu_fetch(struct cpu *c, uint64_t pc)
     struct code_page *page = code_get(v, pa, r->host + (pa - r->ipa));
     if (!page)
         abort_no_memory(c, pc);
-    tlb_fill_fetch(v, c->el ? &v->kernel : v->user, pc, &leaf, page);
+    if (!(v->slow & SLOW_BREAK) || !debug_breaks_in(v, pc))
+        tlb_fill_fetch(v, c->el ? &v->kernel : v->user, pc, &leaf, page);
     return page;
 }
 
