@@ -26,9 +26,9 @@ struct fixture {
     uint8_t *ram;
 };
 
-static int fixture_setup(void **state)
+static int fixture_setup_cpu(void **state, const char *cpu)
 {
-    const struct hv_vm_desc desc = { .ipa_bits = 40 };
+    const struct hv_vm_desc desc = { .ipa_bits = 40, .cpu = cpu };
     struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
@@ -45,6 +45,11 @@ static int fixture_setup(void **state)
     soft_map_adopt(f->v);
     *state = f;
     return 0;
+}
+
+static int fixture_setup(void **state)
+{
+    return fixture_setup_cpu(state, NULL);
 }
 
 static int fixture_teardown(void **state)
