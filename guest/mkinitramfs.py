@@ -80,8 +80,8 @@ def main():
     cpio.add("dev/null", stat.S_IFCHR | 0o666, rdev=(1, 3))
     cpio.add("bin/busybox", stat.S_IFREG | 0o755, pathlib.Path(args.busybox).read_bytes())
     cpio.add("init", stat.S_IFREG | 0o755, pathlib.Path(args.init).read_bytes())
-    # busybox acpid turns KEY_POWER of any input device into this action.
-    cpio.add("etc/acpi/PWRF/00000080", stat.S_IFREG | 0o755, b"#!/bin/sh\npoweroff -f\n")
+    # busybox acpid turns KEY_POWER of any input device into this action; so does init where there is none.
+    cpio.add("etc/acpi/PWRF/00000080", stat.S_IFREG | 0o755, b"#!/bin/sh\numount -a -r 2>/dev/null\npoweroff -f\n")
     if args.modules:
         order = module_order(args.modules[0], args.modules[1:])
         for path in order:
