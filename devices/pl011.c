@@ -388,7 +388,7 @@ static void pl011_reset(struct device *d)
 
 static int pl011_fdt(const struct device *d, void *fdt, const struct device_place *place)
 {
-    int rc = primecell_fdt_begin(fdt, "pl011", "arm,pl011", d->ops->size, place, 1);
+    int rc = primecell_fdt_begin(fdt, "serial", "arm,pl011", d->ops->size, place, 1);
     return rc ? rc : fdt_end_node(fdt) ? -ENOSPC : 0;
 }
 

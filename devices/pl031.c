@@ -163,7 +163,7 @@ static void pl031_reset(struct device *d)
 
 static int pl031_fdt(const struct device *d, void *fdt, const struct device_place *place)
 {
-    int rc = primecell_fdt_begin(fdt, "pl031", "arm,pl031", d->ops->size, place, 0);
+    int rc = primecell_fdt_begin(fdt, "rtc", "arm,pl031", d->ops->size, place, 0);
     return rc ? rc : fdt_end_node(fdt) ? -ENOSPC : 0;
 }
 

@@ -170,16 +170,17 @@ static int pl061_fdt(const struct device *d, void *fdt, const struct device_plac
 {
     uint32_t phandle = PL061_PHANDLE + place->spi;
     const fdt32_t key[] = { cpu_to_fdt32(phandle), cpu_to_fdt32(PL061_POWER_PIN), 0 };
-    int rc = primecell_fdt_begin(fdt, "pl061", "arm,pl061", d->ops->size, place, 0);
+    int rc = primecell_fdt_begin(fdt, "gpio", "arm,pl061", d->ops->size, place, 0);
     rc = rc ? rc : fdt_property(fdt, "gpio-controller", NULL, 0);
     rc = rc ? rc : fdt_property_u32(fdt, "#gpio-cells", 2);
     rc = rc ? rc : fdt_property(fdt, "interrupt-controller", NULL, 0);
     rc = rc ? rc : fdt_property_u32(fdt, "#interrupt-cells", 2);
+    rc = rc ? rc : fdt_property_u32(fdt, "#address-cells", 0);
     rc = rc ? rc : fdt_property_u32(fdt, "phandle", phandle);
     rc = rc ? rc : fdt_end_node(fdt);
     rc = rc ? rc : fdt_begin_node(fdt, "gpio-keys");
     rc = rc ? rc : fdt_property_string(fdt, "compatible", "gpio-keys");
-    rc = rc ? rc : fdt_begin_node(fdt, "poweroff");
+    rc = rc ? rc : fdt_begin_node(fdt, "power-key");
     rc = rc ? rc : fdt_property_string(fdt, "label", "Power");
     rc = rc ? rc : fdt_property_u32(fdt, "linux,code", KEY_POWER);
     rc = rc ? rc : fdt_property(fdt, "gpios", key, sizeof key);

@@ -339,7 +339,7 @@ static int mmio_fdt(const struct device *d, void *fdt, const struct device_place
 {
     (void)d;
     char name[48];
-    snprintf(name, sizeof name, "virtio_mmio@%llx", (unsigned long long)place->base);
+    snprintf(name, sizeof name, "virtio@%llx", (unsigned long long)place->base);
     const fdt32_t reg[] = { cpu_to_fdt32((uint32_t)(place->base >> 32)),
                             cpu_to_fdt32((uint32_t)place->base), 0,
                             cpu_to_fdt32(VIRTIO_MMIO_SIZE) };

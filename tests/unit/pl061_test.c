@@ -191,7 +191,7 @@ static void test_device_tree(void **state)
     d[2] = bench_create(&b);
     assert_int_equal(write_tree(d, 3, tree, sizeof tree), 0);
 
-    int node = fdt_path_offset(tree, "/pl011@9000000");
+    int node = fdt_path_offset(tree, "/serial@9000000");
     assert_true(node > 0);
     assert_int_equal(fdt_node_check_compatible(tree, node, "arm,pl011"), 0);
     assert_int_equal(fdt_node_check_compatible(tree, node, "arm,primecell"), 0);
@@ -209,13 +209,13 @@ static void test_device_tree(void **state)
     fdt_getprop(tree, node, "clocks", &n);
     assert_int_equal(n, 8);
 
-    node = fdt_path_offset(tree, "/pl031@9010000");
+    node = fdt_path_offset(tree, "/rtc@9010000");
     assert_int_equal(fdt_node_check_compatible(tree, node, "arm,pl031"), 0);
     assert_string_equal(fdt_stringlist_get(tree, node, "clock-names", 0, NULL), "apb_pclk");
 
-    node = fdt_path_offset(tree, "/pl061@9020000");
+    node = fdt_path_offset(tree, "/gpio@9020000");
     assert_non_null(fdt_getprop(tree, node, "gpio-controller", NULL));
-    int key = fdt_path_offset(tree, "/gpio-keys/poweroff");
+    int key = fdt_path_offset(tree, "/gpio-keys/power-key");
     cells = fdt_getprop(tree, key, "gpios", &n);
     assert_int_equal(n, 12);
     assert_int_equal(fdt_node_offset_by_phandle(tree, fdt32_to_cpu(cells[0])), node);

@@ -460,7 +460,7 @@ static void fdt_node(void **state)
     assert_int_equal(t.v.device.ops->fdt(&t.v.device, fdt, &place), 0);
     assert_int_equal(fdt_end_node(fdt), 0);
     assert_int_equal(fdt_finish(fdt), 0);
-    int node = fdt_path_offset(fdt, "/virtio_mmio@a000200"), len;
+    int node = fdt_path_offset(fdt, "/virtio@a000200"), len;
     assert_true(node >= 0);
     assert_string_equal(fdt_getprop(fdt, node, "compatible", &len), "virtio,mmio");
     assert_non_null(fdt_getprop(fdt, node, "dma-coherent", &len));
