@@ -30,6 +30,9 @@ int cli_dtb(int argc, char **argv);
 int cli_help(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
+/* Print the page of `verb`. CLI_OK, or CLI_USAGE if there is no such verb. */
+int cli_help_verb(const char *verb);
+
 /* The one place where an error is printed: "ireko: <sentence>". Returns `status`. */
 int cli_fail(enum cli_status status, const struct err *e);
 

@@ -45,8 +45,7 @@ int cli_dtb(int argc, char **argv)
     if (run_options_parse(&o, OPTION_DTB, argc, argv, &e) < 0) {
         status = cli_fail(CLI_USAGE, &e);
     } else if (o.help) {
-        char help[] = "help", dtb[] = "dtb";
-        status = cli_help(2, (char *[]){ help, dtb, NULL });
+        status = cli_help_verb("dtb");
     } else {
         log_set_level(o.log_level);
         if (dtb_show(&o, &e) < 0)

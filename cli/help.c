@@ -66,33 +66,47 @@ static void help_dtb(FILE *f)
           f);
 }
 
+static void help_info(FILE *f)
+{
+    fputs("usage: ireko info [--cpu]\n"
+          "\n"
+          "Print this version, this host, what can run guests here, and its limits.\n"
+          "With --cpu, print instead what the guest's CPU has, feature by feature.\n",
+          f);
+}
+
 static const struct {
     const char *verb;
     void (*print)(FILE *f);
 } pages[] = {
     { "run", help_run },
     { "dtb", help_dtb },
+    { "info", help_info },
 };
 
-int cli_help(int argc, char **argv)
+int cli_help_verb(const char *verb)
 {
-    if (argc < 2) {
-        help_overview(stdout);
-        return CLI_OK;
-    }
     for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
-        if (strcmp(argv[1], pages[i].verb) == 0) {
+        if (strcmp(verb, pages[i].verb) == 0) {
             pages[i].print(stdout);
             return CLI_OK;
         }
     }
     for (unsigned i = 0; i < cli_verb_count; i++) {
-        if (strcmp(argv[1], cli_verbs[i].name) == 0) {
-            printf("usage: ireko %s\n\n%s: %s\n", argv[1], argv[1], cli_verbs[i].summary);
+        if (strcmp(verb, cli_verbs[i].name) == 0) {
+            printf("usage: ireko %s\n\n%s: %s\n", verb, verb, cli_verbs[i].summary);
             return CLI_OK;
         }
     }
     struct err e;
-    err_set(&e, 0, "there is no verb '%s'; 'ireko help' lists what there is", argv[1]);
+    err_set(&e, 0, "there is no verb '%s'; 'ireko help' lists what there is", verb);
     return cli_fail(CLI_USAGE, &e);
+}
+
+int cli_help(int argc, char **argv)
+{
+    if (argc > 1)
+        return cli_help_verb(argv[1]);
+    help_overview(stdout);
+    return CLI_OK;
 }

@@ -98,10 +98,11 @@ static int info_cpu(void)
 
 int cli_info(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--cpu") == 0)
-        return info_cpu();
-    if (cli_has_arguments(argc, argv))
+    bool cpu = argc > 1 && strcmp(argv[1], "--cpu") == 0;
+    if (cli_has_arguments(argc - cpu, argv + cpu))
         return CLI_USAGE;
+    if (cpu)
+        return info_cpu();
     printf(FIELD "%s\n", "ireko", IREKO_VERSION);
     info_host();
     info_engines();

@@ -86,8 +86,11 @@ int main(int argc, char **argv)
             word = aliases[i].verb;
     }
     for (unsigned i = 0; i < cli_verb_count; i++) {
-        if (strcmp(word, cli_verbs[i].name) == 0)
-            return cli_verbs[i].run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv);
+        if (strcmp(word, cli_verbs[i].name) != 0)
+            continue;
+        if (argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
+            return cli_help_verb(word);
+        return cli_verbs[i].run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv);
     }
     return unknown_verb(word);
 }

@@ -138,8 +138,10 @@ static int run_to_the_end(struct run *run, struct err *e)
         r = serial_start(run->serial, run_receive, run);
     if (r == 0)
         r = -pthread_create(&run->thread, NULL, run_thread, run);
-    if (r < 0)
+    if (r < 0) {
+        serial_stop(run->serial);
         return err_set(e, r, "cannot start: %s", strerror(-r));
+    }
     loop_run(run->loop);
     serial_stop(run->serial);
     pthread_join(run->thread, NULL);
@@ -197,8 +199,7 @@ int cli_run(int argc, char **argv)
     if (run_options_parse(&o, OPTION_RUN, argc, argv, &e) < 0) {
         status = cli_fail(CLI_USAGE, &e);
     } else if (o.help) {
-        char help[] = "help", run[] = "run";
-        status = cli_help(2, (char *[]){ help, run, NULL });
+        status = cli_help_verb("run");
     } else {
         log_set_level(o.log_level);
         log_set_sink(run_log_line, NULL);

@@ -137,17 +137,25 @@ static int vm_configure_ipa(hv_vm_config_t config, uint64_t memory, struct err *
     return hvcall_check(e, hv_vm_config_set_ipa_size(config, need), "setting the address size");
 }
 
-static int vm_create_hv(struct vm *vm, struct err *e)
+/* Also without a kernel to run, so that `ireko dtb` refuses what `ireko run` would. */
+static int vm_choose_engine(const struct vm_config *c, struct err *e)
 {
-    hv_return_t r = hvx_set_engine(vm->config.engine);
+    hv_return_t r = hvx_set_engine(c->engine);
     if (r != HV_SUCCESS)
-        return err_set(e, hvcall_errno(r), "--engine %s: this build or host does not have it",
-                       vm->config.engine);
-    r = hvx_set_cpu(vm->config.cpu);
+        return err_set(e, hvcall_errno(r),
+                       "--engine %s: this build or host does not have it; 'ireko info' lists those "
+                       "it has",
+                       c->engine ? c->engine : "(default)");
+    r = hvx_set_cpu(c->cpu);
     if (r != HV_SUCCESS)
         return err_set(e, hvcall_errno(r),
                        "--cpu %s: there is no such CPU; 'ireko info --cpu' shows what there is",
-                       vm->config.cpu);
+                       c->cpu ? c->cpu : "(default)");
+    return 0;
+}
+
+static int vm_create_hv(struct vm *vm, struct err *e)
+{
     hv_vm_config_t config = hv_vm_config_create();
     if (!config)
         return err_set(e, -ENOMEM, "the host has no memory for a virtual machine");
@@ -303,6 +311,8 @@ static int vm_build(struct vm *vm, struct err *e)
     };
     int r = vm_check_config(&vm->config, e);
     if (r == 0)
+        r = vm_choose_engine(&vm->config, e);
+    if (r == 0)
         r = vm_init_vcpus(vm, e);
     if (r == 0)
         r = machine_init(&vm->machine, &machine, e);
@@ -421,7 +431,7 @@ int vm_run(struct vm *vm, struct err *e)
             break;
         if (vm_reset(vm, e) < 0)
             return VM_STOP_ERROR;
-        log_info("vm", "the guest restarts");
+        log_limited(LOG_INFO, "vm", "the guest restarts");
     } while (true);
     enum vm_wish wish = atomic_load_explicit(&vm->wish, memory_order_acquire);
     if (wish == VM_WISH_ERROR)

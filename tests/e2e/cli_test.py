@@ -116,6 +116,8 @@ BAD = [
     ("run --kernel @sleep --dtb @cut.dtb", 1, "--dtb"),
     ("dtb --dtb @not.dtb", 1, "--dtb"),
     ("dtb --out @folder", 1, "--out"),
+    ("dtb --engine kvm", 1, "--engine kvm"),
+    ("dtb --cpu nonsense", 1, "--cpu nonsense"),
     # disks
     ("run --kernel @sleep --disk @missing", 1, "--disk"),
     ("run --kernel @sleep --disk @folder", 1, "--disk"),
@@ -154,7 +156,8 @@ BAD = [
     ("bot", 2, "bot"),
     ("rnu --kernel @sleep", 2, "did you mean 'run'"),
     ("version please", 2, "version"),
-    ("info now", 2, "info"),
+    ("info now", 2, "'now'"),
+    ("info --cpu now", 2, "'now'"),
     ("run --kernel @sleep --cpu ireko-v1,magic", 1, "--cpu ireko-v1,magic"),
     ("run --kernel @sleep --cpu=", 2, "--cpu"),
     ("help nothing", 2, "nothing"),
@@ -372,7 +375,8 @@ def serial_elsewhere(files):
 
 def help_is_pleasant(_):
     """help fits 80 columns and goes to standard output"""
-    for args in ([], ["help"], ["--help"], ["-h"], ["help", "run"], ["run", "--help"], ["dtb", "-h"], ["help", "hello"]):
+    for args in ([], ["help"], ["--help"], ["-h"], ["help", "run"], ["run", "--help"], ["dtb", "-h"], ["help", "hello"],
+                 ["hello", "--help"], ["info", "-h"], ["version", "--help"]):
         done = subprocess.run([IREKO, *args], capture_output=True, text=True, timeout=SECONDS, check=False)
         check(done.returncode == 0 and done.stderr == "", f"{args}: {done}")
         check("usage: ireko" in done.stdout, f"{args}: {done.stdout}")
