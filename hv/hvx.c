@@ -110,6 +110,5 @@ hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats)
 
 uint64_t hvx_absolute_time(void)
 {
-    /* 24 MHz from nanoseconds. Overflows when the host has been up for 195 years. */
-    return clock_monotonic_ns() * 3 / 125;
+    return clock_ticks_24mhz();
 }
