@@ -10,10 +10,8 @@ cache=$1
 here=$(cd "$(dirname "$0")" && pwd)
 guest=$cache/guest
 
-mirror=http://deb.debian.org/debian
-security=http://deb.debian.org/debian-security
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-suite=bookworm
+# shellcheck source=guest/apt.sh
+. "$here/apt.sh"
 modules='virtio_mmio virtio_blk evdev'
 # mkfs.ext4 and what it is linked with, for the disk tests.
 e2fs_packages='e2fsprogs libext2fs2 libcom-err2 libblkid1 libuuid1 libc6'
@@ -21,44 +19,6 @@ e2fs_packages='e2fsprogs libext2fs2 libcom-err2 libblkid1 libuuid1 libc6'
 netboot=$mirror/dists/$suite/main/installer-arm64/current/images/netboot/debian-installer/arm64
 netboot_linux_sha256=84b9c190bb4589c4a9527e3191fec051f9f115e88f0a3e8afae96ba0dfb4dfef
 netboot_initrd_sha256=3b451f2098ae2e3ccf76b618ba742184d795393c25d6b229130ab106bc33ffa5
-
-fail() {
-    echo "guest: $*" >&2
-    exit 1
-}
-
-# The private apt: its configuration is $apt/apt.conf.
-apt_setup() {
-    apt=$cache/apt
-    [ -f "$keyring" ] || fail "$keyring is missing; install the package debian-archive-keyring"
-    mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/etc"
-    : > "$apt/status"
-    cat > "$apt/etc/sources.list" <<EOF
-deb [signed-by=$keyring] $mirror $suite main
-deb [signed-by=$keyring] $security $suite-security main
-EOF
-    cat > "$apt/apt.conf" <<EOF
-APT::Architecture "arm64";
-APT::Architectures { "arm64"; };
-APT::Sandbox::User "";
-Dir::State "$apt/state/";
-Dir::State::status "$apt/status";
-Dir::Cache "$apt/cache/";
-Dir::Etc::sourcelist "$apt/etc/sources.list";
-Dir::Etc::sourceparts "/dev/null";
-Dir::Etc::preferencesparts "/dev/null";
-Acquire::Languages "none";
-EOF
-    export APT_CONFIG="$apt/apt.conf"
-    if [ -z "$(find "$apt/state/lists" -name '*Packages*' -mtime -7 2>/dev/null)" ]; then
-        apt-get -qq update || fail "apt-get update failed; is the network up?"
-    fi
-}
-
-# Download the package $1 (newest version) into the current folder unless it is there.
-apt_download() {
-    apt-get -qq download "$1" || fail "cannot download the package $1"
-}
 
 # CACHE/guest/e2fs: mke2fs and its libraries, for a disk that a guest mounts.
 unpack_e2fs() {
@@ -84,7 +44,7 @@ fetch_debian() {
         done
     )
     inputs=$(cat "$cache/debs/$kernel_package"_*.deb "$cache"/debs/busybox-static_*.deb \
-        "$here/init" "$here/mkinitramfs.py" "$0" | sha256sum | cut -c1-64)
+        "$here/init" "$here/mkinitramfs.py" "$0" "$here/apt.sh" | sha256sum | cut -c1-64)
     [ "$(cat "$guest/inputs" 2>/dev/null)" = "$inputs" ] && [ -f "$guest/Image" ] && return
     echo "guest: unpacking $kernel_package" >&2
     tree=$cache/tree.$$
