@@ -41,6 +41,8 @@ static const struct insn *run_next(struct cpu *c)
 {
     const struct insn *i = run_fetch(c, c->pc);
 
+    if (UNLIKELY(c->il)) /* what fetching finds goes first (D1.3.5) */
+        exc_sync(c, EC_ILLEGAL_STATE, 0, c->pc);
     if (UNLIKELY(c->btype))
         interp_check_target(c, i);
     return i;
@@ -260,8 +262,6 @@ static void run_loop(struct soft_vcpu *v)
             run_slowly(v);
             continue;
         }
-        if (UNLIKELY(c->il))
-            exc_sync(c, EC_ILLEGAL_STATE, 0, c->pc);
         const struct insn *i = run_next(c);
         while (i)
             i = i->fn(c, i);
