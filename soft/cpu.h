@@ -161,6 +161,7 @@ static inline bool cpu_condition(uint32_t nzcv, unsigned cond)
 enum mem_flags {
     MEM_UNPRIV = 1,  /* LDTR and STTR */
     MEM_ALIGNED = 2, /* misaligned is an alignment fault: exclusives, ordered and atomic accesses */
+    MEM_NO_DEVICE = 4, /* device memory is an alignment fault: DC ZVA */
 };
 
 /* soft/mmu/access.c. `size` 1, 2, 4 or 8; flags of enum mem_flags. */
@@ -181,9 +182,9 @@ const void *mem_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsi
                           uint64_t *pa);
 
 /* Make sure that [va, va + size) can be accessed, before an instruction of several accesses does
- * the first: LDP, STP, LD1 to LD4, DC ZVA. size 1 to 64. */
-void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, bool write,
-               unsigned flags);
+ * the first: LDP, STP, LD1 to LD4, DC ZVA. size 1 to 64; `element` is what has to be aligned. */
+void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, unsigned element,
+               bool write, unsigned flags);
 
 static inline const struct tlb_entry *mem_entry(const struct cpu *c, uint64_t va)
 {

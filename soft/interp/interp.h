@@ -103,7 +103,7 @@ static inline uint8_t *interp_writable(const struct cpu *c, uint64_t va, unsigne
             st_le##width(host, (uint##width##_t)first);                                            \
             st_le##width(host + width / 8, (uint##width##_t)second);                               \
         } else {                                                                                   \
-            mem_probe(c, i, va, width / 4, true, 0);                                               \
+            mem_probe(c, i, va, width / 4, width / 8, true, 0);                                    \
             mem_st##width(c, i, va, (uint##width##_t)first);                                       \
             mem_st##width(c, i, va + width / 8, (uint##width##_t)second);                          \
         }                                                                                          \

@@ -126,6 +126,8 @@ static inline void vload_q(struct cpu *c, const struct insn *i, uint64_t va)
 {
     uint64_t low, high;
 
+    if (!interp_readable(c, va, 16))
+        mem_probe(c, i, va, 16, 16, false, 0);
     interp_ld64_pair(c, i, va, &low, &high);
     c->v[i->rd].d[0] = low;
     c->v[i->rd].d[1] = high;
@@ -133,6 +135,8 @@ static inline void vload_q(struct cpu *c, const struct insn *i, uint64_t va)
 
 static inline void vstore_q(struct cpu *c, const struct insn *i, uint64_t va)
 {
+    if (!interp_writable(c, va, 16))
+        mem_probe(c, i, va, 16, 16, true, 0);
     interp_st64_pair(c, i, va, c->v[i->rd].d[0], c->v[i->rd].d[1]);
 }
 

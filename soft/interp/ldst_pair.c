@@ -109,6 +109,8 @@ static inline void vload_q(struct cpu *c, const struct insn *i, uint64_t va)
 {
     uint64_t first[2], second[2];
 
+    if (!interp_readable(c, va, 32))
+        mem_probe(c, i, va, 32, 16, false, 0);
     interp_ld64_pair(c, i, va, &first[0], &first[1]);
     interp_ld64_pair(c, i, va + 16, &second[0], &second[1]);
     set_v(c, i->rd, first[0], first[1]);
@@ -128,7 +130,7 @@ static inline void vstore_d(struct cpu *c, const struct insn *i, uint64_t va)
 static inline void vstore_q(struct cpu *c, const struct insn *i, uint64_t va)
 {
     if (!interp_writable(c, va, 32))
-        mem_probe(c, i, va, 32, true, 0);
+        mem_probe(c, i, va, 32, 16, true, 0);
     interp_st64_pair(c, i, va, c->v[i->rd].d[0], c->v[i->rd].d[1]);
     interp_st64_pair(c, i, va + 16, c->v[i->ra].d[0], c->v[i->ra].d[1]);
 }

@@ -31,7 +31,7 @@ static void load_elements(struct cpu *c, const struct insn *i, uint64_t va, uint
         copy_bytes(buf, host, bytes);
         return;
     }
-    mem_probe(c, i, va, bytes, false, 0);
+    mem_probe(c, i, va, bytes, 1u << size, false, 0);
     for (unsigned at = 0; at < bytes; at += 1u << size) {
         switch (size) {
         case 0:
@@ -59,7 +59,7 @@ static void store_elements(struct cpu *c, const struct insn *i, uint64_t va, con
         copy_bytes(host, buf, bytes);
         return;
     }
-    mem_probe(c, i, va, bytes, true, 0);
+    mem_probe(c, i, va, bytes, 1u << size, true, 0);
     for (unsigned at = 0; at < bytes; at += 1u << size) {
         switch (size) {
         case 0:

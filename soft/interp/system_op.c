@@ -23,7 +23,7 @@ struct op {
     uint8_t scope;   /* TLBI */
     uint8_t el;      /* AT */
     bool write, pan; /* AT */
-    bool watched;    /* OP_DC_VA */
+    bool watched;    /* OP_DC_VA: invalidates, which is like a store */
 };
 
 #define TLBI_FORMS(crm_, range_crm, shared_)                                                       \
@@ -53,7 +53,7 @@ static struct op op_of(uint32_t word)
         return (struct op){ .kind = OP_IC_ALL };
     case SYS_OP(3, 7, 5, 1): /* IC IVAU */
         return (struct op){ .kind = OP_IC_VA, .el0 = SCTLR_UCI, .shared = true };
-    case SYS_OP(0, 7, 6, 1): /* DC IVAC: to a watchpoint it is a store */
+    case SYS_OP(0, 7, 6, 1): /* DC IVAC */
         return (struct op){ .kind = OP_DC_VA, .watched = true };
     case SYS_OP(3, 7, 10, 1): /* DC CVAC */
     case SYS_OP(3, 7, 11, 1): /* DC CVAU */
@@ -131,16 +131,18 @@ static void tlbi(struct soft_vcpu *v, const struct op *op, uint64_t x)
 
 static void zero_line(struct cpu *c, const struct insn *i, uint64_t va)
 {
-    va = align_down(va, LINE);
-    mem_probe(c, i, va, LINE, true, 0);
-    const struct tlb_entry *e = mem_entry(c, va);
-    if ((e->wr ^ va) < 4096)
-        memset((void *)(e->add + va), 0, LINE);
-    else if (vcpu_of(c)->regime.align_check || debug_watches_in(vcpu_of(c), va))
-        for (unsigned n = 0; n < LINE; n += 8)
-            mem_st64(c, i, va + n, 0);
+    uint64_t line = align_down(va, LINE);
+    const struct tlb_entry *e = mem_entry(c, line);
+
+    if ((e->wr ^ line) >= 4096) {
+        mem_probe(c, i, va, 1, 1, true, MEM_NO_DEVICE); /* FAR_EL1 is the address as given */
+        mem_probe(c, i, line, LINE, 1, true, 0);
+    }
+    if ((e->wr ^ line) < 4096)
+        memset((void *)(e->add + line), 0, LINE);
     else
-        abort_alignment(c, i, va, true); /* device memory */
+        for (unsigned n = 0; n < LINE; n += 8)
+            mem_st64(c, i, line + n, 0);
 }
 
 INSN(SYS)
@@ -160,11 +162,11 @@ INSN(SYS)
         soft_request(v, &(struct request){ .kind = REQUEST_CODE_ALL }, op.shared);
         return soft_resume(c, cpu_pc(c, i) + 4);
     case OP_IC_VA:
-        if (mmu_maintain(c, i, x, true, &pa))
+        if (mmu_maintain(c, i, x, MMU_INVALIDATE_CODE, &pa))
             soft_request(v, &(struct request){ .kind = REQUEST_CODE_LINE, .address = pa }, true);
         return i + 1;
     case OP_DC_VA:
-        mmu_maintain(c, i, x, false, &pa);
+        mmu_maintain(c, i, x, op.watched ? MMU_INVALIDATE : MMU_CLEAN, &pa);
         if (op.watched && vcpu_of(c)->debug.watches)
             debug_check_watch(
                 c, i,

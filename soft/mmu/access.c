@@ -16,7 +16,7 @@ struct access {
     const struct insn *i;
     unsigned kind; /* MMU_READ or MMU_WRITE */
     bool unprivileged;
-    bool aligned; /* naturally: device memory is no obstacle */
+    bool misaligned; /* device memory is an obstacle */
 };
 
 static struct access access_begin(struct cpu *c, const struct insn *i, unsigned kind,
@@ -27,16 +27,17 @@ static struct access access_begin(struct cpu *c, const struct insn *i, unsigned 
         .i = i,
         .kind = kind,
         .unprivileged = (flags & MEM_UNPRIV) && c->el == 1 && !c->uao,
-        .aligned = true,
     };
 }
 
 /* Alignment that does not depend on the memory's type (D8.2, CheckAlignment). */
 static void access_check_alignment(struct access *a, uint64_t va, unsigned size, unsigned flags)
 {
-    a->aligned = (va & (size - 1)) == 0;
-    if (!a->aligned && ((flags & MEM_ALIGNED) || vcpu_of(a->c)->regime.align_check))
+    bool misaligned = va & (size - 1);
+
+    if (misaligned && ((flags & MEM_ALIGNED) || vcpu_of(a->c)->regime.align_check))
         abort_alignment(a->c, a->i, va, a->kind == MMU_WRITE);
+    a->misaligned = misaligned || (flags & MEM_NO_DEVICE);
 }
 
 /*
@@ -59,6 +60,7 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
         .access = a->kind,
         .el = a->unprivileged ? 0 : c->el,
         .pan = c->pan,
+        .misaligned = a->misaligned,
     };
     struct mmu_leaf leaf;
     struct mmu_fault f;
@@ -66,8 +68,6 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
     if (!mmu_translate(v, &q, &leaf, &f))
         abort_data(c, a->i, va, a->kind == MMU_WRITE ? ISS_WNR : 0, &f);
     bool device = mmu_is_device(leaf.attr);
-    if (device && !a->aligned)
-        abort_alignment(c, a->i, va, a->kind == MMU_WRITE);
 
     unsigned wanted = a->kind == MMU_WRITE ? HV_MEMORY_WRITE : HV_MEMORY_READ;
     const struct soft_region *r = soft_region_of(v, leaf.pa);
@@ -208,13 +208,14 @@ const void *mem_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsi
     return host;
 }
 
-void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, bool write,
-               unsigned flags)
+void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, unsigned element,
+               bool write, unsigned flags)
 {
     struct access a = access_begin(c, i, write ? MMU_WRITE : MMU_READ, flags);
     unsigned head = access_head(va, size);
     uint64_t pa;
 
+    access_check_alignment(&a, va, element, flags);
     access_host(&a, va, &pa);
     if (head < size)
         access_host(&a, va + head, &pa);
@@ -242,12 +243,17 @@ struct code_page *mmu_fetch(struct cpu *c, uint64_t pc)
     return page;
 }
 
-bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, bool instruction, uint64_t *pa)
+bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, enum mmu_maintenance kind,
+                  uint64_t *pa)
 {
     struct soft_vcpu *v = vcpu_of(c);
-    /* EL0 needs to be able to read what it maintains (D8.4.2); EL1 only a translation. */
+    /* EL0 needs to be able to read what it maintains (D8.4.2); EL1 only a translation, but to be
+     * able to write what it would throw away (C5.3, DC IVAC). PAN is for neither. */
     struct mmu_request q = {
-        .va = va, .access = MMU_READ, .el = c->el, .pan = c->pan, .any = c->el == 1
+        .va = va,
+        .access = kind == MMU_INVALIDATE ? MMU_WRITE : MMU_READ,
+        .el = c->el,
+        .any = c->el == 1 && kind != MMU_INVALIDATE,
     };
     struct mmu_leaf leaf;
     struct mmu_fault f;
@@ -255,7 +261,7 @@ bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, bool instruc
     if (!mmu_translate(v, &q, &leaf, &f))
         abort_data(c, i, va, ISS_CM | ISS_WNR, &f);
     const struct soft_region *r = soft_region_of(v, leaf.pa);
-    if (!r && !instruction)
+    if (!r && kind != MMU_INVALIDATE_CODE)
         abort_stage2_data(c, i, va, leaf.pa, ISS_CM | ISS_WNR, false);
     *pa = leaf.pa;
     return r != NULL;
@@ -273,7 +279,8 @@ void mmu_address_translate(struct cpu *c, const struct insn *i, uint64_t va, uns
     uint64_t par;
 
     if (mmu_translate(v, &q, &leaf, &f)) {
-        unsigned share = mmu_is_device(leaf.attr) ? 2 : leaf.share;
+        unsigned share =
+            mmu_is_device(leaf.attr) ? 2 : leaf.share;
         par = (uint64_t)leaf.attr << 56 | (leaf.pa & ones(48) & ~4095ull) | 1u << 11 | share << 7;
     } else if (f.stage2) {
         abort_data(c, i, va, 0, &f);

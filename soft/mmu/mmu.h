@@ -67,7 +67,8 @@ struct mmu_request {
     unsigned access; /* one of MMU_READ, MMU_WRITE, MMU_EXEC */
     unsigned el;
     bool pan;
-    bool any; /* no permission check: maintenance from EL1 */
+    bool any;        /* no permission check: maintenance from EL1 */
+    bool misaligned; /* device memory is an alignment fault */
 };
 
 struct mmu_leaf {
@@ -120,9 +121,12 @@ void tlb_fill_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
 /* The page of code at `pc`; does not return when there is none. */
 struct code_page *mmu_fetch(struct cpu *c, uint64_t pc);
 
+enum mmu_maintenance { MMU_CLEAN, MMU_INVALIDATE, MMU_INVALIDATE_CODE };
+
 /* The physical address for cache maintenance of `va`. False: nothing to maintain. `insn` as in
  * mem_load_slow(). Faults do not return. */
-bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, bool instruction, uint64_t *pa);
+bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, enum mmu_maintenance kind,
+                  uint64_t *pa);
 
 /* AT S1E<el><R|W>[P]: sets PAR_EL1. */
 void mmu_address_translate(struct cpu *c, const struct insn *i, uint64_t va, unsigned el,

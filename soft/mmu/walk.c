@@ -88,6 +88,8 @@ static bool walk_flat(struct soft_vcpu *v, const struct mmu_request *q, struct m
 
     if (pa >> v->regime.pa_limit)
         return walk_fault(f, FSC_ADDRESS_SIZE, 0);
+    if (q->misaligned)
+        return walk_fault(f, FSC_ALIGNMENT, 0);
     *leaf = (struct mmu_leaf){
         .pa = pa,
         .shift = 12,
@@ -161,6 +163,9 @@ static enum walk_result walk_leaf(struct soft_vcpu *v, const struct mmu_request 
             return walk_fault(f, FSC_ACCESS_FLAG, level), WALK_FAULT;
         wanted |= DESC_AF;
     }
+    uint8_t attr = g->mair[bits(desc, 4, 2)];
+    if (q->misaligned && mmu_is_device(attr)) /* before permissions: D8.15 */
+        return walk_fault(f, FSC_ALIGNMENT, 0), WALK_FAULT;
     bool clean = g->hd && (desc & DESC_DBM) && (desc & DESC_AP_RO);
     if (clean)
         effective &= ~DESC_AP_RO;
@@ -196,7 +201,7 @@ static enum walk_result walk_leaf(struct soft_vcpu *v, const struct mmu_request 
     *leaf = (struct mmu_leaf){
         .pa = out | (q->va & ones(shift)),
         .shift = shift,
-        .attr = g->mair[bits(desc, 4, 2)],
+        .attr = attr,
         .share = (uint8_t)bits(desc, 9, 8),
         .allowed = clean ? allowed & ~(unsigned)MMU_WRITE : allowed,
         .global = !(desc & DESC_NG),
