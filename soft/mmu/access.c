@@ -254,6 +254,7 @@ bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, enum mmu_mai
         .access = kind == MMU_INVALIDATE ? MMU_WRITE : MMU_READ,
         .el = c->el,
         .any = c->el == 1 && kind != MMU_INVALIDATE,
+        .query = true,
     };
     struct mmu_leaf leaf;
     struct mmu_fault f;
@@ -272,7 +273,7 @@ void mmu_address_translate(struct cpu *c, const struct insn *i, uint64_t va, uns
 {
     struct soft_vcpu *v = vcpu_of(c);
     struct mmu_request q = {
-        .va = va, .access = write ? MMU_WRITE : MMU_READ, .el = el, .pan = pan
+        .va = va, .access = write ? MMU_WRITE : MMU_READ, .el = el, .pan = pan, .query = true
     };
     struct mmu_leaf leaf;
     struct mmu_fault f;
@@ -280,7 +281,7 @@ void mmu_address_translate(struct cpu *c, const struct insn *i, uint64_t va, uns
 
     if (mmu_translate(v, &q, &leaf, &f)) {
         unsigned share =
-            mmu_is_device(leaf.attr) ? 2 : leaf.share;
+            mmu_is_device(leaf.attr) || leaf.attr == MMU_NON_CACHEABLE ? 2 : leaf.share;
         par = (uint64_t)leaf.attr << 56 | (leaf.pa & ones(48) & ~4095ull) | 1u << 11 | share << 7;
     } else if (f.stage2) {
         abort_data(c, i, va, 0, &f);

@@ -68,6 +68,7 @@ struct mmu_request {
     unsigned el;
     bool pan;
     bool any;        /* no permission check: maintenance from EL1 */
+    bool query;      /* AT and maintenance: a page stays clean */
     bool misaligned; /* device memory is an alignment fault */
 };
 
@@ -94,6 +95,8 @@ void mmu_update_regime(struct soft_vcpu *v);
 /* Stage 1. May set the access flag or the dirty state in the tables. False: `fault` says why. */
 bool mmu_translate(struct soft_vcpu *v, const struct mmu_request *q, struct mmu_leaf *leaf,
                    struct mmu_fault *fault);
+
+#define MMU_NON_CACHEABLE 0x44 /* an attribute: inner and outer */
 
 /* A device, to the architecture's rules, or not. */
 static inline bool mmu_is_device(uint8_t attr)

@@ -187,7 +187,7 @@ static enum walk_result walk_leaf(struct soft_vcpu *v, const struct mmu_request 
         allowed &= ~(unsigned)(MMU_READ | MMU_WRITE);
     if (!q->any && !(allowed & q->access))
         return walk_fault(f, FSC_PERMISSION, level), WALK_FAULT;
-    if (clean && q->access == MMU_WRITE && !q->any) {
+    if (clean && q->access == MMU_WRITE && !q->query) {
         wanted &= ~DESC_AP_RO;
         clean = false;
     }
