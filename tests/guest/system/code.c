@@ -1,0 +1,168 @@
+/*
+ * Code that is written while it exists (DDI 0487 B2, "Synchronization and coherency issues
+ * between data and instruction accesses"): after DC CVAU and IC IVAU or IC IALLU, DSB and ISB the
+ * new instructions are executed: in the page that does it, in another page, through another mapping
+ * than the one that was written, at EL0 and EL1, and on the other CPU.
+ */
+#include "kit.h"
+
+PROBE(jump, "br x0");
+
+#define X       (NORMAL | AP_RO | AP_EL0)
+#define RW1     (NORMAL | XN)
+#define CODE    V                /* where it runs */
+#define ALIAS   (V + 0x10000000) /* where else it runs */
+#define WRITTEN (V + 0x20000000) /* where it is written */
+#define SVC(n)  (0xd4000001u | (uint32_t)(n) << 5)
+
+enum { BY_VA, BY_ALIAS, BY_PHYSICAL, ALL_LOCAL, ALL_SHARED, FORMS };
+static const char *const form_names[FORMS] = {
+    "IC IVAU of the address that runs",
+    "IC IVAU of the one that was written",
+    "IC IVAU of a third one",
+    "IC IALLU",
+    "IC IALLUIS",
+};
+
+static void write_word(uint64_t offset, uint32_t word, unsigned form)
+{
+    *(volatile uint32_t *)(WRITTEN + offset) = word;
+    SYS("dc cvau", WRITTEN + offset);
+    DO("dsb ish");
+    switch (form) {
+    case BY_VA:
+        SYS("ic ivau", CODE + offset);
+        break;
+    case BY_ALIAS:
+        SYS("ic ivau", WRITTEN + offset);
+        break;
+    case BY_PHYSICAL:
+        SYS("ic ivau", TARGET + offset);
+        break;
+    case ALL_LOCAL:
+        DO("ic iallu");
+        break;
+    default:
+        DO("ic ialluis");
+        break;
+    }
+    DO("dsb ish\n isb");
+}
+
+static void map_code(void)
+{
+    for (uint64_t n = 0; n < 0x4000; n += 4096) {
+        *slot(&kit_low, CODE + n, 3) = (TARGET + n) | PAGE | X;
+        *slot(&kit_low, ALIAS + n, 3) = (TARGET + n) | PAGE | X;
+        *slot(&kit_low, WRITTEN + n, 3) = (TARGET + n) | PAGE | RW1;
+    }
+    flush();
+}
+
+static void other_page(void)
+{
+    static const uint64_t offsets[] = { 0, 4, 0x3c, 0x40, 0xffc, 0x1000, 0x2ff8 };
+
+    for (unsigned form = 0; form < FORMS; form++)
+        for (unsigned i = 0; i < COUNT(offsets); i++) {
+            uint64_t o = offsets[i];
+            bool good = true;
+            for (unsigned n = 1; n < 20; n++) {
+                write_word(o, SVC(n * 3 + form), form);
+                uint64_t want = ESR(0x15, n * 3 + form);
+                good &= run(jump, EL0, CODE + o, 0)->esr == want;
+                good &= run(jump, EL1, CODE + o, 0)->esr == want;
+                good &= run(jump, EL0, ALIAS + o, 0)->esr == want;
+            }
+            check(form_names[form], "19 times the new instruction, at EL0, EL1 and an alias", good,
+                  1);
+        }
+}
+
+/*
+ * In its own page: a program, writable and executable by EL1, that writes the word behind it and
+ * then runs into it. x0: where, x1: the word; written first with NOP.
+ */
+static void same_page(bool all)
+{
+    const uint32_t program[] = {
+        0xb9000001,                    /* str w1, [x0] */
+        0xd50b7b20,                    /* dc cvau, x0 */
+        0xd5033b9f,                    /* dsb ish */
+        all ? 0xd508751f : 0xd50b7520, /* ic iallu; ic ivau, x0 */
+        0xd5033b9f,                    /* dsb ish */
+        0xd5033fdf,                    /* isb */
+        SVC(0xbad),                    /* what is replaced: [x0] */
+        SVC(0xbad),
+    };
+
+    for (unsigned n = 0; n < COUNT(program); n++)
+        write_word(n * 4, program[n], BY_VA);
+    map(&kit_low, CODE, 3, TARGET | PAGE | NORMAL);
+    bool good = true;
+    for (unsigned n = 1; n < 40; n++)
+        good &= run((const void *)CODE, EL1, CODE + 6 * 4, SVC(n))->esr == ESR(0x15, n);
+    check("same page", all ? "IC IALLU" : "IC IVAU", good, 1);
+    map(&kit_low, CODE, 3, TARGET | PAGE | X);
+}
+
+/* A loop, already hot, is patched to its end. */
+static void hot_loop(void)
+{
+    write_word(0x100, 0x91000400, BY_VA); /* add x0, x0, #1 */
+    write_word(0x104, 0xf1000421, BY_VA); /* subs x1, x1, #1 */
+    write_word(0x108, 0x54ffffc1, BY_VA); /* b.ne 0x100 */
+    write_word(0x10c, SVC(0), BY_VA);
+    for (unsigned n = 1; n < 5; n++) {
+        write_word(0x100, 0x91000000 | n << 10, n & 1 ? BY_ALIAS : ALL_LOCAL); /* add x0, x0, #n */
+        check("hot loop", "patched", run((const void *)(CODE + 0x100), EL0, 0, 30000)->x[0],
+              30000ul * n);
+    }
+}
+
+/* The other CPU runs the code in a loop; each word is its answer. */
+static struct {
+    volatile uint64_t round, done, answer;
+} shared;
+
+static void second(void)
+{
+    for (uint64_t n = 0;; n++) {
+        while (shared.round == n)
+            ;
+        DO("dmb ish\n isb");
+        shared.answer = run(jump, EL0, CODE + 0x3000, 0)->esr;
+        DO("dmb ish");
+        shared.done = n + 1;
+    }
+}
+
+static void other_cpu(void)
+{
+    static const unsigned forms[] = { BY_VA, BY_ALIAS, BY_PHYSICAL, ALL_SHARED };
+
+    for (unsigned i = 0; i < COUNT(forms); i++) {
+        bool good = true;
+        for (unsigned n = 0; n < 50; n++) {
+            write_word(0x3000, SVC(n + 1), forms[i]);
+            DO("dmb ish");
+            shared.round++;
+            while (shared.done != shared.round)
+                ;
+            DO("dmb ish");
+            good &= shared.answer == ESR(0x15, n + 1);
+        }
+        check("other CPU", form_names[forms[i]], good, 1);
+    }
+}
+
+void test(void)
+{
+    map_code();
+    second_start(second);
+    other_page();
+    same_page(false);
+    same_page(true);
+    hot_loop();
+    other_cpu();
+}

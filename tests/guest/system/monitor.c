@@ -1,0 +1,172 @@
+/*
+ * The exclusive monitor (DDI 0487 B2.12): a store-exclusive succeeds after its load-exclusive, and
+ * fails after CLREX, after an exception return, without a load, a second time, and when another CPU
+ * stored to the location. Two CPUs then count with exclusives, with LSE atomics and under a lock.
+ */
+#include "kit.h"
+
+PROBE(pair, "ldxr x1, [x0]\n add x1, x1, #1\n stxr w2, x1, [x0]");
+PROBE(pair_b, "ldxrb w1, [x0]\n stxrb w2, w1, [x0]");
+PROBE(pair_h, "ldaxrh w1, [x0]\n stlxrh w2, w1, [x0]");
+PROBE(pair_w, "ldxr w1, [x0]\n stxr w2, w1, [x0]");
+PROBE(pair_128, "ldxp x1, x3, [x0]\n stxp w2, x3, x1, [x0]");
+PROBE(pair_64, "ldxp w1, w3, [x0]\n stxp w2, w3, w1, [x0]");
+PROBE(cleared, "ldxr x1, [x0]\n clrex\n stxr w2, x1, [x0]");
+PROBE(cleared_15, "ldxr x1, [x0]\n clrex #15\n stxr w2, x1, [x0]");
+PROBE(twice, "ldxr x1, [x0]\n stxr w2, x1, [x0]\n stxr w2, x1, [x0]");
+PROBE(alone, "clrex\n stxr w2, x1, [x0]");
+PROBE(smaller, "ldxr x1, [x0]\n stxr w2, w1, [x0]");
+PROBE(elsewhere, "ldxr x1, [x0]\n add x3, x0, #4096\n stxr w2, x1, [x3]");
+PROBE(load, "ldxr x1, [x0]");
+PROBE(store, "stxr w2, x1, [x0]");
+PROBE(zero_status, "ldxr x1, [x0]\n stxr wzr, x1, [x0]");
+PROBE(return_to,
+      "ldxr x1, [x0]\n adr x3, 1f\n msr elr_el1, x3\n mrs x3, daif\n mov x2, #5\n orr x3, x3, x2\n"
+      " msr spsr_el1, x3\n eret\n 1: stxr w2, x1, [x0]");
+
+#define VALUE(n) ((volatile uint64_t *)TARGET)[n]
+#define ROUNDS   20000
+
+static void one_cpu(void)
+{
+    static const struct {
+        const char *name;
+        const uint32_t *code;
+        uint64_t fails;
+    } cases[] = {
+        { "LDXR, STXR", pair, 0 },
+        { "LDXRB, STXRB", pair_b, 0 },
+        { "LDAXRH, STLXRH", pair_h, 0 },
+        { "LDXR, STXR of a word", pair_w, 0 },
+        { "LDXP, STXP of 16 bytes", pair_128, 0 },
+        { "LDXP, STXP of 8 bytes", pair_64, 0 },
+        { "CLREX", cleared, 1 },
+        { "CLREX #15", cleared_15, 1 },
+        { "the second STXR", twice, 1 },
+        { "STXR alone", alone, 1 },
+        { "STXR to another granule", elsewhere, 1 },
+        { "ERET between (D1.3)", return_to, 1 },
+    };
+
+    for (unsigned i = 0; i < COUNT(cases); i++) {
+        VALUE(0) = 41;
+        const struct taken *t = run(cases[i].code, EL1, TARGET, 0);
+        check("monitor", cases[i].name, t->x[2], cases[i].fails);
+    }
+    VALUE(0) = 41;
+    run(pair, EL1, TARGET, 0);
+    check("monitor", "STXR stored", VALUE(0), 42);
+    VALUE(0) = 1;
+    VALUE(1) = 2;
+    run(pair_128, EL1, TARGET, 0);
+    check("monitor", "STXP stored both", VALUE(0) << 32 | VALUE(1), 2ul << 32 | 1);
+    VALUE(0) = 1ul << 32 | 2;
+    run(pair_64, EL1, TARGET, 0);
+    check("monitor", "STXP of words stored both", VALUE(0), 2ul << 32 | 1);
+    VALUE(0) = 7;
+    run(cleared, EL1, TARGET, 0);
+    check("monitor", "a failed STXR stores nothing", VALUE(0), 7);
+    /* The SVC of the first probe and the return to the second are between load and store. */
+    run(load, EL1, TARGET, 0);
+    check("monitor", "an exception and its return", run(store, EL1, TARGET, 99)->x[2], 1);
+    check("monitor", "stored nothing", VALUE(0), 7);
+    check("monitor", "STXR with WZR as status", run(zero_status, EL1, TARGET, 0)->esr, SVC0);
+}
+
+/* Two CPUs. */
+static struct {
+    volatile uint64_t turn;
+    _Alignas(64) volatile uint64_t counter[4];
+    _Alignas(64) volatile uint64_t lock, guarded;
+    _Alignas(64) volatile uint64_t arrived, finished;
+} shared;
+
+/* Between this CPU's load and store the other one stores: by `turn` they take their steps. */
+static uint64_t lost(void)
+{
+    uint64_t status, value, turn;
+
+    __asm__ volatile("ldxr %1, [%3]\n"
+                     " mov %2, #1\n"
+                     " stlr %2, [%4]\n" /* now you */
+                     "1: ldar %2, [%4]\n"
+                     " cmp %2, #2\n"
+                     " b.ne 1b\n"
+                     " stxr %w0, %1, [%3]\n"
+                     : "=&r"(status), "=&r"(value), "=&r"(turn)
+                     : "r"(&shared.counter[0]), "r"(&shared.turn)
+                     : "memory", "cc");
+    return status;
+}
+
+static void steal(void)
+{
+    while (shared.turn != 1)
+        ;
+    shared.counter[0] += 1000;
+    DO("dmb ish");
+    shared.turn = 2;
+}
+
+static void count(void)
+{
+    uint64_t v, s;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        __asm__ volatile("1: ldxr %0, [%2]\n add %0, %0, #1\n stxr %w1, %0, [%2]\n cbnz %w1, 1b"
+                         : "=&r"(v), "=&r"(s)
+                         : "r"(&shared.counter[1])
+                         : "memory");
+        __asm__ volatile("ldadd %1, %0, [%2]"
+                         : "=r"(v)
+                         : "r"(1ul), "r"(&shared.counter[2])
+                         : "memory");
+        __asm__ volatile("1: ldr %0, [%2]\n add %1, %0, #1\n mov x9, %0\n"
+                         " casal %0, %1, [%2]\n cmp %0, x9\n b.ne 1b"
+                         : "=&r"(v), "=&r"(s)
+                         : "r"(&shared.counter[3])
+                         : "memory", "cc", "x9");
+        __asm__ volatile("1: ldaxr %w0, [%1]\n cbnz %w0, 1b\n stxr %w0, %w2, [%1]\n cbnz %w0, 1b"
+                         : "=&r"(v)
+                         : "r"(&shared.lock), "r"(1ul)
+                         : "memory");
+        shared.guarded++;
+        __asm__ volatile("stlr wzr, [%0]" ::"r"(&shared.lock) : "memory");
+    }
+    __asm__ volatile("staddl %0, [%1]" ::"r"(1ul), "r"(&shared.finished) : "memory");
+}
+
+static void second(void)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        steal();
+        while (shared.turn == 2)
+            ;
+    }
+    shared.arrived = 1;
+    count();
+    for (;;)
+        DO("wfi");
+}
+
+void test(void)
+{
+    one_cpu();
+    second_start(second);
+    for (unsigned i = 0; i < 8; i++) {
+        shared.counter[0] = i;
+        DO("dmb ish");
+        check("two CPUs", "another's store between", lost(), 1);
+        check("two CPUs", "whose value stays", shared.counter[0], 1000 + i);
+        shared.turn = 0;
+    }
+    while (!shared.arrived)
+        ;
+    count();
+    while (shared.finished != 2)
+        ;
+    check("two CPUs", "LDXR and STXR lose no count", shared.counter[1], 2 * ROUNDS);
+    check("two CPUs", "LDADD loses no count", shared.counter[2], 2 * ROUNDS);
+    check("two CPUs", "CASAL loses no count", shared.counter[3], 2 * ROUNDS);
+    check("two CPUs", "a lock of LDAXR, STXR and STLR holds", shared.guarded, 2 * ROUNDS);
+}

@@ -1,0 +1,296 @@
+/*
+ * TLB maintenance (DDI 0487 D8.14, C5.5): after each form of TLBI that covers an address, and the
+ * DSB that completes it, the old mapping is gone: on this CPU, and on the other one for the IS and
+ * OS forms. What a form does not have to invalidate must still translate, to the old or the new.
+ */
+#include "kit.h"
+
+PROBE(ldr, "ldr x1, [x0]");
+PROBE(str, "str x1, [x0]");
+PROBE(jump, "br x0");
+
+#define RW0       (NORMAL | AP_EL0 | XN)
+#define VALUE(pa) (*(volatile uint64_t *)(pa))
+#define ASID      7ul
+#define OTHER     9ul
+#define VA        0x0000004000600000ul
+
+/* The operands: VA in pages and the ASID; and a range, C5.5 "TLBI RVAE1": TG, SCALE, NUM, base. */
+#define OPERAND     (ASID << 48 | VA >> 12)
+#define RANGE(s, n) (ASID << 48 | 1ul << 46 | (uint64_t)(s) << 44 | (uint64_t)(n) << 39 | VA >> 12)
+
+#define FORM(name_, value_)                                                                        \
+    static void do_##name_(void)                                                                   \
+    {                                                                                              \
+        SYS("tlbi " #name_, value_);                                                               \
+    }
+#define FORM_ALL(name_)                                                                            \
+    static void do_##name_(void)                                                                   \
+    {                                                                                              \
+        DO("tlbi " #name_);                                                                        \
+    }
+FORM_ALL(vmalle1)
+FORM(vae1, OPERAND)
+FORM(aside1, ASID << 48)
+FORM(vaae1, OPERAND & ~(0xfffful << 48))
+FORM(vale1, OPERAND)
+FORM(vaale1, OPERAND & ~(0xfffful << 48))
+FORM(rvae1, RANGE(0, 1))
+FORM(rvaae1, RANGE(1, 0))
+FORM(rvale1, RANGE(2, 3))
+FORM(rvaale1, RANGE(3, 31))
+FORM_ALL(vmalle1is)
+FORM(vae1is, OPERAND)
+FORM(aside1is, ASID << 48)
+FORM(vaae1is, OPERAND & ~(0xfffful << 48))
+FORM(vale1is, OPERAND)
+FORM(vaale1is, OPERAND & ~(0xfffful << 48))
+FORM(rvae1is, RANGE(0, 0))
+FORM(rvaae1is, RANGE(1, 5))
+FORM(rvale1is, RANGE(0, 31))
+FORM(rvaale1is, RANGE(3, 0))
+FORM_ALL(vmalle1os)
+FORM(vae1os, OPERAND)
+FORM(aside1os, ASID << 48)
+FORM(vaae1os, OPERAND & ~(0xfffful << 48))
+FORM(vale1os, OPERAND)
+FORM(vaale1os, OPERAND & ~(0xfffful << 48))
+FORM(rvae1os, RANGE(0, 0))
+FORM(rvaae1os, RANGE(1, 5))
+FORM(rvale1os, RANGE(0, 31))
+FORM(rvaale1os, RANGE(3, 0))
+
+static const struct form {
+    const char *name;
+    void (*invalidate)(void);
+    bool shared;
+    bool global; /* has to drop global entries too */
+} forms[] = {
+    { "VMALLE1", do_vmalle1, false, true },    { "VAE1", do_vae1, false, true },
+    { "ASIDE1", do_aside1, false, false },     { "VAAE1", do_vaae1, false, true },
+    { "VALE1", do_vale1, false, true },        { "VAALE1", do_vaale1, false, true },
+    { "RVAE1", do_rvae1, false, true },        { "RVAAE1", do_rvaae1, false, true },
+    { "RVALE1", do_rvale1, false, true },      { "RVAALE1", do_rvaale1, false, true },
+    { "VMALLE1IS", do_vmalle1is, true, true }, { "VAE1IS", do_vae1is, true, true },
+    { "ASIDE1IS", do_aside1is, true, false },  { "VAAE1IS", do_vaae1is, true, true },
+    { "VALE1IS", do_vale1is, true, true },     { "VAALE1IS", do_vaale1is, true, true },
+    { "RVAE1IS", do_rvae1is, true, true },     { "RVAAE1IS", do_rvaae1is, true, true },
+    { "RVALE1IS", do_rvale1is, true, true },   { "RVAALE1IS", do_rvaale1is, true, true },
+    { "VMALLE1OS", do_vmalle1os, true, true }, { "VAE1OS", do_vae1os, true, true },
+    { "ASIDE1OS", do_aside1os, true, false },  { "VAAE1OS", do_vaae1os, true, true },
+    { "VALE1OS", do_vale1os, true, true },     { "VAALE1OS", do_vaale1os, true, true },
+    { "RVAE1OS", do_rvae1os, true, true },     { "RVAAE1OS", do_rvaae1os, true, true },
+    { "RVALE1OS", do_rvale1os, true, true },   { "RVAALE1OS", do_rvaale1os, true, true },
+};
+
+static void asid_set(uint64_t asid)
+{
+    WRITE(ttbr0_el1, kit_low.root | asid << 48);
+}
+
+static uint64_t load(uint64_t spsr, uint64_t va)
+{
+    const struct taken *t = run(ldr, spsr, va, 0);
+    return t->esr == SVC0 ? t->x[1] : t->esr;
+}
+
+/* The other CPU loads what it is told, in the same tables and ASID. */
+static struct {
+    volatile uint64_t command, answer; /* command: the address, then 0 */
+} shared;
+
+static void second(void)
+{
+    asid_set(ASID);
+    for (;;) {
+        uint64_t va = shared.command;
+        if (!va)
+            continue;
+        DO("dsb ish\n isb");
+        shared.answer = load(EL0, va);
+        DO("dmb ish");
+        shared.command = 0;
+    }
+}
+
+static uint64_t second_load(uint64_t va)
+{
+    shared.command = va;
+    while (shared.command)
+        ;
+    DO("dmb ish");
+    return shared.answer;
+}
+
+/* One form over one kind of mapping. */
+static void check_form(const struct form *f, const char *what, uint64_t attributes)
+{
+    volatile uint64_t *d = slot(&kit_low, VA, 3);
+
+    *d = TARGET | PAGE | attributes;
+    flush();
+    load(EL0, VA);
+    load(EL1, VA);
+    load(EL0, VA + 0x5000);
+    if (f->shared)
+        second_load(VA);
+    *d = (TARGET + 0x1000) | PAGE | attributes;
+    DO("dsb ishst");
+    f->invalidate();
+    DO("dsb ish\n isb");
+    uint64_t got = load(EL0, VA) << 8 | load(EL1, VA);
+    check(f->name, what, got, 0x2222);
+    if (f->shared)
+        check(f->name, "on the other CPU", second_load(VA), 0x22);
+    check(f->name, "another page stays", load(EL0, VA + 0x5000), 0x33);
+}
+
+static void every_form(void)
+{
+    VALUE(TARGET) = 0x11;
+    VALUE(TARGET + 0x1000) = 0x22;
+    VALUE(TARGET + 0x5000) = 0x33;
+    *slot(&kit_low, VA + 0x5000, 3) = (TARGET + 0x5000) | PAGE | RW0 | NG;
+    for (unsigned i = 0; i < COUNT(forms); i++) {
+        check_form(&forms[i], "a page of the ASID", RW0 | NG);
+        if (forms[i].global)
+            check_form(&forms[i], "a global page", RW0);
+    }
+}
+
+/* Another ASID's entry is dropped by the forms for all ASIDs. */
+static void other_asid(void)
+{
+    volatile uint64_t *d = slot(&kit_low, VA, 3);
+    void (*const f[])(
+        void) = { do_vaae1, do_vaale1, do_vmalle1, do_rvaae1, do_rvaale1, do_vaae1is };
+
+    for (unsigned i = 0; i < COUNT(f); i++) {
+        *d = TARGET | PAGE | RW0 | NG;
+        flush();
+        asid_set(OTHER);
+        load(EL0, VA);
+        asid_set(ASID);
+        *d = (TARGET + 0x1000) | PAGE | RW0 | NG;
+        DO("dsb ishst");
+        f[i]();
+        DO("dsb ish\n isb");
+        asid_set(OTHER);
+        check("all ASIDs", "the other one's entry is gone", load(EL0, VA), 0x22);
+        asid_set(ASID);
+    }
+}
+
+/* A block and a contiguous run go as a whole, whichever of their addresses is named. */
+static void large(void)
+{
+    *slot(&kit_low, VA, 2) = TARGET | BLOCK | RW0 | NG;
+    flush();
+    load(EL0, VA + 0x1000);
+    load(EL1, VA + 0x1000);
+    *slot(&kit_low, VA, 2) = 0;
+    DO("dsb ishst");
+    SYS("tlbi vale1is", ASID << 48 | (VA + 0x100000) >> 12);
+    DO("dsb ish\n isb");
+    check("block", "gone by another of its addresses, EL0", load(EL0, VA + 0x1000),
+          ESR(0x24, TRANSLATION | 2));
+    check("block", "gone, EL1", load(EL1, VA + 0x1000), ESR(0x25, TRANSLATION | 2));
+
+    const uint64_t giant = 0x0000004040000000ul;
+    *slot(&kit_low, giant, 1) = 0x40000000 | BLOCK | RW0;
+    flush();
+    check("1G block", "is there", load(EL0, giant + TARGET - 0x40000000 + 0x1000), 0x22);
+    *slot(&kit_low, giant, 1) = 0;
+    DO("dsb ishst");
+    SYS("tlbi vaae1is", giant >> 12);
+    DO("dsb ish\n isb");
+    check("1G block", "gone", load(EL0, giant + TARGET - 0x40000000 + 0x1000),
+          ESR(0x24, TRANSLATION | 1));
+
+    for (unsigned n = 0; n < 16; n++)
+        *slot(&kit_low, VA + n * 4096, 3) = (TARGET + n * 4096) | PAGE | RW0 | NG | CONTIG;
+    flush();
+    load(EL0, VA + 0x1000);
+    for (unsigned n = 0; n < 16; n++)
+        *slot(&kit_low, VA + n * 4096, 3) = 0;
+    DO("dsb ishst");
+    for (unsigned n = 0; n < 16; n++)
+        SYS("tlbi vale1is", ASID << 48 | (VA + n * 4096) >> 12);
+    DO("dsb ish\n isb");
+    check("contiguous", "gone", load(EL0, VA + 0x1000), ESR(0x24, TRANSLATION | 3));
+}
+
+/* A table's entry: the forms that are not for the leaf only drop what was cached of it. */
+static void tables(void)
+{
+    uint64_t other = VA + 0x10000000;
+
+    *slot(&kit_low, VA, 3) = TARGET | PAGE | RW0 | NG;
+    *slot(&kit_low, other, 3) = (TARGET + 0x1000) | PAGE | RW0 | NG;
+    flush();
+    check("table", "before", load(EL0, VA), 0x11);
+    uint64_t kept = *slot(&kit_low, VA, 2);
+    *slot(&kit_low, VA, 2) = *slot(&kit_low, other, 2);
+    DO("dsb ishst");
+    SYS("tlbi vae1is", OPERAND);
+    DO("dsb ish\n isb");
+    check("table", "after", load(EL0, VA), 0x22);
+    map(&kit_low, VA, 2, kept);
+}
+
+/* Permissions, and invalid entries, which are never cached. */
+static void changes(void)
+{
+    map(&kit_low, VA, 3, 0);
+    check("no entry", "before", load(EL0, VA), ESR(0x24, TRANSLATION | 3));
+    *slot(&kit_low, VA, 3) = TARGET | PAGE | RW0 | NG;
+    DO("dsb ishst\n isb");
+    check("no entry", "made valid needs no TLBI (D8.13)", load(EL0, VA), 0x11);
+    check("read-only", "before", run(str, EL0, VA, 0x11)->esr, SVC0);
+    *slot(&kit_low, VA, 3) = TARGET | PAGE | RW0 | NG | AP_RO;
+    DO("dsb ishst");
+    do_vae1is();
+    DO("dsb ish\n isb");
+    check("read-only", "after TLBI", run(str, EL0, VA, 0)->esr, ESR(0x24, WNR | PERMISSION | 3));
+    check("read-only", "still readable", load(EL0, VA), 0x11);
+    *slot(&kit_low, VA, 3) = TARGET | PAGE | (RW0 & ~(XN | AF)) | NG | AP_RO;
+    DO("dsb ishst");
+    do_vae1is();
+    DO("dsb ish\n isb");
+    check("access flag", "a fault", run(jump, EL0, VA, 0)->esr, ESR(0x20, ACCESS_FLAG | 3));
+    *slot(&kit_low, VA, 3) |= AF;
+    DO("dsb ishst\n isb");
+    check("access flag", "set needs no TLBI (D8.13)", load(EL0, VA), 0x11);
+}
+
+/* Code: the fetch of an unmapped page faults, also on its own page's neighbours' entries. */
+static void code(void)
+{
+    *(volatile uint32_t *)(TARGET + 0x2000) = 0xd4000001; /* SVC #0 */
+    *(volatile uint32_t *)(TARGET + 0x3000) = 0xd4000021; /* SVC #1 */
+    DO("dsb ish\n ic iallu\n dsb ish\n isb");
+    map(&kit_low, VA, 3, (TARGET + 0x2000) | PAGE | (RW0 & ~XN) | AP_RO | NG);
+    check("code", "before", run(jump, EL0, VA, 0)->esr, SVC0);
+    *slot(&kit_low, VA, 3) = (TARGET + 0x3000) | PAGE | (RW0 & ~XN) | AP_RO | NG;
+    DO("dsb ishst");
+    do_vae1();
+    DO("dsb ish\n isb");
+    check("code", "after", run(jump, EL0, VA, 0)->esr, SVC0 | 1);
+    check("code", "after, at EL1", run(jump, EL1, VA, 0)->esr, SVC0 | 1);
+    map(&kit_low, VA, 3, 0);
+    check("code", "gone", run(jump, EL0, VA, 0)->esr, ESR(0x20, TRANSLATION | 3));
+}
+
+void test(void)
+{
+    *slot(&kit_low, VA, 3) = 0; /* the second CPU sees these tables from the start */
+    *slot(&kit_low, VA + 0x10000000, 3) = 0;
+    asid_set(ASID);
+    second_start(second);
+    every_form();
+    other_asid();
+    large();
+    tables();
+    changes();
+    code();
+}
