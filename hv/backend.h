@@ -88,6 +88,10 @@ struct hv_backend {
 
     uint64_t (*exec_time)(struct hv_backend_vcpu *vcpu); /* 24 MHz ticks inside the guest */
     void (*stats)(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *stats);
+
+    /* hvx_vm_enable() and what belongs to it; NULL: HV_UNSUPPORTED. vm_enable: before vCPUs. */
+    int (*vm_enable)(struct hv_backend_vm *vm, uint32_t features);
+    bool (*get_pmu_irq)(struct hv_backend_vcpu *vcpu);
 };
 
 /* The back ends of this build, best first, ending with NULL. */

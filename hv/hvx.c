@@ -108,6 +108,48 @@ hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats)
     return HV_SUCCESS;
 }
 
+static hv_return_t vm_enable_locked(uint32_t features)
+{
+    struct hv_process *p = &hv_process;
+
+    if (!p->vm)
+        return HV_NO_DEVICE;
+    for (unsigned i = 0; i < HV_MAX_VCPUS; i++)
+        if (atomic_load_explicit(&p->slot[i].owner, memory_order_relaxed))
+            return HV_BUSY;
+    if (!p->backend->vm_enable)
+        return features ? HV_UNSUPPORTED : HV_SUCCESS;
+
+    int err = p->backend->vm_enable(p->vm, features);
+
+    if (!err)
+        p->features |= features;
+    return hv_return_of(err);
+}
+
+hv_return_t hvx_vm_enable(uint32_t features)
+{
+    pthread_mutex_lock(&hv_process.vm_lock);
+    pthread_mutex_lock(&hv_process.slots_lock);
+    hv_return_t result = vm_enable_locked(features);
+    pthread_mutex_unlock(&hv_process.slots_lock);
+    pthread_mutex_unlock(&hv_process.vm_lock);
+    return result;
+}
+
+hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level)
+{
+    struct hv_slot *s = hv_process_slot(vcpu);
+
+    if (!s || !level)
+        return HV_BAD_ARGUMENT;
+    *level = false;
+    if (!(hv_process.features & HVX_NATIVE_DEBUG_PMU))
+        return HV_UNSUPPORTED;
+    *level = hv_process.backend->get_pmu_irq(s->vcpu);
+    return HV_SUCCESS;
+}
+
 uint64_t hvx_absolute_time(void)
 {
     return clock_ticks_24mhz();

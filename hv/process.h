@@ -41,6 +41,7 @@ struct hv_process {
     const char *engine;
     unsigned ipa_bits;
     bool el2;
+    uint32_t features; /* HVX_* that are on */
 
     struct hv_slot slot[HV_MAX_VCPUS];
 };

@@ -42,6 +42,7 @@ static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
     p->engine = engine;
     p->ipa_bits = desc.ipa_bits;
     p->el2 = desc.el2;
+    p->features = 0;
     pthread_mutex_lock(&p->slots_lock);
     p->vm = vm;
     pthread_mutex_unlock(&p->slots_lock);

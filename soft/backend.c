@@ -80,6 +80,15 @@ static int backend_vm_protect(struct hv_backend_vm *vm, hv_ipa_t ipa, size_t siz
     return soft_vm_protect(vm_of(vm), ipa, size, (unsigned)flags);
 }
 
+static int backend_vm_enable(struct hv_backend_vm *vm, uint32_t features)
+{
+    if (features & ~HVX_NATIVE_DEBUG_PMU)
+        return -ENOTSUP;
+    if (features & HVX_NATIVE_DEBUG_PMU)
+        vm_of(vm)->native_debug_pmu = true;
+    return 0;
+}
+
 static int soft_cpu_feature(const char *cpu, unsigned index, struct hvx_cpu_feature *feature)
 {
     unsigned options;
@@ -336,6 +345,11 @@ static uint64_t backend_exec_time(struct hv_backend_vcpu *vcpu)
     return soft_of(vcpu)->exec_ticks;
 }
 
+static bool backend_get_pmu_irq(struct hv_backend_vcpu *vcpu)
+{
+    return pmu_irq(soft_of(vcpu));
+}
+
 static void backend_stats(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *stats)
 {
     struct soft_vcpu *v = soft_of(vcpu);
@@ -378,4 +392,6 @@ const struct hv_backend hv_backend_soft = {
     .set_trap_debug_reg_accesses = backend_set_trap_debug_regs,
     .exec_time = backend_exec_time,
     .stats = backend_stats,
+    .vm_enable = backend_vm_enable,
+    .get_pmu_irq = backend_get_pmu_irq,
 };

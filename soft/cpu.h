@@ -87,8 +87,9 @@ struct cpu {
     int32_t budget;        /* taken branches until the next look at attention and timers */
     struct code_page *page;
     uint64_t page_va;       /* virtual address at which `page` runs */
-    const struct insn *run; /* where execution last went on: the run of straight-line code since */
-    uint64_t instructions;  /* executed in runs that a taken branch ended */
+    const struct insn *run; /* where execution last went on: the run of straight-line code since,
+                               NULL between instructions */
+    uint64_t instructions;  /* executed in runs that ended */
     struct tlb *tlb;        /* the bank of the current exception level */
     struct fetch_entry *fetch;
 
@@ -115,6 +116,21 @@ struct cpu {
     struct soft_vm *vm;
     struct soft_vcpu *vcpu; /* the rest of the state: system registers, timers, exit record */
 };
+
+/* The run ends before the instruction at `pc`, which did not execute yet: count what did. */
+static inline void cpu_end_run(struct cpu *c, uint64_t pc)
+{
+    if (c->run)
+        c->instructions += (pc - c->page_va - c->run->offset) / 4;
+    c->run = NULL;
+}
+
+/* `i` looks at `instructions`: make them right up to it. */
+static inline void cpu_count_run(struct cpu *c, const struct insn *i)
+{
+    c->instructions += (uint64_t)(i - c->run);
+    c->run = i;
+}
 
 /* The address of `i` while it executes. */
 static inline uint64_t cpu_pc(const struct cpu *c, const struct insn *i)

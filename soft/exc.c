@@ -113,6 +113,9 @@ void exc_enter(struct cpu *c, unsigned offset, uint64_t return_pc)
     struct soft_vcpu *v = vcpu_of(c);
     uint64_t sctlr = v->sys[SYSREG_SCTLR_EL1];
 
+    cpu_end_run(c, return_pc);
+    if (v->pmu.active)
+        pmu_sync_active(v);
     v->sys[SYSREG_SPSR_EL1] = cpu_pstate(c);
     v->sys[SYSREG_ELR_EL1] = return_pc;
     v->stats.exceptions++;
@@ -207,6 +210,9 @@ void exc_return(struct cpu *c)
     bool step = debug_return_step(v, spsr, cpu_mode_is_legal(spsr) ? spsr >> 2 & 3 : c->el);
 
     v->debug.last = LAST_NOT_STEPPED;
+    if (v->pmu.active)
+        pmu_sync_active(v);
+    v->pmu.returns++;
     cpu_set_pstate(c, spsr);
     c->ss = step;
     c->excl_valid = false;

@@ -25,6 +25,7 @@ static const struct insn *run_fetch(struct cpu *c, uint64_t pc)
 {
     pc = run_branch_address(vcpu_of(c), pc);
     c->pc = pc;
+    c->run = NULL;
     if (UNLIKELY(pc & 3))
         exc_abort(c, EC_PC_ALIGNMENT, 0, pc, pc);
     const struct fetch_entry *f = &c->fetch[(pc >> CODE_PAGE_SHIFT) % FETCH_ENTRIES];
@@ -50,6 +51,7 @@ static const struct insn *run_next(struct cpu *c)
 
 const struct insn *cpu_jump_slow(struct cpu *c, uint64_t target)
 {
+    c->run = NULL;
     if (UNLIKELY(c->budget <= 0 || vcpu_of(c)->slow))
         return soft_resume(c, run_branch_address(vcpu_of(c), target));
     return run_fetch(c, target);
@@ -57,6 +59,7 @@ const struct insn *cpu_jump_slow(struct cpu *c, uint64_t target)
 
 const struct insn *soft_resume(struct cpu *c, uint64_t pc)
 {
+    cpu_end_run(c, pc);
     c->pc = pc;
     return NULL;
 }
@@ -73,6 +76,7 @@ void soft_exit_exception(struct soft_vcpu *v, uint64_t syndrome, uint64_t va, ui
     v->exit->exception.syndrome = syndrome;
     v->exit->exception.virtual_address = va;
     v->exit->exception.physical_address = ipa;
+    cpu_end_run(&v->cpu, pc);
     v->cpu.pc = pc;
     v->exiting = true;
 }
@@ -203,12 +207,16 @@ static void run_attend(struct soft_vcpu *v)
     }
     if (attention & ATTENTION_REQUEST)
         request_drain(v);
+    if (v->pmu.active)
+        pmu_sync_active(v);
     if (attention & ATTENTION_CANCEL) {
         atomic_fetch_and(&c->attention, ~(uint32_t)ATTENTION_CANCEL);
         run_exit(v, HV_EXIT_REASON_CANCELED);
     } else if (timer_fires(v)) {
         v->vtimer_masked = true;
         run_exit(v, HV_EXIT_REASON_VTIMER_ACTIVATED);
+    } else if (UNLIKELY(pmu_irq(v) && !v->pmu.irq_told)) {
+        run_exit(v, HV_EXIT_REASON_CANCELED); /* the VMM passes it to its interrupt controller */
     } else if (soft_interrupt_ready(v)) {
         exc_interrupt(v);
     }
@@ -241,7 +249,10 @@ static void run_slowly(struct soft_vcpu *v)
         interp_check_target(c, i);
     if (stepping)
         c->ss = false;
+    uint64_t next = c->pc + 4;
     interp_step(c, i);
+    if (v->slow & SLOW_COUNT)
+        pmu_count(v, word, c->pc != next);
     if (stepping)
         debug_note_step(v, word);
     v->stepping = false;
@@ -265,6 +276,7 @@ static void run_loop(struct soft_vcpu *v)
         const struct insn *i = run_next(c);
         while (i)
             i = i->fn(c, i);
+        c->run = NULL;
     }
 }
 
@@ -274,9 +286,11 @@ void soft_run(struct soft_vcpu *v)
 
     v->exiting = false;
     v->cpu.budget = 0;
+    pmu_enter(v);
     atomic_store(&v->in_guest, true);
     run_loop(v);
     atomic_store(&v->in_guest, false);
+    pmu_leave(v);
     v->stats.exits++;
     v->exec_ticks += soft_ticks() - start;
 }

@@ -64,7 +64,9 @@ void soft_sysreg_reset(struct soft_vcpu *v)
     for (unsigned i = 0; i < SYSREG_COUNT; i++)
         v->sys[i] |= model_register((enum sysreg)i, v->cpu.vm->options);
     v->sys[SYSREG_ID_AA64MMFR0_EL1] |= soft_sysreg_pa_range(v->cpu.vm->ipa_bits);
-    debug_write_lock(v, SYSREG_OSLAR_EL1, 1); /* H8.2: a cold reset sets OSLK */
+    if (v->cpu.vm->native_debug_pmu)
+        v->sys[SYSREG_ID_AA64DFR0_EL1] |= 4u << 8; /* PMUVer: PMUv3p1 */
+    debug_write_lock(v, SYSREG_OSLAR_EL1, 1);      /* H8.2: a cold reset sets OSLK */
 }
 
 /* 32 KiB, 4 ways for both L1; 1 MiB, 16 ways for L2; 64-byte lines (D19.2.26, FEAT_CCIDX). */
@@ -250,13 +252,19 @@ static void sysreg_write_special(struct soft_vcpu *v, enum sysreg r, uint64_t va
     }
 }
 
+/* Of the kind OPTION: op0 2 is debug. */
+static bool sysreg_is_pmu(enum sysreg r)
+{
+    return soft_sysreg_table[r].encoding >> 14 == 3;
+}
+
 uint64_t soft_sysreg_read(struct soft_vcpu *v, enum sysreg r)
 {
     switch (soft_sysreg_table[r].kind) {
     case SYSREG_SPECIAL:
         return sysreg_read_special(v, r);
     case SYSREG_OPTION:
-        return debug_read_lock(v, r);
+        return sysreg_is_pmu(r) ? pmu_read(v, r) : debug_read_lock(v, r);
     default:
         return v->sys[r];
     }
@@ -272,7 +280,10 @@ void soft_sysreg_write(struct soft_vcpu *v, enum sysreg r, uint64_t value)
         debug_write(v, r, value);
         break;
     case SYSREG_OPTION:
-        debug_write_lock(v, r, value);
+        if (sysreg_is_pmu(r))
+            pmu_write(v, r, value);
+        else
+            debug_write_lock(v, r, value);
         break;
     default:
         v->sys[r] = value;

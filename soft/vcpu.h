@@ -23,6 +23,7 @@
 #include "soft/debug.h"
 #include "soft/exc.h"
 #include "soft/mmu/mmu.h"
+#include "soft/pmu.h"
 #include "soft/sysreg.h"
 
 #define SOFT_MAX_VCPUS 64
@@ -45,7 +46,7 @@ struct soft_vm {
     struct soft_vcpu *vcpu[SOFT_MAX_VCPUS]; /* by handle; NULL for none */
     unsigned vcpu_end;                      /* no vCPU at or above this one */
     unsigned ipa_bits;
-    unsigned options; /* enum model_option: what the CPU has beyond its base */
+    unsigned options;      /* enum model_option: what the CPU has beyond its base */
     bool native_debug_pmu; /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
 };
 
@@ -89,6 +90,7 @@ struct soft_vcpu {
     uint64_t sys[SYSREG_COUNT];
     unsigned slow; /* enum debug_slow */
     struct debug debug;
+    struct pmu pmu;
 
     struct soft_map *map; /* the map this vCPU uses; kept alive by soft_map_publish() */
     const struct soft_region *last_region;

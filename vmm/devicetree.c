@@ -1,7 +1,8 @@
 /*
  * Bindings: Linux, Documentation/devicetree/bindings (arm/cpus.yaml, arm/psci.yaml,
- * timer/arm,arch_timer.yaml, interrupt-controller/arm,gic.yaml, clock/fixed-clock.yaml), and
- * the Devicetree Specification 0.4, chapter 3. A device writes its own node.
+ * arm/pmu.yaml, timer/arm,arch_timer.yaml, interrupt-controller/arm,gic.yaml,
+ * clock/fixed-clock.yaml), and the Devicetree Specification 0.4, chapter 3. A device writes its own
+ * node.
  */
 #include "vmm/devicetree.h"
 
@@ -109,6 +110,19 @@ static void devicetree_write_psci(struct devicetree_writer *w)
     devicetree_end(w);
 }
 
+static void devicetree_write_pmu(struct devicetree_writer *w, unsigned cpus)
+{
+    const fdt32_t cells[] = {
+        cpu_to_fdt32(DEVICETREE_PPI),
+        cpu_to_fdt32(MEMMAP_PPI_PMU - 16),
+        cpu_to_fdt32(((1u << cpus) - 1) << 8 | DEVICETREE_LEVEL_HIGH),
+    };
+    devicetree_begin(w, "pmu");
+    devicetree_text(w, "compatible", "arm,armv8-pmuv3");
+    devicetree_bytes(w, "interrupts", cells, sizeof cells);
+    devicetree_end(w);
+}
+
 /* The order is fixed: secure, non-secure physical, virtual, hypervisor. PPI numbers count from
  * INTID 16. */
 static void devicetree_write_timer(struct devicetree_writer *w, unsigned cpus)
@@ -180,6 +194,8 @@ static void devicetree_write(struct devicetree_writer *w, const struct devicetre
     devicetree_write_cpus(w, c->cpus);
     devicetree_write_psci(w);
     devicetree_write_timer(w, c->cpus);
+    if (c->pmu)
+        devicetree_write_pmu(w, c->cpus);
     devicetree_write_gic(w);
     devicetree_write_clock(w);
     for (unsigned i = 0; i < c->device_count; i++) {

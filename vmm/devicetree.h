@@ -7,6 +7,7 @@
 #define VMM_DEVICETREE_H
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -18,6 +19,7 @@
 struct devicetree_config {
     uint64_t memory; /* bytes at MEMMAP_RAM */
     unsigned cpus;
+    bool pmu; /* the CPUs have performance monitors */
     const struct machine_device *device;
     unsigned device_count;
 };

@@ -23,7 +23,9 @@
 #define MEMMAP_SPI_VIRTIO 16u
 #define MEMMAP_SPI_COUNT  64u
 
-/* Private interrupts by INTID: the generic timer's (Arm BSA, "PPI assignments"). */
+/* Private interrupts by INTID: the performance monitors' and the generic timer's (Arm BSA, "PPI
+ * assignments"). */
+#define MEMMAP_PPI_PMU        23u
 #define MEMMAP_PPI_HYP_TIMER  26u
 #define MEMMAP_PPI_VTIMER     27u
 #define MEMMAP_PPI_SEC_TIMER  29u

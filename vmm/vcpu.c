@@ -224,6 +224,17 @@ static void vcpu_sync_timers(struct vcpu *v)
     }
 }
 
+/* Drive PPI 23 to the level that the run has left. */
+static void vcpu_sync_pmu(struct vcpu *v)
+{
+    bool level;
+    if (!v->vm->pmu || hvx_vcpu_get_pmu_irq(v->handle, &level) != HV_SUCCESS ||
+        level == v->pmu_level)
+        return;
+    v->pmu_level = level;
+    gicv2_set_ppi(v->vm->machine.gic, v->index, MEMMAP_PPI_PMU, level);
+}
+
 /* The counter value at which the next timer interrupt of a waiting vCPU is due. */
 static uint64_t vcpu_next_timer(const struct vcpu *v)
 {
@@ -281,12 +292,16 @@ static void vcpu_reset_registers(struct vcpu *v, uint64_t entry, uint64_t contex
     sysreg_reset(&v->sys);
 }
 
-/* Identity that the guest must see: its number, no PMU, no GIC system registers. */
+/* Identity that the guest must see: its number, no GIC system registers, no PMU if it would be
+ * ours.
+ */
 static void vcpu_set_identity(struct vcpu *v)
 {
     vcpu_set_sys(v, HV_SYS_REG_MPIDR_EL1, VCPU_MPIDR_RES1 | v->index);
     uint64_t pfr0 = vcpu_get_sys(v, HV_SYS_REG_ID_AA64PFR0_EL1);
     vcpu_set_sys(v, HV_SYS_REG_ID_AA64PFR0_EL1, pfr0 & ~(0xfull << 24)); /* GIC */
+    if (v->vm->pmu)
+        return;
     uint64_t dfr0 = vcpu_get_sys(v, HV_SYS_REG_ID_AA64DFR0_EL1);
     vcpu_set_sys(v, HV_SYS_REG_ID_AA64DFR0_EL1, dfr0 & ~(0xfull << 8)); /* PMUVer */
 }
@@ -406,6 +421,7 @@ static void vcpu_loop(struct vcpu *v)
             vm_fail(v->vm, "running CPU %u failed: %s", v->index, hvcall_text(r));
             return;
         }
+        vcpu_sync_pmu(v);
         vcpu_handle_exit(v);
     }
 }
@@ -417,6 +433,7 @@ static int vcpu_create_here(struct vcpu *v, struct err *e)
         return r;
     v->vtimer_masked = false;
     v->ptimer_level = false;
+    v->pmu_level = false;
     v->alarm_count = VCPU_NEVER;
     sysreg_reset(&v->sys);
     hv_vcpu_set_vtimer_offset(v->handle, v->vm->tick_offset);

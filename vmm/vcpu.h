@@ -39,6 +39,7 @@ struct vcpu {
     struct sysreg_cpu sys;
     bool vtimer_masked;   /* PPI 27 is high and Apple's vtimer mask is set */
     bool ptimer_level;    /* what PPI 30 is at */
+    bool pmu_level;       /* what PPI 23 is at */
     uint64_t alarm_count; /* counter value the alarm is set to, or UINT64_MAX */
 
     /* lock */

@@ -164,6 +164,7 @@ static int vm_create_hv(struct vm *vm, struct err *e)
         error = hvcall_check(e, hv_vm_create(config), "creating the virtual machine");
     os_release(config);
     vm->hv_created = error == 0;
+    vm->pmu = vm->hv_created && hvx_vm_enable(HVX_NATIVE_DEBUG_PMU) == HV_SUCCESS;
     return error;
 }
 
@@ -222,6 +223,7 @@ static int vm_base_tree(const struct vm *vm, struct loader_blob *out, struct err
     const struct devicetree_config config = {
         .memory = vm->config.memory,
         .cpus = vm->config.cpus,
+        .pmu = vm->pmu,
         .device = vm->machine.device,
         .device_count = vm->machine.device_count,
     };

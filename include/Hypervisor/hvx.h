@@ -17,8 +17,7 @@ extern "C" {
 
 /* Counters of one vCPU since it was created. A counter that the engine does not keep is 0. */
 struct hvx_vcpu_stats {
-    uint64_t instructions; /* guest instructions executed (approximate: whole runs of straight-line
-                              code) */
+    uint64_t instructions; /* guest instructions executed */
     uint64_t exits;        /* returns from hv_vcpu_run */
     uint64_t tlb_misses;   /* software TLB misses */
     uint64_t pages_decoded;
@@ -35,6 +34,16 @@ struct hvx_cpu_feature {
     const char *option;      /* what asks for it in hvx_set_cpu(); NULL: it is always there */
     bool present;            /* in the CPU that was chosen */
 };
+
+/*
+ * Features that Apple's API has no word for; a new VM has none of them.
+ *
+ * HVX_NATIVE_DEBUG_PMU: the guest's OS lock (OSLAR, OSLSR, OSDLR, DBGPRCR, DBGCLAIM*) and its
+ * performance monitors (PMUv3p1: six event counters and the cycle counter) work inside of the CPU.
+ * Without it their registers exit with EC 0x18, as on a Mac. ID_AA64DFR0_EL1.PMUVer says what the
+ * guest has. The monitor connects the overflow interrupt, see hvx_vcpu_get_pmu_irq().
+ */
+#define HVX_NATIVE_DEBUG_PMU 1u
 
 #if defined(__APPLE__) && defined(__arm64__)
 
@@ -72,6 +81,16 @@ static inline uint64_t hvx_absolute_time(void)
 {
     return mach_absolute_time();
 }
+static inline hv_return_t hvx_vm_enable(uint32_t features)
+{
+    return features ? HV_UNSUPPORTED : HV_SUCCESS;
+}
+static inline hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level)
+{
+    (void)vcpu;
+    *level = false;
+    return HV_UNSUPPORTED;
+}
 
 #else
 
@@ -99,6 +118,18 @@ hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats);
 /* What mach_absolute_time() is to a guest: 24 MHz ticks. A guest's CNTVCT_EL0 is this minus its
  * vtimer offset. */
 uint64_t hvx_absolute_time(void);
+
+/* Switch features (HVX_*, or-ed) of the VM on, before its first vCPU. HV_UNSUPPORTED: this engine
+ * does not have them, nothing changed; HV_NO_DEVICE: no VM; HV_BUSY: there is a vCPU. */
+hv_return_t hvx_vm_enable(uint32_t features);
+
+/*
+ * The level of the vCPU's PMU overflow interrupt, for the monitor to pass to its interrupt
+ * controller (PPI 23 by convention) after each run. When it rises the run ends with
+ * HV_EXIT_REASON_CANCELED; when it falls no run ends. Owner thread. HV_UNSUPPORTED without
+ * HVX_NATIVE_DEBUG_PMU.
+ */
+hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level);
 
 #endif
 

@@ -61,8 +61,6 @@ const struct insn *interp_branch_indirect(struct cpu *c, const struct insn *i, u
     c->instructions += (uint64_t)(i - c->run) + 1;
     if (c->vm->options & MODEL_BTI)
         c->btype = (uint8_t)btype;
-    if (vcpu_of(c)->stepping)
-        return soft_resume(c, target);
     const struct insn *next = c->run = cpu_jump(c, target);
     if (next && c->btype)
         interp_check_target(c, next);

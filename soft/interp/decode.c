@@ -61,14 +61,15 @@ void interp_step(struct cpu *c, const struct insn *i)
         *i,
         { .fn = step_done, .offset = (uint16_t)(i->offset + 4) },
     };
-    uint64_t before = c->instructions;
     int32_t budget = c->budget;
     c->run = copy;
     c->budget = 1; /* every branch and exception comes back here, before it looks for its target */
     const struct insn *next = copy->fn(c, copy);
-    c->instructions = before + 1;
     if (c->budget >= 0)
         c->budget = budget - 1;
+    if (next == &copy[1])
+        cpu_end_run(c, cpu_pc(c, next));
+    c->run = NULL;
     if (next)
         c->pc = cpu_pc(c, next);
 }

@@ -161,6 +161,7 @@ INSN(ERETA)
         exc_undefined(c, i);
     uint64_t target =
         pointer_authenticate(v, v->sys[SYSREG_ELR_EL1], c->x[REG_SP], (enum pac_key)i->a);
+    cpu_end_run(c, cpu_pc(c, i) + 4);
     exc_return(c);
     c->pc = target;
     return NULL;

@@ -52,6 +52,7 @@ INSN(BRK)
 INSN(ERET)
 {
     undefined_at_el0(c, i);
+    cpu_end_run(c, cpu_pc(c, i) + 4);
     exc_return(c);
     return NULL;
 }

@@ -37,7 +37,7 @@ void system_trap_el1(struct cpu *c, const struct insn *i)
 }
 
 /* Does EL1 let EL0 use this register, which EL0 may have? */
-static bool el0_may(const struct soft_vcpu *v, int r)
+static bool el0_may(const struct soft_vcpu *v, int r, bool write)
 {
     uint64_t sctlr = v->sys[SYSREG_SCTLR_EL1], kctl = v->sys[SYSREG_CNTKCTL_EL1];
 
@@ -64,9 +64,10 @@ static bool el0_may(const struct soft_vcpu *v, int r)
     case SYSREG_CNTP_CTL_EL0:
     case SYSREG_CNTP_CVAL_EL0:
         return kctl & CNTKCTL_EL0PTEN;
-    default: /* what traps otherwise is the PMU's, and PMUSERENR_EL0 is 0 */
-        return soft_sysreg_table[r].kind != SYSREG_TRAP &&
-               soft_sysreg_table[r].kind != SYSREG_OPTION;
+    default:
+        if (soft_sysreg_table[r].kind == SYSREG_OPTION)
+            return v->cpu.vm->native_debug_pmu && pmu_el0_may(v, (enum sysreg)r, write);
+        return soft_sysreg_table[r].kind != SYSREG_TRAP;
     }
 }
 
@@ -106,7 +107,7 @@ static int register_of(struct cpu *c, const struct insn *i, bool write)
         need |= SYSREG_EL1_PAUTH;
     if (!(info->access & need) || (info->kind == SYSREG_DEBUG && debug_is_beyond((enum sysreg)r)))
         register_refused(c, i, write);
-    if (c->el == 0 && !el0_may(v, r))
+    if (c->el == 0 && !el0_may(v, r, write))
         system_trap_el1(c, i);
     if (info->kind == SYSREG_TRAP || (info->kind == SYSREG_DEBUG && v->trap_debug_regs) ||
         (info->kind == SYSREG_OPTION && !c->vm->native_debug_pmu)) {
@@ -123,6 +124,8 @@ INSN(MRS)
     int r = register_of(c, i, false);
     if (r < 0)
         return NULL;
+    if (soft_sysreg_table[r].kind == SYSREG_OPTION)
+        cpu_count_run(c, i);
     c->x[i->rd] = soft_sysreg_read(vcpu_of(c), (enum sysreg)r);
     return i + 1;
 }
@@ -140,6 +143,8 @@ INSN(MSR_reg)
     int r = register_of(c, i, true);
     if (r < 0)
         return NULL;
+    if (soft_sysreg_table[r].kind == SYSREG_OPTION)
+        cpu_count_run(c, i);
     soft_sysreg_write(vcpu_of(c), (enum sysreg)r, c->x[i->rn]);
     switch (r) {
     case SYSREG_SCTLR_EL1:

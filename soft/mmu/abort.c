@@ -51,6 +51,7 @@ void abort_no_memory(struct cpu *c, uint64_t pc)
 {
     struct soft_vcpu *v = vcpu_of(c);
 
+    cpu_end_run(c, pc);
     v->exit->reason = HV_EXIT_REASON_UNKNOWN;
     v->exiting = true;
     c->pc = pc;

@@ -69,7 +69,10 @@ main:
     KEEPS   osdlr_el1, 1, "OSDLR_EL1"
     KEEPS   osdlr_el1, 0, "OSDLR_EL1, cleared,"
 
-    /* Performance monitors: none */
+    /* Performance monitors: none, or pmu.S has them */
+    mrs     x0, id_aa64dfr0_el1
+    ubfx    x0, x0, #8, #4
+    cbnz    x0, no_pmu_end
     FIXED   s3_3_c9_c12_0, 0, "PMCR_EL0"
     FIXED   s3_3_c9_c12_1, 0, "PMCNTENSET_EL0"
     FIXED   s3_3_c9_c12_2, 0, "PMCNTENCLR_EL0"
@@ -89,6 +92,7 @@ main:
     FIXED   s3_3_c14_c11_6, 0, "PMEVCNTR30_EL0"
     FIXED   s3_3_c14_c12_0, 0, "PMEVTYPER0_EL0"
     FIXED   s3_3_c14_c15_7, 0, "PMCCFILTR_EL0"
+no_pmu_end:
 
     /* Limited ordering regions: none */
     FIXED   s3_0_c10_c4_0, 0, "LORSA_EL1"
