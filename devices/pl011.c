@@ -6,9 +6,12 @@
  * through its level would. It leaves even while the UART is disabled: earlycon counts on firmware
  * that enabled it, and there is none.
  *
- * Reception waits instead of losing: while the FIFO is full, or the receiver disabled, the host
- * keeps its bytes (pl011_receive() takes fewer) and config.room says when to try again. So an
- * overrun happens in loopback only.
+ * Reception waits instead of losing: while the FIFO is full, the receiver disabled, or nobody
+ * listens, the host keeps its bytes (pl011_receive() takes fewer) and config.room says when to try
+ * again. So an overrun happens in loopback only. Somebody listens once a receive interrupt is
+ * enabled, UARTDR is read, or registers are read over and over with nothing sent. Without this
+ * rule, what a script pipes in at boot would fill the FIFO, and Linux's driver empties the FIFO
+ * when it starts.
  *
  * The receive interrupt follows the FIFO level; the timeout interrupt comes 32 bit periods after
  * the last byte, through an alarm. Our side of the cable holds CTS, DSR and DCD asserted.
@@ -75,6 +78,7 @@
 
 #define PL011_PERIPH_ID 0x00341011
 #define PL011_FIFO      32
+#define PL011_POLLS     64 /* reads in a row that make a guest a listening one */
 #define PL011_CLOCK_HZ  24000000
 
 struct pl011 {
@@ -84,6 +88,8 @@ struct pl011 {
     unsigned head, count;
     bool overrun;    /* the next character carries DR_OE */
     bool wants_room; /* the host holds bytes back */
+    bool listening;  /* since reset, the guest has shown that it wants input */
+    unsigned polls;  /* register reads since the last byte sent */
     bool timing;     /* the receive timeout is running */
     uint32_t rsr, ilpr, ibrd, fbrd, lcr_h, cr, ifls, imsc, ris, dmacr;
 };
@@ -173,7 +179,7 @@ static void pl011_push(struct pl011 *p, uint32_t character)
 
 static bool pl011_receiver_on(const struct pl011 *p)
 {
-    return (p->cr & (CR_UARTEN | CR_RXE | CR_LBE)) == (CR_UARTEN | CR_RXE);
+    return p->listening && (p->cr & (CR_UARTEN | CR_RXE | CR_LBE)) == (CR_UARTEN | CR_RXE);
 }
 
 size_t pl011_receive(struct device *d, const uint8_t *bytes, size_t n)
@@ -216,8 +222,17 @@ static void pl011_offer_room(struct pl011 *p)
         p->config.room(p->config.ctx);
 }
 
+static void pl011_listen(struct pl011 *p)
+{
+    if (p->listening)
+        return;
+    p->listening = true;
+    pl011_offer_room(p);
+}
+
 static uint32_t pl011_read_data(struct pl011 *p)
 {
+    pl011_listen(p);
     if (p->count == 0)
         return 0;
     uint32_t character = p->fifo[p->head];
@@ -238,6 +253,7 @@ static uint32_t pl011_read_data(struct pl011 *p)
 static void pl011_write_data(struct pl011 *p, uint32_t value)
 {
     uint8_t byte = (uint8_t)value;
+    p->polls = 0;
     if (!(p->cr & CR_LBE)) {
         if (p->config.send)
             p->config.send(p->config.ctx, &byte, 1);
@@ -317,9 +333,12 @@ static uint32_t pl011_read_register(struct pl011 *p, uint64_t offset)
 
 static uint64_t pl011_read(struct device *d, uint64_t offset, unsigned width)
 {
+    struct pl011 *p = pl011_of(d);
     if (offset % 4)
         return 0;
-    return pl011_read_register(pl011_of(d), offset) & ones(8 * width);
+    if (!p->listening && ++p->polls == PL011_POLLS)
+        pl011_listen(p);
+    return pl011_read_register(p, offset) & ones(8 * width);
 }
 
 static void pl011_write(struct device *d, uint64_t offset, unsigned width, uint64_t value)
@@ -356,6 +375,8 @@ static void pl011_write(struct device *d, uint64_t offset, unsigned width, uint6
     case UARTIMSC:
         p->imsc = v & INT_MASK;
         pl011_update_irq(p);
+        if (v & (INT_RX | INT_RT))
+            pl011_listen(p);
         break;
     case UARTICR:
         p->ris &= ~v;
@@ -371,8 +392,8 @@ static void pl011_write(struct device *d, uint64_t offset, unsigned width, uint6
 
 static void pl011_set_defaults(struct pl011 *p)
 {
-    p->head = p->count = 0;
-    p->overrun = false;
+    p->head = p->count = p->polls = 0;
+    p->overrun = p->listening = false;
     p->rsr = p->ilpr = p->ibrd = p->fbrd = p->lcr_h = p->imsc = p->ris = p->dmacr = 0;
     p->cr = CR_TXE | CR_RXE;
     p->ifls = 0x12;

@@ -83,6 +83,14 @@ def paste_loses_nothing():
         c.wait_for(hashlib.md5(text.encode()).hexdigest())
 
 
+def early_input_waits():
+    """what is piped in before the guest listens is not lost"""
+    with boot() as c:
+        c.send(f"echo {'x' * 200} | wc -c\npoweroff -f\n")
+        c.wait_for("\r\n201\r\n")
+        check(c.finish() == 0, c.tail())
+
+
 def disk_survives():
     """a file system written by the guest is clean after power-off"""
     if not shutil.which("e2fsck"):
@@ -180,7 +188,8 @@ def sigterm_is_a_key_of_gpio_keys():
     shut_down_by_sigterm(own_kernel())
 
 
-FAST = [earlycon_prints, debian_kernel_boots, no_root_panics, shell_runs_a_command, paste_loses_nothing, disk_survives,
+FAST = [earlycon_prints, debian_kernel_boots, no_root_panics, shell_runs_a_command, paste_loses_nothing,
+        early_input_waits, disk_survives,
         two_disks_one_read_only, reset_restarts, idle_is_idle, sigterm_presses_the_power_key]
 SLOW = [own_kernel_boots, own_kernel_is_small, sigterm_is_a_key_of_gpio_keys]
 

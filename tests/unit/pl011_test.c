@@ -74,10 +74,11 @@ static struct device *bench_create(struct bench *b)
     return d;
 }
 
-/* As a driver leaves it: FIFOs on, receiver on, 115200 baud. */
+/* As a driver leaves it: FIFOs on, receiver on, 115200 baud, and it looked for input once. */
 static struct device *bench_open(struct bench *b)
 {
     struct device *d = bench_create(b);
+    rd(d, DR);
     wr(d, IBRD, 13);
     wr(d, FBRD, 1);
     wr(d, LCR_H, FEN);
@@ -300,6 +301,7 @@ static void test_input_waits_for_the_receiver(void **state)
     (void)state;
     struct bench b;
     struct device *d = bench_create(&b);
+    rd(d, DR);
     assert_int_equal(receive(d, "early"), 0);
     wr(d, LCR_H, FEN);
     assert_int_equal(b.rooms, 0);
@@ -311,6 +313,39 @@ static void test_input_waits_for_the_receiver(void **state)
     assert_int_equal(rd(d, DR), 'e'); /* what came before can be read */
     assert_int_equal(b.rooms, 1);
     d->ops->destroy(d);
+}
+
+/* What is piped in at boot is not lost in a FIFO that the guest's driver empties when it starts. */
+static void test_input_waits_for_a_listener(void **state)
+{
+    (void)state;
+    enum { INTERRUPT, READ, POLL, WAYS };
+    for (int way = 0; way < WAYS; way++) {
+        struct bench b;
+        struct device *d = bench_create(&b);
+        wr(d, LCR_H, FEN);
+        wr(d, CR, RX_ON);
+        assert_int_equal(receive(d, "early"), 0);
+        for (int i = 0; i < 1000; i++) { /* a console that only prints */
+            rd(d, FR);
+            wr(d, DR, 'x');
+        }
+        wr(d, IMSC, INT_TX);
+        assert_int_equal(b.rooms, 0);
+        if (way == INTERRUPT)
+            wr(d, IMSC, INT_RT);
+        else if (way == READ)
+            rd(d, DR);
+        else
+            for (int i = 0; i < 100; i++)
+                rd(d, FR);
+        assert_int_equal(b.rooms, 1);
+        assert_int_equal(receive(d, "early"), 5);
+        d->ops->reset(d);
+        wr(d, CR, RX_ON);
+        assert_int_equal(receive(d, "after reset"), 0);
+        d->ops->destroy(d);
+    }
 }
 
 static void test_switching_fifos_empties_them(void **state)
@@ -450,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_paste),
         cmocka_unit_test(test_room_in_time),
         cmocka_unit_test(test_input_waits_for_the_receiver),
+        cmocka_unit_test(test_input_waits_for_a_listener),
         cmocka_unit_test(test_switching_fifos_empties_them),
         cmocka_unit_test(test_loopback),
         cmocka_unit_test(test_overrun),
