@@ -16,7 +16,13 @@
 
 #define MODEL_NAME "ireko-v1"
 
-enum model_option { MODEL_BASE = 0, MODEL_PAUTH = 1 << 0, MODEL_BTI = 1 << 1 };
+/* PMU has no name in `--cpu`: hvx_vm_enable() asks for it. */
+enum model_option {
+    MODEL_BASE = 0,
+    MODEL_PAUTH = 1 << 0,
+    MODEL_BTI = 1 << 1,
+    MODEL_PMU = 1 << 2,
+};
 
 /* The options in `cpu`, a model's name with options or NULL for the model without any. -ENOTSUP:
  * there is no such CPU. */

@@ -59,14 +59,15 @@ unsigned soft_sysreg_pa_range(unsigned bits)
 
 void soft_sysreg_reset(struct soft_vcpu *v)
 {
+    const struct soft_vm *vm = v->cpu.vm;
+    unsigned options = vm->options | (vm->native_debug_pmu ? MODEL_PMU : MODEL_BASE);
+
     for (unsigned i = 0; i < SYSREG_COUNT; i++)
         v->sys[i] = soft_sysreg_table[i].reset;
     for (unsigned i = 0; i < SYSREG_COUNT; i++)
-        v->sys[i] |= model_register((enum sysreg)i, v->cpu.vm->options);
-    v->sys[SYSREG_ID_AA64MMFR0_EL1] |= soft_sysreg_pa_range(v->cpu.vm->ipa_bits);
-    if (v->cpu.vm->native_debug_pmu)
-        v->sys[SYSREG_ID_AA64DFR0_EL1] |= 4u << 8; /* PMUVer: PMUv3p1 */
-    debug_write_lock(v, SYSREG_OSLAR_EL1, 1);      /* H8.2: a cold reset sets OSLK */
+        v->sys[i] |= model_register((enum sysreg)i, options);
+    v->sys[SYSREG_ID_AA64MMFR0_EL1] |= soft_sysreg_pa_range(vm->ipa_bits);
+    debug_write_lock(v, SYSREG_OSLAR_EL1, 1); /* H8.2: a cold reset sets OSLK */
 }
 
 /* 32 KiB, 4 ways for both L1; 1 MiB, 16 ways for L2; 64-byte lines (D19.2.26, FEAT_CCIDX). */

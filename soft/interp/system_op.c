@@ -145,6 +145,16 @@ static void zero_line(struct cpu *c, const struct insn *i, uint64_t va)
             mem_st64(c, i, line + n, 0);
 }
 
+/* Implementation-defined ones (CRn 11 and 15) are the VMM's at EL1; others do not exist. */
+static const struct insn *not_ours(struct cpu *c, const struct insn *i)
+{
+    unsigned crn = (unsigned)bits(i->word, 15, 12);
+
+    if (c->el == 0 || (crn != 11 && crn != 15))
+        exc_undefined(c, i);
+    return system_exit(c, i);
+}
+
 INSN(SYS)
 {
     struct soft_vcpu *v = vcpu_of(c);
@@ -185,13 +195,11 @@ INSN(SYS)
         tlbi(v, &op, x);
         return soft_resume(c, cpu_pc(c, i) + 4);
     default:
-        return system_exit(c, i);
+        return not_ours(c, i);
     }
 }
 
 INSN(SYSL)
 {
-    if (c->el == 0)
-        exc_undefined(c, i);
-    return system_exit(c, i);
+    return not_ours(c, i);
 }
