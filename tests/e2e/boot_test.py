@@ -189,8 +189,8 @@ def sigterm_is_a_key_of_gpio_keys():
 
 
 FAST = [earlycon_prints, debian_kernel_boots, no_root_panics, shell_runs_a_command, paste_loses_nothing,
-        early_input_waits, disk_survives,
-        two_disks_one_read_only, reset_restarts, idle_is_idle, sigterm_presses_the_power_key]
+        early_input_waits, disk_survives, two_disks_one_read_only, reset_restarts, idle_is_idle,
+        sigterm_presses_the_power_key]
 SLOW = [own_kernel_boots, own_kernel_is_small, sigterm_is_a_key_of_gpio_keys]
 
 if __name__ == "__main__":

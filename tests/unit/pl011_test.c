@@ -468,6 +468,8 @@ static void test_reset(void **state)
     assert_int_equal(rd(d, FR) & FR_RXFE, FR_RXFE);
     wr(d, LCR_H, FEN);
     wr(d, CR, RX_ON); /* the host still holds bytes back */
+    assert_int_equal(b.rooms, 0);
+    rd(d, DR);
     assert_int_equal(b.rooms, 1);
     d->ops->destroy(d);
 }
