@@ -24,6 +24,14 @@ uint32_t system_iss(const struct insn *i)
                       bit(w, 21));
 }
 
+/* A register of EL2 or EL3, which do not exist, and not an implementation-defined one. */
+static bool is_of_higher_el(const struct insn *i)
+{
+    unsigned crn = (unsigned)bits(i->word, 15, 12);
+
+    return bit(i->word, 18) && crn != 11 && crn != 15; /* op1 4 to 7 */
+}
+
 const struct insn *system_exit(struct cpu *c, const struct insn *i)
 {
     soft_exit_exception(vcpu_of(c), (uint64_t)EC_SYSREG << 26 | ESR_IL | system_iss(i), 0, 0,
@@ -97,6 +105,8 @@ static int register_of(struct cpu *c, const struct insn *i, bool write)
     if (r < 0) {
         if (c->el == 0)
             register_refused(c, i, write);
+        if (is_of_higher_el(i))
+            exc_undefined(c, i);
         system_exit(c, i);
         return -1;
     }
@@ -105,7 +115,8 @@ static int register_of(struct cpu *c, const struct insn *i, bool write)
                           : (write ? SYSREG_EL0_WRITE : SYSREG_EL0_READ);
     if (c->el == 1 && (c->vm->options & MODEL_PAUTH))
         need |= SYSREG_EL1_PAUTH;
-    if (!(info->access & need) || (info->kind == SYSREG_DEBUG && debug_is_beyond((enum sysreg)r)))
+    if (!(info->access & need) || (r == SYSREG_SP_EL0 && !c->sp_sel) ||
+        (info->kind == SYSREG_DEBUG && debug_is_beyond((enum sysreg)r)))
         register_refused(c, i, write);
     if (c->el == 0 && !el0_may(v, r, write))
         system_trap_el1(c, i);

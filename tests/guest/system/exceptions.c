@@ -67,6 +67,21 @@ PROBE(cntv_ctl, "mrs x3, cntv_ctl_el0");
 PROBE(cntv_cval, "msr cntv_cval_el0, x3");
 PROBE(cntp_ctl, "mrs x3, cntp_ctl_el0");
 PROBE(cntp_tval, "mrs x3, cntp_tval_el0");
+PROBE(sp_el0_read, "mrs x3, sp_el0");
+PROBE(sp_el0_write, "mov x3, sp\n msr sp_el0, x3");
+PROBE(sp_el1_read, "mrs x3, s3_4_c4_c1_0");
+PROBE(current_el, "mrs x3, currentel");
+PROBE(current_el_write, "msr s3_0_c4_c2_2, x3");
+PROBE(spsr, "mrs x3, spsr_el1");
+PROBE(elr, "mrs x3, elr_el1");
+PROBE(hcr_el2, "mrs x3, hcr_el2");
+PROBE(vbar_el2, "msr vbar_el2, x3");
+PROBE(sctlr_el12, "mrs x3, s3_5_c1_c0_0");
+PROBE(sctlr_el3, "mrs x3, sctlr_el3");
+PROBE(tlbi_el2, "tlbi alle1");
+PROBE(tlbi_ipa, "tlbi ipas2e1, x0");
+PROBE(at_el2, "at s1e2r, x0");
+PROBE(at_s12, "at s12e1r, x0");
 PROBE(cntkctl, "mrs x3, cntkctl_el1");
 
 /* ISS of EC 0x18: a trapped MRS (read), MSR or system instruction (D24.2.40). */
@@ -112,6 +127,23 @@ static const struct exception_case always[] = {
     { "AT at EL0", at, EL0, UNDEFINED, 0 },
     { "IC IALLU at EL0", ic_iallu, EL0, UNDEFINED, 0 },
     { "DC IVAC at EL0", dc_ivac, EL0, UNDEFINED, 0 },
+    { "MRS SP_EL0 at EL1t: it is the stack pointer (C5.2)", sp_el0_read, EL1T, UNDEFINED, 0 },
+    { "MSR SP_EL0 at EL1t", sp_el0_write, EL1T, UNDEFINED, 4 },
+    { "MRS SP_EL0 at EL1h", sp_el0_read, EL1, SVC0, 8 },
+    { "MRS SP_EL0 at EL0", sp_el0_read, EL0, UNDEFINED, 0 },
+    { "MRS SP_EL1 at EL1", sp_el1_read, EL1, UNDEFINED, 0 },
+    { "MRS CurrentEL at EL0", current_el, EL0, UNDEFINED, 0 },
+    { "MSR CurrentEL", current_el_write, EL1, UNDEFINED, 0 },
+    { "MRS SPSR_EL1 at EL0", spsr, EL0, UNDEFINED, 0 },
+    { "MRS ELR_EL1 at EL0", elr, EL0, UNDEFINED, 0 },
+    { "MRS HCR_EL2 without EL2", hcr_el2, EL1, UNDEFINED, 0 },
+    { "MSR VBAR_EL2 without EL2", vbar_el2, EL1, UNDEFINED, 0 },
+    { "MRS SCTLR_EL12 without EL2", sctlr_el12, EL1, UNDEFINED, 0 },
+    { "MRS SCTLR_EL3 without EL3", sctlr_el3, EL1, UNDEFINED, 0 },
+    { "TLBI ALLE1 without EL2", tlbi_el2, EL1, UNDEFINED, 0 },
+    { "TLBI IPAS2E1 without EL2", tlbi_ipa, EL1, UNDEFINED, 0 },
+    { "AT S1E2R without EL2", at_el2, EL1, UNDEFINED, 0 },
+    { "AT S12E1R without EL2", at_s12, EL1, UNDEFINED, 0 },
     { "DC CSW at EL0", dc_csw, EL0, UNDEFINED, 0 },
 };
 
@@ -223,6 +255,7 @@ static void interrupt_end(void)
 
 PROBE(around, "1: add x0, x0, #1\n cbnz x0, 1b");
 PROBE(unmask, "msr daifclr, #3\n nop");
+PROBE(unmask_all, "msr daif, x0\n nop");
 PROBE(masked, "mov x0, #100\n 1: subs x0, x0, #1\n b.ne 1b");
 
 static void interrupts(void)
@@ -246,7 +279,10 @@ static void interrupts(void)
         }
     interrupt_pend(false);
     check("IRQ", "right after DAIFClr", run(unmask, EL1, 0, 0)->elr, (uint64_t)unmask + 4);
+    check("IRQ", "right after MSR DAIF", run(unmask_all, EL1, 0, 0)->elr, (uint64_t)unmask_all + 4);
+    check("IRQ", "ISR_EL1", READ(isr_el1), 1 << 7);
     interrupt_end();
+    check("IRQ", "ISR_EL1, acknowledged", READ(isr_el1), 0);
 }
 
 /* Illegal returns: M names what is not there; the Illegal Execution state is entered (D1.3). */
