@@ -42,6 +42,10 @@ PROBE(dc_ivac, "dc ivac, x0");
 PROBE(ic_ivau, "ic ivau, x0");
 PROBE(prfm, "prfm pldl1keep, [x0]");
 
+PROBE(ldp_base, "ldp x0, x1, [x0]");
+PROBE(ldr_pre, "ldr x1, [x0, #8]!");
+PROBE(ld1_post, "ld1 {v0.16b, v1.16b}, [x0], #32");
+
 #define RW0 (NORMAL | AP_EL0 | XN) /* data of EL0 */
 #define RO0 (NORMAL | AP_EL0 | AP_RO | XN)
 #define RW1 (NORMAL | XN) /* data of EL1 */
@@ -78,6 +82,9 @@ static const struct access_case {
       0 },
     { "LDR over the edge into EL1's", ldr, EL0, RW0, RW1, 0xffd, DATA0(P3), 0x1000, 0, 0 },
     { "LDR over the edge, both there", ldr, EL0, RW0, RW0, 0xffd, SVC0, 0, 0, 0 },
+    { "LDP over its base, second half", ldp_base, EL0, RW0, 0, 0xff8, DATA0(T3), 0x1000, 0, 0 },
+    { "LDR, pre-index", ldr_pre, EL0, RW0, 0, 0xff8, DATA0(T3), 0x1000, 0, 0 },
+    { "LD1, post-index, second half", ld1_post, EL0, RW0, 0, 0xff0, DATA0(T3), 0x1000, 0, 0 },
     { "LDP, second half", ldp, EL0, RW0, 0, 0xff8, DATA0(T3), 0x1000, 0, 0 },
     { "STP, second half", stp, EL0, RW0, RO0, 0xff8, DATA0(WNR | P3), 0x1000, 0, 0 },
     { "STP, post-index, second half", stp_post, EL0, RW0, 0, 0xff8, DATA0(WNR | T3), 0x1000, 0, 0 },
@@ -121,6 +128,11 @@ static const struct access_case {
     { "PAN, LDR of EL1's", ldr, EL1 | SPSR_PAN, RW1, 0, 0, SVC0, 0, 0, 0 },
     { "PAN, LDR of EL0's at EL0", ldr, EL0 | SPSR_PAN, RW0, 0, 0, SVC0, 0, 0, 0 },
     { "PAN, fetch of EL0's", jump, EL1 | SPSR_PAN, RO0 & ~XN, 0, 0, SVC0, 0, 0, 0 },
+    { "PAN, data that EL0 may only execute", ldr, EL1 | SPSR_PAN, RW1 & ~UXN, 0, 0, SVC0, 0, 0, 0 },
+    { "EPAN, data that EL0 may only execute", ldr, EL1 | SPSR_PAN, RW1 & ~UXN, 0, 0, DATA1(P3), 0,
+      SCTLR_EPAN, 0 },
+    { "EPAN without PAN", ldr, EL1, RW1 & ~UXN, 0, 0, SVC0, 0, SCTLR_EPAN, 0 },
+    { "EPAN, fetch", jump, EL1 | SPSR_PAN, RO1 & ~XN, 0, 0, SVC0, 0, SCTLR_EPAN, 0 },
     { "PAN, LDTR of EL0's", ldtr, EL1 | SPSR_PAN, RW0, 0, 0, SVC0, 0, 0, 0 },
     { "PAN, STTR of EL0's", sttr, EL1 | SPSR_PAN, RW0, 0, 0, SVC0, 0, 0, 0 },
     { "PAN, DC ZVA of EL0's", dc_zva, EL1 | SPSR_PAN, RW0, 0, 0, DATA1(WNR | P3), 0, 0, 0 },
@@ -244,9 +256,8 @@ static void check_access(const struct access_case *a)
     uint64_t elr = a->code == jump ? V + a->far : (uint64_t)a->code + (a->code == stxr ? 4 : 0);
     if (t->elr != elr)
         check(a->name, "ELR_EL1", t->elr, elr);
-    if (a->code != stp_post)
-        return;
-    check(a->name, "the base is unchanged", t->x[0], V + a->va);
+    if (t->x[0] != V + a->va)
+        check(a->name, "the base register", t->x[0], V + a->va);
 }
 
 /* A descriptor that faults, at each level: nothing, a block where none may be, too far. */
@@ -387,6 +398,65 @@ static void sizes(void)
     flush();
 }
 
+/* Straight-line code from one page into the next, which is another one's memory or missing. */
+static void page_end(void)
+{
+    volatile uint32_t *end = (volatile uint32_t *)(TARGET + 0xffc);
+    volatile uint32_t *other = (volatile uint32_t *)(TARGET + 0x5000);
+
+    *end = 0xd503201f;   /* nop */
+    *other = 0xd4000061; /* svc #3 */
+    put_code();
+    DO("ic iallu\n dsb ish\n isb");
+    map(&kit_low, V, 3, TARGET | PAGE | (RO0 & ~XN));
+    map(&kit_low, V + 0x1000, 3, 0);
+    const struct taken *t = run(jump, EL0, V + 0xffc, 0);
+    check("end of a page", "the next one is missing", t->esr, FETCH0(T3));
+    check("end of a page", "FAR_EL1", t->far, V + 0x1000);
+    check("end of a page", "ELR_EL1", t->elr, V + 0x1000);
+    map(&kit_low, V + 0x1000, 3, (TARGET + 0x5000) | PAGE | RO0);
+    check("end of a page", "the next one is no code", run(jump, EL0, V + 0xffc, 0)->esr,
+          FETCH0(P3));
+    map(&kit_low, V + 0x1000, 3, (TARGET + 0x5000) | PAGE | (RO0 & ~XN));
+    check("end of a page", "goes on in the next one", run(jump, EL0, V + 0xffc, 0)->esr, SVC0 | 3);
+    check("end of a page", "also at EL1", run(jump, EL1, V + 0xffc, 0)->esr, SVC0 | 3);
+    map(&kit_low, V + 0x1000, 3, 0);
+}
+
+/* Without the MMU: data is device memory, code is not (D8.2). */
+static void off(void)
+{
+    static const struct {
+        const char *name;
+        const uint32_t *code;
+        uint64_t va, esr;
+    } cases[] = {
+        { "LDR", ldr, TARGET, SVC0 },
+        { "LDR misaligned", ldr, TARGET + 4, DATA1(ALIGNMENT) },
+        { "STR misaligned", str, TARGET + 1, DATA1(WNR | ALIGNMENT) },
+        { "LDR Q", ldr_q, TARGET + 8, DATA1(ALIGNMENT) },
+        { "DC ZVA", dc_zva, TARGET, DATA1(WNR | ALIGNMENT) },
+        { "DC CIVAC", dc_civac, TARGET, SVC0 },
+        { "beyond the physical size, LDR", ldr, 1ul << 52, DATA1(ADDRESS_SIZE) },
+        { "beyond the physical size, STR", str, 1ul << 52, DATA1(WNR | ADDRESS_SIZE) },
+        { "beyond the physical size, fetch", jump, 1ul << 52, FETCH1(ADDRESS_SIZE) },
+        { "fetch", jump, TARGET, SVC0 },
+    };
+
+    put_code();
+    WRITE(sctlr_el1, KIT_SCTLR & ~1ul);
+    for (unsigned i = 0; i < COUNT(cases); i++) {
+        const struct taken *t = run(cases[i].code, EL1, cases[i].va, 0xd4000001);
+        uint64_t esr = t->esr, far = t->far;
+        check("MMU off", cases[i].name, esr, cases[i].esr);
+        if (esr != SVC0)
+            check("MMU off", "FAR_EL1", far, cases[i].va);
+        if (cases[i].code == str)
+            put_code();
+    }
+    WRITE(sctlr_el1, KIT_SCTLR);
+}
+
 void test(void)
 {
     for (unsigned i = 0; i < COUNT(accesses); i++)
@@ -394,4 +464,6 @@ void test(void)
     levels();
     hierarchy();
     sizes();
+    page_end();
+    off();
 }

@@ -136,6 +136,7 @@ void note(const char *text, uint64_t value);
 #define SCTLR_WXN   (1ul << 19)
 #define SCTLR_SPAN  (1ul << 23)
 #define SCTLR_UCI   (1ul << 26)
+#define SCTLR_EPAN  (1ul << 57)
 #define KIT_SCTLR   (0x30d00800ul | 1 | 1 << 2 | 1 << 12 | SCTLR_SA | SCTLR_SA0)
 #define KIT_TCR                                                                                    \
     (TCR_T0SZ(16) | TCR_T1SZ(16) | 0x3500ul | 0x35000000ul | TCR_TG1_4K | TCR_IPS40 | TCR_AS)

@@ -8,6 +8,9 @@
 PROBE(ldr, "ldr x1, [x0]");
 PROBE(str, "str x1, [x0]");
 PROBE(jump, "br x0");
+PROBE(ldtr, "ldtr x1, [x0]");
+PROBE(pan_load, "ldr x1, [x0]\n msr pan, #1\n ldr x1, [x0]");
+PROBE(pan_clear_load, "msr pan, #0\n ldr x1, [x0]");
 
 #define RW0       (NORMAL | AP_EL0 | XN)
 #define VALUE(pa) (*(volatile uint64_t *)(pa))
@@ -263,6 +266,46 @@ static void changes(void)
     check("access flag", "set needs no TLBI (D8.13)", load(EL0, VA), 0x11);
 }
 
+/*
+ * What is cached for one access is no permission for another: of the other exception level, with
+ * PAN, unprivileged, misaligned with SCTLR_EL1.A, a store after a load. Nor does a register that is
+ * written for this need a TLBI.
+ */
+static void permissions(void)
+{
+    const uint64_t p3 = PERMISSION | 3;
+
+    map(&kit_low, VA, 3, TARGET | PAGE | RW0 | NG);
+    for (unsigned round = 0; round < 2; round++) {
+        check("cached", "EL1 loads EL0's", load(EL1, VA), 0x11);
+        check("cached", "not with PAN", load(EL1 | SPSR_PAN, VA), ESR(0x25, p3));
+        check("cached", "EL0 does", load(EL0, VA), 0x11);
+        check("cached", "LDTR does", run(ldtr, EL1 | SPSR_PAN, VA, 0)->x[1], 0x11);
+        check("cached", "LDTR with UAO does not", run(ldtr, EL1 | SPSR_PAN | SPSR_UAO, VA, 0)->esr,
+              ESR(0x25, p3));
+        check("cached", "misaligned", run(ldr, EL0, VA + 1, 0)->esr, SVC0);
+        WRITE(sctlr_el1, KIT_SCTLR | SCTLR_A);
+        check("cached", "misaligned with SCTLR_EL1.A", run(ldr, EL0, VA + 1, 0)->esr,
+              ESR(0x24, ALIGNMENT));
+        WRITE(sctlr_el1, KIT_SCTLR);
+        check("cached", "PAN set by MSR", run(pan_load, EL1, VA, 0)->esr, ESR(0x25, p3));
+        check("cached", "and cleared", run(pan_clear_load, EL1 | SPSR_PAN, VA, 0)->x[1], 0x11);
+    }
+    map(&kit_low, VA, 3, TARGET | PAGE | NORMAL | XN | NG);
+    check("cached", "EL1's own", load(EL1 | SPSR_PAN, VA), 0x11);
+    check("cached", "not EL0's", load(EL0, VA), ESR(0x24, p3));
+    check("cached", "nor LDTR's", run(ldtr, EL1, VA, 0)->esr, ESR(0x25, p3));
+    map(&kit_low, VA, 3, TARGET | PAGE | RW0 | AP_RO | NG);
+    check("cached", "a load of a read-only page", load(EL0, VA), 0x11);
+    check("cached", "then a store", run(str, EL0, VA, 0)->esr, ESR(0x24, WNR | p3));
+    map(&kit_low, VA, 3, TARGET | PAGE | (RW0 & ~XN) | AP_RO | PXN | NG);
+    *(volatile uint32_t *)(TARGET + 0x40) = 0xd4000001;
+    DO("dsb ish\n ic iallu\n dsb ish\n isb");
+    check("cached", "fetch at EL0", run(jump, EL0, VA + 0x40, 0)->esr, SVC0);
+    check("cached", "not at EL1: PXN", run(jump, EL1, VA + 0x40, 0)->esr, ESR(0x21, p3));
+    *(volatile uint32_t *)(TARGET + 0x40) = 0;
+}
+
 /* Code: the fetch of an unmapped page faults, also on its own page's neighbours' entries. */
 static void code(void)
 {
@@ -292,5 +335,6 @@ void test(void)
     large();
     tables();
     changes();
+    permissions();
     code();
 }
