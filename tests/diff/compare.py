@@ -1,96 +1,168 @@
 #!/usr/bin/env python3
 """Compare an engine with qemu-aarch64 on random programs.
 
-usage: compare.py REPLAY [--kind KIND]... [--seeds A-B] [--blocks N] [--keep DIR]
+usage: compare.py REPLAY [--count N] [--class NAME]... [--seed S] [--keep DIR]
 
-Prints one TAP line for each kind and seed. Skips when qemu-aarch64 is not installed.
+Of each class at least N instructions are compared, in programs of BLOCKS blocks that run ROUNDS
+times on different data (less often if N is small). Program number k of a class comes from the seed "S class k" alone. Prints
+one TAP line for each class, before it what differs: the instruction, its operands and both results.
+Skips when qemu-aarch64 is not installed.
 """
 import argparse
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import generate
 import generate_simd
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-KINDS = generate.CLASSES + ('simd',)
+CLASSES = generate.CLASSES + generate_simd.CLASSES
+BLOCKS, ROUNDS = 400, 50
 # Without pointer authentication, like the CPU model: its hints do nothing.
 QEMU = ['qemu-aarch64', '-cpu', 'max,pauth=off']
+STATE = generate.STATE_SIZE
 
 
-def first_difference(path, blocks):
-    """Which block, and which bytes of it, come out differently."""
-    with open(os.path.join(path, 'ours.bin'), 'rb') as ours, \
-            open(os.path.join(path, 'theirs.bin'), 'rb') as theirs:
-        a, b = ours.read(), theirs.read()
-    if len(a) != len(b):
-        return f'{len(a)} bytes of output, not {len(b)}'
-    outputs = generate.SANDBOX + generate.SANDBOX_SIZE - generate.DATA + blocks * generate.STATE_SIZE
-    # Outputs first: a wrong register says more than the memory that it was stored to.
-    order = list(range(outputs, len(a))) + list(range(outputs))
-    at = next(n for n in order if a[n] != b[n])
-    if at < outputs:
-        return f'byte 0x{at:x} of the data: 0x{a[at]:02x}, not 0x{b[at]:02x}'
-    block, byte = divmod(at - outputs, generate.STATE_SIZE)
-    return f'block {block} byte {byte} of its outputs: 0x{a[at]:02x}, not 0x{b[at]:02x}'
+class Failed(Exception):
+    """A program did not come to its end."""
 
 
-def compare(args, kind, seed, path):
-    """None if both agree, else what differs."""
-    if kind == 'simd':
-        command = ['generate_simd.py']
-    else:
-        command = ['generate.py', '--kind', kind]
-    subprocess.run([sys.executable, os.path.join(HERE, command[0]), *command[1:], '--seed', str(seed),
-                    '--blocks', str(args.blocks), path], check=True)
-    names = {n: os.path.join(path, n) for n in
-             ('code.bin', 'data.bin', 'test.elf', 'ours.bin', 'theirs.bin')}
-    os.chmod(names['test.elf'], 0o755)
-    with open(names['theirs.bin'], 'wb') as out:
-        theirs = subprocess.run(QEMU + [names['test.elf']], stdout=out, check=False)
-    if theirs.returncode:
-        return f'qemu-aarch64 ended with {theirs.returncode}'
-    with open(names['ours.bin'], 'wb') as out:
-        ours = subprocess.run([args.replay, names['code.bin'], names['data.bin']], stdout=out,
-                              stderr=subprocess.PIPE, text=True, check=False)
+def run_both(replay, path):
+    """The data of both when the program in `path` has ended."""
+    names = [os.path.join(path, n) for n in ('code.bin', 'data.bin', 'test.elf')]
+    ours = subprocess.run([replay] + names[:2], capture_output=True, check=False)
     if ours.returncode:
-        return ours.stderr.strip()
-    if kind == 'simd':
-        lines, summary, count = generate_simd.differences(path, names['ours.bin'],
-                                                          names['theirs.bin'])
-        return '\n# '.join([summary] + lines) if count else None
-    if subprocess.run(['cmp', '-s', names['ours.bin'], names['theirs.bin']], check=False).returncode:
-        return first_difference(path, args.blocks)
-    return None
+        raise Failed(ours.stderr.decode().strip() or f'replay ended with {ours.returncode}')
+    theirs = subprocess.run(QEMU + names[2:], capture_output=True, check=False)
+    if theirs.returncode:
+        raise Failed(f'qemu-aarch64 ended with {theirs.returncode}')
+    if len(ours.stdout) != len(theirs.stdout):
+        raise Failed(f'{len(ours.stdout)} bytes of data, not {len(theirs.stdout)}')
+    return ours.stdout, theirs.stdout
+
+
+def state_lines(state):
+    """A stored state as names and values."""
+    names = [f'x{r}' for r in range(26)] + ['x30', 'x26']
+    values = {n: state[8 * k:8 * k + 8][::-1].hex() for k, n in enumerate(names)}
+    values['nzcv'] = ''.join(str(b) for b in state[224:228])
+    values['sp'] = state[232:240][::-1].hex()
+    for reg in range(4):
+        values[f'v{reg}'] = state[256 + 16 * reg:272 + 16 * reg][::-1].hex()
+    return values
+
+
+def reduce_block(replay, patterns, pieces, inputs, path):
+    """Run ever longer beginnings of a block of `generate`; the first that differs, as lines."""
+    program = generate.Program(random.Random(0), patterns)
+    count = len(pieces) + 1
+    start = generate.SANDBOX + generate.SANDBOX_SIZE
+    program.words = generate.header(start, start + count * STATE) + [0xD503201F] * 256
+    for n in range(count):
+        program.words += program.prologue_words
+        for piece in pieces[:n]:
+            program.words += piece
+        program.words += program.epilogue_words
+    memory = random.Random(0).randbytes(start - generate.DATA)
+    generate.write(path, program.words, memory + inputs * count + bytes(count * STATE))
+    a, b = run_both(replay, path)
+    at = len(memory) + count * STATE
+    for n in range(count):
+        ours, theirs = (d[at + n * STATE:][:STATE] for d in (a, b))
+        if ours != theirs and n:
+            before, ours, theirs = map(state_lines, (a[at + (n - 1) * STATE:][:STATE], ours, theirs))
+            lines = [f'{w:08x} {generate_simd.disassemble(w)}' for w in pieces[n - 1]]
+            changed = [r for r in ours if ours[r] != theirs[r]]
+            lines += [f'    before {r} {v}' for r, v in before.items()]
+            return lines + [f'    {r}: ours {ours[r]}, theirs {theirs[r]}' for r in changed]
+    return ['it does not differ on its own; the block is'] + \
+        [f'    {w:08x} {generate_simd.disassemble(w)}' for piece in pieces for w in piece]
+
+
+def integer_differences(args, patterns, program, a, b, path):
+    """Lines about the first block that came out differently, and how many did."""
+    blocks = BLOCKS * args.rounds
+    start = generate.SANDBOX + generate.SANDBOX_SIZE - generate.DATA
+    outputs = start + blocks * STATE
+    bad = [n for n in range(blocks) if a[outputs + n * STATE:][:STATE] != b[outputs + n * STATE:][:STATE]]
+    if not bad:
+        at = next(n for n in range(outputs) if a[n] != b[n])
+        return [f'stored memory differs: byte 0x{at:x}: 0x{a[at]:02x}, not 0x{b[at]:02x}'], 1
+    inputs = a[start + bad[0] * STATE:][:STATE]
+    with tempfile.TemporaryDirectory() as scratch:
+        lines = reduce_block(args.replay, patterns, program.blocks[bad[0] % BLOCKS], inputs, scratch)
+    at = outputs + bad[0] * STATE
+    ours, theirs = (state_lines(d[at:at + STATE]) for d in (a, b))
+    lines += [f'    {r} in the end: ours {ours[r]}, theirs {theirs[r]}' for r in ours if ours[r] != theirs[r]]
+    return [f'block {bad[0]} of {path}:'] + lines, len(bad)
+
+
+def one_program(args, patterns, names, kind, number, path):
+    """Lines about differences, how many are known, how many are not."""
+    rng = random.Random(f'{args.seed} {kind} {number}')
+    if kind in generate.CLASSES:
+        program = generate.generate(rng, patterns, names, BLOCKS, args.rounds, path)
+        a, b = run_both(args.replay, path)
+        if a == b:
+            return [], 0, 0
+        lines, bad = integer_differences(args, patterns, program, a, b, f'program {number}')
+        return lines, 0, bad
+    listing = generate_simd.make(rng, patterns, names, BLOCKS, args.rounds, path)
+    a, b = run_both(args.replay, path)
+    if a == b:
+        return [], 0, 0
+    lines, known, bad = generate_simd.differences(listing, a, b)
+    return lines, known, sum(bad.values())
+
+
+def one_class(args, patterns, kind, path):
+    """A TAP line without its number."""
+    owner = generate if kind in generate.CLASSES else generate_simd
+    names = [p.name for p in patterns if owner.classify(p) == kind]
+    size = BLOCKS * args.rounds * generate.BLOCK_LENGTH
+    count = known = bad = number = 0
+    start = time.monotonic()
+    while count < args.count and bad < 100:
+        try:
+            lines, k, wrong = one_program(args, patterns, names, kind, number, path)
+        except Failed as failed:
+            lines, k, wrong = [f'program {number}: {failed}'], 0, 1
+        if lines and (not bad or wrong):
+            print('\n'.join('# ' + line for line in lines[:200]), flush=True)
+        if wrong and args.keep:
+            break
+        count, known, bad, number = count + size, known + k, bad + wrong, number + 1
+    print(f'# {kind}: {count / (time.monotonic() - start) / 1e6:.2f} million a second', flush=True)
+    return (f'{"not " if bad else ""}ok', f'{kind}: {count} instructions of {len(names)} lines, '
+            f'seed {args.seed}, {known} explained differences, {bad} others')
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('replay')
-    parser.add_argument('--kind', choices=KINDS, action='append')
-    parser.add_argument('--seeds', default='1-1')
-    parser.add_argument('--blocks', type=int, default=300)
-    parser.add_argument('--keep', help='leave the last program here')
+    parser.add_argument('--class', dest='kind', choices=CLASSES, action='append')
+    parser.add_argument('--count', type=int, default=20000, help='instructions of each class')
+    parser.add_argument('--seed', default='1')
+    parser.add_argument('--keep', help='leave the program that differs here')
     args = parser.parse_args()
+    args.rounds = max(1, min(ROUNDS, args.count // (BLOCKS * generate.BLOCK_LENGTH)))
     if not shutil.which(QEMU[0]):
         print('1..0 # SKIP qemu-aarch64 is not installed')
         return 0
-    first, last = (int(n) for n in args.seeds.split('-'))
-    runs = [(k, s) for k in args.kind or KINDS for s in range(first, last + 1)]
-    print(f'1..{len(runs)}')
-    bad = 0
+    version = subprocess.run(QEMU[:1] + ['--version'], capture_output=True, text=True, check=True)
+    patterns = generate.read_patterns()
+    kinds = args.kind or CLASSES
+    print(f'# judge: {version.stdout.splitlines()[0]}, {" ".join(QEMU[1:])}\n1..{len(kinds)}', flush=True)
+    bad = False
     with tempfile.TemporaryDirectory() as scratch:
-        for number, (kind, seed) in enumerate(runs, 1):
-            wrong = compare(args, kind, seed, args.keep or scratch)
-            bad += wrong is not None
-            print(f'{"not " if wrong else ""}ok {number} - {kind} seed {seed}')
-            if wrong:
-                print(f'# {wrong}')
-                if args.keep:
-                    break
+        for number, kind in enumerate(kinds, 1):
+            ok, text = one_class(args, patterns, kind, args.keep or scratch)
+            bad |= ok != 'ok'
+            print(f'{ok} {number} - {text}', flush=True)
     return 1 if bad else 0
 
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Random A64 programs for comparing two CPUs.
 
-usage: generate.py [--seed N] [--blocks N] [--class NAME] [--list] OUTDIR
+usage: generate.py [--seed N] [--blocks N] [--rounds N] [--kind NAME]... [--only NAME]... OUTDIR
 
 Words are made from the lines of soft/a64.decode, so a new line is tested without a change here. A
 program is a series of blocks: load X0-X26, X30, SP, NZCV and V0-V3 from random data, run 16 random
-instructions, store all of them. Register use while a block runs: X27 points to the middle of a
-sandbox for loads and stores, X28 to the inputs and X29 to the outputs of the block.
+instructions, store all of them. It is run as many times as there are rounds, each with its own
+data. Register use while a block runs: X27 points to the middle of a sandbox for loads and stores,
+X28 to the inputs and X29 to the outputs of the block.
 
 OUTDIR gets code.bin and data.bin, to be put at CODE and DATA, and test.elf, a static Linux program
 of both that writes its data to standard output when it is done: the first `svc` is its end where no
@@ -33,23 +34,35 @@ SPECIAL = [0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0x7fffffff, 0x80000000, 0x
            0x5555555555555555, 0xfffffffffffffff8]
 
 SYSTEM = {'UDF', 'ERET', 'DRPS', 'SVC', 'HVC', 'SMC', 'BRK', 'HLT', 'DCPS1', 'DCPS2', 'DCPS3', 'WFE',
-          'WFI', 'SEV', 'SEVL', 'WFET', 'WFIT', 'MSR_imm', 'SYS', 'SYSL', 'MSR_reg', 'MRS'}
+          'WFI', 'SEV', 'SEVL', 'WFET', 'WFIT', 'SYSL'}
 BRANCH = {'B', 'B_cond', 'CBZ_w', 'CBZ_x', 'CBNZ_w', 'CBNZ_x', 'TBZ', 'TBNZ', 'BL', 'BR', 'BLR',
           'RET'}
-CLASSES = ('alu', 'load', 'atomic', 'branch')
+CLASSES = ('alu', 'branch', 'load', 'atomic', 'system')
+
+# What EL0 may do: op1, CRn, CRm, op2.
+REGISTERS = {'NZCV': (3, 4, 2, 0), 'DIT': (3, 4, 2, 5), 'SSBS': (3, 4, 2, 6), 'FPCR': (3, 4, 4, 0),
+             'FPSR': (3, 4, 4, 1), 'TPIDR_EL0': (3, 13, 0, 2)}
+KEPT = {'FPCR': ((16, 3), (20, 2)), 'FPSR': ((28, 4),)}  # low bit, width
+CACHE_OPS = {'DC CVAC': (3, 7, 10, 1), 'DC CVAU': (3, 7, 11, 1),
+             'DC CIVAC': (3, 7, 14, 1), 'IC IVAU': (3, 7, 5, 1)}
+PSTATE = {'DIT': (3, 2), 'SSBS': (3, 1)}  # op1, op2
 
 
 def classify(p):
     """The class of a line of a64.decode, or None if it is not for these programs."""
     if p.name in SYSTEM or p.name.startswith('STXR') or p.name.startswith('STXP'):
         return None
+    if p.option != 'MODEL_BASE' and p.value >> 24 != 0xD5:
+        return None  # hints of an option that is off do nothing
     if p.name in BRANCH:
         return 'branch'
+    if p.value >> 24 == 0xD5:
+        return 'system'
     group = p.value >> 25 & 0xF
     if group & 5 == 4 and p.value >> 24 & 0xBE != 0x0C:
         ordered = p.value >> 24 & 0x3F in (0x08, 0x19) or 'atomic' in p.format
         return 'atomic' if ordered or p.name in ('LDAPR', 'SWP') else 'load'
-    if group & 14 == 8 or group & 7 == 5 or p.value >> 24 == 0xD5:
+    if group & 14 == 8 or group & 7 == 5:
         return 'alu'
     return None
 
@@ -58,9 +71,20 @@ class Program:
     def __init__(self, rng, patterns):
         self.rng, self.words = rng, []
         self.patterns = {p.name: p for p in patterns}
+        self.blocks = []  # of each: what was put between its prologue and epilogue, in pieces
+        self.names = []   # of the lines that the pieces test
+        self.prologue_words = self.apart(self.prologue)
+        self.epilogue_words = self.apart(self.epilogue)
 
     def emit(self, *words):
         self.words += words
+
+    def apart(self, make):
+        """The words that `make` emits, without emitting them."""
+        before, self.words = self.words, []
+        make()
+        made, self.words = self.words, before
+        return made
 
     def encode(self, name, **fields):
         """The word of a line; fields without a value are random."""
@@ -130,6 +154,26 @@ class Program:
             fields = {'rn': reg}
         self.emit(self.encode(name, **fields))
         self.emit(self.encode('ADD_imm_x', rd=self.free(), rn=self.free(), sh=0))
+
+    def one_system(self, name):
+        if name in ('MSR_reg', 'MRS'):
+            which = self.rng.choice(list(REGISTERS))
+            reg = self.free()
+            # Clear what QEMU keeps for AArch32, see README.md.
+            for low, width in KEPT.get(which, ()) if name == 'MSR_reg' else ():
+                self.emit(self.encode('BFM_x', rd=reg, rn=31, immr=64 - low, imms=width - 1))
+            op1, crn, crm, op2 = REGISTERS[which]
+            self.emit(self.encode(name, o0=1, op1=op1, crn=crn, crm=crm, op2=op2, rt=reg))
+        elif name == 'SYS':
+            reg = self.free()
+            self.base(reg, self.rng.randrange(-4000, 4000))
+            op1, crn, crm, op2 = self.rng.choice(list(CACHE_OPS.values()))
+            self.emit(self.encode(name, op1=op1, crn=crn, crm=crm, op2=op2, rt=reg))
+        elif name == 'MSR_imm':
+            op1, op2 = self.rng.choice(list(PSTATE.values()))
+            self.emit(self.encode(name, op1=op1, op2=op2, crm=self.rng.randrange(2)))
+        else:
+            self.emit(self.encode(name))
 
     def vector(self, name):
         return self.patterns[name].format.startswith('v')
@@ -213,22 +257,43 @@ class Program:
 
     def run(self, names, blocks):
         kinds = {name: classify(self.patterns[name]) for name in names}
+        order = self.in_turn(names)
         for _ in range(blocks):
-            self.prologue()
+            self.words += self.prologue_words
+            pieces = []
             for _ in range(BLOCK_LENGTH):
-                name = self.rng.choice(names)
+                name = next(order)
+                start = len(self.words)
                 getattr(self, 'one_' + kinds[name])(name)
-            self.epilogue()
+                pieces.append(self.words[start:])
+                self.names.append(name)
+            self.words += self.epilogue_words
+            self.blocks.append(pieces)
+
+    def in_turn(self, names):
+        """Each name equally often, in random order."""
+        while True:
+            yield from self.rng.sample(names, len(names))
 
 
-def header(blocks):
-    """X27, X28 and X29."""
-    outputs = SANDBOX + SANDBOX_SIZE + blocks * STATE_SIZE
+def load_address(reg, value):
+    return [0xD2800000 | (value & 0xFFFF) << 5 | reg, 0xF2A00000 | (value >> 16) << 5 | reg]
+
+
+def header(inputs, outputs):
+    """X27, X28 and X29; zero in all that the programs can write and Linux may have used."""
     words = []
-    for reg, value in ((27, SANDBOX + SANDBOX_SIZE // 2), (28, SANDBOX + SANDBOX_SIZE),
-                       (29, outputs)):
-        words += [0xD2800000 | (value & 0xFFFF) << 5 | reg, 0xF2A00000 | (value >> 16) << 5 | reg]
-    return words
+    for op1, crn, crm, op2 in REGISTERS.values():
+        words.append(0xD518001F | op1 << 16 | crn << 12 | crm << 8 | op2 << 5)
+    return words + load_address(27, SANDBOX + SANDBOX_SIZE // 2) + load_address(28, inputs) + \
+        load_address(29, outputs)
+
+
+def again(words, start, outputs):
+    """From the word `start` once more, until all inputs were used."""
+    words += load_address(26, outputs) + [0xCB1A0000 | 28 << 5 | 26]  # sub x26, x28, x26
+    words.append(0xB4000000 | 2 << 5 | 26)                            # cbz x26, over the next
+    words.append(0x14000000 | (start - len(words)) & 0x3FFFFFF)
 
 
 def footer(size):
@@ -249,40 +314,60 @@ def elf(code, data):
     return head.ljust(at, b'\0') + code.ljust(data_at - at, b'\0') + data
 
 
+def random_word(rng):
+    value = rng.choice(SPECIAL) if rng.randrange(4) == 0 else rng.getrandbits(64)
+    if rng.randrange(8) == 0:
+        value >>= rng.randrange(64)
+    return struct.pack('<Q', value)
+
+
 def random_data(rng, blocks):
-    out = bytearray(rng.randbytes(SANDBOX + SANDBOX_SIZE - DATA))
-    for _ in range(blocks * STATE_SIZE // 8):
-        value = rng.choice(SPECIAL) if rng.randrange(4) == 0 else rng.getrandbits(64)
-        if rng.randrange(8) == 0:
-            value >>= rng.randrange(64)
-        out += struct.pack('<Q', value)
-    return bytes(out) + bytes(blocks * STATE_SIZE)
+    pool = [random_word(rng) for _ in range(4096)]
+    return rng.randbytes(SANDBOX + SANDBOX_SIZE - DATA) + \
+        b''.join(rng.choices(pool, k=blocks * STATE_SIZE // 8)) + bytes(blocks * STATE_SIZE)
+
+
+def write(outdir, words, data):
+    """The three files of a program; `words` start at CODE + 4."""
+    words = [0x14000000] + words + footer(len(data))
+    code = struct.pack(f'<{len(words)}I', *words)
+    for name, content in (('code.bin', code), ('data.bin', data), ('test.elf', elf(code, data))):
+        with open(os.path.join(outdir, name), 'wb') as out:
+            out.write(content)
+    os.chmod(os.path.join(outdir, 'test.elf'), 0o755)
+
+
+def generate(rng, patterns, names, blocks, rounds, outdir):
+    program = Program(rng, patterns)
+    inputs = SANDBOX + SANDBOX_SIZE
+    outputs = inputs + blocks * rounds * STATE_SIZE
+    program.words = header(inputs, outputs)
+    start = len(program.words)
+    program.run(names, blocks)
+    again(program.words, start, outputs)
+    write(outdir, program.words, random_data(rng, blocks * rounds))
+    return program
+
+
+def read_patterns():
+    patterns, errors = decodegen.parse(os.path.join(HERE, '..', '..', 'soft', 'a64.decode'), None)
+    if errors:
+        sys.exit('\n'.join(errors))
+    return patterns
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--blocks', type=int, default=1000)
+    parser.add_argument('--rounds', type=int, default=1)
     parser.add_argument('--kind', choices=CLASSES, action='append')
     parser.add_argument('--only', action='append', help='names of lines of a64.decode')
     parser.add_argument('outdir')
     args = parser.parse_args()
-    patterns, errors = decodegen.parse(os.path.join(HERE, '..', '..', 'soft', 'a64.decode'), None)
-    if errors:
-        sys.exit('\n'.join(errors))
-    names = [p.name for p in patterns if classify(p) in (args.kind or CLASSES)]
-    if args.only:
-        names = args.only
-    rng = random.Random(args.seed)
-    program = Program(rng, patterns)
-    program.words = header(args.blocks)
-    program.run(names, args.blocks)
-    data = random_data(rng, args.blocks)
-    words = [0x14000000] + program.words + footer(len(data))
-    code = struct.pack(f'<{len(words)}I', *words)
-    for name, content in (('code.bin', code), ('data.bin', data), ('test.elf', elf(code, data))):
-        with open(os.path.join(args.outdir, name), 'wb') as out:
-            out.write(content)
+    patterns = read_patterns()
+    names = args.only or [p.name for p in patterns if classify(p) in (args.kind or CLASSES)]
+    generate(random.Random(args.seed), patterns, names, args.blocks, args.rounds, args.outdir)
 
 
 if __name__ == '__main__':

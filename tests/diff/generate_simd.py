@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Random FP, Advanced SIMD and cryptography programs, and the comparison of two runs.
 
-usage: generate_simd.py [--seed N] [--blocks N] [--only NAME]... OUTDIR
+usage: generate_simd.py [--seed N] [--blocks N] [--rounds N] [--kind NAME]... [--only NAME]... OUTDIR
        generate_simd.py --compare OUTDIR ours.bin theirs.bin
 
 Like generate.py: words come from the lines of soft/a64.decode, OUTDIR gets code.bin, data.bin,
 test.elf and list.txt (one line for each tested word). A block loads V0-V31, X19-X25 and FPCR, then
 runs 16 instructions; number k reads V0-V15 and writes V(16+k), a general result goes to V(16+k).D[1],
 and FPSR with NZCV after it to Xk. So every difference names one instruction and its operands.
+V0-V15 are stored at the end as well: nothing may have changed them.
 """
 import argparse
 import os
@@ -20,7 +21,9 @@ import generate
 from generate import decodegen
 
 SLOTS = 16
-INPUT, OUTPUT = 640, 384                # bytes of a block: V0-V31, X19-X25, FPCR; V16-V31, X0-X15
+# Bytes of a block: V0-V31, X19-X25, FPCR; V16-V31, X0-X15, V0-V15.
+INPUT, OUTPUT = 640, 640
+CLASSES = ('fp', 'simd-fp', 'simd-int', 'simd-load', 'crypto')
 SANDBOX, SANDBOX_SIZE = generate.DATA, 0x2000
 
 FPCRS = [0] * 8 + [rm << 22 for rm in (1, 2, 3)] * 2 + [1 << 24, 1 << 25, 1 << 19, 1 << 26, 3 << 24] + \
@@ -29,9 +32,17 @@ FPCRS = [0] * 8 + [rm << 22 for rm in (1, 2, 3)] * 2 + [1 << 24, 1 << 25, 1 << 1
 FORMATS = {16: (5, 10), 32: (8, 23), 64: (11, 52)}
 
 
-def is_tested(p):
-    group = p.value >> 25 & 15
-    return group & 7 == 7 or p.name.startswith(('LD_', 'ST_'))
+def classify(p):
+    """The class of a line of a64.decode, or None if it is not for these programs."""
+    if p.name.startswith(('LD_', 'ST_')):
+        return 'simd-load'
+    if p.value >> 25 & 7 != 7:
+        return None
+    if p.value >> 24 & 0x7E == 0x1E:
+        return 'fp'
+    if p.name.startswith(('AES', 'SHA1', 'SHA256', 'SHA512', 'RAX1', 'EOR3', 'BCAX', 'XAR', 'PMULL')):
+        return 'crypto'
+    return 'simd-fp' if p.name.startswith(('F', 'SCVTF', 'UCVTF')) else 'simd-int'
 
 
 def nasty_float(rng, n):
@@ -64,9 +75,9 @@ def vector(rng):
 
 class Program:
     def __init__(self, rng, patterns, names):
-        self.rng, self.words, self.list = rng, [], []
+        self.rng, self.words, self.list = rng, [], []  # list: word and name of what is tested
         self.patterns = {p.name: p for p in patterns}
-        self.names = names
+        self.names = generate.Program.in_turn(self, names)
 
     def encode(self, name, **fields):
         p = self.patterns[name]
@@ -106,7 +117,7 @@ class Program:
             self.emit('ADD_imm_x', rd=17, rn=27, imm12=offset, sh=0)
             fields = {'rn': 17, 'rt': rd, 'rm': self.general()}
         word = self.encode(name, **{f: v for f, v in fields.items() if f in self.patterns[name].fields})
-        self.list.append((len(self.words), word, name))
+        self.list.append((word, name))
         self.words.append(word)
         if writes_general:
             self.words.append(0x4E181C00 | 17 << 5 | rd)   # ins v.d[1], x17
@@ -124,31 +135,29 @@ class Program:
             self.emit('LDR_x_uimm', rt=reg, rn=28, imm12=64 + k)
         self.words.append(0xD51B4400 | 17)                 # msr fpcr, x17
         for slot in range(SLOTS):
-            self.one(self.rng.choice(self.names), slot)
+            self.one(next(self.names), slot)
         for k in range(8):
             self.emit('STP_q_off', rt=16 + 2 * k, rt2=17 + 2 * k, rn=29, imm7=2 * k)
             self.emit('STP_x_off', rt=2 * k, rt2=2 * k + 1, rn=29, imm7=32 + 2 * k)
+            self.emit('STP_q_off', rt=2 * k, rt2=2 * k + 1, rn=29, imm7=24 + 2 * k)
         self.emit('ADD_imm_x', rd=28, rn=28, imm12=INPUT, sh=0)
         self.emit('ADD_imm_x', rd=29, rn=29, imm12=OUTPUT, sh=0)
 
 
-def header(blocks):
-    words = [0xD51B421F]                                   # msr nzcv, xzr
-    for reg, value in ((27, SANDBOX), (28, SANDBOX + SANDBOX_SIZE),
-                       (29, SANDBOX + SANDBOX_SIZE + blocks * INPUT)):
-        words += [0xD2800000 | (value & 0xFFFF) << 5 | reg, 0xF2A00000 | (value >> 16) << 5 | reg]
-    return words
+def header(inputs, outputs):
+    return [0xD51B421F] + generate.load_address(27, SANDBOX) + generate.load_address(28, inputs) + \
+        generate.load_address(29, outputs)                 # msr nzcv, xzr
 
 
 def data(rng, blocks):
-    out = bytearray(rng.randbytes(SANDBOX_SIZE))
+    vectors = [vector(rng) for _ in range(4096)]
+    numbers = [struct.pack('<Q', nasty_int(rng, rng.choice((32, 64)))) for _ in range(1024)]
+    controls = [struct.pack('<Q', fpcr) for fpcr in FPCRS]
+    out = [rng.randbytes(SANDBOX_SIZE)]
     for _ in range(blocks):
-        for _ in range(32):
-            out += vector(rng)
-        for _ in range(7):
-            out += struct.pack('<Q', nasty_int(rng, rng.choice((32, 64))))
-        out += struct.pack('<Q', rng.choice(FPCRS)) + bytes(INPUT - 576)
-    return bytes(out) + bytes(blocks * OUTPUT)
+        out += rng.choices(vectors, k=32) + rng.choices(numbers, k=7)
+        out += (rng.choice(controls), bytes(INPUT - 576))
+    return b''.join(out) + bytes(blocks * OUTPUT)
 
 
 def disassemble(word):
@@ -168,75 +177,84 @@ def is_known(name, word, a, b):
     return name == 'FCVTZS_vfix_s' and not word >> 21 & 3 and a[:2] + bytes(14) == a and a[:2] == b[:2]
 
 
-def differences(outdir, ours, theirs, limit=1):
-    """What two runs disagree about, as lines of text; a summary; and how much that is."""
-    with open(ours, 'rb') as f:
-        a = f.read()
-    with open(theirs, 'rb') as f:
-        b = f.read()
-    with open(os.path.join(outdir, 'list.txt'), encoding='ascii') as f:
-        tested = [line.split() for line in f]
-    blocks = len(tested) // SLOTS
+def differences(listing, a, b, limit=1):
+    """What the data of two runs disagree about, as lines of text; counts: known, and by name."""
+    blocks = (len(a) - SANDBOX_SIZE) // (INPUT + OUTPUT)
     at = SANDBOX_SIZE + blocks * INPUT
     bad, known, lines = {}, 0, []
     if a[:SANDBOX_SIZE] != b[:SANDBOX_SIZE]:
         lines.append('stored memory differs')
         bad['memory'] = 1
-    for k, (word, name) in enumerate(tested):
-        block, slot = divmod(k, SLOTS)
-        v = at + block * OUTPUT + 16 * slot
-        x = at + block * OUTPUT + 256 + 8 * slot
-        if a[v:v + 16] == b[v:v + 16] and a[x:x + 8] == b[x:x + 8]:
+    for block in range(blocks):
+        first = at + block * OUTPUT
+        if a[first:first + OUTPUT] == b[first:first + OUTPUT]:
             continue
-        word = int(word, 16)
-        if a[x:x + 8] == b[x:x + 8] and is_known(name, word, a[v:v + 16], b[v:v + 16]):
-            known += 1
-            continue
-        bad[name] = bad.get(name, 0) + 1
-        if bad[name] > limit:
-            continue
-        fpcr = a[SANDBOX_SIZE + block * INPUT + 568:][:8][::-1].hex()
-        lines.append(f'{name} {word:08x} {disassemble(word)} fpcr={fpcr[8:]}')
-        for field, reg in (('n', word >> 5 & 31), ('m', word >> 16 & 31), ('a', word >> 10 & 31),
-                           ('d', 16 + slot)):
-            lines.append(f'    {field}: v{reg} {operand(a, block, reg)}')
-        lines.append(f'    ours   {a[v:v + 16][::-1].hex()} flags {a[x:x + 8][::-1].hex()}')
-        lines.append(f'    theirs {b[v:v + 16][::-1].hex()} flags {b[x:x + 8][::-1].hex()}')
-    summary = (f'{len(tested)} instructions, {known} known deviations, {sum(bad.values())} differences' +
-               ''.join(f' {n}:{c}' for n, c in sorted(bad.items())))
-    return lines, summary, sum(bad.values())
+        if a[first + 384:first + OUTPUT] != b[first + 384:first + OUTPUT]:
+            lines.append(f'V0-V15 differ after block {block}')
+            bad['sources'] = bad.get('sources', 0) + 1
+        for slot in range(SLOTS):
+            v, x = first + 16 * slot, first + 256 + 8 * slot
+            if a[v:v + 16] == b[v:v + 16] and a[x:x + 8] == b[x:x + 8]:
+                continue
+            word, name = listing[(block * SLOTS + slot) % len(listing)]
+            if a[x:x + 8] == b[x:x + 8] and is_known(name, word, a[v:v + 16], b[v:v + 16]):
+                known += 1
+                continue
+            bad[name] = bad.get(name, 0) + 1
+            if bad[name] > limit:
+                continue
+            fpcr = a[SANDBOX_SIZE + block * INPUT + 568:][:8][::-1].hex()
+            lines.append(f'{name} {word:08x} {disassemble(word)} fpcr={fpcr[8:]}')
+            for field, reg in (('n', word >> 5 & 31), ('m', word >> 16 & 31), ('a', word >> 10 & 31),
+                               ('d', 16 + slot)):
+                lines.append(f'    {field}: v{reg} {operand(a, block, reg)}')
+            lines.append(f'    ours   {a[v:v + 16][::-1].hex()} flags {a[x:x + 8][::-1].hex()}')
+            lines.append(f'    theirs {b[v:v + 16][::-1].hex()} flags {b[x:x + 8][::-1].hex()}')
+    return lines, known, bad
+
+
+def make(rng, patterns, names, blocks, rounds, outdir):
+    """Write a program; the list of what it tests."""
+    program = Program(rng, patterns, names)
+    inputs = SANDBOX + SANDBOX_SIZE
+    outputs = inputs + blocks * rounds * INPUT
+    program.words = header(inputs, outputs)
+    start = len(program.words)
+    for _ in range(blocks):
+        program.block()
+    generate.again(program.words, start, outputs)
+    generate.write(outdir, program.words, data(rng, blocks * rounds))
+    return program.list
+
+
+def read(path):
+    with open(path, 'rb') as content:
+        return content.read()
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--blocks', type=int, default=1000)
+    parser.add_argument('--rounds', type=int, default=1)
+    parser.add_argument('--kind', choices=CLASSES, action='append')
     parser.add_argument('--only', action='append', help='names of lines of a64.decode')
     parser.add_argument('--limit', type=int, default=1, help='differences shown of one name')
     parser.add_argument('--compare', nargs=2, metavar=('OURS', 'THEIRS'))
     parser.add_argument('outdir')
     args = parser.parse_args()
+    list_path = os.path.join(args.outdir, 'list.txt')
     if args.compare:
-        lines, summary, count = differences(args.outdir, *args.compare, args.limit)
-        print('\n'.join(lines + [summary]))
-        sys.exit(1 if count else 0)
-    patterns, errors = decodegen.parse(
-        os.path.join(generate.HERE, '..', '..', 'soft', 'a64.decode'), None)
-    if errors:
-        sys.exit('\n'.join(errors))
-    rng = random.Random(args.seed)
-    program = Program(rng, patterns, args.only or [p.name for p in patterns if is_tested(p)])
-    program.words = header(args.blocks)
-    for _ in range(args.blocks):
-        program.block()
-    content = data(rng, args.blocks)
-    words = [0x14000000] + program.words + generate.footer(len(content))
-    code = struct.pack(f'<{len(words)}I', *words)
-    listing = ''.join(f'{word:08x} {name}\n' for _, word, name in program.list)
-    for name, text in (('code.bin', code), ('data.bin', content), ('list.txt', listing.encode()),
-                       ('test.elf', generate.elf(code, content))):
-        with open(os.path.join(args.outdir, name), 'wb') as out:
-            out.write(text)
+        with open(list_path, encoding='ascii') as f:
+            listing = [(int(word, 16), name) for word, name in map(str.split, f)]
+        lines, known, bad = differences(listing, *map(read, args.compare), args.limit)
+        print('\n'.join(lines + [f'{known} known deviations, {sum(bad.values())} differences {bad}']))
+        sys.exit(1 if bad else 0)
+    patterns = generate.read_patterns()
+    names = args.only or [p.name for p in patterns if classify(p) in (args.kind or CLASSES)]
+    listing = make(random.Random(args.seed), patterns, names, args.blocks, args.rounds, args.outdir)
+    with open(list_path, 'w', encoding='ascii') as f:
+        f.writelines(f'{word:08x} {name}\n' for word, name in listing)
 
 
 if __name__ == '__main__':

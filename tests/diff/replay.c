@@ -104,7 +104,8 @@ static void start_state(hv_vcpu_t vcpu)
     set_sys(vcpu, HV_SYS_REG_TTBR0_EL1, SYSTEM + TABLE_OFFSET);
     /* T0SZ 25, write-back, inner shareable, no TTBR1, 40-bit addresses. */
     set_sys(vcpu, HV_SYS_REG_TCR_EL1, 25u | 1u << 8 | 1u << 10 | 3u << 12 | 1u << 23 | 2ull << 32);
-    set_sys(vcpu, HV_SYS_REG_SCTLR_EL1, 0x30d00800u | 1u << 12 | 1u << 2 | 1u);
+    set_sys(vcpu, HV_SYS_REG_SCTLR_EL1,
+            0x30d00800u | 1u << 26 | 1u << 15 | 1u << 12 | 1u << 2 | 1u);
     check(hv_vcpu_set_reg(vcpu, HV_REG_CPSR, 0x3c0), "CPSR");
     check(hv_vcpu_set_reg(vcpu, HV_REG_PC, CODE + 4), "PC");
 }
