@@ -135,18 +135,14 @@ hv_vcpu_config_t hv_vcpu_config_create(void)
 }
 
 /* The back end that the queries are about; NULL if there is none. */
-static const struct hv_backend *query_backend(void)
+static const struct hv_backend *query_backend_locked(void)
 {
-    const struct hv_backend *backend = NULL;
+    const struct hv_backend *backend;
     const char *engine;
 
-    pthread_mutex_lock(&hv_process.vm_lock);
     if (hv_process.vm)
-        backend = hv_process.backend;
-    else if (hv_process_choose(&backend, &engine))
-        backend = NULL;
-    pthread_mutex_unlock(&hv_process.vm_lock);
-    return backend;
+        return hv_process.backend;
+    return hv_process_choose(&backend, &engine) ? NULL : backend;
 }
 
 hv_return_t hv_vcpu_config_get_feature_reg(hv_vcpu_config_t config, hv_feature_reg_t feature_reg,
@@ -156,10 +152,14 @@ hv_return_t hv_vcpu_config_get_feature_reg(hv_vcpu_config_t config, hv_feature_r
         feature_reg > HV_FEATURE_REG_ID_AA64ZFR0_EL1)
         return HV_BAD_ARGUMENT;
 
-    const struct hv_backend *backend = query_backend();
-    const char *cpu = hv_process.wanted_cpu;
+    pthread_mutex_lock(&hv_process.vm_lock);
+    const struct hv_backend *backend = query_backend_locked();
+    hv_return_t result = HV_UNSUPPORTED;
 
-    return backend ? hv_return_of(backend->feature_reg(cpu, feature_reg, value)) : HV_UNSUPPORTED;
+    if (backend) /* wanted_cpu is the VM's CPU: it cannot change while there is one */
+        result = hv_return_of(backend->feature_reg(hv_process.wanted_cpu, feature_reg, value));
+    pthread_mutex_unlock(&hv_process.vm_lock);
+    return result;
 }
 
 hv_return_t hv_vcpu_config_get_ccsidr_el1_sys_reg_values(hv_vcpu_config_t config,
@@ -170,7 +170,11 @@ hv_return_t hv_vcpu_config_get_ccsidr_el1_sys_reg_values(hv_vcpu_config_t config
         cache_type > HV_CACHE_TYPE_INSTRUCTION)
         return HV_BAD_ARGUMENT;
 
-    const struct hv_backend *backend = query_backend();
+    pthread_mutex_lock(&hv_process.vm_lock);
+    const struct hv_backend *backend = query_backend_locked();
+    hv_return_t result =
+        backend ? hv_return_of(backend->ccsidr(cache_type, values)) : HV_UNSUPPORTED;
 
-    return backend ? hv_return_of(backend->ccsidr(cache_type, values)) : HV_UNSUPPORTED;
+    pthread_mutex_unlock(&hv_process.vm_lock);
+    return result;
 }

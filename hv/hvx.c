@@ -1,6 +1,7 @@
 /* hvx_*: engine, CPU model, statistics and the clock. */
 #include <Hypervisor/hvx.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -60,7 +61,7 @@ hv_return_t hvx_set_cpu(const char *cpu)
         return HV_UNSUPPORTED;
 
     pthread_mutex_lock(&p->vm_lock);
-    int err = hv_process_choose(&backend, &engine);
+    int err = p->vm ? -EBUSY : hv_process_choose(&backend, &engine);
     if (!err && cpu)
         err = backend->cpu_feature(cpu, 0, &first);
     if (!err && cpu)

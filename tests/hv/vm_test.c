@@ -344,6 +344,50 @@ static void vcpu_config_queries(void)
     os_release(config);
 }
 
+/* The registers that a guest would find. */
+static uint64_t feature_reg(hv_feature_reg_t reg)
+{
+    hv_vcpu_config_t config = hv_vcpu_config_create();
+    uint64_t value = 0;
+
+    CHECK_OK(hv_vcpu_config_get_feature_reg(config, reg, &value));
+    os_release(config);
+    return value;
+}
+
+static void cpu_models_and_their_features(void)
+{
+    struct hvx_cpu_feature f;
+    bool lse = false;
+
+    CHECK_EQ(hvx_set_cpu("pdp-11"), HV_UNSUPPORTED);
+    if (strcmp(hvx_cpu_model(), "ireko-v1") != 0) {
+        check_skip("this engine's guests have the host's CPU");
+        return;
+    }
+    CHECK_EQ(hvx_set_cpu("ireko-v1,pdp11"), HV_UNSUPPORTED);
+    CHECK_EQ(hvx_set_cpu("ireko-v1,bti,bti,bti,bti,bti,bti,bti,bti,bti,bti,bti,bti,bti,bti,bti"),
+             HV_UNSUPPORTED); /* too long */
+    CHECK_EQ(hvx_cpu_feature(0, NULL), HV_BAD_ARGUMENT);
+    CHECK_EQ(hvx_cpu_feature(1000, &f), HV_BAD_ARGUMENT);
+    for (unsigned pass = 0; pass < 2; pass++) {
+        CHECK_OK(hvx_set_cpu(pass ? "ireko-v1,bti" : NULL));
+        CHECK_EQ(feature_reg(HV_FEATURE_REG_ID_AA64PFR1_EL1) & 0xf, pass);
+        for (unsigned n = 0; hvx_cpu_feature(n, &f) == HV_SUCCESS; n++) {
+            if (strcmp(f.name, "FEAT_BTI") == 0)
+                CHECK(f.present == (pass == 1) && strcmp(f.option, "bti") == 0);
+            if (strcmp(f.name, "FEAT_PAuth") == 0)
+                CHECK(!f.present);
+            lse |= strcmp(f.name, "FEAT_LSE") == 0 && f.present && !f.option;
+        }
+    }
+    CHECK(lse);
+    CHECK_OK(hv_vm_create(NULL));
+    CHECK_EQ(hvx_set_cpu(NULL), HV_BUSY);
+    CHECK_OK(hv_vm_destroy());
+    CHECK_OK(hvx_set_cpu(NULL));
+}
+
 static void engine_has_a_name(void)
 {
     CHECK(hvx_engine() != NULL && strcmp(hvx_engine(), "none") != 0);
@@ -376,6 +420,7 @@ int main(void)
     RUN(gic_config_checks_bases);
     RUN(gic_without_bases_is_not_created);
     RUN(vcpu_config_queries);
+    RUN(cpu_models_and_their_features);
     RUN(engine_has_a_name);
     return check_finish();
 }
