@@ -418,6 +418,116 @@ static void own_exceptions(void)
     }
 }
 
+/* --- HVX_NATIVE_DEBUG_PMU --- */
+
+#define OSLAR      A64_REG(2, 0, 1, 0, 4)
+#define OSLSR      A64_REG(2, 0, 1, 1, 4)
+#define CLAIMSET   A64_REG(2, 0, 7, 8, 6)
+#define CLAIMCLR   A64_REG(2, 0, 7, 9, 6)
+#define PMCR       A64_REG(3, 3, 9, 12, 0)
+#define PMOVSSET   A64_REG(3, 3, 9, 14, 3)
+#define PMOVSCLR   A64_REG(3, 3, 9, 12, 3)
+#define PMINTENSET A64_REG(3, 0, 9, 14, 1)
+#define DFR0       A64_REG(3, 0, 0, 5, 0)
+
+#define OPEN_NATIVE(g, code)                                                                       \
+    do {                                                                                           \
+        guest_open_native(g, code, sizeof(code) / sizeof((code)[0]));                              \
+        if (!(g)->good) {                                                                          \
+            guest_close(g);                                                                        \
+            check_skip("this provider has no HVX_NATIVE_DEBUG_PMU");                               \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
+static void hvx_vm_enable_has_its_time(void)
+{
+    static const uint32_t code[] = { A64_MRS(0, DFR0), A64_BRK(1) };
+    struct guest g;
+
+    CHECK_EQ(hvx_vm_enable(HVX_NATIVE_DEBUG_PMU) == HV_SUCCESS, false); /* no VM */
+    GUEST_OPEN(&g, code);
+    bool level = true;
+    CHECK_EQ(hvx_vcpu_get_pmu_irq(g.vcpu, &level), HV_UNSUPPORTED);
+    CHECK_EQ(level, false);
+    CHECK_EQ(hvx_vm_enable(HVX_NATIVE_DEBUG_PMU) == HV_SUCCESS, false); /* there is a vCPU */
+    guest_close(&g);
+    CHECK_OK(hv_vm_create(NULL));
+    CHECK_EQ(hvx_vm_enable(0x80000000u), HV_UNSUPPORTED);
+    CHECK_OK(hv_vm_destroy());
+    /* A new VM has none of it. */
+    GUEST_OPEN(&g, code);
+    CHECK(guest_run_brk(&g, 1));
+    CHECK_EQ(guest_reg(&g, HV_REG_X0) >> 8 & 15, 0);
+    guest_close(&g);
+}
+
+static void H8_2_the_OS_lock_holds_debug_exceptions_back(void)
+{
+    static const uint32_t code[] = { A64_MRS(4, OSLSR), A64_LDR_X(0, 1), A64_MSR(OSLAR, 3),
+                                     A64_MRS(5, OSLSR), A64_LDR_X(0, 1), A64_HVC(9) };
+    const uint32_t vector = A64_HVC(4);
+    struct guest g;
+
+    OPEN_NATIVE(&g, code);
+    memcpy(g.ram + (GUEST_VECTORS - GUEST_RAM) + 0x200, &vector, sizeof vector);
+    CHECK_OK(hv_vcpu_set_trap_debug_exceptions(g.vcpu, false));
+    guest_set_sys(&g, HV_SYS_REG_MDSCR_EL1, MDSCR_MDE | MDSCR_KDE);
+    guest_set_reg(&g, HV_REG_CPSR, CPSR_EL1H);
+    guest_set_reg(&g, HV_REG_X1, GUEST_DATA);
+    guest_set_sys(&g, WATCH_VALUE(0), GUEST_DATA);
+    guest_set_sys(&g, WATCH_CONTROL(0), WATCH_EIGHT);
+    CHECK_EQ(run(&g) & 0xffff, 4);
+    CHECK_EQ(guest_reg(&g, HV_REG_X4), 0xa); /* OSLK is set at reset */
+    CHECK_EQ(guest_reg(&g, HV_REG_X5), 0x8);
+    CHECK_EQ(guest_sys(&g, HV_SYS_REG_ELR_EL1), GUEST_CODE + 16);
+    guest_close(&g);
+}
+
+static void H8_2_claim_tags_are_set_and_cleared(void)
+{
+    static const uint32_t code[] = { A64_MRS(3, CLAIMSET), A64_MSR(CLAIMSET, 1),
+                                     A64_MSR(CLAIMCLR, 2), A64_MRS(4, CLAIMCLR), A64_BRK(1) };
+    struct guest g;
+
+    OPEN_NATIVE(&g, code);
+    guest_set_reg(&g, HV_REG_X1, 0xf0f);
+    guest_set_reg(&g, HV_REG_X2, 3);
+    CHECK(guest_run_brk(&g, 1));
+    CHECK_EQ(guest_reg(&g, HV_REG_X3), 0xff);
+    CHECK_EQ(guest_reg(&g, HV_REG_X4), 0xc);
+    guest_close(&g);
+}
+
+/* The interrupt's level is the monitor's to pass on: a run ends when it rises, once. */
+static void a_rising_overflow_interrupt_ends_the_run(void)
+{
+    static const uint32_t code[] = {
+        A64_MSR(PMCR, 1), A64_MSR(PMINTENSET, 1), A64_MSR(PMOVSSET, 1), A64_NOP,
+        A64_HVC(1),       A64_MSR(PMOVSCLR, 1),   A64_HVC(2),           A64_MRS(0, DFR0),
+        A64_BRK(3)
+    };
+    struct guest g;
+    bool level = true;
+
+    OPEN_NATIVE(&g, code);
+    guest_set_reg(&g, HV_REG_X1, 1);
+    CHECK_OK(hvx_vcpu_get_pmu_irq(g.vcpu, &level));
+    CHECK_EQ(level, false);
+    CHECK_EQ(hvx_vcpu_get_pmu_irq(g.vcpu, NULL), HV_BAD_ARGUMENT);
+    CHECK(guest_run(&g, HV_EXIT_REASON_CANCELED));
+    CHECK_EQ(guest_reg(&g, HV_REG_PC), GUEST_CODE + 12);
+    CHECK_OK(hvx_vcpu_get_pmu_irq(g.vcpu, &level));
+    CHECK_EQ(level, true);
+    CHECK_EQ(run(&g) & 0xffff, 1);
+    CHECK_EQ(run(&g) & 0xffff, 2);
+    CHECK_OK(hvx_vcpu_get_pmu_irq(g.vcpu, &level));
+    CHECK_EQ(level, false);
+    CHECK(guest_run_brk(&g, 3));
+    CHECK_EQ(guest_reg(&g, HV_REG_X0) >> 8 & 15, 4);
+    guest_close(&g);
+}
+
 /* --- software step --- */
 
 #define ISS_STEP (1u << 24 | ISS_DEBUG)
@@ -598,6 +708,10 @@ int main(void)
     RUN(every_watchpoint_of_DFR0_works);
     RUN(D2_10_a_linked_watchpoint_needs_its_context);
     own_exceptions();
+    RUN(hvx_vm_enable_has_its_time);
+    RUN(H8_2_the_OS_lock_holds_debug_exceptions_back);
+    RUN(H8_2_claim_tags_are_set_and_cleared);
+    RUN(a_rising_overflow_interrupt_ends_the_run);
     step_rules();
     RUN(D2_12_an_exception_keeps_or_ends_the_step);
     RUN(D2_12_a_fetch_that_faults_keeps_the_step);

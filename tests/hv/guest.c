@@ -27,10 +27,13 @@ static void guest_reset(struct guest *g)
     CHECK_OK(hv_vcpu_set_trap_debug_exceptions(g->vcpu, true));
 }
 
-void guest_open(struct guest *g, const uint32_t *code, unsigned count)
+static void guest_open_features(struct guest *g, const uint32_t *code, unsigned count,
+                                uint32_t features)
 {
     *g = (struct guest){ 0 };
     if (!CHECK_OK(hv_vm_create(NULL)))
+        return;
+    if (hvx_vm_enable(features) != HV_SUCCESS)
         return;
     g->ram = guest_memory(GUEST_RAM_SIZE);
     if (!g->ram)
@@ -48,6 +51,16 @@ void guest_open(struct guest *g, const uint32_t *code, unsigned count)
         return;
     g->good = true;
     guest_reset(g);
+}
+
+void guest_open(struct guest *g, const uint32_t *code, unsigned count)
+{
+    guest_open_features(g, code, count, 0);
+}
+
+void guest_open_native(struct guest *g, const uint32_t *code, unsigned count)
+{
+    guest_open_features(g, code, count, HVX_NATIVE_DEBUG_PMU);
 }
 
 void guest_close(struct guest *g)

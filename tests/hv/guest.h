@@ -35,6 +35,9 @@ struct guest {
 /* Create the machine, load `count` words at GUEST_CODE, and point the vCPU there: EL1h, everything
  * masked, MMU off, X registers 0. Failures are reported as checks. */
 void guest_open(struct guest *g, const uint32_t *code, unsigned count);
+/* The same with HVX_NATIVE_DEBUG_PMU. Where the provider does not have it, g->good stays false and
+ * there is no vCPU. */
+void guest_open_native(struct guest *g, const uint32_t *code, unsigned count);
 void guest_close(struct guest *g);
 
 #define GUEST_OPEN(g, code) guest_open(g, code, sizeof(code) / sizeof((code)[0]))

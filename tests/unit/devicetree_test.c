@@ -35,6 +35,7 @@ static struct loader_blob build(unsigned cpus, uint64_t memory)
     const struct devicetree_config config = {
         .memory = memory,
         .cpus = cpus,
+        .pmu = cpus == 2,
         .device = &uart_place,
         .device_count = 1,
     };
@@ -64,6 +65,21 @@ static uint32_t cell(const struct loader_blob *b, const char *path, const char *
 static uint64_t wide(const struct loader_blob *b, const char *path, const char *name, unsigned i)
 {
     return (uint64_t)cell(b, path, name, 2 * i) << 32 | cell(b, path, name, 2 * i + 1);
+}
+
+static void test_pmu(void **state)
+{
+    (void)state;
+    struct loader_blob b = build(2, 64ull << 20);
+    int n;
+    assert_string_equal(property(&b, "/pmu", "compatible", &n), "arm,armv8-pmuv3");
+    assert_int_equal(cell(&b, "/pmu", "interrupts", 0), 1);           /* PPI */
+    assert_int_equal(cell(&b, "/pmu", "interrupts", 1), 7);           /* INTID 23 */
+    assert_int_equal(cell(&b, "/pmu", "interrupts", 2), 3u << 8 | 4); /* both CPUs, level */
+    loader_blob_free(&b);
+    b = build(1, 64ull << 20); /* CPUs without */
+    assert_true(fdt_path_offset(b.bytes, "/pmu") < 0);
+    loader_blob_free(&b);
 }
 
 static void test_memory_and_cpus(void **state)
@@ -197,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_and_cpus),
+        cmocka_unit_test(test_pmu),
         cmocka_unit_test(test_timer_and_gic),
         cmocka_unit_test(test_chosen),
         cmocka_unit_test(test_chosen_leaves_what_is_there),
