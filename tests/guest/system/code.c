@@ -123,13 +123,32 @@ static void hot_loop(void)
 /* The other CPU runs the code in a loop; each word is its answer. */
 static struct {
     volatile uint64_t round, done, answer;
+    volatile uint64_t generation, wrong, rounds;
+    volatile bool racing;
 } shared;
+
+/* Calls the function at x0, which gives its number in x4, while the generation at [x1] stays even
+ * and the same: SVC #1 if the number is another. */
+PROBE(race, "1: ldar x3, [x1]\n isb\n blr x0\n dmb ish\n ldr x5, [x1]\n cmp x3, x5\n b.ne 2f\n"
+            " tbnz x3, #0, 2f\n cmp x4, x3\n b.ne 3f\n 2: subs x2, x2, #1\n b.ne 1b\n svc #0\n"
+            " 3: svc #1");
+#define FUNCTION 0x2100
+
+static void second_race(void)
+{
+    while (shared.racing) {
+        const struct taken *t = run(race, EL1, CODE + FUNCTION, (uint64_t)&shared.generation);
+        shared.wrong += t->esr != SVC0;
+        shared.rounds++;
+    }
+}
 
 static void second(void)
 {
     for (uint64_t n = 0;; n++) {
         while (shared.round == n)
-            ;
+            if (shared.racing)
+                second_race();
         DO("dmb ish\n isb");
         shared.answer = run(jump, EL0, CODE + 0x3000, 0)->esr;
         DO("dmb ish");
@@ -156,6 +175,29 @@ static void other_cpu(void)
     }
 }
 
+/* The other CPU calls a function that is rewritten meanwhile; it only synchronises itself by ISB.
+ */
+static void racing(unsigned form)
+{
+    write_word(FUNCTION, 0xd2800004, form);     /* mov x4, #0 */
+    write_word(FUNCTION + 4, 0xd65f03c0, form); /* ret */
+    shared.generation = shared.wrong = shared.rounds = 0;
+    DO("dsb ish");
+    shared.racing = true;
+    while (!shared.rounds)
+        ;
+    for (uint32_t g = 2; g < 2000; g += 2) {
+        shared.generation = g - 1;
+        DO("dmb ish");
+        write_word(FUNCTION, 0xd2800004 | g << 5, form);
+        shared.generation = g;
+        DO("dmb ish");
+    }
+    shared.racing = false;
+    check("racing", form_names[form], shared.wrong, 0);
+    note("rounds of the other CPU", shared.rounds);
+}
+
 void test(void)
 {
     map_code();
@@ -165,4 +207,6 @@ void test(void)
     same_page(true);
     hot_loop();
     other_cpu();
+    racing(BY_ALIAS);
+    racing(ALL_SHARED);
 }

@@ -18,6 +18,7 @@ PROBE(dcps1, "dcps1 #1");
 PROBE(hvc0, "hvc #0");
 PROBE(smc0, "smc #0");
 PROBE(eret0, "eret");
+PROBE(eretaa, ".inst 0xd69f0bff");
 PROBE(unallocated, ".inst 0x00010000");
 PROBE(fadd, "fadd d0, d1, d2");
 PROBE(ldr_q, "ldr q0, [x0]");
@@ -373,6 +374,10 @@ void test(void)
         check_case("always", &always[i], (uint64_t)nothing);
     for (unsigned i = 0; i < COUNT(controlled); i++)
         check_controlled(&controlled[i]);
+    bool pauth = READ(id_aa64isar1_el1) & 0xff0;
+    if (!pauth)
+        check("EL1", "ERETAA without FEAT_PAuth", run(eretaa, EL1, 0, 0)->esr, UNDEFINED);
+    check("EL0", "ERETAA", run(eretaa, EL0, 0, 0)->esr, UNDEFINED);
     /* FEAT_IDST (D19.2, ID_AA64MMFR2_EL1.IDS) */
     bool idst = READ(id_aa64mmfr2_el1) >> 36 & 15;
     check("EL0", "MRS of an ID register", run(id_register, EL0, 0, 0)->esr,

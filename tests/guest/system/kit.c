@@ -155,7 +155,7 @@ static void map_kit(const struct space *s)
 static void mmu_on(void)
 {
     WRITE(mair_el1, 0x0444ff00ul);
-    WRITE(tcr_el1, KIT_TCR);
+    WRITE(tcr_el1, (KIT_TCR & ~TCR_T0SZ(63)) | TCR_T0SZ(64 - kit_low.bits));
     WRITE(ttbr0_el1, kit_low.root);
     WRITE(ttbr1_el1, kit_low.root);
     DO("dsb sy\n tlbi vmalle1\n dsb sy\n isb");
@@ -164,9 +164,14 @@ static void mmu_on(void)
 
 void kit_reset(void)
 {
+    kit_reset_bits(48);
+}
+
+void kit_reset_bits(unsigned bits)
+{
     WRITE(sctlr_el1, KIT_SCTLR & ~1ul);
     pool = POOL;
-    kit_low = space_new(12, 48);
+    kit_low = space_new(12, bits);
     map_kit(&kit_low);
     mmu_on();
 }

@@ -157,6 +157,8 @@ void map(const struct space *s, uint64_t va, unsigned level, uint64_t descriptor
 void flush(void);
 /* The kit's mappings only, and its registers. */
 void kit_reset(void);
+/* The same in a lower half of so many bits: TCR_EL1.T0SZ is 64 - bits. At least 31. */
+void kit_reset_bits(unsigned bits);
 
 /* Start the second CPU at `f`, MMU on as here. It never returns from it. */
 void second_start(void (*f)(void));

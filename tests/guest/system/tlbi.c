@@ -97,16 +97,36 @@ static uint64_t load(uint64_t spsr, uint64_t va)
     return t->esr == SVC0 ? t->x[1] : t->esr;
 }
 
+/* Loads [x0] while the generation at [x1] stays even and the same: SVC #1 if it is not that value.
+ */
+PROBE(race, "1: ldar x3, [x1]\n ldr x4, [x0]\n dmb ish\n ldr x5, [x1]\n cmp x3, x5\n b.ne 2f\n"
+            " tbnz x3, #0, 2f\n cmp x4, x3\n b.ne 3f\n 2: subs x2, x2, #1\n b.ne 1b\n svc #0\n"
+            " 3: svc #1");
+
 /* The other CPU loads what it is told, in the same tables and ASID. */
 static struct {
     volatile uint64_t command, answer; /* command: the address, then 0 */
+    volatile uint64_t generation, wrong, rounds, faults;
+    volatile bool racing;
 } shared;
+
+static void second_race(void)
+{
+    while (shared.racing) {
+        const struct taken *t = run(race, EL1, VA, (uint64_t)&shared.generation);
+        shared.wrong += t->esr == (SVC0 | 1);
+        shared.faults += t->esr == ESR(0x25, TRANSLATION | 3);
+        shared.rounds++;
+    }
+}
 
 static void second(void)
 {
     asid_set(ASID);
     for (;;) {
         uint64_t va = shared.command;
+        if (shared.racing)
+            second_race();
         if (!va)
             continue;
         DO("dsb ish\n isb");
@@ -324,6 +344,40 @@ static void code(void)
     check("code", "gone", run(jump, EL0, VA, 0)->esr, ESR(0x20, TRANSLATION | 3));
 }
 
+/* The other CPU never sees an old page once the DSB behind the TLBI is done, without stopping. */
+static void racing(void)
+{
+    volatile uint64_t *d = slot(&kit_low, VA, 3);
+
+    map(&kit_low, VA, 3, TARGET | PAGE | RW0 | NG);
+    VALUE(TARGET) = 0;
+    DO("dsb ish");
+    shared.racing = true;
+    while (!shared.rounds)
+        ;
+    for (uint64_t g = 2; g < 2000; g += 2) {
+        uint64_t page = TARGET + (g & 2 ? 0x1000 : 0);
+        shared.generation = g - 1;
+        DO("dmb ish");
+        VALUE(page) = g;
+        *d = 0; /* break before make (D8.14) */
+        DO("dsb ishst");
+        SYS("tlbi vae1is", OPERAND);
+        DO("dsb ish");
+        *d = page | PAGE | RW0 | NG;
+        DO("dsb ish");
+        shared.generation = g;
+        DO("dmb ish");
+    }
+    uint64_t rounds = shared.rounds;
+    while (shared.rounds == rounds)
+        ;
+    shared.racing = false;
+    check("racing", "the other CPU never loads the old page", shared.wrong, 0);
+    note("rounds of the other CPU", shared.rounds);
+    note("of which faults between break and make", shared.faults);
+}
+
 void test(void)
 {
     *slot(&kit_low, VA, 3) = 0; /* the second CPU sees these tables from the start */
@@ -337,4 +391,5 @@ void test(void)
     changes();
     permissions();
     code();
+    racing();
 }

@@ -80,6 +80,25 @@ static void granules(void)
     kit_reset();
 }
 
+/* The lower half by T0SZ, which the kit itself lives in: its last page, and what is beyond. */
+static void lower_sizes(void)
+{
+    static const unsigned bits[] = { 31, 36, 39, 40, 42, 47, 48 };
+
+    for (unsigned i = 0; i < COUNT(bits); i++) {
+        uint64_t end = 1ul << bits[i];
+        kit_reset_bits(bits[i]);
+        map(&kit_low, end - 4096, 3, TARGET | PAGE | RW0);
+        VALUE(TARGET + 0xff8) = bits[i];
+        check("T0SZ", "last page", run(ldr, EL0, end - 8, 0)->x[1], bits[i]);
+        check("T0SZ", "over its end", run(ldr, EL0, end - 4, 0)->esr, DATA0(TRANSLATION | 0));
+        check("T0SZ", "FAR_EL1 is the first byte beyond", run(ldr, EL0, end - 4, 0)->far, end);
+        check("T0SZ", "far beyond", run(str, EL0, 1ul << 54, 0)->esr, DATA0(WNR | TRANSLATION | 0));
+        check("T0SZ", "a branch beyond", run(jump, EL0, end, 0)->esr, ESR(0x20, TRANSLATION | 0));
+    }
+    kit_reset();
+}
+
 /* Sixteen contiguous pages, of which one is looked up at a time. */
 static void contiguous(void)
 {
@@ -290,6 +309,7 @@ static void addresses(void)
 void test(void)
 {
     granules();
+    lower_sizes();
     contiguous();
     asids(false);
     asids(true);
