@@ -58,7 +58,7 @@ static void dist_choose(struct gic_dist *d, unsigned cpu)
             }
         }
     }
-    d->stale |= 1u << cpu;
+    d->stale |= 1ull << cpu;
 }
 
 /* Recompute one CPU's ready word. True if `best` may have changed. */
@@ -66,8 +66,8 @@ static bool dist_refresh(struct gic_dist *d, unsigned cpu, unsigned n)
 {
     struct gic_dist_cpu *c = &d->cpu[cpu];
     const struct gic_bank *b = gic_dist_bank(d, cpu, n);
-    uint32_t forwarded =
-        (d->group_enabled[0] ? ~b->group : 0) | (d->group_enabled[1] ? b->group : 0);
+    uint32_t forwarded = (d->group_enabled[0] && !c->refused[0] ? ~b->group : 0) |
+                         (d->group_enabled[1] && !c->refused[1] ? b->group : 0);
     uint32_t before = c->ready[n];
     c->ready[n] = gic_bank_pending(b) & b->enabled & ~b->active & forwarded & c->target[n];
     if (c->ready[n])

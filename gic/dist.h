@@ -8,7 +8,7 @@
  * up to date by gic_dist_update() when a bank changes, so that acknowledging an interrupt looks at
  * pending interrupts only and never scans the rest.
  *
- * No lock here: the front (gicv2.c) owns one.
+ * No lock here: the front (gicv2.c, gicv3.c) owns one.
  */
 #ifndef GIC_DIST_H
 #define GIC_DIST_H
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GIC_DIST_MAX_CPUS  8
+#define GIC_DIST_MAX_CPUS  64
 #define GIC_DIST_MAX_BANKS 32
 
 #define GIC_INTID_LIMIT    1020 /* 1020 to 1023 are special */
@@ -44,15 +44,16 @@ struct gic_dist_cpu {
     uint32_t target[GIC_DIST_MAX_BANKS]; /* interrupts of each bank routed to this CPU */
     uint32_t ready[GIC_DIST_MAX_BANKS];
     uint32_t ready_banks; /* bit n: ready[n] is not zero */
+    bool refused[2];      /* groups that the CPU does not take now (GICv3's ICC_IGRPEN<n>) */
     uint16_t best;        /* INTID, or GIC_INTID_SPURIOUS */
     uint8_t best_priority;
 };
 
 struct gic_dist {
-    unsigned cpus;  /* this and the next are constant, and read without the lock */
-    unsigned banks; /* with bank 0 */
+    unsigned cpus;  /* no CPU at or above this one; with GICv2 constant and read without the lock */
+    unsigned banks; /* with bank 0; constant */
     bool group_enabled[2];
-    uint32_t stale; /* bit n: CPU n's `best` was computed anew; its front clears it */
+    uint64_t stale; /* bit n: CPU n's `best` was computed anew; its front clears it */
     struct gic_bank private[GIC_DIST_MAX_CPUS];
     struct gic_bank shared[GIC_DIST_MAX_BANKS]; /* [0] unused, so that the index is the bank */
     struct gic_dist_cpu cpu[GIC_DIST_MAX_CPUS];

@@ -35,10 +35,10 @@ void gicv2_destroy(struct gicv2 *g)
 
 void gicv2_update(struct gicv2 *g)
 {
-    uint32_t stale = g->dist.stale;
+    uint64_t stale = g->dist.stale;
     g->dist.stale = 0;
     for (; stale; stale &= stale - 1)
-        gicv2_cpu_update(g, (unsigned)__builtin_ctz(stale));
+        gicv2_cpu_update(g, (unsigned)__builtin_ctzll(stale));
 }
 
 void gicv2_reset(struct gicv2 *g)

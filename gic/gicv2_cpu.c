@@ -137,7 +137,7 @@ static uint32_t cpu_acknowledge(struct gicv2 *g, unsigned cpu, bool alias)
         more = c->sgi_source[intid] != 0;
     }
     gic_dist_activate(&g->dist, cpu, intid, more);
-    g->dist.stale |= 1u << cpu;
+    g->dist.stale |= 1ull << cpu;
     return result;
 }
 
@@ -165,7 +165,7 @@ static void cpu_complete(struct gicv2 *g, unsigned cpu, uint32_t value, bool ali
     c->active[group] &= c->active[group] - 1;
     if (!(c->ctlr & GICC_CTLR_EOIMODE))
         gic_dist_deactivate(&g->dist, cpu, intid);
-    g->dist.stale |= 1u << cpu;
+    g->dist.stale |= 1ull << cpu;
 }
 
 static void cpu_write_dir(struct gicv2 *g, unsigned cpu, uint32_t value)
@@ -248,7 +248,7 @@ static void cpu_write_locked(struct gicv2 *g, unsigned cpu, uint64_t offset, uin
     default:
         return;
     }
-    g->dist.stale |= 1u << cpu;
+    g->dist.stale |= 1ull << cpu;
 }
 
 uint64_t gicv2_cpu_read(struct gicv2 *g, unsigned cpu, uint64_t offset, unsigned width)

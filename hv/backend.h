@@ -31,6 +31,31 @@ struct hv_vm_desc {
     const char *engine; /* what hvx_set_engine() asked for, or NULL for the back end's best */
 };
 
+/* Where hv_gic_create() wants the parts; hv/ has checked ranges and overlap. */
+struct hv_gic_desc {
+    hv_ipa_t distributor, redistributor;
+    hv_ipa_t msi;
+    uint32_t msi_intid_base, msi_intid_count; /* count 0: no message frame */
+};
+
+/* The interrupt controller. Any thread, but for `redistributor` and `icc`, which are the vCPU
+ * thread's; hv/ makes sure that VM and vCPU stay. Accessors: with `write` from, else to `*value`;
+ * -EINVAL for what is not there. */
+struct hv_backend_gic {
+    int (*create)(struct hv_backend_vm *vm, const struct hv_gic_desc *desc);
+    int (*set_spi)(struct hv_backend_vm *vm, uint32_t intid, bool level); /* -EINVAL: not one */
+    int (*send_msi)(struct hv_backend_vm *vm, uint32_t intid);            /* -EINVAL: not one */
+    int (*distributor)(struct hv_backend_vm *vm, uint16_t offset, bool write, uint64_t *value);
+    int (*msi)(struct hv_backend_vm *vm, uint16_t offset, bool write, uint64_t *value);
+    int (*redistributor)(struct hv_backend_vcpu *vcpu, uint32_t offset, bool write,
+                         uint64_t *value);
+    int (*icc)(struct hv_backend_vcpu *vcpu, uint16_t reg, bool write, uint64_t *value);
+    void (*reset)(struct hv_backend_vm *vm);
+    size_t (*state_size)(struct hv_backend_vm *vm);
+    void (*state_save)(struct hv_backend_vm *vm, void *data);
+    int (*state_restore)(struct hv_backend_vm *vm, const void *data, size_t size); /* -EINVAL */
+};
+
 struct hv_backend {
     const char *name;      /* "soft", "kvm" */
     const char *cpu_model; /* the CPU that guests get, without options: "ireko-v1", "host" */
@@ -92,6 +117,7 @@ struct hv_backend {
     /* hvx_vm_enable() and what belongs to it; NULL: HV_UNSUPPORTED. vm_enable: before vCPUs. */
     int (*vm_enable)(struct hv_backend_vm *vm, uint32_t features);
     bool (*get_pmu_irq)(struct hv_backend_vcpu *vcpu);
+    const struct hv_backend_gic *gic; /* NULL: there is none */
 };
 
 /* The back ends of this build, best first, ending with NULL. */

@@ -1,5 +1,6 @@
 /*
- * Reference-counted objects: hv_vm_config_t, hv_vcpu_config_t and hv_gic_config_t each start with
+ * Reference-counted objects: hv_vm_config_t, hv_vcpu_config_t, hv_gic_config_t and
+ * hv_gic_state_t each start with
  * one of these. They own nothing but themselves, so the last release frees them.
  */
 #ifndef HV_OBJECT_H
@@ -9,7 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum hv_object_kind { HV_OBJECT_VM_CONFIG = 1, HV_OBJECT_VCPU_CONFIG, HV_OBJECT_GIC_CONFIG };
+enum hv_object_kind {
+    HV_OBJECT_VM_CONFIG = 1,
+    HV_OBJECT_VCPU_CONFIG,
+    HV_OBJECT_GIC_CONFIG,
+    HV_OBJECT_GIC_STATE
+};
 
 struct hv_object {
     atomic_uint references;

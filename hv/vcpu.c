@@ -187,7 +187,7 @@ static hv_return_t check_sys_reg(hv_sys_reg_t *reg)
     case HV_NEEDS_EL2:
         return hv_process.el2 ? HV_SUCCESS : HV_UNSUPPORTED;
     case HV_NEEDS_GIC:
-        return HV_UNSUPPORTED;
+        return hv_process.gic ? HV_SUCCESS : HV_UNSUPPORTED;
     case HV_NEEDS_UNKNOWN:
         break;
     }

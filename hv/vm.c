@@ -72,6 +72,7 @@ static hv_return_t vm_detach_locked(struct hv_backend_vm **vm)
             return HV_BUSY;
     *vm = p->vm;
     p->vm = NULL;
+    p->gic = NULL;
     return HV_SUCCESS;
 }
 

@@ -164,6 +164,8 @@ static int backend_vcpu_create(struct hv_backend_vm *vm, unsigned index, hv_vcpu
     v->index = index;
     v->exit = exit;
     lock_init(&v->request_lock, LOCK_HOST);
+    lock_init(&v->wait_lock, LOCK_HOST);
+    cond_init(&v->wait_cond);
     vcpu_reset(v);
 
     lock_acquire(&m->lock);
@@ -171,6 +173,7 @@ static int backend_vcpu_create(struct hv_backend_vm *vm, unsigned index, hv_vcpu
     if (m->vcpu_end <= index)
         m->vcpu_end = index + 1;
     lock_release(&m->lock);
+    soft_gic_attach(v);
     *vcpu = (struct hv_backend_vcpu *)(void *)v;
     return 0;
 }
@@ -180,10 +183,13 @@ static void backend_vcpu_destroy(struct hv_backend_vcpu *vcpu)
     struct soft_vcpu *v = soft_of(vcpu);
     struct soft_vm *m = v->cpu.vm;
 
+    soft_gic_detach(v);
     lock_acquire(&m->lock);
     m->vcpu[v->index] = NULL;
     lock_release(&m->lock);
     code_drop_all(v);
+    pthread_cond_destroy(&v->wait_cond);
+    lock_fini(&v->wait_lock);
     lock_fini(&v->request_lock);
     free(v);
 }
@@ -262,13 +268,12 @@ static int backend_set_simd(struct hv_backend_vcpu *vcpu, unsigned reg, const ui
     return 0;
 }
 
-/* The physical timer is the VMM's own, until there is a GIC. */
-static int backend_sys_reg(hv_sys_reg_t reg, enum sysreg *r)
+/* The physical timer is the VMM's own without a GIC. */
+static int backend_sys_reg(const struct soft_vcpu *v, hv_sys_reg_t reg, enum sysreg *r)
 {
     int found = soft_sysreg_find(reg);
 
-    if (found < 0 || found == SYSREG_CNTP_TVAL_EL0 || found == SYSREG_CNTP_CTL_EL0 ||
-        found == SYSREG_CNTP_CVAL_EL0)
+    if (found < 0 || (soft_sysreg_table[found].kind == SYSREG_GIC && !v->cpu.vm->gic))
         return -ENOTSUP;
     *r = (enum sysreg)found;
     return 0;
@@ -277,7 +282,7 @@ static int backend_sys_reg(hv_sys_reg_t reg, enum sysreg *r)
 static int backend_get_sys_reg(struct hv_backend_vcpu *vcpu, hv_sys_reg_t reg, uint64_t *value)
 {
     enum sysreg r;
-    int err = backend_sys_reg(reg, &r);
+    int err = backend_sys_reg(soft_of(vcpu), reg, &r);
 
     if (!err)
         *value = soft_sysreg_read(soft_of(vcpu), r);
@@ -288,11 +293,13 @@ static int backend_set_sys_reg(struct hv_backend_vcpu *vcpu, hv_sys_reg_t reg, u
 {
     struct soft_vcpu *v = soft_of(vcpu);
     enum sysreg r;
-    int err = backend_sys_reg(reg, &r);
+    int err = backend_sys_reg(v, reg, &r);
 
     if (!err) {
         soft_sysreg_write(v, r, value);
         mmu_update_regime(v); /* the identification registers have a say in it */
+        if (r == SYSREG_MPIDR_EL1 && v->cpu.vm->gic)
+            soft_gic_set_affinity(v);
     }
     return err;
 }
@@ -394,4 +401,5 @@ const struct hv_backend hv_backend_soft = {
     .stats = backend_stats,
     .vm_enable = backend_vm_enable,
     .get_pmu_irq = backend_get_pmu_irq,
+    .gic = &soft_gic_backend,
 };

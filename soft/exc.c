@@ -196,9 +196,9 @@ void exc_interrupt(struct soft_vcpu *v)
         v->serror = false;
         v->sys[SYSREG_ESR_EL1] = 0x2fu << 26 | ESR_IL;
         exc_enter(c, VECTOR_SERROR, c->pc);
-    } else if (v->irq[HV_INTERRUPT_TYPE_FIQ] && !(c->daif & PSTATE_F)) {
+    } else if (soft_line(v, HV_INTERRUPT_TYPE_FIQ) && !(c->daif & PSTATE_F)) {
         exc_enter(c, VECTOR_FIQ, c->pc);
-    } else if (v->irq[HV_INTERRUPT_TYPE_IRQ] && !(c->daif & PSTATE_I)) {
+    } else if (soft_line(v, HV_INTERRUPT_TYPE_IRQ) && !(c->daif & PSTATE_I)) {
         exc_enter(c, VECTOR_IRQ, c->pc);
     }
 }

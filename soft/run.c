@@ -189,6 +189,7 @@ void soft_barrier(struct soft_vcpu *v)
 void soft_kick(struct soft_vcpu *v, uint32_t why)
 {
     atomic_fetch_or(&v->cpu.attention, why);
+    soft_gic_wake(v);
 }
 
 /*
@@ -209,13 +210,15 @@ static void run_attend(struct soft_vcpu *v)
         request_drain(v);
     if (v->pmu.active)
         pmu_sync_active(v);
+    if (v->cpu.vm->gic)
+        soft_gic_sync_inputs(v);
     if (attention & ATTENTION_CANCEL) {
         atomic_fetch_and(&c->attention, ~(uint32_t)ATTENTION_CANCEL);
         run_exit(v, HV_EXIT_REASON_CANCELED);
     } else if (timer_fires(v)) {
         v->vtimer_masked = true;
         run_exit(v, HV_EXIT_REASON_VTIMER_ACTIVATED);
-    } else if (UNLIKELY(pmu_irq(v) && !v->pmu.irq_told)) {
+    } else if (UNLIKELY(pmu_irq(v) && !v->pmu.irq_told && !v->cpu.vm->gic)) {
         run_exit(v, HV_EXIT_REASON_CANCELED); /* the VMM passes it to its interrupt controller */
     } else if (soft_interrupt_ready(v)) {
         exc_interrupt(v);

@@ -119,8 +119,8 @@ static uint64_t sysreg_read_special(struct soft_vcpu *v, enum sysreg r)
     case SYSREG_SP_EL1:
         return *sysreg_stack(c, 1);
     case SYSREG_ISR_EL1:
-        return (uint64_t)v->serror << 8 | (uint64_t)v->irq[HV_INTERRUPT_TYPE_IRQ] << 7 |
-               (uint64_t)v->irq[HV_INTERRUPT_TYPE_FIQ] << 6;
+        return (uint64_t)v->serror << 8 | (uint64_t)soft_line(v, HV_INTERRUPT_TYPE_IRQ) << 7 |
+               (uint64_t)soft_line(v, HV_INTERRUPT_TYPE_FIQ) << 6;
     case SYSREG_SPSel:
         return c->sp_sel;
     case SYSREG_CurrentEL:
@@ -182,6 +182,14 @@ static void sysreg_write_ttbr(struct soft_vcpu *v, enum sysreg r, uint64_t value
     tlb_switch_asid(v);
 }
 
+/* The timer's line follows at once, so that no interrupt of it is taken twice. */
+static void sysreg_timer_changed(struct soft_vcpu *v)
+{
+    if (v->cpu.vm->gic)
+        soft_gic_sync_inputs(v);
+    v->cpu.budget = -1;
+}
+
 static void sysreg_write_special(struct soft_vcpu *v, enum sysreg r, uint64_t value)
 {
     struct cpu *c = &v->cpu;
@@ -237,15 +245,15 @@ static void sysreg_write_special(struct soft_vcpu *v, enum sysreg r, uint64_t va
         break;
     case SYSREG_CNTV_TVAL_EL0:
         v->sys[SYSREG_CNTV_CVAL_EL0] = timer_count(v) + (uint64_t)(int64_t)(int32_t)value;
-        c->budget = -1;
+        sysreg_timer_changed(v);
         break;
     case SYSREG_CNTV_CTL_EL0:
         v->sys[r] = value & 3;
-        c->budget = -1;
+        sysreg_timer_changed(v);
         break;
     case SYSREG_CNTV_CVAL_EL0:
         v->sys[r] = value;
-        c->budget = -1;
+        sysreg_timer_changed(v);
         break;
     default:
         v->sys[r] = value;
@@ -266,6 +274,8 @@ uint64_t soft_sysreg_read(struct soft_vcpu *v, enum sysreg r)
         return sysreg_read_special(v, r);
     case SYSREG_OPTION:
         return sysreg_is_pmu(r) ? pmu_read(v, r) : debug_read_lock(v, r);
+    case SYSREG_GIC:
+        return soft_gic_sysreg_read(v, r);
     default:
         return v->sys[r];
     }
@@ -281,10 +291,16 @@ void soft_sysreg_write(struct soft_vcpu *v, enum sysreg r, uint64_t value)
         debug_write(v, r, value);
         break;
     case SYSREG_OPTION:
-        if (sysreg_is_pmu(r))
+        if (sysreg_is_pmu(r)) {
             pmu_write(v, r, value);
-        else
+            if (v->cpu.vm->gic)
+                soft_gic_sync_inputs(v);
+        } else {
             debug_write_lock(v, r, value);
+        }
+        break;
+    case SYSREG_GIC:
+        soft_gic_sysreg_write(v, r, value);
         break;
     default:
         v->sys[r] = value;

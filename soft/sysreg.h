@@ -25,7 +25,14 @@ enum sysreg_access {
     SYSREG_EL1_PAUTH = 16, /* both, on a CPU with pointer authentication */
 };
 
-enum sysreg_kind { SYSREG_PLAIN, SYSREG_SPECIAL, SYSREG_DEBUG, SYSREG_TRAP, SYSREG_OPTION };
+enum sysreg_kind {
+    SYSREG_PLAIN,
+    SYSREG_SPECIAL,
+    SYSREG_DEBUG,
+    SYSREG_GIC,
+    SYSREG_TRAP,
+    SYSREG_OPTION,
+};
 
 struct sysreg_info {
     const char *name;

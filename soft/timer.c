@@ -1,7 +1,7 @@
 /*
  * The virtual timer (DDI 0487 D12.2) as Apple's framework shows it: CNTVCT_EL0 is the host's
  * counter minus an offset, and a timer that fires in the guest is an exit that masks the timer for
- * the VMM until it unmasks it.
+ * the VMM until it unmasks it. Where the VM has a GIC the timer is wired to that, soft/gic.c.
  */
 #include "base/clock.h"
 #include "soft/vcpu.h"
@@ -28,7 +28,7 @@ uint64_t timer_control(const struct soft_vcpu *v)
 bool timer_fires(const struct soft_vcpu *v)
 {
     uint64_t ctl = v->sys[SYSREG_CNTV_CTL_EL0];
-    if (v->vtimer_masked || !(ctl & CNT_CTL_ENABLE) || (ctl & CNT_CTL_IMASK))
+    if (v->vtimer_masked || v->cpu.vm->gic || !(ctl & CNT_CTL_ENABLE) || (ctl & CNT_CTL_IMASK))
         return false;
     return timer_condition(v);
 }

@@ -22,6 +22,7 @@
 #include "soft/cpu.h"
 #include "soft/debug.h"
 #include "soft/exc.h"
+#include "soft/gic.h"
 #include "soft/mmu/mmu.h"
 #include "soft/pmu.h"
 #include "soft/sysreg.h"
@@ -48,6 +49,7 @@ struct soft_vm {
     unsigned ipa_bits;
     unsigned options;      /* enum model_option: what the CPU has beyond its base */
     bool native_debug_pmu; /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
+    struct soft_gic *gic;  /* or NULL; set before there are vCPUs */
 };
 
 /* What one vCPU asks of another. */
@@ -117,7 +119,7 @@ struct soft_vcpu {
     uint64_t vtimer_offset;
     bool trap_debug_exceptions, trap_debug_regs;
     bool serror;
-    bool event;          /* the event register, set by SEV and SEVL */
+    _Atomic bool event;  /* the event register, set by SEV and SEVL */
     bool stepping;       /* an instruction is being stepped: one that faults will be again */
     bool cpsr_raw_valid; /* the VMM wrote a CPSR that has not been executed yet: */
     uint32_t cpsr_raw;
@@ -125,6 +127,14 @@ struct soft_vcpu {
     struct hvx_vcpu_stats stats;
     unsigned random_left;
     uint64_t random[32];
+
+    /* With a GIC: what it asserts (bits by hv_interrupt_type_t), and the levels that it knows of
+     * the virtual timer, the physical timer and the PMU. */
+    _Atomic uint8_t gic_lines;
+    bool gic_input[3];
+    _Atomic bool waiting; /* in WFI or WFE, on wait_cond */
+    struct lock wait_lock;
+    pthread_cond_t wait_cond;
 
     _Atomic bool in_guest;
     struct lock request_lock;
@@ -155,11 +165,17 @@ _Noreturn void soft_unwind(struct cpu *c);
  * returns NULL for the inner loop. */
 const struct insn *soft_resume(struct cpu *c, uint64_t pc);
 
+/* Is the IRQ or FIQ input high, by the VMM or by the GIC? */
+static inline bool soft_line(const struct soft_vcpu *v, hv_interrupt_type_t type)
+{
+    return v->irq[type] || (atomic_load_explicit(&v->gic_lines, memory_order_relaxed) >> type & 1);
+}
+
 /* Is an interrupt waiting that PSTATE lets through? */
 static inline bool soft_interrupt_ready(const struct soft_vcpu *v)
 {
-    return (v->irq[HV_INTERRUPT_TYPE_IRQ] && !(v->cpu.daif & PSTATE_I)) ||
-           (v->irq[HV_INTERRUPT_TYPE_FIQ] && !(v->cpu.daif & PSTATE_F)) ||
+    return (soft_line(v, HV_INTERRUPT_TYPE_IRQ) && !(v->cpu.daif & PSTATE_I)) ||
+           (soft_line(v, HV_INTERRUPT_TYPE_FIQ) && !(v->cpu.daif & PSTATE_F)) ||
            (v->serror && !(v->cpu.daif & PSTATE_A));
 }
 

@@ -196,6 +196,7 @@ void soft_vm_destroy(struct soft_vm *vm)
 {
     if (!vm)
         return;
+    soft_gic_destroy(vm->gic);
     free(atomic_load(&vm->map));
     lock_fini(&vm->lock);
     free(vm);

@@ -1,6 +1,6 @@
 /*
  * Bindings: Linux, Documentation/devicetree/bindings (arm/cpus.yaml, arm/psci.yaml,
- * arm/pmu.yaml, timer/arm,arch_timer.yaml, interrupt-controller/arm,gic.yaml,
+ * arm/pmu.yaml, timer/arm,arch_timer.yaml, interrupt-controller/arm,gic.yaml and arm,gic-v3.yaml,
  * clock/fixed-clock.yaml), and the Devicetree Specification 0.4, chapter 3. A device writes its own
  * node.
  */
@@ -15,6 +15,9 @@
 #ifdef __APPLE__
 #include <sys/random.h>
 #endif
+
+#include "gic/gicv3.h"
+#include "vmm/psci.h"
 
 #define DEVICETREE_SIZE 0x10000
 
@@ -90,11 +93,12 @@ static void devicetree_write_cpus(struct devicetree_writer *w, unsigned cpus)
     devicetree_cell(w, "#size-cells", 0);
     for (unsigned i = 0; i < cpus; i++) {
         char name[16];
-        snprintf(name, sizeof name, "cpu@%u", i);
+        uint32_t affinity = (uint32_t)psci_affinity(i);
+        snprintf(name, sizeof name, "cpu@%x", affinity);
         devicetree_begin(w, name);
         devicetree_text(w, "device_type", "cpu");
         devicetree_text(w, "compatible", "arm,armv8");
-        devicetree_cell(w, "reg", i);
+        devicetree_cell(w, "reg", affinity);
         devicetree_text(w, "enable-method", "psci");
         devicetree_end(w);
     }
@@ -110,12 +114,13 @@ static void devicetree_write_psci(struct devicetree_writer *w)
     devicetree_end(w);
 }
 
-static void devicetree_write_pmu(struct devicetree_writer *w, unsigned cpus)
+static void devicetree_write_pmu(struct devicetree_writer *w, const struct devicetree_config *c)
 {
+    uint32_t cpus = c->gicv3 ? 0 : (1u << c->cpus) - 1;
     const fdt32_t cells[] = {
         cpu_to_fdt32(DEVICETREE_PPI),
         cpu_to_fdt32(MEMMAP_PPI_PMU - 16),
-        cpu_to_fdt32(((1u << cpus) - 1) << 8 | DEVICETREE_LEVEL_HIGH),
+        cpu_to_fdt32(cpus << 8 | DEVICETREE_LEVEL_HIGH),
     };
     devicetree_begin(w, "pmu");
     devicetree_text(w, "compatible", "arm,armv8-pmuv3");
@@ -124,16 +129,17 @@ static void devicetree_write_pmu(struct devicetree_writer *w, unsigned cpus)
 }
 
 /* The order is fixed: secure, non-secure physical, virtual, hypervisor. PPI numbers count from
- * INTID 16. */
-static void devicetree_write_timer(struct devicetree_writer *w, unsigned cpus)
+ * INTID 16. A GICv2's flags also say which CPUs have the interrupt. */
+static void devicetree_write_timer(struct devicetree_writer *w, const struct devicetree_config *c)
 {
+    uint32_t cpus = c->gicv3 ? 0 : (1u << c->cpus) - 1;
     static const unsigned intid[] = { MEMMAP_PPI_SEC_TIMER, MEMMAP_PPI_PHYS_TIMER,
                                       MEMMAP_PPI_VTIMER, MEMMAP_PPI_HYP_TIMER };
     fdt32_t cells[3 * ARRAY_LEN(intid)];
     for (unsigned i = 0; i < ARRAY_LEN(intid); i++) {
         cells[3 * i] = cpu_to_fdt32(DEVICETREE_PPI);
         cells[3 * i + 1] = cpu_to_fdt32(intid[i] - 16);
-        cells[3 * i + 2] = cpu_to_fdt32(((1u << cpus) - 1) << 8 | DEVICETREE_LEVEL_HIGH);
+        cells[3 * i + 2] = cpu_to_fdt32(cpus << 8 | DEVICETREE_LEVEL_HIGH);
     }
     devicetree_begin(w, "timer");
     devicetree_text(w, "compatible", "arm,armv8-timer");
@@ -142,17 +148,19 @@ static void devicetree_write_timer(struct devicetree_writer *w, unsigned cpus)
     devicetree_end(w);
 }
 
-static void devicetree_write_gic(struct devicetree_writer *w)
+static void devicetree_write_gic(struct devicetree_writer *w, const struct devicetree_config *c)
 {
-    const uint64_t reg[] = { MEMMAP_GIC_DIST, GICV2_DIST_SIZE, MEMMAP_GIC_CPU, GICV2_CPU_SIZE };
+    const uint64_t v2[] = { MEMMAP_GIC_DIST, GICV2_DIST_SIZE, MEMMAP_GIC_CPU, GICV2_CPU_SIZE };
+    const uint64_t v3[] = { MEMMAP_GIC_DIST, GICV3_DIST_SIZE, MEMMAP_GIC_REDIST,
+                            (uint64_t)c->cpus * GICV3_REDIST_SIZE };
     char name[40];
     snprintf(name, sizeof name, "interrupt-controller@%x", MEMMAP_GIC_DIST);
     devicetree_begin(w, name);
-    devicetree_text(w, "compatible", "arm,cortex-a15-gic");
+    devicetree_text(w, "compatible", c->gicv3 ? "arm,gic-v3" : "arm,cortex-a15-gic");
     devicetree_flag(w, "interrupt-controller");
     devicetree_cell(w, "#interrupt-cells", 3);
     devicetree_cell(w, "#address-cells", 0);
-    devicetree_reg(w, reg, 4);
+    devicetree_reg(w, c->gicv3 ? v3 : v2, 4);
     devicetree_cell(w, "phandle", MACHINE_PHANDLE_GIC);
     devicetree_end(w);
 }
@@ -193,10 +201,10 @@ static void devicetree_write(struct devicetree_writer *w, const struct devicetre
     devicetree_write_memory(w, c->memory);
     devicetree_write_cpus(w, c->cpus);
     devicetree_write_psci(w);
-    devicetree_write_timer(w, c->cpus);
+    devicetree_write_timer(w, c);
     if (c->pmu)
-        devicetree_write_pmu(w, c->cpus);
-    devicetree_write_gic(w);
+        devicetree_write_pmu(w, c);
+    devicetree_write_gic(w, c);
     devicetree_write_clock(w);
     for (unsigned i = 0; i < c->device_count; i++) {
         const struct machine_device *d = &c->device[i];

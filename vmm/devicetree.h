@@ -20,6 +20,7 @@ struct devicetree_config {
     uint64_t memory; /* bytes at MEMMAP_RAM */
     unsigned cpus;
     bool pmu; /* the CPUs have performance monitors */
+    bool gicv3;
     const struct machine_device *device;
     unsigned device_count;
 };

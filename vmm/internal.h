@@ -20,7 +20,8 @@ enum vm_wish { VM_WISH_NONE, VM_WISH_RESET, VM_WISH_POWEROFF, VM_WISH_QUIT, VM_W
 struct vm {
     struct vm_config config; /* its strings are the caller's and outlive the VM */
     bool hv_created;
-    bool pmu; /* the CPUs have performance monitors, and an OS lock of their own */
+    bool pmu;   /* the CPUs have performance monitors, and an OS lock of their own */
+    bool gicv3; /* in the hypervisor; else the machine's GICv2 */
     struct gmem gmem;
     void *ram; /* config.memory bytes, 2 MiB aligned */
     bool ram_mapped;

@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <Hypervisor/Hypervisor.h>
+
 #include "devices/pl011.h"
 #include "devices/pl031.h"
 #include "devices/pl061.h"
 #include "devices/virtio/blk.h"
+#include "gic/gicv3.h"
 
 /* How long the power key stays down: longer than the 5 ms for which Linux' gpio-keys waits until
  * the contact is quiet, even on a slow software CPU. */
@@ -76,7 +79,10 @@ static int machine_add_gic(struct machine *m, const struct machine_config *c, st
 static void machine_spi_set(void *ctx, unsigned n, bool level)
 {
     const struct machine *m = ctx;
-    gicv2_set_spi(m->gic, n, level);
+    if (m->gic)
+        gicv2_set_spi(m->gic, n, level);
+    else
+        (void)hv_gic_set_spi(GICV3_SPI_BASE + n, level); /* what fails is a VM that never runs */
 }
 
 static struct irq_line machine_spi(struct machine *m, unsigned spi)
@@ -204,7 +210,7 @@ static int machine_add_disk(struct machine *m, const struct machine_config *c, u
 
 int machine_init(struct machine *m, const struct machine_config *config, struct err *e)
 {
-    int r = machine_add_gic(m, config, e);
+    int r = config->gicv3 ? 0 : machine_add_gic(m, config, e);
     if (r == 0)
         r = machine_add_uart(m, config, e);
     if (r == 0)
@@ -227,7 +233,10 @@ void machine_reset(struct machine *m)
         d->ops->reset(d);
         lock_release(&d->lock);
     }
-    gicv2_reset(m->gic);
+    if (m->gic)
+        gicv2_reset(m->gic);
+    else
+        (void)hv_gic_reset();
 }
 
 void machine_power_key(struct machine *m)
@@ -247,7 +256,6 @@ void machine_fini(struct machine *m)
     }
     while (m->disk_count > 0)
         disk_close(m->disk[--m->disk_count]);
-    if (m->gic)
-        gicv2_destroy(m->gic);
+    gicv2_destroy(m->gic);
     m->gic = NULL;
 }

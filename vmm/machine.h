@@ -24,7 +24,7 @@ struct machine_device {
 
 struct machine {
     struct bus bus;
-    struct gicv2 *gic;
+    struct gicv2 *gic;                                 /* NULL: the GICv3 of hv_gic_create() */
     struct machine_device device[MACHINE_MAX_DEVICES]; /* in the order of the device tree */
     unsigned device_count;
     struct device *uart, *rtc, *gpio; /* also in device[] */
@@ -35,8 +35,9 @@ struct machine {
 
 struct machine_config {
     const struct vm_config *vm;
+    bool gicv3;              /* hv_gic_create() made one; else the machine has a GICv2 of its own */
     const struct gmem *gmem; /* outlives the machine */
-    /* The IRQ or FIQ input of `cpu` changed; see gic/gicv2.h. */
+    /* With GICv2: the IRQ or FIQ input of `cpu` changed; see gic/gicv2.h. */
     void (*signal)(void *ctx, unsigned cpu, bool irq, bool fiq);
     void *ctx;
 };

@@ -5,13 +5,14 @@
 #ifndef VMM_MEMMAP_H
 #define VMM_MEMMAP_H
 
-#define MEMMAP_GIC_DIST 0x08000000u
-#define MEMMAP_GIC_CPU  0x08010000u
-#define MEMMAP_UART     0x09000000u
-#define MEMMAP_RTC      0x09010000u
-#define MEMMAP_GPIO     0x09030000u
-#define MEMMAP_VIRTIO   0x0a000000u
-#define MEMMAP_RAM      0x40000000u
+#define MEMMAP_GIC_DIST   0x08000000u
+#define MEMMAP_GIC_CPU    0x08010000u /* GICv2 */
+#define MEMMAP_GIC_REDIST 0x080a0000u /* GICv3: 0x20000 for each CPU */
+#define MEMMAP_UART       0x09000000u
+#define MEMMAP_RTC        0x09010000u
+#define MEMMAP_GPIO       0x09030000u
+#define MEMMAP_VIRTIO     0x0a000000u
+#define MEMMAP_RAM        0x40000000u
 
 #define MEMMAP_VIRTIO_STRIDE 0x200u
 #define MEMMAP_VIRTIO_SLOTS  32u
@@ -31,7 +32,8 @@
 #define MEMMAP_PPI_SEC_TIMER  29u
 #define MEMMAP_PPI_PHYS_TIMER 30u
 
-#define MEMMAP_CPUS_MAX 8u /* GICv2 */
+#define MEMMAP_CPUS_MAX    64u
+#define MEMMAP_CPUS_MAX_V2 8u /* GICv2 */
 
 /* Everything that is mapped comes in units of Apple's host page, whatever this host's is. */
 #define MEMMAP_PAGE 0x4000u

@@ -32,6 +32,21 @@
 /* Affinity fields of an MPIDR value: Aff3 <39:32>, Aff2 to Aff0 <23:0>. */
 #define MPIDR_AFFINITY 0xff00ffffffull
 
+/* With GICv3 an interrupt between CPUs names up to 16 of one cluster. */
+#define PSCI_CLUSTER 16u
+
+uint64_t psci_affinity(unsigned cpu)
+{
+    return (uint64_t)(cpu / PSCI_CLUSTER) << 8 | cpu % PSCI_CLUSTER;
+}
+
+/* The CPU with this affinity, or a number that no CPU has. */
+static unsigned psci_cpu(const struct psci_platform *p, uint64_t affinity)
+{
+    unsigned cpu = (unsigned)bits(affinity, 15, 8) * PSCI_CLUSTER + (unsigned)bits(affinity, 7, 0);
+    return cpu < p->cpus && psci_affinity(cpu) == affinity ? cpu : p->cpus;
+}
+
 struct psci_function {
     uint32_t id; /* of the 32-bit form */
     bool wide;   /* there is a 64-bit form as well */
@@ -73,14 +88,15 @@ static enum psci_action psci_cpu_off(const struct psci_platform *p, bool wide, u
 static enum psci_action psci_cpu_on(const struct psci_platform *p, bool wide, uint64_t x[4])
 {
     (void)wide;
-    if (x[1] & ~MPIDR_AFFINITY || x[1] >= p->cpus)
+    unsigned cpu = psci_cpu(p, x[1]);
+    if (cpu == p->cpus)
         return psci_answer(x, PSCI_INVALID_PARAMETERS);
     if (x[2] % 4 || !gmem_contains(p->gmem, x[2], 4))
         return psci_answer(x, PSCI_INVALID_ADDRESS);
-    return psci_answer(x, p->cpu_on(p->ctx, (unsigned)x[1], x[2], x[3]));
+    return psci_answer(x, p->cpu_on(p->ctx, cpu, x[2], x[3]));
 }
 
-/* Level 1 to 3 ask for a group: on when any CPU of it is (5.7). All CPUs differ in Aff0 only. */
+/* Level 1 to 3 ask for a group: on when any CPU of it is (5.7). */
 static enum psci_action psci_affinity_info(const struct psci_platform *p, bool wide, uint64_t x[4])
 {
     (void)wide;
@@ -88,22 +104,25 @@ static enum psci_action psci_affinity_info(const struct psci_platform *p, bool w
     if (target & ~MPIDR_AFFINITY || level > 3)
         return psci_answer(x, PSCI_INVALID_PARAMETERS);
     if (level == 0) {
-        if (target >= p->cpus)
+        unsigned cpu = psci_cpu(p, target);
+        if (cpu == p->cpus)
             return psci_answer(x, PSCI_INVALID_PARAMETERS);
-        return psci_answer(x, p->cpu_state(p->ctx, (unsigned)target));
+        return psci_answer(x, p->cpu_state(p->ctx, cpu));
     }
     unsigned ignored = level == 3 ? 32 : (unsigned)level * 8;
-    if (target >> ignored)
-        return psci_answer(x, PSCI_INVALID_PARAMETERS);
+    bool exists = false;
     enum psci_state group = PSCI_STATE_OFF;
     for (unsigned i = 0; i < p->cpus; i++) {
+        if (psci_affinity(i) >> ignored != target >> ignored)
+            continue;
+        exists = true;
         enum psci_state s = p->cpu_state(p->ctx, i);
         if (s == PSCI_STATE_ON)
             group = s;
         else if (s == PSCI_STATE_ON_PENDING && group == PSCI_STATE_OFF)
             group = s;
     }
-    return psci_answer(x, group);
+    return psci_answer(x, exists ? (int64_t)group : PSCI_INVALID_PARAMETERS);
 }
 
 static enum psci_action psci_migrate_info_type(const struct psci_platform *p, bool wide,

@@ -32,8 +32,11 @@ enum psci_action {
     PSCI_SYSTEM_RESET,
 };
 
+/* The affinity fields of CPU `cpu`'s MPIDR_EL1. */
+uint64_t psci_affinity(unsigned cpu);
+
 struct psci_platform {
-    unsigned cpus; /* MPIDR Aff0 0 to cpus - 1, the other levels 0 */
+    unsigned cpus; /* their affinities are psci_affinity()'s */
     const struct gmem *gmem;
     /* Start `cpu` at `entry` with `context` in x0: 0, PSCI_ALREADY_ON or PSCI_ON_PENDING. */
     int (*cpu_on)(void *ctx, unsigned cpu, uint64_t entry, uint64_t context);

@@ -198,6 +198,8 @@ static uint64_t vcpu_deadline_ns(const struct vcpu *v, uint64_t count)
 static void vcpu_sync_timers(struct vcpu *v)
 {
     struct gicv2 *gic = v->vm->machine.gic;
+    if (!gic) /* the timers are wired to the hypervisor's */
+        return;
     if (v->vtimer_masked) {
         uint64_t ctl = vcpu_get_sys(v, SYSREG_CNTV_CTL);
         if ((ctl & (TIMER_ENABLE | TIMER_IMASK | TIMER_ISTATUS)) !=
@@ -228,7 +230,7 @@ static void vcpu_sync_timers(struct vcpu *v)
 static void vcpu_sync_pmu(struct vcpu *v)
 {
     bool level;
-    if (!v->vm->pmu || hvx_vcpu_get_pmu_irq(v->handle, &level) != HV_SUCCESS ||
+    if (!v->vm->pmu || v->vm->gicv3 || hvx_vcpu_get_pmu_irq(v->handle, &level) != HV_SUCCESS ||
         level == v->pmu_level)
         return;
     v->pmu_level = level;
@@ -251,6 +253,8 @@ static uint64_t vcpu_next_timer(const struct vcpu *v)
 /* Wait until an interrupt line is high, somebody kicks, or the counter reaches `count`. */
 static void vcpu_wait(struct vcpu *v, uint64_t count)
 {
+    if (v->vm->gicv3) /* only the hypervisor knows what ends a wait: end it at once */
+        return;
     vcpu_sync_timers(v);
     uint64_t timer = vcpu_next_timer(v);
     uint64_t deadline = vcpu_deadline_ns(v, timer < count ? timer : count);
@@ -275,6 +279,20 @@ static const uint16_t vcpu_zeroed[] = {
     HV_SYS_REG_CSSELR_EL1,
 };
 
+/* The GICv3's CPU interface, which is not part of hv_gic_reset(). */
+static void vcpu_reset_interface(const struct vcpu *v)
+{
+    static const hv_gic_icc_reg_t zeroed[] = {
+        HV_GIC_ICC_REG_IGRPEN0_EL1, HV_GIC_ICC_REG_IGRPEN1_EL1, HV_GIC_ICC_REG_PMR_EL1,
+        HV_GIC_ICC_REG_BPR0_EL1,    HV_GIC_ICC_REG_BPR1_EL1,    HV_GIC_ICC_REG_CTLR_EL1,
+        HV_GIC_ICC_REG_AP0R0_EL1,   HV_GIC_ICC_REG_AP1R0_EL1,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(zeroed); i++)
+        vcpu_check(v, hv_gic_set_icc_reg(v->handle, zeroed[i], 0), "writing GIC", zeroed[i]);
+    vcpu_set_sys(v, HV_SYS_REG_CNTP_CTL_EL0, 0);
+    vcpu_set_sys(v, HV_SYS_REG_CNTP_CVAL_EL0, 0);
+}
+
 /* Everything we rely on, since a vCPU's first state is not documented and a vCPU that was off keeps
  * its old life's (PSCI 6.4). */
 static void vcpu_reset_registers(struct vcpu *v, uint64_t entry, uint64_t context)
@@ -290,16 +308,19 @@ static void vcpu_reset_registers(struct vcpu *v, uint64_t entry, uint64_t contex
     vcpu_set_reg(v, HV_REG_CPSR, VCPU_CPSR_RESET);
     vcpu_set_reg(v, HV_REG_PC, entry);
     sysreg_reset(&v->sys);
+    if (v->vm->gicv3)
+        vcpu_reset_interface(v);
 }
 
-/* Identity that the guest must see: its number, no GIC system registers, no PMU if it would be
- * ours.
+/* Identity that the guest must see: its number, GIC system registers with GICv3 only, no PMU if it
+ * would be ours.
  */
 static void vcpu_set_identity(struct vcpu *v)
 {
-    vcpu_set_sys(v, HV_SYS_REG_MPIDR_EL1, VCPU_MPIDR_RES1 | v->index);
+    vcpu_set_sys(v, HV_SYS_REG_MPIDR_EL1, VCPU_MPIDR_RES1 | psci_affinity(v->index));
     uint64_t pfr0 = vcpu_get_sys(v, HV_SYS_REG_ID_AA64PFR0_EL1);
-    vcpu_set_sys(v, HV_SYS_REG_ID_AA64PFR0_EL1, pfr0 & ~(0xfull << 24)); /* GIC */
+    pfr0 &= ~(0xfull << 24); /* GIC */
+    vcpu_set_sys(v, HV_SYS_REG_ID_AA64PFR0_EL1, pfr0 | (uint64_t)v->vm->gicv3 << 24);
     if (v->vm->pmu)
         return;
     uint64_t dfr0 = vcpu_get_sys(v, HV_SYS_REG_ID_AA64DFR0_EL1);
@@ -332,6 +353,8 @@ static void vcpu_power_off(struct vcpu *v)
     lock_release(&v->lock);
     sysreg_reset(&v->sys);
     vcpu_set_sys(v, SYSREG_CNTV_CTL, 0);
+    if (v->vm->gicv3)
+        vcpu_reset_interface(v);
     vcpu_sync_timers(v);
 }
 
@@ -345,7 +368,7 @@ static bool vcpu_enter(struct vcpu *v)
     bool irq = v->irq, fiq = v->fiq;
     v->in_guest = go;
     lock_release(&v->lock);
-    if (go) {
+    if (go && !v->vm->gicv3) {
         hv_vcpu_set_pending_interrupt(v->handle, HV_INTERRUPT_TYPE_IRQ, irq);
         hv_vcpu_set_pending_interrupt(v->handle, HV_INTERRUPT_TYPE_FIQ, fiq);
     }
@@ -390,6 +413,8 @@ static void vcpu_handle_exit(struct vcpu *v)
         break;
     case HV_EXIT_REASON_VTIMER_ACTIVATED:
         v->vtimer_masked = true;
+        if (v->vm->gicv3) /* said never to happen; the interrupt is there by itself */
+            break;
         gicv2_set_ppi(v->vm->machine.gic, v->index, MEMMAP_PPI_VTIMER, true);
         break;
     default:

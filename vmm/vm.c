@@ -95,13 +95,8 @@ static int vm_check_memory(uint64_t memory, struct err *e)
 static int vm_check_config(const struct vm_config *c, struct err *e)
 {
     if (c->cpus < 1 || c->cpus > MEMMAP_CPUS_MAX)
-        return err_set(e, -EINVAL,
-                       "--cpus %u: give a number from 1 to %u, the most that a GICv2 has", c->cpus,
+        return err_set(e, -EINVAL, "--cpus %u: give a number from 1 to %u", c->cpus,
                        MEMMAP_CPUS_MAX);
-    if (c->gic == VM_GIC_V3)
-        return err_set(e, -ENOTSUP,
-                       "--gic v3: this build has no GICv3 for this host yet; leave the "
-                       "option away or give --gic v2");
     if (c->disk_count > VM_MAX_DISKS)
         return err_set(e, -EINVAL, "--disk: %u are too many, %u is the most", c->disk_count,
                        VM_MAX_DISKS);
@@ -168,6 +163,38 @@ static int vm_create_hv(struct vm *vm, struct err *e)
     return error;
 }
 
+/* 0: the hypervisor has made its GICv3. -ENOTSUP: it has none. */
+static int vm_create_gicv3(struct err *e)
+{
+    hv_gic_config_t config = hv_gic_config_create();
+    if (!config)
+        return err_set(e, -ENOMEM, "the host has no memory for an interrupt controller");
+    hv_return_t r = hv_gic_config_set_distributor_base(config, MEMMAP_GIC_DIST);
+    if (r == HV_SUCCESS)
+        r = hv_gic_config_set_redistributor_base(config, MEMMAP_GIC_REDIST);
+    if (r == HV_SUCCESS)
+        r = hv_gic_create(config);
+    os_release(config);
+    return hvcall_check(e, r, "creating the interrupt controller");
+}
+
+/* GICv3 is the hypervisor's, GICv2 our own. */
+static int vm_choose_gic(struct vm *vm, struct err *e)
+{
+    const struct vm_config *c = &vm->config;
+    int r = c->gic != VM_GIC_V3 ? -ENOTSUP : vm_create_gicv3(e);
+    vm->gicv3 = r == 0;
+    if (r == -ENOTSUP && c->gic == VM_GIC_V3)
+        return err_set(e, r,
+                       "--gic v3: this host has no GICv3 for guests; leave the option away or "
+                       "give --gic v2");
+    if (r == -ENOTSUP && c->cpus > MEMMAP_CPUS_MAX_V2)
+        return err_set(e, -EINVAL,
+                       "--cpus %u: give a number from 1 to %u, the most that a GICv2 has", c->cpus,
+                       MEMMAP_CPUS_MAX_V2);
+    return r == -ENOTSUP ? 0 : r;
+}
+
 static void vm_unmap_ram(struct vm *vm)
 {
     if (vm->ram_mapped)
@@ -224,6 +251,7 @@ static int vm_base_tree(const struct vm *vm, struct loader_blob *out, struct err
         .memory = vm->config.memory,
         .cpus = vm->config.cpus,
         .pmu = vm->pmu,
+        .gicv3 = vm->gicv3,
         .device = vm->machine.device,
         .device_count = vm->machine.device_count,
     };
@@ -305,7 +333,7 @@ static int vm_init_vcpus(struct vm *vm, struct err *e)
  * but cannot run. */
 static int vm_build(struct vm *vm, struct err *e)
 {
-    const struct machine_config machine = {
+    struct machine_config machine = {
         .vm = &vm->config,
         .gmem = &vm->gmem,
         .signal = vm_signal,
@@ -316,10 +344,13 @@ static int vm_build(struct vm *vm, struct err *e)
         r = vm_choose_engine(&vm->config, e);
     if (r == 0)
         r = vm_init_vcpus(vm, e);
+    if (r == 0 && (vm->config.kernel || vm->config.gic == VM_GIC_V3))
+        r = vm_create_hv(vm, e);
+    if (r == 0)
+        r = vm_choose_gic(vm, e);
+    machine.gicv3 = vm->gicv3;
     if (r == 0)
         r = machine_init(&vm->machine, &machine, e);
-    if (r == 0 && vm->config.kernel)
-        r = vm_create_hv(vm, e);
     if (r == 0 && vm->config.kernel)
         r = vm_reserve_ram(vm, e);
     if (r == 0 && vm->config.kernel)
@@ -374,7 +405,7 @@ static void vm_power_cycle(struct vm *vm)
 {
     struct err e;
     unsigned started = 0;
-    int r = vcpu_power_on(&vm->vcpu[0], vm->kernel.entry, vm->places.dtb);
+    int r = 0;
     while (r == 0 && started < vm->config.cpus) {
         r = vcpu_start(&vm->vcpu[started], &e);
         if (r == 0)
@@ -382,6 +413,8 @@ static void vm_power_cycle(struct vm *vm)
         else
             vm_fail(vm, "%s", e.text);
     }
+    if (r == 0) /* now that all have their redistributors */
+        (void)vcpu_power_on(&vm->vcpu[0], vm->kernel.entry, vm->places.dtb);
     lock_acquire(&vm->lock);
     while (atomic_load_explicit(&vm->wish, memory_order_relaxed) == VM_WISH_NONE)
         lock_wait(&vm->lock, &vm->wished, UINT64_MAX);

@@ -112,6 +112,11 @@ static const struct insn *wait_for(struct cpu *c, const struct insn *i, enum wfx
         exc_enter_sync(c, EC_WFX, iss, cpu_pc(c, i));
         return NULL;
     }
+    if (c->vm->gic) {
+        uint64_t deadline = timeout ? c->x[i->rn] : UINT64_MAX;
+        (event ? soft_gic_wait_event : soft_gic_wait_interrupt)(vcpu_of(c), deadline);
+        return soft_resume(c, cpu_pc(c, i) + 4);
+    }
     return exit_at(c, i, EC_WFX, iss, cpu_pc(c, i));
 }
 
@@ -149,9 +154,12 @@ INSN(WFET)
     return wait_for(c, i, WFX_WFET, timeout_register(i));
 }
 
-/* A WFE is an exit, and the VMM does not wait for long; so only this vCPU's event is kept. */
+/* Without a GIC a WFE is an exit, and the VMM does not wait for long; so only this vCPU's event is
+ * kept. */
 INSN(SEV)
 {
+    if (c->vm->gic)
+        soft_gic_send_event(vcpu_of(c));
     vcpu_of(c)->event = true;
     return i + 1;
 }

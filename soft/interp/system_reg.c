@@ -120,7 +120,8 @@ static int register_of(struct cpu *c, const struct insn *i, bool write)
         register_refused(c, i, write);
     if (c->el == 0 && !el0_may(v, r, write))
         system_trap_el1(c, i);
-    if (info->kind == SYSREG_TRAP || (info->kind == SYSREG_DEBUG && v->trap_debug_regs) ||
+    if (info->kind == SYSREG_TRAP || (info->kind == SYSREG_GIC && !c->vm->gic) ||
+        (info->kind == SYSREG_DEBUG && v->trap_debug_regs) ||
         (info->kind == SYSREG_OPTION && !c->vm->native_debug_pmu)) {
         system_exit(c, i);
         return -1;
@@ -167,6 +168,8 @@ INSN(MSR_reg)
     case SYSREG_DAIF:
         return next_unmasked(c, i);
     default:
+        if (soft_sysreg_table[r].kind == SYSREG_GIC)
+            return next_unmasked(c, i);
         if (soft_sysreg_table[r].kind == SYSREG_DEBUG || soft_sysreg_table[r].kind == SYSREG_OPTION)
             return soft_resume(c, cpu_pc(c, i) + 4);
         return i + 1;

@@ -38,6 +38,10 @@ void abort_stage2_data(struct cpu *c, const struct insn *i, uint64_t va, uint64_
 {
     if (!(iss & ISS_CM))
         iss |= abort_syndrome(i->word);
+    if (!mapped && c->vm->gic && soft_gic_access(c, i, ipa, iss)) {
+        soft_resume(c, cpu_pc(c, i) + 4);
+        soft_unwind(c);
+    }
     iss |= (mapped ? FSC_PERMISSION : FSC_TRANSLATION) | 3;
     abort_exit(c, EC_DABORT_LOWER, iss, va, ipa, cpu_pc(c, i));
 }

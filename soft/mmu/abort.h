@@ -11,7 +11,8 @@ _Noreturn void abort_data(struct cpu *c, const struct insn *i, uint64_t va, uint
 _Noreturn void abort_alignment(struct cpu *c, const struct insn *i, uint64_t va, bool write);
 _Noreturn void abort_fetch(struct cpu *c, uint64_t pc, const struct mmu_fault *f);
 
-/* No memory at `ipa`, or with `mapped` memory without the permission. */
+/* No memory at `ipa`, or with `mapped` memory without the permission. Where a GIC's register is,
+ * the access is carried out. */
 _Noreturn void abort_stage2_data(struct cpu *c, const struct insn *i, uint64_t va, uint64_t ipa,
                                  uint32_t iss, bool mapped);
 _Noreturn void abort_stage2_fetch(struct cpu *c, uint64_t pc, uint64_t ipa, bool mapped);

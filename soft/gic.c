@@ -1,0 +1,467 @@
+/*
+ * The GICv3 of the VM: where its registers are, its inputs from the timers and the PMU, its outputs
+ * to the vCPUs (reference: Apple's hv_gic_*), and waiting.
+ *
+ * A vCPU that runs sees `gic_lines` when its branch budget ends. One that waits sleeps on a
+ * condition variable with `in_guest` false, so that nobody waits for it to do what it was asked;
+ * it does that when it comes back. Who changes anything that ends a wait changes it first and then
+ * calls soft_gic_wake(), which looks at `waiting`; the waiter sets `waiting` first and then looks
+ * at everything. All of that is sequentially consistent, so one of the two sees the other.
+ */
+#include "soft/gic.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "gic/gicv3.h"
+#include "hv/backend.h"
+#include "soft/mmu/abort.h"
+#include "soft/vcpu.h"
+
+enum { CNT_CTL_ENABLE = 1, CNT_CTL_IMASK = 2, CNT_CTL_ISTATUS = 4 };
+
+/* How long WFE waits at most, in ticks: 50 us. */
+#define GIC_EVENT_TICKS (HVX_COUNTER_HZ / 20000)
+
+_Static_assert(SOFT_MAX_VCPUS <= GICV3_MAX_CPUS, "every vCPU has a redistributor");
+
+struct soft_gic {
+    struct gicv3 *model;
+    struct hv_gic_desc at;
+    _Atomic uint64_t present; /* bit n: vCPU n has its redistributor */
+};
+
+/* --- outputs --- */
+
+void soft_gic_wake(struct soft_vcpu *v)
+{
+    if (!atomic_load(&v->waiting))
+        return;
+    lock_acquire(&v->wait_lock);
+    pthread_cond_broadcast(&v->wait_cond);
+    lock_release(&v->wait_lock);
+}
+
+static void gic_signal(void *ctx, unsigned cpu, bool irq, bool fiq)
+{
+    const struct soft_vm *vm = ctx;
+    struct soft_vcpu *v = vm->vcpu[cpu];
+
+    atomic_store(&v->gic_lines,
+                 (uint8_t)(irq << HV_INTERRUPT_TYPE_IRQ | fiq << HV_INTERRUPT_TYPE_FIQ));
+    if (irq || fiq)
+        soft_gic_wake(v);
+}
+
+/* --- life --- */
+
+static struct soft_vm *gic_vm(struct hv_backend_vm *vm)
+{
+    return (struct soft_vm *)(void *)vm;
+}
+
+static struct soft_vcpu *gic_vcpu(struct hv_backend_vcpu *vcpu)
+{
+    return (struct soft_vcpu *)(void *)vcpu;
+}
+
+static int gic_create(struct hv_backend_vm *vm, const struct hv_gic_desc *desc)
+{
+    struct soft_gic *gic = calloc(1, sizeof *gic);
+    const struct gicv3_config config = {
+        .msi_base = desc->msi_intid_base,
+        .msi_count = desc->msi_intid_count,
+        .signal = gic_signal,
+        .ctx = vm,
+    };
+
+    if (!gic)
+        return -ENOMEM;
+    gic->at = *desc;
+    int err = gicv3_create(&config, &gic->model);
+    if (err)
+        free(gic);
+    else
+        gic_vm(vm)->gic = gic;
+    return err;
+}
+
+void soft_gic_destroy(struct soft_gic *gic)
+{
+    if (!gic)
+        return;
+    gicv3_destroy(gic->model);
+    free(gic);
+}
+
+void soft_gic_attach(struct soft_vcpu *v)
+{
+    struct soft_gic *gic = v->cpu.vm->gic;
+
+    if (!gic)
+        return;
+    v->sys[SYSREG_ID_AA64PFR0_EL1] |= 1ull << 24; /* GIC: system registers */
+    gicv3_attach(gic->model, v->index, v->sys[SYSREG_MPIDR_EL1]);
+    atomic_fetch_or(&gic->present, 1ull << v->index);
+}
+
+void soft_gic_detach(struct soft_vcpu *v)
+{
+    struct soft_gic *gic = v->cpu.vm->gic;
+
+    if (!gic)
+        return;
+    atomic_fetch_and(&gic->present, ~(1ull << v->index));
+    gicv3_detach(gic->model, v->index);
+}
+
+void soft_gic_set_affinity(struct soft_vcpu *v)
+{
+    gicv3_set_affinity(v->cpu.vm->gic->model, v->index, v->sys[SYSREG_MPIDR_EL1]);
+}
+
+/* --- memory-mapped registers --- */
+
+static bool gic_read(struct soft_gic *gic, uint64_t ipa, unsigned width, uint64_t *value)
+{
+    uint64_t redist = ipa - gic->at.redistributor;
+
+    if (ipa - gic->at.distributor < GICV3_DIST_SIZE)
+        *value = gicv3_dist_read(gic->model, ipa - gic->at.distributor, width);
+    else if (redist / GICV3_REDIST_SIZE < SOFT_MAX_VCPUS &&
+             bit(atomic_load(&gic->present), (unsigned)(redist / GICV3_REDIST_SIZE)))
+        *value = gicv3_redist_read(gic->model, (unsigned)(redist / GICV3_REDIST_SIZE),
+                                   redist % GICV3_REDIST_SIZE, width);
+    else if (gic->at.msi_intid_count && ipa - gic->at.msi < GICV3_MSI_SIZE)
+        *value = gicv3_msi_read(gic->model, ipa - gic->at.msi, width);
+    else
+        return false;
+    return true;
+}
+
+static bool gic_write(struct soft_gic *gic, uint64_t ipa, unsigned width, uint64_t value)
+{
+    uint64_t redist = ipa - gic->at.redistributor;
+
+    if (ipa - gic->at.distributor < GICV3_DIST_SIZE)
+        gicv3_dist_write(gic->model, ipa - gic->at.distributor, width, value);
+    else if (redist / GICV3_REDIST_SIZE < SOFT_MAX_VCPUS &&
+             bit(atomic_load(&gic->present), (unsigned)(redist / GICV3_REDIST_SIZE)))
+        gicv3_redist_write(gic->model, (unsigned)(redist / GICV3_REDIST_SIZE),
+                           redist % GICV3_REDIST_SIZE, width, value);
+    else if (gic->at.msi_intid_count && ipa - gic->at.msi < GICV3_MSI_SIZE)
+        gicv3_msi_write(gic->model, ipa - gic->at.msi, width, value);
+    else
+        return false;
+    return true;
+}
+
+bool soft_gic_access(struct cpu *c, const struct insn *i, uint64_t ipa, uint32_t iss)
+{
+    struct soft_gic *gic = c->vm->gic;
+    unsigned width = 1u << bits(iss, 23, 22), reg = (unsigned)bits(iss, 20, 16);
+    uint64_t value;
+
+    (void)i;
+    if (!(iss & ISS_ISV))
+        return false;
+    if (iss & ISS_WNR)
+        return gic_write(gic, ipa, width, (reg == 31 ? 0 : c->x[reg]) & ones(width * 8));
+    if (!gic_read(gic, ipa, width, &value))
+        return false;
+    value &= ones(width * 8);
+    if (bit(iss, 21)) /* SSE */
+        value = (uint64_t)sign_extend(value, width * 8);
+    if (!bit(iss, 15)) /* SF */
+        value = (uint32_t)value;
+    if (reg != 31)
+        c->x[reg] = value;
+    return true;
+}
+
+/* --- timers and PMU --- */
+
+static bool timer_level(const struct soft_vcpu *v, enum sysreg ctl, enum sysreg cval,
+                        uint64_t offset)
+{
+    return (v->sys[ctl] & (CNT_CTL_ENABLE | CNT_CTL_IMASK)) == CNT_CTL_ENABLE &&
+           soft_ticks() - offset >= v->sys[cval];
+}
+
+static void gic_set_input(struct soft_vcpu *v, unsigned intid, bool level, bool *now)
+{
+    if (level == *now)
+        return;
+    *now = level;
+    gicv3_set_ppi(v->cpu.vm->gic->model, v->index, intid, level);
+}
+
+void soft_gic_sync_inputs(struct soft_vcpu *v)
+{
+    gic_set_input(v, HV_GIC_INT_EL1_VIRTUAL_TIMER,
+                  timer_level(v, SYSREG_CNTV_CTL_EL0, SYSREG_CNTV_CVAL_EL0, v->vtimer_offset),
+                  &v->gic_input[0]);
+    gic_set_input(v, HV_GIC_INT_EL1_PHYSICAL_TIMER,
+                  timer_level(v, SYSREG_CNTP_CTL_EL0, SYSREG_CNTP_CVAL_EL0, 0), &v->gic_input[1]);
+    gic_set_input(v, HV_GIC_INT_PERFORMANCE_MONITOR, v->cpu.vm->native_debug_pmu && pmu_irq(v),
+                  &v->gic_input[2]);
+}
+
+/* Host counter value at which this timer will raise its line; UINT64_MAX for never, or if it is
+ * up. */
+static uint64_t timer_deadline(const struct soft_vcpu *v, enum sysreg ctl, enum sysreg cval,
+                               uint64_t offset, uint64_t now)
+{
+    uint64_t count = now - offset;
+
+    if ((v->sys[ctl] & (CNT_CTL_ENABLE | CNT_CTL_IMASK)) != CNT_CTL_ENABLE || count >= v->sys[cval])
+        return UINT64_MAX;
+    uint64_t left = v->sys[cval] - count;
+    return left > UINT64_MAX - now ? UINT64_MAX : now + left;
+}
+
+/* --- system registers --- */
+
+/* CNTP_CTL_EL0 with ISTATUS. */
+static uint64_t gic_physical_control(const struct soft_vcpu *v)
+{
+    uint64_t ctl = v->sys[SYSREG_CNTP_CTL_EL0];
+    bool fired = (ctl & CNT_CTL_ENABLE) && soft_ticks() >= v->sys[SYSREG_CNTP_CVAL_EL0];
+
+    return ctl | (fired ? CNT_CTL_ISTATUS : 0);
+}
+
+uint64_t soft_gic_sysreg_read(struct soft_vcpu *v, enum sysreg r)
+{
+    switch (r) {
+    case SYSREG_CNTPCT_EL0:
+    case SYSREG_CNTPCTSS_EL0:
+        return soft_ticks();
+    case SYSREG_CNTP_TVAL_EL0:
+        return (uint32_t)(v->sys[SYSREG_CNTP_CVAL_EL0] - soft_ticks());
+    case SYSREG_CNTP_CTL_EL0:
+        return gic_physical_control(v);
+    case SYSREG_CNTP_CVAL_EL0:
+        return v->sys[r];
+    default:
+        return gicv3_icc_read(v->cpu.vm->gic->model, v->index,
+                              (enum gicv3_icc)soft_sysreg_table[r].encoding);
+    }
+}
+
+void soft_gic_sysreg_write(struct soft_vcpu *v, enum sysreg r, uint64_t value)
+{
+    switch (r) {
+    case SYSREG_CNTP_TVAL_EL0:
+        v->sys[SYSREG_CNTP_CVAL_EL0] = soft_ticks() + (uint64_t)(int64_t)(int32_t)value;
+        break;
+    case SYSREG_CNTP_CTL_EL0:
+        v->sys[r] = value & (CNT_CTL_ENABLE | CNT_CTL_IMASK);
+        break;
+    case SYSREG_CNTP_CVAL_EL0:
+        v->sys[r] = value;
+        break;
+    default:
+        gicv3_icc_write(v->cpu.vm->gic->model, v->index,
+                        (enum gicv3_icc)soft_sysreg_table[r].encoding, value);
+        return;
+    }
+    soft_gic_sync_inputs(v);
+}
+
+/* --- waiting --- */
+
+/* What ends a WFI, whatever PSTATE masks. */
+static bool gic_wait_is_over(struct soft_vcpu *v)
+{
+    return (atomic_load(&v->cpu.attention) & ATTENTION_CANCEL) || atomic_load(&v->gic_lines) ||
+           v->irq[HV_INTERRUPT_TYPE_IRQ] || v->irq[HV_INTERRUPT_TYPE_FIQ] || v->serror;
+}
+
+/* CLOCK_MONOTONIC at the counter's `ticks`. */
+static uint64_t gic_deadline_ns(uint64_t ticks)
+{
+    uint64_t now = soft_ticks();
+
+    if (ticks <= now)
+        return 0;
+    if (ticks - now > 1ull << 54) /* 20 years */
+        return UINT64_MAX;
+    return clock_monotonic_ns() + (ticks - now) * 125 / 3 + 1; /* 24 MHz */
+}
+
+/* Sleep until the wait is over, or at `deadline`, a host counter value. With `event` the event
+ * register ends it, too. */
+static void gic_sleep(struct soft_vcpu *v, uint64_t deadline, bool event)
+{
+    uint64_t ns = gic_deadline_ns(deadline);
+
+    atomic_store(&v->in_guest, false);
+    lock_acquire(&v->wait_lock);
+    atomic_store(&v->waiting, true);
+    while (!gic_wait_is_over(v) && !(event && atomic_load(&v->event)))
+        if (lock_wait(&v->wait_lock, &v->wait_cond, ns) == ETIMEDOUT)
+            break;
+    atomic_store(&v->waiting, false);
+    lock_release(&v->wait_lock);
+    atomic_store(&v->in_guest, true);
+}
+
+/* `deadline`, counter of the guest, as a host counter value. */
+static uint64_t gic_host_ticks(const struct soft_vcpu *v, uint64_t deadline)
+{
+    return deadline == UINT64_MAX ? UINT64_MAX : deadline + v->vtimer_offset;
+}
+
+/* A timer whose interrupt is not enabled raises its line and wakes nobody: sleep on. */
+static void gic_wait(struct soft_vcpu *v, uint64_t until, bool event)
+{
+    uint64_t start = soft_ticks(), now = start;
+
+    for (;;) {
+        soft_gic_sync_inputs(v);
+        if (now >= until || gic_wait_is_over(v) || (event && atomic_load(&v->event)))
+            break;
+        uint64_t deadline = until;
+        uint64_t virtual = timer_deadline(v, SYSREG_CNTV_CTL_EL0, SYSREG_CNTV_CVAL_EL0,
+                                          v->vtimer_offset, now);
+        uint64_t physical = timer_deadline(v, SYSREG_CNTP_CTL_EL0, SYSREG_CNTP_CVAL_EL0, 0, now);
+        deadline = virtual < deadline ? virtual : deadline;
+        deadline = physical < deadline ? physical : deadline;
+        pmu_leave(v); /* its clock stops */
+        gic_sleep(v, deadline, event);
+        pmu_enter(v);
+        now = soft_ticks();
+    }
+    if (event)
+        atomic_store(&v->event, false);
+    v->cpu.budget = 0;
+    v->exec_ticks -= now - start; /* soft_run() adds the whole run */
+}
+
+void soft_gic_wait_interrupt(struct soft_vcpu *v, uint64_t deadline)
+{
+    gic_wait(v, gic_host_ticks(v, deadline), false);
+}
+
+void soft_gic_wait_event(struct soft_vcpu *v, uint64_t deadline)
+{
+    uint64_t soon = soft_ticks() + GIC_EVENT_TICKS, until = gic_host_ticks(v, deadline);
+
+    gic_wait(v, soon < until ? soon : until, true);
+}
+
+void soft_gic_send_event(struct soft_vcpu *v)
+{
+    struct soft_vm *vm = v->cpu.vm;
+
+    lock_acquire(&vm->lock);
+    for (unsigned n = 0; n < vm->vcpu_end; n++)
+        if (vm->vcpu[n]) {
+            atomic_store(&vm->vcpu[n]->event, true);
+            soft_gic_wake(vm->vcpu[n]);
+        }
+    lock_release(&vm->lock);
+}
+
+/* --- the VMM's side --- */
+
+static int gic_set_spi(struct hv_backend_vm *vm, uint32_t intid, bool level)
+{
+    return gicv3_set_spi(gic_vm(vm)->gic->model, intid, level);
+}
+
+static int gic_send_msi(struct hv_backend_vm *vm, uint32_t intid)
+{
+    return gicv3_send_msi(gic_vm(vm)->gic->model, intid);
+}
+
+static int gic_distributor(struct hv_backend_vm *vm, uint16_t offset, bool write, uint64_t *value)
+{
+    struct gicv3 *model = gic_vm(vm)->gic->model;
+    unsigned width = offset >= HV_GIC_DISTRIBUTOR_REG_GICD_IROUTER32 &&
+                             offset <= HV_GIC_DISTRIBUTOR_REG_GICD_IROUTER1019
+                         ? 8
+                         : 4;
+
+    if (write)
+        gicv3_dist_write(model, offset, width, *value);
+    else
+        *value = gicv3_dist_read(model, offset, width);
+    return 0;
+}
+
+static int gic_msi(struct hv_backend_vm *vm, uint16_t offset, bool write, uint64_t *value)
+{
+    const struct soft_gic *gic = gic_vm(vm)->gic;
+
+    if (!gic->at.msi_intid_count)
+        return -EINVAL;
+    if (write)
+        gicv3_msi_write(gic->model, offset, 4, *value);
+    else
+        *value = gicv3_msi_read(gic->model, offset, 4);
+    return 0;
+}
+
+static int gic_redistributor(struct hv_backend_vcpu *vcpu, uint32_t offset, bool write,
+                             uint64_t *value)
+{
+    const struct soft_vcpu *v = gic_vcpu(vcpu);
+    struct gicv3 *model = v->cpu.vm->gic->model;
+    unsigned width = offset == HV_GIC_REDISTRIBUTOR_REG_GICR_TYPER ? 8 : 4;
+
+    if (write)
+        gicv3_redist_write(model, v->index, offset, width, *value);
+    else
+        *value = gicv3_redist_read(model, v->index, offset, width);
+    return 0;
+}
+
+static int gic_icc(struct hv_backend_vcpu *vcpu, uint16_t reg, bool write, uint64_t *value)
+{
+    const struct soft_vcpu *v = gic_vcpu(vcpu);
+    struct gicv3 *model = v->cpu.vm->gic->model;
+
+    if (write)
+        gicv3_icc_write(model, v->index, reg, *value);
+    else
+        *value = gicv3_icc_read(model, v->index, reg);
+    return 0;
+}
+
+static void gic_reset(struct hv_backend_vm *vm)
+{
+    gicv3_reset(gic_vm(vm)->gic->model);
+}
+
+static size_t gic_state_size(struct hv_backend_vm *vm)
+{
+    (void)vm;
+    return gicv3_state_size();
+}
+
+static void gic_state_save(struct hv_backend_vm *vm, void *data)
+{
+    gicv3_state_save(gic_vm(vm)->gic->model, data);
+}
+
+static int gic_state_restore(struct hv_backend_vm *vm, const void *data, size_t size)
+{
+    return gicv3_state_restore(gic_vm(vm)->gic->model, data, size);
+}
+
+const struct hv_backend_gic soft_gic_backend = {
+    .create = gic_create,
+    .set_spi = gic_set_spi,
+    .send_msi = gic_send_msi,
+    .distributor = gic_distributor,
+    .msi = gic_msi,
+    .redistributor = gic_redistributor,
+    .icc = gic_icc,
+    .reset = gic_reset,
+    .state_size = gic_state_size,
+    .state_save = gic_state_save,
+    .state_restore = gic_state_restore,
+};
