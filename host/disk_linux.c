@@ -19,9 +19,13 @@ int disk_os_sync(int fd)
 
 static int disk_fallocate(int fd, int mode, uint64_t offset, uint64_t length)
 {
-    while (fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) < 0)
+    while (fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) < 0) {
+        /* EINVAL: a block device whose sectors are larger than the guest's. */
+        if (errno == ENOSYS || errno == ENODEV || errno == EINVAL)
+            return -EOPNOTSUPP;
         if (errno != EINTR)
-            return errno == ENOSYS || errno == ENODEV ? -EOPNOTSUPP : -errno;
+            return -errno;
+    }
     return 0;
 }
 

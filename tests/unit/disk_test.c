@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -252,14 +253,17 @@ static void locking(void **state)
     disk_close(second);
     open_fails(f, f->path, false, "in use");
     /* A child that a program of ours starts does not keep the lock. */
-    if (fork() == 0)
-        execlp("sleep", "sleep", "0.1", (char *)NULL);
+    pid_t child = fork();
+    if (child == 0)
+        execlp("sleep", "sleep", "600", (char *)NULL);
     disk_close(f->disk);
     f->disk = NULL;
-    for (int i = 0; i < 50 && open_disk(f, false) < 0; i++)
+    for (int i = 0; i < 3000 && open_disk(f, false) < 0; i++)
         usleep(10000); /* until the child's exec */
     assert_non_null(f->disk);
-    wait(NULL);
+    assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* it still runs */
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
 }
 
 static void unusable(void **state)
