@@ -31,6 +31,12 @@ class Failed(Exception):
     """A program did not come to its end."""
 
 
+def judge():
+    """Whose word counts, for the record."""
+    version = subprocess.run(QEMU[:1] + ['--version'], capture_output=True, text=True, check=True)
+    return f'{version.stdout.splitlines()[0]}, {" ".join(QEMU[1:])}'
+
+
 def run_both(replay, path):
     """The data of both when the program in `path` has ended."""
     names = [os.path.join(path, n) for n in ('code.bin', 'data.bin', 'test.elf')]
@@ -153,10 +159,9 @@ def main():
     if not shutil.which(QEMU[0]):
         print('1..0 # SKIP qemu-aarch64 is not installed')
         return 0
-    version = subprocess.run(QEMU[:1] + ['--version'], capture_output=True, text=True, check=True)
     patterns = generate.read_patterns()
     kinds = args.kind or CLASSES
-    print(f'# judge: {version.stdout.splitlines()[0]}, {" ".join(QEMU[1:])}\n1..{len(kinds)}', flush=True)
+    print(f'# judge: {judge()}\n1..{len(kinds)}', flush=True)
     bad = False
     with tempfile.TemporaryDirectory() as scratch:
         for number, kind in enumerate(kinds, 1):
