@@ -4,7 +4,7 @@
 usage: compare.py REPLAY [--count N] [--class NAME]... [--seed S] [--keep DIR]
 
 Of each class at least N instructions are compared, in programs of BLOCKS blocks that run ROUNDS
-times on different data (less often if N is small). Program number k of a class comes from the seed "S class k" alone. Prints
+times on different data (fewer if N is small). Program number k of a class comes from the seed "S class k" alone. Prints
 one TAP line for each class, before it what differs: the instruction, its operands and both results.
 Skips when qemu-aarch64 is not installed.
 """
@@ -21,7 +21,7 @@ import generate
 import generate_simd
 
 CLASSES = generate.CLASSES + generate_simd.CLASSES
-BLOCKS, ROUNDS = 400, 50
+BLOCKS, ROUNDS = 400, 100
 # Without pointer authentication, like the CPU model: its hints do nothing.
 QEMU = ['qemu-aarch64', '-cpu', 'max,pauth=off']
 STATE = generate.STATE_SIZE
@@ -91,7 +91,7 @@ def reduce_block(replay, patterns, pieces, inputs, path):
 
 def integer_differences(args, patterns, program, a, b, path):
     """Lines about the first block that came out differently, and how many did."""
-    blocks = BLOCKS * args.rounds
+    blocks = args.blocks * args.rounds
     start = generate.SANDBOX + generate.SANDBOX_SIZE - generate.DATA
     outputs = start + blocks * STATE
     bad = [n for n in range(blocks) if a[outputs + n * STATE:][:STATE] != b[outputs + n * STATE:][:STATE]]
@@ -100,7 +100,7 @@ def integer_differences(args, patterns, program, a, b, path):
         return [f'stored memory differs: byte 0x{at:x}: 0x{a[at]:02x}, not 0x{b[at]:02x}'], 1
     inputs = a[start + bad[0] * STATE:][:STATE]
     with tempfile.TemporaryDirectory() as scratch:
-        lines = reduce_block(args.replay, patterns, program.blocks[bad[0] % BLOCKS], inputs, scratch)
+        lines = reduce_block(args.replay, patterns, program.blocks[bad[0] % args.blocks], inputs, scratch)
     at = outputs + bad[0] * STATE
     ours, theirs = (state_lines(d[at:at + STATE]) for d in (a, b))
     lines += [f'    {r} in the end: ours {ours[r]}, theirs {theirs[r]}' for r in ours if ours[r] != theirs[r]]
@@ -111,13 +111,13 @@ def one_program(args, patterns, names, kind, number, path):
     """Lines about differences, how many are known, how many are not."""
     rng = random.Random(f'{args.seed} {kind} {number}')
     if kind in generate.CLASSES:
-        program = generate.generate(rng, patterns, names, BLOCKS, args.rounds, path)
+        program = generate.generate(rng, patterns, names, args.blocks, args.rounds, path)
         a, b = run_both(args.replay, path)
         if a == b:
             return [], 0, 0
         lines, bad = integer_differences(args, patterns, program, a, b, f'program {number}')
         return lines, 0, bad
-    listing = generate_simd.make(rng, patterns, names, BLOCKS, args.rounds, path)
+    listing = generate_simd.make(rng, patterns, names, args.blocks, args.rounds, path)
     a, b = run_both(args.replay, path)
     if a == b:
         return [], 0, 0
@@ -129,7 +129,7 @@ def one_class(args, patterns, kind, path):
     """A TAP line without its number."""
     owner = generate if kind in generate.CLASSES else generate_simd
     names = [p.name for p in patterns if owner.classify(p) == kind]
-    size = BLOCKS * args.rounds * generate.BLOCK_LENGTH
+    size = args.blocks * args.rounds * generate.BLOCK_LENGTH
     count = known = bad = number = 0
     start = time.monotonic()
     while count < args.count and bad < 100:
@@ -151,11 +151,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('replay')
     parser.add_argument('--class', dest='kind', choices=CLASSES, action='append')
-    parser.add_argument('--count', type=int, default=20000, help='instructions of each class')
+    parser.add_argument('--count', type=int, default=4000, help='instructions of each class')
     parser.add_argument('--seed', default='1')
     parser.add_argument('--keep', help='leave the program that differs here')
     args = parser.parse_args()
-    args.rounds = max(1, min(ROUNDS, args.count // (BLOCKS * generate.BLOCK_LENGTH)))
+    wanted = -(-args.count // generate.BLOCK_LENGTH)
+    args.blocks = min(BLOCKS, wanted)
+    args.rounds = min(ROUNDS, -(-wanted // BLOCKS))
     if not shutil.which(QEMU[0]):
         print('1..0 # SKIP qemu-aarch64 is not installed')
         return 0

@@ -153,11 +153,9 @@ def data(rng, blocks):
     vectors = [vector(rng) for _ in range(4096)]
     numbers = [struct.pack('<Q', nasty_int(rng, rng.choice((32, 64)))) for _ in range(1024)]
     controls = [struct.pack('<Q', fpcr) for fpcr in FPCRS]
-    out = [rng.randbytes(SANDBOX_SIZE)]
-    for _ in range(blocks):
-        out += rng.choices(vectors, k=32) + rng.choices(numbers, k=7)
-        out += (rng.choice(controls), bytes(INPUT - 576))
-    return b''.join(out) + bytes(blocks * OUTPUT)
+    states = [b''.join(rng.choices(vectors, k=32) + rng.choices(numbers, k=7) +
+                       [rng.choice(controls), bytes(INPUT - 576)]) for _ in range(min(blocks, 800))]
+    return rng.randbytes(SANDBOX_SIZE) + b''.join(rng.choices(states, k=blocks)) + bytes(blocks * OUTPUT)
 
 
 def disassemble(word):
