@@ -186,7 +186,7 @@ static void racing(unsigned form)
     shared.racing = true;
     while (!shared.rounds)
         ;
-    for (uint32_t g = 2; g < 2000; g += 2) {
+    for (uint32_t g = 2; g < 600; g += 2) {
         shared.generation = g - 1;
         DO("dmb ish");
         write_word(FUNCTION, 0xd2800004 | g << 5, form);

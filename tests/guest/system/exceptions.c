@@ -366,6 +366,12 @@ static void state(void)
     check("UAO", "SPSR_EL1", run(svc, EL1 | SPSR_UAO, 0, 0)->spsr & SPSR_UAO, SPSR_UAO);
     check("UAO", "clear in the handler", READ(s3_0_c4_c2_4), 0);
     WRITE(sctlr_el1, KIT_SCTLR);
+    run(svc, EL1 | 1 << 12, 0, 0);
+    check("SSBS", "DSSBS=0, clear in the handler", READ(s3_3_c4_c2_6), 0);
+    WRITE(sctlr_el1, KIT_SCTLR | 1ul << 44);
+    run(svc, EL1, 0, 0);
+    check("SSBS", "DSSBS=1, set in the handler", READ(s3_3_c4_c2_6), 1 << 12);
+    WRITE(sctlr_el1, KIT_SCTLR);
 }
 
 void test(void)

@@ -243,6 +243,61 @@ static void large(void)
     check("contiguous", "gone", load(EL0, VA + 0x1000), ESR(0x24, TRANSLATION | 3));
 }
 
+/* The operand's hints: the level (FEAT_TTL) of VA forms, granule and level of range forms, which
+ * count in pages of their granule; in the upper half the address is sign-extended. */
+static void hints(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t tcr;
+        unsigned granule, tg;
+    } cases[] = {
+        { "4K granule", TCR_TG1_4K, 12, 1 },
+        { "16K granule", TCR_TG1_16K, 14, 2 },
+        { "64K granule", TCR_TG1_64K, 16, 3 },
+    };
+
+    for (unsigned i = 0; i < COUNT(cases); i++) {
+        unsigned granule = cases[i].granule;
+        struct space up = space_new(granule, 48);
+        uint64_t va = ~0ul << 48 | VA, size = 1ul << granule, base = va >> granule & 0x1ffffffffful;
+        uint64_t tg = (uint64_t)cases[i].tg;
+        WRITE(ttbr1_el1, up.root);
+        WRITE(tcr_el1, (KIT_TCR & ~(3ul << 30)) | cases[i].tcr);
+        for (unsigned how = 0; how < 4; how++) {
+            uint64_t at = va + (how == 3 ? 3 * size : 0) + 0x10;
+            VALUE(TARGET + 0x10) = 0x44;
+            VALUE(TARGET + size + 0x10) = 0x55;
+            *slot(&up, at, 3) = TARGET | PAGE | RW0;
+            flush();
+            check(cases[i].name, "before", load(EL0, at), 0x44);
+            *slot(&up, at, 3) = (TARGET + size) | PAGE | RW0;
+            DO("dsb ishst");
+            switch (how) {
+            case 0: /* TTL: granule and level 3 */
+                SYS("tlbi vaae1is", tg << 46 | 3ul << 44 | (va >> 12 & 0xffffffffffful));
+                break;
+            case 1:
+                SYS("tlbi rvaae1is", tg << 46 | base);
+                break;
+            case 2: /* TTL level 3 */
+                SYS("tlbi rvaale1is", tg << 46 | 3ul << 37 | base);
+                break;
+            default: /* the last of four pages: NUM 1 */
+                SYS("tlbi rvaae1is", tg << 46 | 1ul << 39 | base);
+                break;
+            }
+            DO("dsb ish\n isb");
+            static const char *const names[] = { "VAAE1IS with TTL", "RVAAE1IS",
+                                                 "RVAALE1IS with TTL", "RVAAE1IS of four pages" };
+            check(cases[i].name, names[how], load(EL0, at), 0x55);
+        }
+    }
+    WRITE(tcr_el1, KIT_TCR);
+    flush();
+    VALUE(TARGET + 0x1000) = 0x22;
+}
+
 /* A table's entry: the forms that are not for the leaf only drop what was cached of it. */
 static void tables(void)
 {
@@ -355,7 +410,7 @@ static void racing(void)
     shared.racing = true;
     while (!shared.rounds)
         ;
-    for (uint64_t g = 2; g < 2000; g += 2) {
+    for (uint64_t g = 2; g < 1000; g += 2) {
         uint64_t page = TARGET + (g & 2 ? 0x1000 : 0);
         shared.generation = g - 1;
         DO("dmb ish");
@@ -388,6 +443,7 @@ void test(void)
     other_asid();
     large();
     tables();
+    hints();
     changes();
     permissions();
     code();
