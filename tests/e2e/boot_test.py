@@ -72,6 +72,16 @@ def shell_runs_a_command():
         check(c.finish() == 0, c.tail())
 
 
+def options_of_the_cpu_are_found():
+    """--cpu ireko-v1,pauth,bti: the kernel finds both, uses them and reaches the shell"""
+    with boot("--cpu", "ireko-v1,pauth,bti") as c:
+        c.wait_for("detected: Address authentication (IMP DEF algorithm)")
+        c.wait_for("detected: Branch Target Identification")
+        c.wait_for(PROMPT)
+        c.send("poweroff -f\n")
+        check(c.finish() == 0, c.tail())
+
+
 def paste_loses_nothing():
     """32 KiB pasted at once arrive whole"""
     with boot() as c:
@@ -188,8 +198,8 @@ def sigterm_is_a_key_of_gpio_keys():
     shut_down_by_sigterm(own_kernel())
 
 
-FAST = [earlycon_prints, debian_kernel_boots, no_root_panics, shell_runs_a_command, paste_loses_nothing,
-        early_input_waits, disk_survives, two_disks_one_read_only, reset_restarts, idle_is_idle,
+FAST = [earlycon_prints, debian_kernel_boots, no_root_panics, shell_runs_a_command, options_of_the_cpu_are_found,
+        paste_loses_nothing, early_input_waits, disk_survives, two_disks_one_read_only, reset_restarts, idle_is_idle,
         sigterm_presses_the_power_key]
 SLOW = [own_kernel_boots, own_kernel_is_small, sigterm_is_a_key_of_gpio_keys]
 
