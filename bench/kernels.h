@@ -1,6 +1,6 @@
 /*
- * The benchmark's guest programs: words with their disassembly, so that no cross assembler is needed.
- * x0 is the number of iterations, x1 points to 1 MiB of data; each program ends with hvc #0.
+ * The benchmark's guest programs: words with their disassembly, so that no cross assembler is
+ * needed. x0 is the number of iterations, x1 points to 1 MiB of data; a program ends with hvc #0.
  */
 #ifndef BENCH_KERNELS_H
 #define BENCH_KERNELS_H

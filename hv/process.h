@@ -41,7 +41,7 @@ struct hv_process {
     const char *engine;
     unsigned ipa_bits;
     bool el2;
-    uint32_t features; /* HVX_* that are on */
+    uint32_t features;                /* HVX_* that are on */
     const struct hv_backend_gic *gic; /* or NULL: the VM has none; written as `vm` is */
     struct hv_gic_desc gic_desc;
 
