@@ -8,10 +8,10 @@
  *
  * Reception waits instead of losing: while the FIFO is full, the receiver disabled, or nobody
  * listens, the host keeps its bytes (pl011_receive() takes fewer) and config.room says when to try
- * again. So an overrun happens in loopback only. Somebody listens once a receive interrupt is
- * enabled, UARTDR is read, or registers are read over and over with nothing sent. Without this
- * rule, what a script pipes in at boot would fill the FIFO, and Linux's driver empties the FIFO
- * when it starts.
+ * again. So an overrun happens in loopback only. Somebody listens while a receive interrupt is
+ * enabled, or, until UARTIMSC is written again, once UARTDR is read or registers are read over and
+ * over with nothing sent. Without this rule, what a script pipes in at boot would fill the FIFO,
+ * and Linux's driver, which enables, disables, drains and enables again, would throw it away.
  *
  * The receive interrupt follows the FIFO level; the timeout interrupt comes 32 bit periods after
  * the last byte, through an alarm. Our side of the cable holds CTS, DSR and DCD asserted.
@@ -88,8 +88,8 @@ struct pl011 {
     unsigned head, count;
     bool overrun;    /* the next character carries DR_OE */
     bool wants_room; /* the host holds bytes back */
-    bool listening;  /* since reset, the guest has shown that it wants input */
-    unsigned polls;  /* register reads since the last byte sent */
+    bool listening;  /* the guest has shown that it wants input */
+    unsigned polls;  /* register reads since the last byte sent, or UARTIMSC written */
     bool timing;     /* the receive timeout is running */
     uint32_t rsr, ilpr, ibrd, fbrd, lcr_h, cr, ifls, imsc, ris, dmacr;
 };
@@ -295,6 +295,16 @@ static void pl011_write_cr(struct pl011 *p, uint32_t value)
     pl011_offer_room(p);
 }
 
+/* Whoever masks the receive interrupts does not listen, until it polls. */
+static void pl011_write_imsc(struct pl011 *p, uint32_t value)
+{
+    p->imsc = value & INT_MASK;
+    pl011_update_irq(p);
+    p->polls = 0;
+    p->listening = value & (INT_RX | INT_RT);
+    pl011_offer_room(p);
+}
+
 static uint32_t pl011_read_register(struct pl011 *p, uint64_t offset)
 {
     switch (offset) {
@@ -373,10 +383,7 @@ static void pl011_write(struct device *d, uint64_t offset, unsigned width, uint6
         p->ifls = v & 0x3f;
         break;
     case UARTIMSC:
-        p->imsc = v & INT_MASK;
-        pl011_update_irq(p);
-        if (v & (INT_RX | INT_RT))
-            pl011_listen(p);
+        pl011_write_imsc(p, v);
         break;
     case UARTICR:
         p->ris &= ~v;

@@ -95,10 +95,11 @@ def paste_loses_nothing():
 
 def early_input_waits():
     """what is piped in before the guest listens is not lost"""
-    with boot() as c:
-        c.send(f"echo {'x' * 200} | wc -c\npoweroff -f\n")
-        c.wait_for("\r\n201\r\n")
-        check(c.finish() == 0, c.tail())
+    for length in 1, 200:
+        with boot() as c:
+            c.send(f"echo {'x' * length} | wc -c; poweroff -f\n")
+            c.wait_for(f"\r\n{length + 1}\r\n")
+            check(c.finish() == 0, c.tail())
 
 
 def disk_survives():

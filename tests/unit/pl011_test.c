@@ -348,6 +348,29 @@ static void test_input_waits_for_a_listener(void **state)
     }
 }
 
+/* Linux enables the receive interrupts, disables them, switches the UART on, drains the FIFO, and
+ * enables them again: what comes meanwhile waits. */
+static void test_input_waits_for_linux(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct device *d = bench_create(&b);
+    wr(d, LCR_H, FEN);
+    wr(d, IMSC, INT_RX | INT_RT);
+    assert_int_equal(receive(d, "early"), 0); /* the UART is off */
+    wr(d, IMSC, 0);
+    wr(d, CR, RX_ON);
+    assert_int_equal(b.rooms, 0);
+    assert_int_equal(receive(d, "early"), 0);
+    wr(d, ICR, INT_RX | INT_RT);
+    for (int i = 0; i < 2 * 32 && !(rd(d, FR) & FR_RXFE); i++)
+        rd(d, DR);
+    wr(d, IMSC, INT_RX | INT_RT);
+    assert_int_equal(b.rooms, 1);
+    assert_int_equal(receive(d, "early"), 5);
+    d->ops->destroy(d);
+}
+
 static void test_switching_fifos_empties_them(void **state)
 {
     (void)state;
@@ -488,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_room_in_time),
         cmocka_unit_test(test_input_waits_for_the_receiver),
         cmocka_unit_test(test_input_waits_for_a_listener),
+        cmocka_unit_test(test_input_waits_for_linux),
         cmocka_unit_test(test_switching_fifos_empties_them),
         cmocka_unit_test(test_loopback),
         cmocka_unit_test(test_overrun),
