@@ -27,13 +27,30 @@ static void guest_reset(struct guest *g)
     CHECK_OK(hv_vcpu_set_trap_debug_exceptions(g->vcpu, true));
 }
 
+hv_return_t guest_create_gic(void)
+{
+    hv_gic_config_t config = hv_gic_config_create();
+
+    CHECK_OK(hv_gic_config_set_distributor_base(config, GUEST_GICD));
+    CHECK_OK(hv_gic_config_set_redistributor_base(config, GUEST_GICR));
+    CHECK_OK(hv_gic_config_set_msi_region_base(config, GUEST_MSI));
+    CHECK_OK(hv_gic_config_set_msi_interrupt_range(config, GUEST_MSI_FIRST, GUEST_MSI_COUNT));
+
+    hv_return_t result = hv_gic_create(config);
+
+    os_release(config);
+    return result;
+}
+
 static void guest_open_features(struct guest *g, const uint32_t *code, unsigned count,
-                                uint32_t features)
+                                uint32_t features, bool gic)
 {
     *g = (struct guest){ 0 };
     if (!CHECK_OK(hv_vm_create(NULL)))
         return;
     if (hvx_vm_enable(features) != HV_SUCCESS)
+        return;
+    if (gic && !CHECK_OK(guest_create_gic()))
         return;
     g->ram = guest_memory(GUEST_RAM_SIZE);
     if (!g->ram)
@@ -55,12 +72,17 @@ static void guest_open_features(struct guest *g, const uint32_t *code, unsigned 
 
 void guest_open(struct guest *g, const uint32_t *code, unsigned count)
 {
-    guest_open_features(g, code, count, 0);
+    guest_open_features(g, code, count, 0, false);
 }
 
 void guest_open_native(struct guest *g, const uint32_t *code, unsigned count)
 {
-    guest_open_features(g, code, count, HVX_NATIVE_DEBUG_PMU);
+    guest_open_features(g, code, count, HVX_NATIVE_DEBUG_PMU, false);
+}
+
+void guest_open_gic(struct guest *g, const uint32_t *code, unsigned count)
+{
+    guest_open_features(g, code, count, 0, true);
 }
 
 void guest_close(struct guest *g)

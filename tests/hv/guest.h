@@ -40,7 +40,17 @@ void guest_open(struct guest *g, const uint32_t *code, unsigned count);
 void guest_open_native(struct guest *g, const uint32_t *code, unsigned count);
 void guest_close(struct guest *g);
 
-#define GUEST_OPEN(g, code) guest_open(g, code, sizeof(code) / sizeof((code)[0]))
+/* The same with a GIC at these places. guest_create_gic() alone makes the GIC of a VM. */
+#define GUEST_GICD      0x08000000ull
+#define GUEST_GICR      0x10000000ull
+#define GUEST_MSI       0x0a000000ull
+#define GUEST_MSI_FIRST 64u
+#define GUEST_MSI_COUNT 32u
+void guest_open_gic(struct guest *g, const uint32_t *code, unsigned count);
+hv_return_t guest_create_gic(void);
+
+#define GUEST_OPEN_GIC(g, code) guest_open_gic(g, code, sizeof(code) / sizeof((code)[0]))
+#define GUEST_OPEN(g, code)     guest_open(g, code, sizeof(code) / sizeof((code)[0]))
 
 /* Run until the next exit, which must be of this reason. */
 bool guest_run(struct guest *g, hv_exit_reason_t reason);
