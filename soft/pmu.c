@@ -38,6 +38,8 @@ static const struct event {
     { 0x12, PMU_BRANCHES, true },                                           /* BR_PRED */
     { 0x13, PMU_ACCESSES, true },                                           /* MEM_ACCESS */
     { EVENT_CHAIN, PMU_NOTHING, false },   { 0x21, PMU_BRANCHES, true },    /* BR_RETIRED */
+    { 0x23, PMU_NOTHING, false },                                           /* STALL_FRONTEND */
+    { 0x24, PMU_NOTHING, false },                                           /* STALL_BACKEND */
 };
 
 static const struct event *event_find(uint64_t type)

@@ -36,7 +36,7 @@ main:
     mrs     x19, pmceid0_el0
     CHECK   x19, 0x400e1721, "D13.11: PMCEID0_EL0"
     mrs     x19, pmceid1_el0
-    CHECK   x19, 2, "D13.11: PMCEID1_EL0"
+    CHECK   x19, 0x1a, "D13.11: PMCEID1_EL0, with the stall events PMUv3p1 requires"
 
     /* Registers */
     mov     x0, #-1
@@ -143,6 +143,17 @@ main:
     msr     pmswinc_el0, x0
     COUNT_END
     CHECK   x19, 2, "D13.11: SW_INCR"
+
+    COUNT   0x23
+    mov     x0, #100
+1:  subs    x0, x0, #1
+    b.ne    1b
+    COUNT_END
+    CHECK   x19, 0, "D13.11: STALL_FRONTEND: nothing waits for instructions"
+    COUNT   0x24
+    ldr     x0, [sp, #-16]
+    COUNT_END
+    CHECK   x19, 0, "D13.11: STALL_BACKEND: nor for anything else"
 
     COUNT   (0x08 | EL1_NOT)
     nop
