@@ -41,7 +41,8 @@ struct hvx_cpu_feature {
  * HVX_NATIVE_DEBUG_PMU: the guest's OS lock (OSLAR, OSLSR, OSDLR, DBGPRCR, DBGCLAIM*) and its
  * performance monitors (PMUv3p1: six event counters and the cycle counter) work inside of the CPU.
  * Without it their registers exit with EC 0x18, as on a Mac. ID_AA64DFR0_EL1.PMUVer says what the
- * guest has. The monitor connects the overflow interrupt, see hvx_vcpu_get_pmu_irq().
+ * guest has. The monitor connects the overflow interrupt, see hvx_vcpu_get_pmu_irq(). A watchpoint
+ * comes before the exit of an access to where no memory is, so that a guest can watch a device.
  */
 #define HVX_NATIVE_DEBUG_PMU 1u
 

@@ -14,17 +14,21 @@
 struct access {
     struct cpu *c;
     const struct insn *i;
+    uint64_t va;
+    unsigned size;
     unsigned kind; /* MMU_READ or MMU_WRITE */
     bool unprivileged;
     bool misaligned; /* device memory is an obstacle */
 };
 
-static struct access access_begin(struct cpu *c, const struct insn *i, unsigned kind,
-                                  unsigned flags)
+static struct access access_begin(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+                                  unsigned kind, unsigned flags)
 {
     return (struct access){
         .c = c,
         .i = i,
+        .va = va,
+        .size = size,
         .kind = kind,
         .unprivileged = (flags & MEM_UNPRIV) && c->el == 1 && !c->uao,
     };
@@ -38,6 +42,26 @@ static void access_check_alignment(struct access *a, uint64_t va, unsigned size,
     if (misaligned && ((flags & MEM_ALIGNED) || vcpu_of(a->c)->regime.align_check))
         abort_alignment(a->c, a->i, va, a->kind == MMU_WRITE);
     a->misaligned = misaligned || (flags & MEM_NO_DEVICE);
+}
+
+/* Watchpoints, whose pages never have a TLB entry: after every fault of stage 1 (D1.3.5). */
+static void access_check_watch(const struct access *a)
+{
+    if (UNLIKELY(vcpu_of(a->c)->debug.watches))
+        debug_check_watch(a->c, a->i,
+                          &(struct debug_access){ .va = a->va,
+                                                  .size = a->size,
+                                                  .write = a->kind == MMU_WRITE,
+                                                  .unprivileged = a->unprivileged });
+}
+
+/* Where no memory is, the monitor may have a device. An abort of stage 2 comes before a watchpoint
+ * (D1.3.5), which hides devices from it; a guest whose debug is native has no such stage to see. */
+static _Noreturn void access_leave(const struct access *a, uint64_t va, uint64_t pa, bool mapped)
+{
+    if (!mapped && a->c->vm->native_debug_pmu)
+        access_check_watch(a);
+    abort_stage2_data(a->c, a->i, va, pa, a->kind == MMU_WRITE ? ISS_WNR : 0, mapped);
 }
 
 /*
@@ -72,7 +96,7 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
     unsigned wanted = a->kind == MMU_WRITE ? HV_MEMORY_WRITE : HV_MEMORY_READ;
     const struct soft_region *r = soft_region_of(v, leaf.pa);
     if (!r || !(r->flags & wanted))
-        abort_stage2_data(c, a->i, va, leaf.pa, a->kind == MMU_WRITE ? ISS_WNR : 0, r != NULL);
+        access_leave(a, va, leaf.pa, r != NULL);
     uint8_t *host = r->host + (leaf.pa - r->ipa);
     *pa = leaf.pa;
     if (!device && !v->regime.align_check && !(v->debug.watches && debug_watches_in(v, va))) {
@@ -84,17 +108,6 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
         tlb_fill(v, bank, va, &leaf, host - (va & 4095), allowed);
     }
     return host;
-}
-
-/* Watchpoints, whose pages never have a TLB entry: after every fault of stage 1 (D1.3.5). */
-static void access_check_watch(const struct access *a, uint64_t va, unsigned size)
-{
-    if (UNLIKELY(vcpu_of(a->c)->debug.watches))
-        debug_check_watch(a->c, a->i,
-                          &(struct debug_access){ .va = va,
-                                                  .size = size,
-                                                  .write = a->kind == MMU_WRITE,
-                                                  .unprivileged = a->unprivileged });
 }
 
 /* Bytes of [va, va + size) before the next 4 KiB page; all of them if it does not cross. */
@@ -139,18 +152,18 @@ static void store_host(uint8_t *p, unsigned size, uint64_t value)
 uint64_t mem_load_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
                        unsigned flags)
 {
-    struct access a = access_begin(c, i, MMU_READ, flags);
+    struct access a = access_begin(c, i, va, size, MMU_READ, flags);
     uint64_t pa, value = 0;
 
     access_check_alignment(&a, va, size, flags);
     unsigned head = access_head(va, size);
     const uint8_t *first = access_host(&a, va, &pa);
     if (head == size) {
-        access_check_watch(&a, va, size);
+        access_check_watch(&a);
         return load_host(first, size);
     }
     const uint8_t *second = access_host(&a, va + head, &pa);
-    access_check_watch(&a, va, size);
+    access_check_watch(&a);
     memcpy(&value, first, head);
     memcpy((uint8_t *)&value + head, second, size - head);
     return value;
@@ -159,19 +172,19 @@ uint64_t mem_load_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigne
 void mem_store_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, uint64_t value,
                     unsigned flags)
 {
-    struct access a = access_begin(c, i, MMU_WRITE, flags);
+    struct access a = access_begin(c, i, va, size, MMU_WRITE, flags);
     uint64_t pa;
 
     access_check_alignment(&a, va, size, flags);
     unsigned head = access_head(va, size);
     uint8_t *first = access_host(&a, va, &pa);
     if (head == size) {
-        access_check_watch(&a, va, size);
+        access_check_watch(&a);
         store_host(first, size, value);
         return;
     }
     uint8_t *second = access_host(&a, va + head, &pa);
-    access_check_watch(&a, va, size);
+    access_check_watch(&a);
     memcpy(first, &value, head);
     memcpy(second, (uint8_t *)&value + head, size - head);
 }
@@ -184,34 +197,34 @@ static bool access_is_store_exclusive(uint32_t word)
 
 void *mem_atomic(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, uint64_t *pa)
 {
-    struct access a = access_begin(c, i, MMU_READ, MEM_ALIGNED);
+    struct access a = access_begin(c, i, va, size, MMU_READ, MEM_ALIGNED);
 
     access_check_alignment(&a, va, size, MEM_ALIGNED);
     if (!access_is_store_exclusive(i->word)) {
         access_host(&a, va, pa); /* a fault that reading has too is a read's (WnR = 0) */
-        access_check_watch(&a, va, size);
+        access_check_watch(&a);
     }
     a.kind = MMU_WRITE;
     void *host = access_host(&a, va, pa);
-    access_check_watch(&a, va, size);
+    access_check_watch(&a);
     return host;
 }
 
 const void *mem_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
                           uint64_t *pa)
 {
-    struct access a = access_begin(c, i, MMU_READ, MEM_ALIGNED);
+    struct access a = access_begin(c, i, va, size, MMU_READ, MEM_ALIGNED);
 
     access_check_alignment(&a, va, size, MEM_ALIGNED);
     const void *host = access_host(&a, va, pa);
-    access_check_watch(&a, va, size);
+    access_check_watch(&a);
     return host;
 }
 
 void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, unsigned element,
                bool write, unsigned flags)
 {
-    struct access a = access_begin(c, i, write ? MMU_WRITE : MMU_READ, flags);
+    struct access a = access_begin(c, i, va, size, write ? MMU_WRITE : MMU_READ, flags);
     unsigned head = access_head(va, size);
     uint64_t pa;
 
@@ -219,7 +232,7 @@ void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, 
     access_host(&a, va, &pa);
     if (head < size)
         access_host(&a, va + head, &pa);
-    access_check_watch(&a, va, size);
+    access_check_watch(&a);
 }
 
 struct code_page *mmu_fetch(struct cpu *c, uint64_t pc)

@@ -499,6 +499,43 @@ static void H8_2_claim_tags_are_set_and_cleared(void)
     guest_close(&g);
 }
 
+/* A device is memory to the guest, which knows no stage 2; the contract's order is the manual's. */
+static void a_watchpoint_sees_devices(void)
+{
+    static const uint32_t code[] = { A64_STR_W(0, 1), A64_LDR_X(0, 1), A64_BRK(1) };
+    struct guest g;
+
+    OPEN_NATIVE(&g, code);
+    guest_set_reg(&g, HV_REG_X1, GUEST_MMIO);
+    guest_set_sys(&g, WATCH_VALUE(0), GUEST_MMIO);
+    guest_set_sys(&g, WATCH_CONTROL(0), WATCH_BOTH | BAS(0xf0)); /* the upper four bytes */
+    guest_set_sys(&g, HV_SYS_REG_MDSCR_EL1, MDSCR_MDE);
+    CHECK(guest_run_exception(&g, EC_DABORT) != 0);
+    guest_skip(&g);
+    CHECK_EQ(run(&g), SYNDROME(EC_WATCHPOINT, ISS_DEBUG));
+    CHECK_EQ(g.exit->exception.virtual_address, GUEST_MMIO + 4);
+    CHECK_EQ(guest_reg(&g, HV_REG_PC), GUEST_CODE + 4);
+    guest_set_sys(&g, WATCH_CONTROL(0), 0);
+    CHECK(guest_run_exception(&g, EC_DABORT) != 0);
+    guest_skip(&g);
+    CHECK(guest_run_brk(&g, 1));
+    guest_close(&g);
+}
+
+static void D1_3_5_an_abort_of_stage_2_comes_before_a_watchpoint(void)
+{
+    static const uint32_t code[] = { A64_LDR_X(0, 1), A64_BRK(1) };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    guest_set_reg(&g, HV_REG_X1, GUEST_MMIO);
+    guest_set_sys(&g, WATCH_VALUE(0), GUEST_MMIO);
+    guest_set_sys(&g, WATCH_CONTROL(0), WATCH_EIGHT);
+    guest_set_sys(&g, HV_SYS_REG_MDSCR_EL1, MDSCR_MDE);
+    CHECK(guest_run_exception(&g, EC_DABORT) != 0);
+    guest_close(&g);
+}
+
 /* The interrupt's level is the monitor's to pass on: a run ends when it rises, once. */
 static void a_rising_overflow_interrupt_ends_the_run(void)
 {
@@ -711,6 +748,8 @@ int main(void)
     RUN(hvx_vm_enable_has_its_time);
     RUN(H8_2_the_OS_lock_holds_debug_exceptions_back);
     RUN(H8_2_claim_tags_are_set_and_cleared);
+    RUN(a_watchpoint_sees_devices);
+    RUN(D1_3_5_an_abort_of_stage_2_comes_before_a_watchpoint);
     RUN(a_rising_overflow_interrupt_ends_the_run);
     step_rules();
     RUN(D2_12_an_exception_keeps_or_ends_the_step);
