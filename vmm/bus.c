@@ -61,8 +61,8 @@ static const struct bus_window *bus_find(const struct bus *b, gpa_t a)
     return NULL;
 }
 
-/* Is this the first miss on `page`? False for ever once the table is full. Relaxed: the table
- * orders nothing else. */
+/* Is this the first miss on `page`? Once the table is full the log says so, and then it is false
+ * for ever. Relaxed: the table orders nothing else. */
 static bool bus_first_miss(struct bus *b, uint64_t page)
 {
     for (unsigned i = 0; i < BUS_MISSES; i++) {
@@ -73,6 +73,8 @@ static bool bus_first_miss(struct bus *b, uint64_t page)
         if (seen == page + 1)
             return false;
     }
+    if (!atomic_exchange_explicit(&b->silent, true, memory_order_relaxed))
+        log_warn("bus", "accesses to more pages without a device are not shown");
     return false;
 }
 

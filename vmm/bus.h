@@ -44,6 +44,7 @@ struct bus {
     unsigned count;
     bool frozen;
     _Atomic uint64_t miss[BUS_MISSES]; /* page number + 1, or 0 */
+    atomic_bool silent;                /* the log knows that there are more */
 };
 
 /* Add a window. -EINVAL if it is empty, wraps or overlaps; -ENOSPC if the table is full; -EBUSY
