@@ -2,6 +2,7 @@
 #include "guest.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,14 @@ static void sleep_ms(unsigned ms)
     struct timespec t = { .tv_nsec = ms * 1000000l };
 
     nanosleep(&t, NULL);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 /* Interrupts. */
@@ -127,22 +136,21 @@ static void counter_runs_at_24_mhz(void)
         A64_BRK(0),
     };
     struct guest g;
-    struct timespec t0, t1;
 
     GUEST_OPEN(&g, code);
-    clock_gettime(CLOCK_MONOTONIC, &t0);
+    uint64_t before = now_ns();
     CHECK(guest_run_exception(&g, EC_HVC64) != 0);
-    sleep_ms(50);
+    uint64_t after_first = now_ns(), before_second = after_first;
+    while (before_second < after_first + 2000000)
+        before_second = now_ns();
     CHECK(guest_run_brk(&g, 0));
-    clock_gettime(CLOCK_MONOTONIC, &t1);
+    uint64_t after = now_ns();
     CHECK_EQ(guest_reg(&g, HV_REG_X0), 24000000);
 
     uint64_t ticks = guest_reg(&g, HV_REG_X2) - guest_reg(&g, HV_REG_X1);
-    uint64_t ns = (uint64_t)(t1.tv_sec - t0.tv_sec) * 1000000000 + (uint64_t)t1.tv_nsec -
-                  (uint64_t)t0.tv_nsec;
 
-    CHECK(ticks >= 50000000ull * 24 / 1000); /* at least the sleep, */
-    CHECK(ticks <= ns * 24 / 1000 + 24);     /* at most what passed around it */
+    CHECK(ticks + 24 >= (before_second - after_first) * 24 / 1000); /* at least what lay between, */
+    CHECK(ticks <= (after - before) * 24 / 1000 + 24);              /* at most all of it */
     guest_close(&g);
 }
 
@@ -284,31 +292,45 @@ static void cancel_before_a_run_ends_it_at_once(void)
     guest_close(&g);
 }
 
-static void *cancel_later(void *vcpu)
+/* The first word of GUEST_DATA, which a running vCPU sets. */
+static _Atomic uint64_t *guest_mark(const struct guest *g)
 {
-    sleep_ms(20);
-    CHECK_OK(hv_vcpus_exit(vcpu, 1));
+    return (_Atomic uint64_t *)(void *)(g->ram + (GUEST_DATA - GUEST_RAM));
+}
+
+static void *cancel_when_marked(void *arg)
+{
+    struct guest *g = arg;
+
+    while (!atomic_load(guest_mark(g)))
+        sched_yield();
+    CHECK_OK(hv_vcpus_exit(&g->vcpu, 1));
     return NULL;
 }
 
 static void cancel_from_another_thread_ends_a_run(void)
 {
+    static const uint32_t code[] = { A64_STR_X(2, 1), A64_B_SELF };
     struct guest g;
     pthread_t thread;
 
-    GUEST_OPEN(&g, spin);
+    GUEST_OPEN(&g, code);
+    guest_set_reg(&g, HV_REG_X1, GUEST_DATA);
+    guest_set_reg(&g, HV_REG_X2, 1);
     for (unsigned i = 0; i < 3; i++) {
-        pthread_create(&thread, NULL, cancel_later, &g.vcpu);
+        atomic_store(guest_mark(&g), 0);
+        guest_set_reg(&g, HV_REG_PC, GUEST_CODE);
+        pthread_create(&thread, NULL, cancel_when_marked, &g);
         CHECK(guest_run(&g, HV_EXIT_REASON_CANCELED));
         pthread_join(thread, NULL);
-        CHECK_EQ(guest_reg(&g, HV_REG_PC), GUEST_CODE);
+        CHECK_EQ(guest_reg(&g, HV_REG_PC), GUEST_CODE + 4);
     }
     guest_close(&g);
 }
 
 static void cancel_ends_a_guest_that_only_takes_interrupts(void)
 {
-    static const uint32_t handler[] = { A64_ERET };
+    static const uint32_t handler[] = { A64_STR_X(2, 1), A64_ERET };
     struct guest g;
     pthread_t thread;
 
@@ -316,7 +338,9 @@ static void cancel_ends_a_guest_that_only_takes_interrupts(void)
     memcpy(g.ram + (GUEST_VECTORS - GUEST_RAM) + 0x80 * VECTOR_IRQ_EL1, handler, sizeof handler);
     guest_set_reg(&g, HV_REG_CPSR, CPSR_EL1H);
     CHECK_OK(hv_vcpu_set_pending_interrupt(g.vcpu, HV_INTERRUPT_TYPE_IRQ, true));
-    pthread_create(&thread, NULL, cancel_later, &g.vcpu);
+    guest_set_reg(&g, HV_REG_X1, GUEST_DATA);
+    guest_set_reg(&g, HV_REG_X2, 1);
+    pthread_create(&thread, NULL, cancel_when_marked, &g);
     CHECK(guest_run(&g, HV_EXIT_REASON_CANCELED));
     pthread_join(thread, NULL);
     guest_close(&g);
@@ -467,10 +491,10 @@ static void as_many_vcpus_as_promised_run_at_once(void)
         run_crowd(count, code, sizeof code, HV_EXIT_REASON_EXCEPTION, false);
 }
 
-static void *protect_later(void *arg)
+static void *protect_when_marked(void *arg)
 {
-    (void)arg;
-    sleep_ms(10);
+    while (!atomic_load(guest_mark(arg)))
+        sched_yield();
     CHECK_OK(hv_vm_protect(GUEST_DATA, 0x4000, HV_MEMORY_READ));
     return NULL;
 }
@@ -483,7 +507,8 @@ static void protection_reaches_a_running_vcpu(void)
 
     GUEST_OPEN(&g, code);
     guest_set_reg(&g, HV_REG_X1, GUEST_DATA);
-    pthread_create(&thread, NULL, protect_later, NULL);
+    guest_set_reg(&g, HV_REG_X2, 1);
+    pthread_create(&thread, NULL, protect_when_marked, &g);
     CHECK(guest_run_exception(&g, EC_DABORT) != 0);
     CHECK_EQ(g.exit->exception.physical_address, GUEST_DATA);
     pthread_join(thread, NULL);
