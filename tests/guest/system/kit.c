@@ -1,29 +1,27 @@
-/* The kit of the system-level guests: output, translation tables, a second CPU. See kit.h. */
+/* The kit of the system-level guests: output, translation tables, more CPUs. See kit.h. */
 #include "kit.h"
 
-#define UART       ((volatile uint32_t *)0x09000000)
-#define POOL       0x40400000ul /* tables */
-#define POOL_END   0x41000000ul
-#define SYSTEM_OFF 0x84000008ul
-#define CPU_ON     0xc4000003ul
+#define UART     ((volatile uint32_t *)0x09000000)
+#define POOL     0x40400000ul /* tables */
+#define POOL_END 0x41000000ul
 
-extern char kit_probe[], kit_data[], kit_end[], kit_start[], kit_start_second[], kit_vectors[];
+extern char kit_probe[], kit_data[], kit_end[], kit_start[], kit_start_other[], kit_vectors[];
 
-static _Alignas(16) char stacks[2][0x2000];
-struct cpu kit_cpus[2] = { { .stack = (uint64_t)stacks[1] }, { .stack = (uint64_t)stacks[2] } };
+static _Alignas(16) char stacks[KIT_CPUS][0x2000];
+struct cpu kit_cpus[KIT_CPUS] = { { .stack = (uint64_t)stacks[1] } };
 struct space kit_low;
 static uint64_t pool;
 static unsigned points;
-static void (*second)(void);
+static void (*entry[KIT_CPUS])(void);
 
-static uint64_t hvc(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
+int64_t hvc(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
 {
     register uint64_t x0 __asm__("x0") = function;
     register uint64_t x1 __asm__("x1") = a;
     register uint64_t x2 __asm__("x2") = b;
     register uint64_t x3 __asm__("x3") = c;
     __asm__ volatile("hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory");
-    return x0;
+    return (int64_t)x0;
 }
 
 static void put_char(char c)
@@ -176,17 +174,33 @@ void kit_reset_bits(unsigned bits)
     mmu_on();
 }
 
-void second_start(void (*f)(void))
+unsigned kit_cpu_count(void)
 {
-    second = f;
-    DO("dsb sy");
-    hvc(CPU_ON, 1, (uint64_t)kit_start_second, (uint64_t)&kit_cpus[1]);
+    unsigned n = 1;
+
+    while (n < KIT_CPUS && hvc(AFFINITY_INFO, n, 0, 0) >= 0)
+        n++;
+    return n;
 }
 
-void kit_main_second(void)
+void cpu_start(unsigned n, void (*f)(void))
+{
+    entry[n] = f;
+    kit_cpus[n].stack = (uint64_t)stacks[n + 1];
+    DO("dsb sy");
+    hvc(CPU_ON, n, (uint64_t)kit_start_other, (uint64_t)&kit_cpus[n]);
+}
+
+void second_start(void (*f)(void))
+{
+    cpu_start(1, f);
+}
+
+void kit_main_other(struct cpu *cpu)
 {
     mmu_on();
-    second();
+    entry[cpu - kit_cpus]();
+    hvc(CPU_OFF, 0, 0, 0);
 }
 
 void kit_main(void)

@@ -18,12 +18,14 @@ struct taken {
     uint64_t vector, esr, far, elr, spsr, x[4], spsel, pan, daif;
 };
 
+#define KIT_CPUS 8
+
 /* Offsets are known to start.S. */
 struct cpu {
     uint64_t sp, stack;
     struct taken taken;
 };
-extern struct cpu kit_cpus[2];
+extern struct cpu kit_cpus[KIT_CPUS];
 
 #define PROBE(name, text)                                                                          \
     extern const uint32_t name[];                                                                  \
@@ -160,12 +162,23 @@ void kit_reset(void);
 /* The same in a lower half of so many bits: TCR_EL1.T0SZ is 64 - bits. At least 31. */
 void kit_reset_bits(unsigned bits);
 
-/* Start the second CPU at `f`, MMU on as here. It never returns from it. */
+/* How many CPUs there are, at most KIT_CPUS. */
+unsigned kit_cpu_count(void);
+/* Start CPU `n` at `f`, MMU on as here. When it returns from it, it switches itself off. */
+void cpu_start(unsigned n, void (*f)(void));
+/* The second CPU. */
 void second_start(void (*f)(void));
+
+/* A firmware call (PSCI). */
+int64_t hvc(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
+#define SYSTEM_OFF    0x84000008ul
+#define CPU_OFF       0x84000002ul
+#define CPU_ON        0xc4000003ul
+#define AFFINITY_INFO 0xc4000004ul
 
 /* Each program's own. */
 void test(void);
 void kit_main(void);
-void kit_main_second(void);
+void kit_main_other(struct cpu *cpu);
 
 #endif

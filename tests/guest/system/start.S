@@ -1,5 +1,5 @@
 /*
- * Entry of both CPUs, and kit_run(): the code under test runs until its first exception, which is
+ * Entry of all CPUs, and kit_run(): the code under test runs until its first exception, which is
  * recorded and brings C back. The record is at TPIDR_EL1, see struct cpu of kit.h; TPIDR_EL0 and
  * TPIDRRO_EL0 are the vectors' scratch registers.
  */
@@ -19,10 +19,11 @@ kit_start:
     bl      set_up
     b       kit_main
 
-    .global kit_start_second
-kit_start_second:                   /* x0: its struct cpu */
+    .global kit_start_other
+kit_start_other:                   /* x0: its struct cpu */
     bl      set_up
-    b       kit_main_second
+    mrs     x0, tpidr_el1
+    b       kit_main_other
 
 set_up:
     msr     tpidr_el1, x0
