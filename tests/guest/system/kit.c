@@ -183,12 +183,17 @@ unsigned kit_cpu_count(void)
     return n;
 }
 
+int64_t cpu_on(unsigned n, unsigned context, void (*f)(void))
+{
+    entry[context] = f;
+    kit_cpus[context].stack = (uint64_t)stacks[context + 1];
+    DO("dsb sy");
+    return hvc(CPU_ON, n, (uint64_t)kit_start_other, (uint64_t)&kit_cpus[context]);
+}
+
 void cpu_start(unsigned n, void (*f)(void))
 {
-    entry[n] = f;
-    kit_cpus[n].stack = (uint64_t)stacks[n + 1];
-    DO("dsb sy");
-    hvc(CPU_ON, n, (uint64_t)kit_start_other, (uint64_t)&kit_cpus[n]);
+    cpu_on(n, n, f);
 }
 
 void second_start(void (*f)(void))

@@ -166,6 +166,8 @@ void kit_reset_bits(unsigned bits);
 unsigned kit_cpu_count(void);
 /* Start CPU `n` at `f`, MMU on as here. When it returns from it, it switches itself off. */
 void cpu_start(unsigned n, void (*f)(void));
+/* The same as kit_cpus[context], with PSCI's answer. */
+int64_t cpu_on(unsigned n, unsigned context, void (*f)(void));
 /* The second CPU. */
 void second_start(void (*f)(void));
 
