@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/bits.h"
+
 /* Of the distributor and the redistributors, but for input levels and what CPUs there are. */
 static void gicv3_reset_locked(struct gicv3 *g)
 {
@@ -105,8 +107,11 @@ int gicv3_set_spi(struct gicv3 *g, unsigned intid, bool level)
     if (intid < GICV3_SPI_BASE || intid >= GIC_INTID_LIMIT || intid - c->msi_base < c->msi_count)
         return -EINVAL;
     lock_acquire(&g->lock);
-    if (gic_dist_set_wire(&g->dist, 0, intid, level))
-        gicv3_update(g);
+    bool edge = bit(g->dist.shared[intid / 32].edge, intid % 32);
+    bool changed = gic_dist_set_wire(&g->dist, 0, intid, level);
+    if (edge && level && !changed)
+        gicv3_bank_write(g, 0, intid / 32, GICV3_SET_PENDING, 1u << intid % 32);
+    gicv3_update(g);
     lock_release(&g->lock);
     return 0;
 }

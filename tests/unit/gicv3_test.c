@@ -337,6 +337,25 @@ static void test_level_and_edge(void **state)
     bench_close(&b);
 }
 
+/* Of an edge-triggered one every "true" is an edge, "false" is nothing. */
+static void test_edges_by_call(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, 1);
+    open_spi(&b, 40, 0, 0x80);
+    assert_int_equal(gicv3_set_spi(b.g, 40, false), 0);
+    assert_false(b.irq[0]);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(gicv3_set_spi(b.g, 40, true), 0);
+        assert_true(b.irq[0]);
+        assert_int_equal(cr(&b, 0, GICV3_ICC_IAR1), 40);
+        cw(&b, 0, GICV3_ICC_EOIR1, 40);
+        assert_false(b.irq[0]);
+    }
+    bench_close(&b);
+}
+
 static void test_priorities(void **state)
 {
     (void)state;
@@ -661,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_access_widths),
         cmocka_unit_test(test_spi_life),
         cmocka_unit_test(test_level_and_edge),
+        cmocka_unit_test(test_edges_by_call),
         cmocka_unit_test(test_priorities),
         cmocka_unit_test(test_binary_point),
         cmocka_unit_test(test_split_completion),
