@@ -1,17 +1,22 @@
 #!/bin/sh
-# Build an ext4 image with Debian's arm64 programs for the tests that run them; print its path.
-# usage: guest/disk.sh CACHE
+# Build an ext4 image with Debian's arm64 programs; print its path.
+# usage: guest/disk.sh CACHE [NAME PACKAGE ...]
+#
+# Without NAME it is the disk `programs`, for the tests that run programs. A package that Debian does not have is left out
+# of a disk of the caller's, with a sentence.
 #
 # Packages are unpacked, not installed: no maintainer script runs, so no root and no emulator is needed, and what the
 # programs need of those scripts is made here. Cached by content: the key is the list of package versions and this file.
 set -eu
 cache=$1
+name=${2:-programs}
+shift $(($# < 2 ? $# : 2))
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=guest/apt.sh
 . "$here/apt.sh"
 
-packages='base-files base-passwd bash binutils coreutils dash diffutils findutils gawk gcc gdb golang-go grep libc-bin libc6-dev
-    libpython3.11-testsuite linux-perf lua5.4 nodejs openjdk-17-jdk-headless openssl perl procps python3 sed sqlite3'
+packages=${*:-'base-files base-passwd bash binutils coreutils dash diffutils findutils gawk gcc gdb golang-go grep libc-bin libc6-dev
+    libpython3.11-testsuite linux-perf lua5.4 nodejs openjdk-17-jdk-headless openssl perl procps python3 sed sqlite3'}
 
 # shellcheck disable=SC2086  # the list is words
 make_tree() {
@@ -40,16 +45,26 @@ make_image() {
 }
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null || ! command -v mke2fs >/dev/null; then
-    echo 'guest: no disk of programs without apt-get, dpkg-deb and mke2fs; the tests that need it will be skipped' >&2
+    echo 'guest: no disk of programs without apt-get, dpkg-deb and mke2fs; what needs it will be skipped' >&2
     exit 0
 fi
 apt_setup
+if [ $# -gt 0 ]; then
+    packages=
+    for package in "$@"; do
+        if [ -n "$(apt-cache --names-only search "^$package\$")" ]; then
+            packages="$packages $package"
+        else
+            echo "guest: Debian has no package $package; the disk is without it" >&2
+        fi
+    done
+fi
 # shellcheck disable=SC2086  # the list is words
 debs=$(apt_closure $packages)
 key=$({ echo "$debs" | sed 's|.*/||'; cat "$0"; } | sha256sum | cut -c1-16)
-image=$cache/disk/programs-$key.img
+image=$cache/disk/$name-$key.img
 if [ ! -f "$image" ]; then
-    echo "guest: building the disk of programs from $(echo "$debs" | wc -l) packages" >&2
+    echo "guest: building the disk $name from $(echo "$debs" | wc -l) packages" >&2
     mkdir -p "$cache/disk"
     tree=$cache/disk/tree.$$
     trap 'rm -rf "$tree" "$image.new"' EXIT

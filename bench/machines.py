@@ -1,0 +1,153 @@
+"""What a row runs on: guests of ireko and of QEMU, and the host itself.
+
+A guest is booted once for each run and then waits at its console for the name of a row. So all guests exist at the same
+time, idle but for one, and a row can go from one to the next within seconds: what else the machine does meets all alike.
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+from harness.console import Console, Timeout  # noqa: E402
+
+MODELS = {"a72": "cortex-a72", "n1": "neoverse-n1", "max": "max,pauth-impdef=on"}
+MEMORY = "1024M"
+# With KASLR the kernel turns page table isolation on for CPU models without E0PD, which makes a system call under QEMU's
+# cortex-a72 and neoverse-n1 40 times as slow. QEMU is to be at its best, so no guest has KASLR.
+COMMAND_LINE = "nokaslr"
+PROMPT = "ireko# "
+# Either disk may come first.
+SETUP = ("mkdir /t; mount -t tmpfs t /t; for d in a b; do mount -t ext4 -o ro /dev/vd$d /mnt || tar -x -f /dev/vd$d -C /t;"
+         " done 2>/dev/null; exec sh /t/guest.sh\n")
+
+
+class Sample:
+    """One run of one row: seconds and what it printed, or why there are none."""
+
+    def __init__(self, seconds=None, answer="", error="", skipped=""):
+        self.seconds, self.answer, self.error, self.skipped = seconds, answer, error, skipped
+
+
+def split_answer(output, seconds):
+    """Take the line `time N` out of what a micro-kernel printed: its own measurement counts."""
+    own = None
+    lines = []
+    for line in output.splitlines():
+        if line.startswith("time ") and line[5:].strip().isdigit():
+            own = int(line[5:]) / 1e9
+        else:
+            lines.append(line.rstrip())
+    answer = "\n".join(lines).strip()
+    if own is not None and own > seconds * 1.02 + 0.01:
+        return Sample(answer=answer, error=f"the guest's clock counted {own:.2f} s in {seconds:.2f} s of the host's")
+    return Sample(own if own is not None else seconds, answer)
+
+
+class Guest:
+    """A virtual machine: `name`, and the command that starts it as `arguments(disks)`, the program first."""
+
+    is_guest = True
+
+    def __init__(self, name, title, patience):
+        self.name, self.title, self.patience = name, title, patience
+        self.console = None
+
+    def boot(self, files):
+        """Returns {row: Sample} of the boot rows. After a failure there is no console."""
+        program, *arguments = self.arguments(files)
+        self.console = Console(*arguments, program=program)
+        samples = {}
+        try:
+            for row, marker in (("boot-init", "Run /init as init process"), ("boot-shell", PROMPT)):
+                self.console.wait_for(marker, seconds=60 * self.patience)
+                samples[row] = Sample(time.monotonic() - self.console.started)
+            self.console.send(SETUP)
+            self.console.wait_for("@@ ready", seconds=60 * self.patience)
+        except (Timeout, BrokenPipeError) as e:
+            print(f"bench: {self.title} does not boot: {e}", file=sys.stderr)
+            self.stop()
+            for row in ("boot-init", "boot-shell"):
+                samples.setdefault(row, Sample(error="does not boot"))
+        return samples
+
+    def run(self, row):
+        if not self.console:
+            return Sample(error="does not boot")
+        console = self.console
+        try:
+            console.send(row.name + "\n")
+            console.wait_for("@@ begin", seconds=60 * self.patience)
+            start = time.monotonic()
+            console.wait_for("@@ end ", seconds=60 * self.patience)
+            seconds = time.monotonic() - start
+            at = console.seen
+            console.wait_for("@@ done")
+        except (Timeout, BrokenPipeError) as e:
+            self.stop()
+            return Sample(error=f"no answer: {str(e).splitlines()[0]}")
+        status, _, output = console.log[at:console.seen].removesuffix("@@ done").replace("\r", "").partition("\n")
+        if status == "127":
+            return Sample(skipped=f"{output.strip() or 'a program is missing'} in the guest")
+        if status != "0":
+            return Sample(error=f"exit status {status}: {output.strip()[-100:]}")
+        return split_answer(output, seconds)
+
+    def stop(self):
+        if self.console:
+            self.console.__exit__()
+            self.console = None
+
+
+class Ireko(Guest):
+    def __init__(self, program, engine, patience):
+        super().__init__("ireko", "ireko" + (f" --engine {engine}" if engine else ""), patience)
+        self.program, self.engine = str(program), engine
+
+    def arguments(self, files):
+        disks = [a for disk in files.disks for a in ("--disk", f"{disk},ro")]
+        engine = ["--engine", self.engine] if self.engine else []
+        return [self.program, "run", "--memory", MEMORY, "--kernel", files.kernel, "--initrd", files.initrd,
+                "--append", COMMAND_LINE, *engine, *disks]
+
+
+class Qemu(Guest):
+    def __init__(self, program, model, patience):
+        super().__init__("qemu-" + model, f"QEMU -cpu {MODELS[model]}", patience)
+        self.program, self.cpu = program, MODELS[model]
+
+    def arguments(self, files):
+        disks = []
+        for i, disk in enumerate(files.disks):
+            disks += ["-drive", f"if=none,id=d{i},format=raw,readonly=on,file={disk}", "-device", f"virtio-blk-device,drive=d{i}"]
+        return [self.program, "-M", "virt", "-accel", "tcg", "-cpu", self.cpu, "-smp", "1", "-m", MEMORY, "-nodefaults",
+                "-display", "none", "-serial", "stdio", "-no-reboot", "-global", "virtio-mmio.force-legacy=false",
+                "-kernel", files.kernel, "-initrd", files.initrd, "-append", COMMAND_LINE, *disks]
+
+
+class Host:
+    """The same programs on the host, without a guest."""
+
+    name, title, is_guest = "native", "native", False
+
+    def __init__(self, payload):
+        self.payload = payload
+
+    def run(self, row):
+        if row.source in self.payload.host_problems:
+            return Sample(skipped=self.payload.host_problems[row.source])
+        for command in row.needs:
+            if not shutil.which(command):
+                return Sample(skipped=f"no {command} on the host")
+        with tempfile.TemporaryDirectory(prefix="ireko-bench-") as folder:
+            environment = {**os.environ, "T": str(self.payload.host), "HOME": folder, "LANG": "C.UTF-8"}
+            start = time.monotonic()
+            done = subprocess.run(["sh", "-c", row.script], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+            seconds = time.monotonic() - start
+        if done.returncode:
+            return Sample(skipped=f"on the host: exit status {done.returncode}")
+        return split_answer(done.stdout, seconds)

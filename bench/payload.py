@@ -1,0 +1,82 @@
+"""What the guest is given: a kernel and initramfs (guest/fetch.sh), a disk of Debian's programs (guest/disk.sh), and a tar
+archive as a second disk with the micro-kernels, the scripts and the data. The same files serve the host's own run.
+"""
+import io
+import pathlib
+import shutil
+import subprocess
+import tarfile
+
+from rows import PACKAGES
+
+HERE = pathlib.Path(__file__).resolve().parent
+CROSS = ["aarch64-linux-gnu-gcc"]
+FLAGS = ["-O2", "-static", "-std=gnu17"]
+
+
+def text(size):
+    """Something to compress: words as frequent as a language's, from a fixed sequence of random numbers."""
+    state = 12345
+
+    def random(limit):
+        nonlocal state
+        state = (state * 1103515245 + 12345) % 2147483648
+        return (state >> 8) % limit
+
+    words = ["".join(chr(97 + random(26)) for _ in range(2 + random(8))) for _ in range(3000)]
+    out = io.StringIO()
+    while out.tell() < size:
+        line = [words[random(1 + random(1 + random(3000)))] for _ in range(6 + random(8))]
+        out.write(" ".join(line) + (".\n" if random(4) == 0 else "\n"))
+    return out.getvalue()[:size].encode()
+
+
+def compile_all(compiler, rows, folder):
+    """Compile the rows' sources; {source: why not} for those that do not compile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    problems = {}
+    sources = [r.source for r in rows if r.source]
+    if sources and not shutil.which(compiler[0]):
+        return {s: f"no {compiler[0]} here" for s in sources}
+    for source in sources:
+        program = folder / source.removesuffix(".c")
+        done = subprocess.run([*compiler, *FLAGS, "-o", program, HERE / "programs" / source], capture_output=True, text=True)
+        if done.returncode:
+            problems[source] = f"{compiler[0]} fails: {(done.stderr.strip().splitlines() or ['without a message'])[0]}"
+    return problems
+
+
+def script(row):
+    """The row's script; 127 and a sentence if the disk lacks a command."""
+    check = "".join(f"command -v {c} >/dev/null || {{ echo no {c}; exit 127; }}\n" for c in row.needs)
+    return f"cd /tmp\n{check}{row.script}\n"
+
+
+class Payload:
+    """The files in `folder`: guest/ for the guest, host/ for the host, and `image`, the second disk."""
+
+    def __init__(self, folder, rows, native):
+        self.guest, self.host = folder / "guest", folder / "host"
+        self.problems = compile_all(CROSS, rows, self.guest)
+        self.host_problems = compile_all(["gcc"], rows, self.host) if native else {}
+        data = text(1 << 20)
+        for tree in (self.guest, self.host):
+            tree.mkdir(exist_ok=True)
+            (tree / "text").write_bytes(data)
+            for path in (HERE / "programs").iterdir():
+                shutil.copy(path, tree)
+        for row in rows:
+            (self.guest / (row.name + ".sh")).write_text(script(row), encoding="utf-8")
+            (self.guest / (row.name + ".warm")).write_text(f"cat {row.warm or '/dev/null'}\n", encoding="utf-8")
+        shutil.copy(HERE / "guest.sh", self.guest)
+        self.image = folder / "payload.tar"
+        with tarfile.open(self.image, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for path in sorted(self.guest.iterdir()):
+                tar.add(path, path.name)
+
+
+def programs_disk(cache):
+    """(path, "") of the disk of Debian's programs, or (None, why there is none)."""
+    done = subprocess.run([HERE.parent / "guest" / "disk.sh", cache, "bench", *PACKAGES], stdout=subprocess.PIPE, text=True)
+    path = done.stdout.strip()
+    return (path, "") if done.returncode == 0 and path else (None, "no disk of Debian's programs (see above)")

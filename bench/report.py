@@ -1,0 +1,133 @@
+"""From samples to numbers: medians, QEMU's best model, ratios; and the tables, as text and as bench/RESULTS.md."""
+import collections
+import math
+import statistics
+
+from rows import GROUPS, ROWS
+
+
+class Line:
+    """What is known of one row. Seconds are medians; what was not measured is None."""
+
+    def __init__(self, row, samples):
+        self.row = row
+        self.notes = []
+        self.seconds = {}
+        self.spread = {}
+        expected = expected_answer(row, samples)
+        for machine, taken in samples.items():
+            self.take(machine, taken, expected)
+        qemu = {m: s for m, s in self.seconds.items() if m.startswith("qemu-")}
+        self.model = min(qemu, key=qemu.get, default=None)
+        self.ireko = self.seconds.get("ireko")
+        self.qemu = qemu.get(self.model)
+        self.native = self.seconds.get("native")
+        self.ratio = quotient(self.qemu, self.ireko)
+        self.ireko_native = quotient(self.ireko, self.native)
+        self.qemu_native = quotient(self.qemu, self.native)
+
+    def take(self, machine, taken, expected):
+        good = []
+        for sample in taken:
+            wrong = sample.error or sample.skipped
+            if not wrong and expected is not None and sample.answer != expected and (machine != "native" or self.row.everywhere):
+                wrong = f"wrong answer {sample.answer[:60]!r}, not {expected[:60]!r}"
+            if not wrong:
+                good.append(sample.seconds)
+            elif (note := f"{machine}: {wrong}") not in self.notes:
+                self.notes.append(note)
+        if good and len(good) * 2 > len(taken):
+            self.seconds[machine] = statistics.median(good)
+            self.spread[machine] = (min(good), max(good))
+
+
+def expected_answer(row, samples):
+    """The answer that most machines but ireko agree on, or ireko's own if it is alone."""
+    def answers(machines):
+        return [s.answer for m in machines for s in samples[m] if s.seconds is not None and not s.error]
+    others = answers([m for m in samples if m != "ireko" and (m != "native" or row.everywhere)])
+    found = collections.Counter(others or answers(samples)).most_common(1)
+    return found[0][0] if found else None
+
+
+def quotient(a, b):
+    return a / b if a and b else None
+
+
+def mean(ratios):
+    """Geometric."""
+    return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+
+
+def number(x):
+    if x is None:
+        return "-"
+    return f"{x:.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}" if x >= 0.1 else f"{x:.3f}"
+
+
+def lines(results):
+    """`results` is {row name: {machine name: [Sample]}}."""
+    return [Line(row, results[row.name]) for row in ROWS if row.name in results]
+
+
+HEADER = ("", "ireko s", "QEMU s", "model", "QEMU / ireko", "goal", "native s", "ireko / native", "QEMU / native")
+
+
+def cells(line):
+    return (line.row.title, number(line.ireko), number(line.qemu), (line.model or "-").removeprefix("qemu-"), number(line.ratio),
+            f"{line.row.goal:g}" if line.row.goal else "-", number(line.native), number(line.ireko_native), number(line.qemu_native))
+
+
+def summary(all_lines):
+    """For each group with a ratio: (title, rows, geometric mean, least, title of the least, the goal of the mean)."""
+    out = []
+    for name, group in GROUPS.items():
+        known = [l for l in all_lines if l.row.group == name and l.ratio]
+        if known:
+            least = min(known, key=lambda l: l.ratio)
+            goal = f"{group.goal:g}" if group.goal else "-"
+            out.append((group.title, len(known), mean([l.ratio for l in known]), least.ratio, least.row.title, goal))
+    return out
+
+
+def text_table(all_lines):
+    rows = []
+    group = None
+    for line in all_lines:
+        if line.row.group != group:
+            group = line.row.group
+            rows.append(None)
+            rows.append((GROUPS[group].title.upper(),) + HEADER[1:])
+        rows.append(cells(line))
+    widths = [max(len(r[i]) for r in rows if r) for i in range(len(HEADER))]
+    out = []
+    for r in rows:
+        out.append("" if r is None else "  ".join([r[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(r[1:], widths[1:])]))
+    out.append("")
+    for title, n, average, least, which, goal in summary(all_lines):
+        out.append(f"{title}: {number(average)} times QEMU's speed (geometric mean of {n}; goal: {goal}), least {number(least)} ({which})")
+    notes = [f"{l.row.title}: {note}" for l in all_lines for note in l.notes]
+    return "\n".join(out + [""] * bool(notes) + notes)
+
+
+def markdown(all_lines, facts):
+    out = ["# Results", "",
+           "Written by `./dev bench`; README.md says how to read it. Times are of a machine that others may have used: the ratios count.",
+           "", "![speed](speed.svg)", ""]
+    out += [f"- {name}: {value}" for name, value in facts]
+    out += ["", "| group | rows | speed against QEMU's best model, geometric mean | goal | least |", "|---|---|---|---|---|"]
+    for title, n, average, least, which, goal in summary(all_lines):
+        out.append(f"| {title} | {n} | {number(average)} | {goal} | {number(least)} ({which}) |")
+    group = None
+    for line in all_lines:
+        if line.row.group != group:
+            group = line.row.group
+            out += ["", f"## {GROUPS[group].title}", "",
+                    "| | " + " | ".join(HEADER[1:]) + " | ireko, least to most s | every model of QEMU s |", "|---" + "|---:" * (len(HEADER) + 1) + "|"]
+        spread = line.spread.get("ireko")
+        models = ", ".join(f"{m.removeprefix('qemu-')} {number(s)}" for m, s in line.seconds.items() if m.startswith("qemu-"))
+        out.append("| " + " | ".join(cells(line)) + f" | {number(spread[0]) + ' to ' + number(spread[1]) if spread else '-'} | {models or '-'} |")
+    notes = [f"- {l.row.title}: {note}" for l in all_lines for note in l.notes]
+    if notes:
+        out += ["", "## Left out or wrong", ""] + notes
+    return "\n".join(out) + "\n"

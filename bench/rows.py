@@ -1,0 +1,78 @@
+"""The rows of the benchmark: what runs, where its program comes from, and which rows are judged together.
+
+A row's script runs with sh, in the guest and, where its commands exist, on the host. $T is the folder with the files of
+bench/programs. To add a micro-kernel, add programs/NAME.c (see programs/bench.h) and a line in MICRO; to add a program, a
+line in PROGRAMS and, if Debian has it in another package, that package in PACKAGES.
+"""
+import dataclasses
+
+# What the guest's disk has, by Debian's package names.
+PACKAGES = """base-files base-passwd bash coreutils dash diffutils findutils gcc grep gzip libc-bin libc6-dev lua5.4 nodejs perl
+    python3 sed sqlite3 xz-utils""".split()
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    group: str
+    title: str
+    script: str = ""
+    needs: tuple = ()  # commands of the guest's disk
+    warm: str = ""  # files to have in the page cache before: starting a program is measured, reading its disk is not
+    everywhere: bool = True  # the answer on the host is that of the guest
+    source: str = ""  # of a micro-kernel
+    goal: float = 0  # how many times as fast as QEMU the row should be at least
+
+
+# Group: its title, and how many times as fast as QEMU its rows should be together (geometric mean).
+@dataclasses.dataclass(frozen=True)
+class Group:
+    title: str
+    goal: float = 0
+
+
+GROUPS = {
+    "boot": Group("Boot"),
+    "system": Group("System"),
+    "micro": Group("Micro-kernels, integer", 3),
+    "program": Group("Programs", 4),
+}
+
+BOOTS = [
+    Row("boot-init", "boot", "Debian's kernel to init", goal=2),
+    Row("boot-shell", "boot", "Debian's kernel to a shell"),
+]
+
+MICRO = [Row(name, group, title, f"$T/{name}", source=name + ".c", goal=goal) for name, group, title, goal in (
+    ("syscall", "system", "system calls", 4),
+    ("pingpong", "system", "context switches", 8),
+    ("forkexec", "system", "fork, exec, exit", 2),
+    ("faults", "system", "page faults", 2),
+    ("signals", "system", "signals", 0),
+    ("pipes", "system", "pipes", 0),
+    ("calls", "micro", "recursive calls", 1),
+    ("sort", "micro", "sort", 1),
+    ("hash", "micro", "hash table", 1),
+    ("bytecode", "micro", "bytecode interpreter", 1),
+    ("sieve", "micro", "sieve", 1),
+    ("chase", "micro", "pointer chase, 64 KiB", 1),
+    ("random64", "micro", "random reads, 64 MiB", 1),
+    ("matmul", "micro", "matrices of integers", 1),
+    ("core", "micro", "lists, matrices, states, CRC", 1),
+    ("sha256", "micro", "SHA-256 in C", 1),
+)]
+
+PROGRAMS = [
+    Row("python", "program", "Python", "python3 $T/work.py", ("python3",), "/usr/bin/python3.*", goal=2),
+    Row("lua", "program", "Lua", "lua5.4 $T/work.lua", ("lua5.4",), goal=2),
+    Row("perl", "program", "Perl", "perl $T/work.pl", ("perl",), "/usr/bin/perl", goal=2),
+    Row("sqlite", "program", "SQLite", "sqlite3 :memory: < $T/work.sql", ("sqlite3",), "/usr/lib/*/libsqlite3.so.0", goal=2),
+    Row("gcc", "program", "gcc -O2", "gcc -O2 -S -o - $T/core.c | cksum", ("gcc",), "/usr/lib/gcc/*/*/cc1",
+        everywhere=False, goal=2),
+    Row("gzip", "program", "gzip", "gzip -n $T/text -c > gz && gzip -dc gz | cksum", ("gzip",), "/usr/bin/gzip", goal=2),
+    Row("xz", "program", "xz", "xz -T1 -c $T/text > xz && xz -dc xz | cksum", ("xz",), "/usr/lib/*/liblzma.so.5", goal=2),
+    Row("node", "program", "Node.js, with its JIT", "node $T/work.js", ("node",), "/usr/bin/node /usr/lib/*/libnode.so.*", goal=2),
+    Row("shell", "program", "shell script", "sh $T/work.sh", ("sed", "grep", "expr"), goal=2),
+]
+
+ROWS = BOOTS + MICRO + PROGRAMS

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""./dev bench: every row in the same guest under ireko and under QEMU's TCG in alternation, and on the host.
+
+One run boots one guest of each kind (which gives the boot rows), lets each row go around all of them, and ends them.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import machines  # noqa: E402
+import payload  # noqa: E402
+import plot  # noqa: E402
+import report  # noqa: E402
+from rows import GROUPS, ROWS  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+class Files:
+    """What every guest is started with."""
+
+    def __init__(self, guest, disks):
+        self.kernel, self.initrd, self.disks = guest / "Image", guest / "initramfs", disks
+
+
+def say(message):
+    print("bench: " + message, file=sys.stderr, flush=True)
+
+
+def choose(wanted):
+    """The rows that --rows names, by row or by group."""
+    if not wanted:
+        return ROWS
+    names = wanted.split(",")
+    unknown = [n for n in names if n not in GROUPS and n not in [r.name for r in ROWS]]
+    if unknown:
+        sys.exit(f"bench: --rows {','.join(unknown)}: no such row; ./dev bench --list shows them")
+    return [r for r in ROWS if r.name in names or r.group in names]
+
+
+def make_machines(args, files):
+    found = [machines.Ireko(args.ireko, args.engine, args.patience)]
+    if not args.no_qemu:
+        qemu = shutil.which(args.qemu)
+        if qemu:
+            found += [machines.Qemu(qemu, model, args.patience) for model in args.models.split(",")]
+        else:
+            say(f"no {args.qemu} here (Debian's package qemu-system-arm), so nothing is compared with QEMU")
+    return found + ([] if args.no_native else [machines.Host(files)])
+
+
+def leave_out(rows, files, no_programs):
+    """Rows that cannot run at all, each with a sentence. Returns the others."""
+    good = []
+    for row in rows:
+        reason = files.problems.get(row.source) or (no_programs if row.group == "program" else "")
+        if reason:
+            say(f"{row.title} is left out: {reason}")
+        else:
+            good.append(row)
+    return good
+
+
+def rotate(items, n):
+    n %= len(items)
+    return items[n:] + items[:n]
+
+
+def one_run(number, args, rows, found, files, results):
+    """Fill `results` with one sample of each row on each machine; who begins changes from row to row."""
+    guests = [m for m in found if m.is_guest]
+    try:
+        for guest in rotate(guests, number):
+            for name, sample in guest.boot(files).items():
+                if name in results:
+                    results[name].setdefault(guest.name, []).append(sample)
+        for i, row in enumerate(r for r in rows if r.group != "boot"):
+            took = []
+            for machine in rotate(found, number + i):
+                if machine.is_guest and not machine.console:
+                    machine.boot(files)
+                sample = machine.run(row)
+                results[row.name].setdefault(machine.name, []).append(sample)
+                took.append(f"{machine.name} " + (f"{sample.seconds:.3f}" if sample.seconds and not sample.error else "-"))
+            say(f"run {number + 1} of {args.runs}: {row.name}: " + ", ".join(sorted(took)))
+    finally:
+        for guest in guests:
+            guest.stop()
+
+
+def first_line(*command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, cwd=HERE).stdout.strip().splitlines()[0]
+    except (OSError, IndexError):
+        return "unknown"
+
+
+def cpu_model():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as f:
+            return next((l.split(":", 1)[1].strip() for l in f if l.startswith("model name")), platform.machine())
+    except OSError:
+        return platform.processor() or platform.machine()
+
+
+def load():
+    return "{:.2f}".format(os.getloadavg()[0])
+
+
+def facts(args, files, found, loads):
+    kernel = first_line("sh", "-c", f"strings -n 20 '{files.kernel}' | grep -m1 '^Linux version' | cut -d' ' -f3")
+    return [
+        ("date", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),
+        ("ireko", first_line("git", "describe", "--always", "--dirty") + (f", --engine {args.engine}" if args.engine else "")),
+        ("QEMU", first_line(args.qemu, "--version") if any(m.name.startswith("qemu-") for m in found) else "none"),
+        ("host", f"{cpu_model()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"),
+        ("guest", f"Linux {kernel}, 1 CPU, {machines.MEMORY[:-1]} MiB, Debian's programs"),
+        ("runs", str(args.runs)),
+        ("load average before, and after each run (about 1 is the benchmark's own)", ", ".join(loads)),
+    ]
+
+
+def save(folder, results, lines, about):
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = {row: {m: [vars(s) for s in taken] for m, taken in by.items()} for row, by in results.items()}
+    (folder / "results.json").write_text(json.dumps({"facts": dict(about), "results": raw}, indent=1), encoding="utf-8")
+    (folder / "RESULTS.md").write_text(report.markdown(lines, about), encoding="utf-8")
+    caption = "; ".join(v for k, v in about if k in ("date", "ireko", "QEMU", "host"))
+    (folder / "speed.svg").write_text(plot.svg(lines, caption), encoding="utf-8")
+
+
+def parse():
+    p = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--rows", metavar="A,B", help="only these rows or groups")
+    p.add_argument("--runs", type=int, default=3, metavar="N", help="samples of each row (3)")
+    p.add_argument("--engine", help="run ireko with this --engine")
+    p.add_argument("--models", default=",".join(machines.MODELS), metavar="A,B", help="CPU models of QEMU (%(default)s)")
+    p.add_argument("--no-qemu", action="store_true", help="do not compare with QEMU")
+    p.add_argument("--no-native", action="store_true", help="do not compare with the host")
+    p.add_argument("--qemu", default="qemu-system-aarch64", metavar="PROGRAM", help="QEMU's program")
+    p.add_argument("--patience", type=float, default=1, metavar="X", help="multiply the deadlines of 60 s; 10 for the interpreter")
+    p.add_argument("--publish", action="store_true", help="write bench/RESULTS.md and bench/speed.svg")
+    p.add_argument("--list", action="store_true", help="list the rows and end")
+    p.add_argument("--ireko", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
+    p.add_argument("--cache", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
+    args = p.parse_args()
+    if args.runs < 1:
+        p.error("--runs needs 1 or more")
+    unknown = [m for m in args.models.split(",") if m not in machines.MODELS]
+    if unknown:
+        p.error(f"--models {','.join(unknown)}: there are {', '.join(machines.MODELS)}")
+    return args
+
+
+def main():
+    args = parse()
+    if args.list:
+        print("\n".join(f"{r.name:12}{r.group:10}{r.title}" for r in ROWS))
+        return
+    rows = choose(args.rows)
+    with tempfile.TemporaryDirectory(prefix="ireko-bench-") as folder:
+        made = payload.Payload(pathlib.Path(folder), rows, not args.no_native)
+        disk, no_programs = None, ""
+        if any(r.group == "program" for r in rows):
+            disk, no_programs = payload.programs_disk(args.cache)
+        rows = leave_out(rows, made, no_programs)
+        if not rows:
+            sys.exit("bench: no row is left to run")
+        files = Files(args.cache / "guest", [d for d in (disk, made.image) if d])
+        found = make_machines(args, made)
+        results = {row.name: {} for row in rows}
+        loads = [load()]
+        try:
+            for number in range(args.runs):
+                one_run(number, args, rows, found, files, results)
+                loads.append(load())
+        except KeyboardInterrupt:
+            say("interrupted; this is what was measured")
+        lines = report.lines(results)
+        print(report.text_table(lines))
+        about = facts(args, files, found, loads)
+        save(args.cache / "bench", results, lines, about)
+        if args.publish:
+            save(HERE, results, lines, about)
+            (HERE / "results.json").unlink()
+        say(f"the table, the picture and every sample are in {args.cache / 'bench'}")
+
+
+if __name__ == "__main__":
+    main()

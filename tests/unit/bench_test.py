@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""What ./dev bench makes of its samples: medians, QEMU's best model, wrong answers, rows left out, the table and picture."""
+import pathlib
+import sys
+import tempfile
+import xml.dom.minidom
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
+import payload  # noqa: E402
+import plot  # noqa: E402
+import report  # noqa: E402
+from harness.tap import check, run  # noqa: E402
+from machines import Sample, split_answer  # noqa: E402
+from rows import GROUPS, ROWS  # noqa: E402
+
+
+def samples(*seconds, answer="answer 1"):
+    return [Sample(s, answer) for s in seconds]
+
+
+def one_line(**machines):
+    """The line of the row `calls`; `_` stands for a dash in the machines' names."""
+    return report.lines({"calls": {m.replace("_", "-"): s for m, s in machines.items()}})[0]
+
+
+def best_model_counts():
+    """the medians count, and of QEMU's models the best"""
+    line = one_line(ireko=samples(9, 1, 2), qemu_a72=samples(5, 6, 7), qemu_max=samples(4, 4, 90), native=samples(0.5, 0.5, 0.5))
+    check((line.ireko, line.qemu, line.model) == (2, 4, "qemu-max"), vars(line))
+    check((line.ratio, line.ireko_native, line.qemu_native) == (2, 4, 8), vars(line))
+    check(line.spread["ireko"] == (1, 9) and not line.notes, vars(line))
+
+
+def wrong_answers_do_not_count():
+    """a wrong answer is no time but a note"""
+    line = one_line(ireko=samples(1, 1, answer="answer 2"), qemu_a72=samples(5, 5), native=samples(1, 1))
+    check(line.ireko is None and line.ratio is None, vars(line))
+    check(len(line.notes) == 1 and "ireko: wrong answer 'answer 2'" in line.notes[0], line.notes)
+
+
+def answers_of_the_target_differ():
+    """where the host's answer differs by nature it is not compared"""
+    line = report.lines({"gcc": {"ireko": samples(1), "native": samples(0.1, answer="x86")}})[0]
+    check(line.ireko_native == 10 and not line.notes, vars(line))
+
+
+def most_runs_must_succeed():
+    """a machine that failed in half of its runs or more has no median"""
+    bad = Sample(error="exit status 1: no")
+    check(one_line(ireko=[bad, bad, *samples(1, 1)]).ireko is None, "half")
+    line = one_line(ireko=[bad, *samples(1, 2)])
+    check(line.ireko == 1.5 and line.notes == ["ireko: exit status 1: no"], vars(line))
+
+
+def skipped_has_its_reason():
+    """what was skipped is in the table's notes with its reason"""
+    lines = report.lines({"lua": {"ireko": samples(1), "native": [Sample(skipped="no lua5.4 on the host")]}})
+    check("Lua: native: no lua5.4 on the host" in report.text_table(lines), report.text_table(lines))
+    check("- Lua: native: no lua5.4 on the host" in report.markdown(lines, []), report.markdown(lines, []))
+
+
+def groups_are_summed_up():
+    """groups have the geometric mean and the least row"""
+    lines = report.lines({"calls": {"ireko": samples(1), "qemu-n1": samples(2)}, "sort": {"ireko": samples(1), "qemu-n1": samples(8)}})
+    title, n, mean, least, which, _ = report.summary(lines)[0]
+    check((title, n, least, which) == (GROUPS["micro"].title, 2, 2, "recursive calls") and abs(mean - 4) < 1e-9, report.summary(lines))
+
+
+def own_time_counts():
+    """a micro-kernel's own time counts, unless the host's clock says otherwise"""
+    sample = split_answer("time 250000000\nanswer 5\n", 0.3)
+    check((sample.seconds, sample.answer, sample.error) == (0.25, "answer 5", ""), vars(sample))
+    check(split_answer("hello\n", 0.3).seconds == 0.3, "the host's time")
+    sample = split_answer("time 900000000\nanswer 5\n", 0.3)
+    check(sample.seconds is None and "clock" in sample.error, vars(sample))
+
+
+def table_and_picture_of_all_rows():
+    """table, page and picture have every row, and the picture is XML"""
+    lines = report.lines({r.name: {"ireko": samples(i + 1), "qemu-max": samples(7)} for i, r in enumerate(ROWS)})
+    text, page, picture = report.text_table(lines), report.markdown(lines, [("date", "today")]), plot.svg(lines, "a & b")
+    xml.dom.minidom.parseString(picture)
+    for row in ROWS:
+        check(all(row.title in t for t in (text, page, picture)), row.title)
+    check(xml.dom.minidom.parseString(plot.svg([], "")), "no rows")
+
+
+def no_compiler_is_a_sentence():
+    """without a compiler each micro-kernel has a reason, and nothing fails"""
+    with tempfile.TemporaryDirectory() as folder:
+        problems = payload.compile_all(["no-such-gcc"], ROWS, pathlib.Path(folder))
+    check(problems["calls.c"] == "no no-such-gcc here", problems)
+
+
+def every_source_is_there():
+    """every micro-kernel has its source, every name is there once, and the data never changes"""
+    for row in ROWS:
+        check(not row.source or (ROOT / "bench" / "programs" / row.source).is_file(), row.source)
+        check(row.group in GROUPS, row.group)
+    check(len({r.name for r in ROWS}) == len(ROWS), "names")
+    check(payload.text(1000) == payload.text(2000)[:1000], "the text to compress")
+
+
+if __name__ == "__main__":
+    run([best_model_counts, wrong_answers_do_not_count, answers_of_the_target_differ, most_runs_must_succeed, skipped_has_its_reason,
+         groups_are_summed_up, own_time_counts, table_and_picture_of_all_rows, no_compiler_is_a_sentence, every_source_is_there])
