@@ -35,14 +35,14 @@ def compile_all(compiler, rows, folder):
     """Compile the rows' sources; {source: why not} for those that do not compile."""
     folder.mkdir(parents=True, exist_ok=True)
     problems = {}
-    sources = [r.source for r in rows if r.source]
-    if sources and not shutil.which(compiler[0]):
-        return {s: f"no {compiler[0]} here" for s in sources}
-    for source in sources:
-        program = folder / source.removesuffix(".c")
-        done = subprocess.run([*compiler, *FLAGS, "-o", program, HERE / "programs" / source], capture_output=True, text=True)
+    compiled = [r for r in rows if r.source]
+    if not shutil.which(compiler[0]):
+        return {r.source: f"no {compiler[0]} here" for r in compiled}
+    for row in compiled:
+        command = [*compiler, *FLAGS, "-o", folder / row.name, HERE / "programs" / row.source, *row.flags]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            problems[source] = f"{compiler[0]} fails: {(done.stderr.strip().splitlines() or ['without a message'])[0]}"
+            problems[row.source] = f"{compiler[0]} fails: {(done.stderr.strip().splitlines() or ['without a message'])[0]}"
     return problems
 
 

@@ -110,6 +110,16 @@ def text_table(all_lines):
     return "\n".join(out + [""] * bool(notes) + notes)
 
 
+def comparison(all_lines, earlier):
+    """ireko now and in an earlier run, for the rows that both have."""
+    before = {l.row.name: l.ireko for l in earlier}
+    both = [(l.row.title, before[l.row.name], l.ireko) for l in all_lines if l.ireko and before.get(l.row.name)]
+    width = max((len(title) for title, _, _ in both), default=0)
+    out = [f"{title.ljust(width)}  {number(old):>6} s before, {number(new):>6} s now: {number(old / new)} times as fast"
+           for title, old, new in both]
+    return "\n".join(out + [f"together {number(mean([old / new for _, old, new in both]))} times as fast"])
+
+
 def markdown(all_lines, facts):
     out = ["# Results", "",
            "Written by `./dev bench`; README.md says how to read it. Times are of a machine that others may have used: the ratios count.",

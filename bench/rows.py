@@ -21,6 +21,7 @@ class Row:
     warm: str = ""  # files to have in the page cache before: starting a program is measured, reading its disk is not
     everywhere: bool = True  # the answer on the host is that of the guest
     source: str = ""  # of a micro-kernel
+    flags: tuple = ()  # of its compilation
     goal: float = 0  # how many times as fast as QEMU the row should be at least
 
 
@@ -35,6 +36,7 @@ GROUPS = {
     "boot": Group("Boot"),
     "system": Group("System"),
     "micro": Group("Micro-kernels, integer", 3),
+    "simd": Group("Micro-kernels, floating point and SIMD"),
     "program": Group("Programs", 4),
 }
 
@@ -43,7 +45,11 @@ BOOTS = [
     Row("boot-shell", "boot", "Debian's kernel to a shell"),
 ]
 
-MICRO = [Row(name, group, title, f"$T/{name}", source=name + ".c", goal=goal) for name, group, title, goal in (
+# Integer rows are to be integer code, so they are compiled without the vectors that gcc would see in them; and a sum of
+# doubles is to be the same everywhere, so nothing is fused.
+FLAGS = {"system": (), "micro": ("-fno-tree-vectorize",), "simd": ("-ffp-contract=off", "-lm")}
+
+MICRO = [Row(name, group, title, f"$T/{name}", source=name + ".c", flags=FLAGS[group], goal=goal) for name, group, title, goal in (
     ("syscall", "system", "system calls", 4),
     ("pingpong", "system", "context switches", 8),
     ("forkexec", "system", "fork, exec, exit", 2),
@@ -60,6 +66,10 @@ MICRO = [Row(name, group, title, f"$T/{name}", source=name + ".c", goal=goal) fo
     ("matmul", "micro", "matrices of integers", 1),
     ("core", "micro", "lists, matrices, states, CRC", 1),
     ("sha256", "micro", "SHA-256 in C", 1),
+    ("scalar", "simd", "doubles, one by one", 0),
+    ("vector", "simd", "matrices of floats, SIMD", 0),
+    ("strings", "simd", "strlen, strchr, strcpy", 0),
+    ("copies", "simd", "memcpy, memset", 0),
 )]
 
 PROGRAMS = [

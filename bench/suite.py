@@ -137,6 +137,12 @@ def save(folder, results, lines, about):
     (folder / "speed.svg").write_text(plot.svg(lines, caption), encoding="utf-8")
 
 
+def earlier(path):
+    """The lines of a results.json."""
+    raw = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return report.lines({r: {m: [machines.Sample(**s) for s in taken] for m, taken in by.items()} for r, by in raw.items()})
+
+
 def parse():
     p = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--rows", metavar="A,B", help="only these rows or groups")
@@ -147,11 +153,14 @@ def parse():
     p.add_argument("--no-native", action="store_true", help="do not compare with the host")
     p.add_argument("--qemu", default="qemu-system-aarch64", metavar="PROGRAM", help="QEMU's program")
     p.add_argument("--patience", type=float, default=1, metavar="X", help="multiply the deadlines of 60 s; 10 for the interpreter")
+    p.add_argument("--against", type=pathlib.Path, metavar="FILE", help="compare ireko with an earlier results.json")
     p.add_argument("--publish", action="store_true", help="write bench/RESULTS.md and bench/speed.svg")
     p.add_argument("--list", action="store_true", help="list the rows and end")
     p.add_argument("--ireko", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     p.add_argument("--cache", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     args = p.parse_args()
+    if args.against and not args.against.is_file():
+        p.error(f"--against {args.against}: there is no such file")
     if args.runs < 1:
         p.error("--runs needs 1 or more")
     unknown = [m for m in args.models.split(",") if m not in machines.MODELS]
@@ -186,6 +195,8 @@ def main():
             say("interrupted; this is what was measured")
         lines = report.lines(results)
         print(report.text_table(lines))
+        if args.against:
+            print("\n" + report.comparison(lines, earlier(args.against)))
         about = facts(args, files, found, loads)
         save(args.cache / "bench", results, lines, about)
         if args.publish:

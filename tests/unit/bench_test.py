@@ -67,6 +67,13 @@ def groups_are_summed_up():
     check((title, n, least, which) == (GROUPS["micro"].title, 2, 2, "recursive calls") and abs(mean - 4) < 1e-9, report.summary(lines))
 
 
+def earlier_runs_compare():
+    """a build is compared with an earlier one, row by row"""
+    now, before = ([one_line(ireko=samples(s))] for s in (1, 3))
+    check("3.00 s before,   1.00 s now: 3.00 times as fast" in report.comparison(now, before), report.comparison(now, before))
+    check("together -" in report.comparison(now, []), report.comparison(now, []))
+
+
 def own_time_counts():
     """a micro-kernel's own time counts, unless the host's clock says otherwise"""
     sample = split_answer("time 250000000\nanswer 5\n", 0.3)
@@ -104,4 +111,4 @@ def every_source_is_there():
 
 if __name__ == "__main__":
     run([best_model_counts, wrong_answers_do_not_count, answers_of_the_target_differ, most_runs_must_succeed, skipped_has_its_reason,
-         groups_are_summed_up, own_time_counts, table_and_picture_of_all_rows, no_compiler_is_a_sentence, every_source_is_there])
+         groups_are_summed_up, earlier_runs_compare, own_time_counts, table_and_picture_of_all_rows, no_compiler_is_a_sentence, every_source_is_there])
