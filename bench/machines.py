@@ -5,6 +5,7 @@ time, idle but for one, and a row can go from one to the next within seconds: wh
 """
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -26,13 +27,47 @@ SETUP = ("mkdir /t; mount -t tmpfs t /t; for d in a b; do mount -t ext4 -o ro /d
 
 
 class Sample:
-    """One run of one row: seconds and what it printed, or why there are none."""
+    """One run of one row: seconds and what it printed, or why there are none. `share` is how much of a processor it got
+    from the host: less than 1 if it waited for something, or for its turn.
+    """
 
-    def __init__(self, seconds=None, answer="", error="", skipped=""):
-        self.seconds, self.answer, self.error, self.skipped = seconds, answer, error, skipped
+    def __init__(self, seconds=None, answer="", error="", skipped="", share=None):
+        self.seconds, self.answer, self.error, self.skipped, self.share = seconds, answer, error, skipped, share
 
 
-def split_answer(output, seconds):
+def cpu_seconds(pid):
+    """Processor time of all threads of a process that live, or None where there is no /proc."""
+    total = None
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            total = (total or 0) + int(path.read_text(encoding="ascii").split()[0]) / 1e9
+        except OSError:
+            continue  # the thread has just ended
+    return total
+
+
+class Clock:
+    """The host's time since it was made, and the processor time of `cpu()`."""
+
+    def __init__(self, cpu):
+        self.cpu = cpu
+        self.start, self.used = time.monotonic(), cpu()
+
+    def read(self):
+        """(seconds, share)"""
+        seconds, used = time.monotonic() - self.start, self.cpu()
+        known = used is not None and self.used is not None and seconds > 0
+        return seconds, min((used - self.used) / seconds, 1) if known else None
+
+
+def count_processor_time(sample):
+    """Leave the time out that others had the processor. It takes waiting for a disk with it."""
+    if sample.seconds and sample.share:
+        sample.seconds *= sample.share
+    return sample
+
+
+def split_answer(output, seconds, share=None):
     """Take the line `time N` out of what a micro-kernel printed: its own measurement counts."""
     own = None
     lines = []
@@ -44,7 +79,7 @@ def split_answer(output, seconds):
     answer = "\n".join(lines).strip()
     if own is not None and own > seconds * 1.02 + 0.01:
         return Sample(answer=answer, error=f"the guest's clock counted {own:.2f} s in {seconds:.2f} s of the host's")
-    return Sample(own if own is not None else seconds, answer)
+    return Sample(own if own is not None else seconds, answer, share=share)
 
 
 class Guest:
@@ -60,11 +95,13 @@ class Guest:
         """Returns {row: Sample} of the boot rows. After a failure there is no console."""
         program, *arguments = self.arguments(files)
         self.console = Console(*arguments, program=program)
+        pid = self.console.process.pid
         samples = {}
         try:
             for row, marker in (("boot-init", "Run /init as init process"), ("boot-shell", PROMPT)):
                 self.console.wait_for(marker, seconds=60 * self.patience)
-                samples[row] = Sample(time.monotonic() - self.console.started)
+                seconds, used = time.monotonic() - self.console.started, cpu_seconds(pid)
+                samples[row] = Sample(seconds, share=used and min(used / seconds, 1))
             self.console.send(SETUP)
             self.console.wait_for("@@ ready", seconds=60 * self.patience)
         except (Timeout, BrokenPipeError) as e:
@@ -81,9 +118,9 @@ class Guest:
         try:
             console.send(row.name + "\n")
             console.wait_for("@@ begin", seconds=60 * self.patience)
-            start = time.monotonic()
+            clock = Clock(lambda: cpu_seconds(console.process.pid))
             console.wait_for("@@ end ", seconds=60 * self.patience)
-            seconds = time.monotonic() - start
+            seconds, share = clock.read()
             at = console.seen
             console.wait_for("@@ done")
         except (Timeout, BrokenPipeError) as e:
@@ -94,7 +131,7 @@ class Guest:
             return Sample(skipped=f"{output.strip() or 'a program is missing'} in the guest")
         if status != "0":
             return Sample(error=f"exit status {status}: {output.strip()[-100:]}")
-        return split_answer(output, seconds)
+        return split_answer(output, seconds, share)
 
     def stop(self):
         if self.console:
@@ -144,10 +181,15 @@ class Host:
                 return Sample(skipped=f"no {command} on the host")
         with tempfile.TemporaryDirectory(prefix="ireko-bench-") as folder:
             environment = {**os.environ, "T": str(self.payload.host), "HOME": folder, "LANG": "C.UTF-8"}
-            start = time.monotonic()
+            clock = Clock(self.children)
             done = subprocess.run(["sh", "-c", row.script], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-            seconds = time.monotonic() - start
+            seconds, share = clock.read()
         if done.returncode:
             return Sample(skipped=f"on the host: exit status {done.returncode}")
-        return split_answer(done.stdout, seconds)
+        return split_answer(done.stdout, seconds, share)
+
+    @staticmethod
+    def children():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime

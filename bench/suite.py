@@ -10,6 +10,7 @@ import os
 import pathlib
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,8 @@ def one_run(number, args, rows, found, files, results):
         for guest in rotate(guests, number):
             for name, sample in guest.boot(files).items():
                 if name in results:
+                    if args.clock == "cpu":
+                        machines.count_processor_time(sample)
                     results[name].setdefault(guest.name, []).append(sample)
         for i, row in enumerate(r for r in rows if r.group != "boot"):
             took = []
@@ -88,6 +91,8 @@ def one_run(number, args, rows, found, files, results):
                 if machine.is_guest and not machine.console:
                     machine.boot(files)
                 sample = machine.run(row)
+                if args.clock == "cpu":
+                    machines.count_processor_time(sample)
                 results[row.name].setdefault(machine.name, []).append(sample)
                 took.append(f"{machine.name} " + (f"{sample.seconds:.3f}" if sample.seconds and not sample.error else "-"))
             say(f"run {number + 1} of {args.runs}: {row.name}: " + ", ".join(sorted(took)))
@@ -115,7 +120,17 @@ def load():
     return "{:.2f}".format(os.getloadavg()[0])
 
 
-def facts(args, files, found, loads):
+def shares(found, results):
+    """How much of a processor each machine had while it was measured, as the median over all samples."""
+    out = []
+    for machine in found:
+        known = [s.share for by in results.values() for s in by.get(machine.name, []) if s.share is not None and s.seconds]
+        if known:
+            out.append(f"{machine.name} {statistics.median(known):.2f}")
+    return ", ".join(out) or "not known"
+
+
+def facts(args, files, found, results, loads):
     kernel = first_line("sh", "-c", f"strings -n 20 '{files.kernel}' | grep -m1 '^Linux version' | cut -d' ' -f3")
     return [
         ("date", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),
@@ -124,6 +139,8 @@ def facts(args, files, found, loads):
         ("host", f"{cpu_model()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"),
         ("guest", f"Linux {kernel}, 1 CPU, {machines.MEMORY[:-1]} MiB, Debian's programs"),
         ("runs", str(args.runs)),
+        ("time", "processor time" if args.clock == "cpu" else "wall clock"),
+        ("share of a processor that each had (1: no other work disturbed)", shares(found, results)),
         ("load average before, and after each run (about 1 is the benchmark's own)", ", ".join(loads)),
     ]
 
@@ -153,6 +170,8 @@ def parse():
     p.add_argument("--no-native", action="store_true", help="do not compare with the host")
     p.add_argument("--qemu", default="qemu-system-aarch64", metavar="PROGRAM", help="QEMU's program")
     p.add_argument("--patience", type=float, default=1, metavar="X", help="multiply the deadlines of 60 s; 10 for the interpreter")
+    p.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: leave out the time that others had the processor, "
+                   "on a machine that does other work")
     p.add_argument("--against", type=pathlib.Path, metavar="FILE", help="compare ireko with an earlier results.json")
     p.add_argument("--publish", action="store_true", help="write bench/RESULTS.md and bench/speed.svg")
     p.add_argument("--list", action="store_true", help="list the rows and end")
@@ -197,7 +216,7 @@ def main():
         print(report.text_table(lines))
         if args.against:
             print("\n" + report.comparison(lines, earlier(args.against)))
-        about = facts(args, files, found, loads)
+        about = facts(args, files, found, results, loads)
         save(args.cache / "bench", results, lines, about)
         if args.publish:
             save(HERE, results, lines, about)

@@ -11,7 +11,7 @@ import payload  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
 from harness.tap import check, run  # noqa: E402
-from machines import Sample, split_answer  # noqa: E402
+from machines import Sample, count_processor_time, split_answer  # noqa: E402
 from rows import GROUPS, ROWS  # noqa: E402
 
 
@@ -83,6 +83,12 @@ def own_time_counts():
     check(sample.seconds is None and "clock" in sample.error, vars(sample))
 
 
+def processor_time():
+    """by processor time, time without the processor does not count; where it is not known all counts"""
+    check(count_processor_time(Sample(4, share=0.25)).seconds == 1, "a quarter")
+    check(count_processor_time(Sample(4)).seconds == 4 and count_processor_time(Sample(error="no")).seconds is None, "not known")
+
+
 def table_and_picture_of_all_rows():
     """table, page and picture have every row, and the picture is XML"""
     lines = report.lines({r.name: {"ireko": samples(i + 1), "qemu-max": samples(7)} for i, r in enumerate(ROWS)})
@@ -111,4 +117,4 @@ def every_source_is_there():
 
 if __name__ == "__main__":
     run([best_model_counts, wrong_answers_do_not_count, answers_of_the_target_differ, most_runs_must_succeed, skipped_has_its_reason,
-         groups_are_summed_up, earlier_runs_compare, own_time_counts, table_and_picture_of_all_rows, no_compiler_is_a_sentence, every_source_is_there])
+         groups_are_summed_up, earlier_runs_compare, own_time_counts, processor_time, table_and_picture_of_all_rows, no_compiler_is_a_sentence, every_source_is_there])
