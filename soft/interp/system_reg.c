@@ -24,12 +24,19 @@ uint32_t system_iss(const struct insn *i)
                       bit(w, 21));
 }
 
-/* A register of EL2 or EL3, which do not exist, and not an implementation-defined one. */
-static bool is_of_higher_el(const struct insn *i)
+/*
+ * Registers that are not in the table, but the monitor's as on a Mac: implementation-defined ones
+ * (CRn 11 and 15), reads of the identification space, counters that this PMU has not. Any other
+ * does not exist.
+ */
+static bool is_of_monitor(const struct insn *i, bool write)
 {
-    unsigned crn = (unsigned)bits(i->word, 15, 12);
+    unsigned op1 = (unsigned)bits(i->word, 18, 16), crn = (unsigned)bits(i->word, 15, 12);
 
-    return bit(i->word, 18) && crn != 11 && crn != 15; /* op1 4 to 7 */
+    if (!bit(i->word, 19)) /* op0 2: debug */
+        return false;
+    return crn == 11 || crn == 15 || (op1 == 0 && crn == 0 && !write) ||
+           (op1 == 3 && crn == 14 && bit(i->word, 11)); /* PMEVCNTRn_EL0, PMEVTYPERn_EL0 */
 }
 
 const struct insn *system_exit(struct cpu *c, const struct insn *i)
@@ -103,10 +110,8 @@ static int register_of(struct cpu *c, const struct insn *i, bool write)
     int r = soft_sysreg_find(i->word >> 5 & 0xffff);
 
     if (r < 0) {
-        if (c->el == 0)
+        if (c->el == 0 || !is_of_monitor(i, write))
             register_refused(c, i, write);
-        if (is_of_higher_el(i))
-            exc_undefined(c, i);
         system_exit(c, i);
         return -1;
     }
