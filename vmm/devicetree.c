@@ -245,6 +245,11 @@ int devicetree_check(const struct loader_blob *tree, const char *path, struct er
     return 0;
 }
 
+bool devicetree_has_gicv3(const struct loader_blob *tree)
+{
+    return fdt_node_offset_by_compatible(tree->bytes, -1, "arm,gic-v3") >= 0;
+}
+
 /* --- /chosen --- */
 
 /* Let the console be the PL011 if nothing else was chosen. 0 or a libfdt error. */

@@ -32,6 +32,9 @@ int devicetree_build(const struct devicetree_config *config, struct loader_blob 
 /* Is the file that --dtb named a whole, well-formed tree? */
 int devicetree_check(const struct loader_blob *tree, const char *path, struct err *e) MUST_CHECK;
 
+/* Is the interrupt controller of a checked tree a GICv3? */
+bool devicetree_has_gicv3(const struct loader_blob *tree);
+
 struct devicetree_chosen {
     const char *bootargs; /* or NULL: leave what is there */
     gpa_t initrd;

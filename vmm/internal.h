@@ -25,12 +25,13 @@ struct vm {
     struct gmem gmem;
     void *ram; /* config.memory bytes, 2 MiB aligned */
     bool ram_mapped;
-    uint64_t tick_offset; /* host counter when the VM was made: the guest's counter starts at 0 */
+    uint64_t tick_offset; /* of the guest's counter to the host's; see vm_choose_gic() */
 
     struct machine machine;
     struct loader_image kernel;
     struct loader_places places;
-    struct loader_blob dtb;
+    struct loader_blob user_tree; /* of --dtb */
+    struct loader_blob dtb;       /* what the guest gets */
     uint64_t initrd_size;
 
     struct vcpu vcpu[MEMMAP_CPUS_MAX];
@@ -56,7 +57,8 @@ static inline bool vm_is_stopping(struct vm *vm)
     return atomic_load_explicit(&vm->wish, memory_order_acquire) != VM_WISH_NONE;
 }
 
-/* The guest's counter now, CNTVCT_EL0 and CNTPCT_EL0: 24 MHz ticks since the VM was made. */
+/* The guest's counter now, CNTVCT_EL0 and CNTPCT_EL0: 24 MHz ticks, with GICv2 since the VM was
+ * made. */
 uint64_t vm_count(const struct vm *vm);
 
 #endif

@@ -178,21 +178,36 @@ static int vm_create_gicv3(struct err *e)
     return hvcall_check(e, r, "creating the interrupt controller");
 }
 
+/* The user's choice, else what the tree of --dtb has, else the better one. */
+static bool vm_wants_gicv3(const struct vm *vm)
+{
+    if (vm->config.gic != VM_GIC_AUTO)
+        return vm->config.gic == VM_GIC_V3;
+    return !vm->config.dtb || devicetree_has_gicv3(&vm->user_tree);
+}
+
 /* GICv3 is the hypervisor's, GICv2 our own. */
 static int vm_choose_gic(struct vm *vm, struct err *e)
 {
     const struct vm_config *c = &vm->config;
-    int r = c->gic != VM_GIC_V3 ? -ENOTSUP : vm_create_gicv3(e);
+    int r = vm_wants_gicv3(vm) ? vm_create_gicv3(e) : -ENOTSUP;
     vm->gicv3 = r == 0;
-    if (r == -ENOTSUP && c->gic == VM_GIC_V3)
+    /* The physical counter is the hypervisor's with its GIC, and the virtual one is to be the same.
+     */
+    vm->tick_offset = vm->gicv3 ? 0 : hvx_absolute_time();
+    if (r != -ENOTSUP)
+        return r;
+    if (c->gic == VM_GIC_V3)
         return err_set(e, r,
                        "--gic v3: this host has no GICv3 for guests; leave the option away or "
                        "give --gic v2");
-    if (r == -ENOTSUP && c->cpus > MEMMAP_CPUS_MAX_V2)
-        return err_set(e, -EINVAL,
-                       "--cpus %u: give a number from 1 to %u, the most that a GICv2 has", c->cpus,
+    if (c->cpus > MEMMAP_CPUS_MAX_V2)
+        return err_set(e, -EINVAL, "--cpus %u: %s GICv2, which has at most %u CPUs", c->cpus,
+                       c->gic == VM_GIC_V2 ? "--gic v2 makes a"
+                       : c->dtb            ? "the tree of --dtb has a"
+                                           : "this host has only a",
                        MEMMAP_CPUS_MAX_V2);
-    return r == -ENOTSUP ? 0 : r;
+    return 0;
 }
 
 static void vm_unmap_ram(struct vm *vm)
@@ -240,13 +255,14 @@ static int vm_reserve_ram(struct vm *vm, struct err *e)
 
 /* --- the guest --- */
 
-/* The tree before /chosen is filled: ours, or the one of --dtb. */
-static int vm_base_tree(const struct vm *vm, struct loader_blob *out, struct err *e)
+static int vm_read_user_tree(struct vm *vm, struct err *e)
 {
-    if (vm->config.dtb) {
-        int r = loader_read_file(vm->config.dtb, "--dtb", LOADER_DTB_MAX, out, e);
-        return r < 0 ? r : devicetree_check(out, vm->config.dtb, e);
-    }
+    int r = loader_read_file(vm->config.dtb, "--dtb", LOADER_DTB_MAX, &vm->user_tree, e);
+    return r < 0 ? r : devicetree_check(&vm->user_tree, vm->config.dtb, e);
+}
+
+static int vm_write_own_tree(const struct vm *vm, struct loader_blob *out, struct err *e)
+{
     const struct devicetree_config config = {
         .memory = vm->config.memory,
         .cpus = vm->config.cpus,
@@ -261,7 +277,7 @@ static int vm_base_tree(const struct vm *vm, struct loader_blob *out, struct err
 /* Our command line replaces that of a --dtb only when the user gave one. */
 static int vm_make_tree(struct vm *vm, struct err *e)
 {
-    struct loader_blob base = { 0 };
+    struct loader_blob own = { 0 };
     char *cmdline = cmdline_compose(vm->config.cmdline);
     const struct devicetree_chosen chosen = {
         .bootargs = vm->config.dtb && !vm->config.cmdline ? NULL : cmdline,
@@ -270,12 +286,12 @@ static int vm_make_tree(struct vm *vm, struct err *e)
         .add_seeds = !vm->config.dtb,
     };
     int r = cmdline ? 0 : err_set(e, -ENOMEM, "the host has no memory for the command line");
-    if (r == 0)
-        r = vm_base_tree(vm, &base, e);
+    if (r == 0 && !vm->config.dtb)
+        r = vm_write_own_tree(vm, &own, e);
     loader_blob_free(&vm->dtb);
     if (r == 0)
-        r = devicetree_choose(&base, &chosen, &vm->dtb, e);
-    loader_blob_free(&base);
+        r = devicetree_choose(vm->config.dtb ? &vm->user_tree : &own, &chosen, &vm->dtb, e);
+    loader_blob_free(&own);
     free(cmdline);
     return r;
 }
@@ -344,7 +360,9 @@ static int vm_build(struct vm *vm, struct err *e)
         r = vm_choose_engine(&vm->config, e);
     if (r == 0)
         r = vm_init_vcpus(vm, e);
-    if (r == 0 && (vm->config.kernel || vm->config.gic == VM_GIC_V3))
+    if (r == 0 && vm->config.dtb)
+        r = vm_read_user_tree(vm, e);
+    if (r == 0 && (vm->config.kernel || vm_wants_gicv3(vm)))
         r = vm_create_hv(vm, e);
     if (r == 0)
         r = vm_choose_gic(vm, e);
@@ -368,7 +386,6 @@ int vm_create(const struct vm_config *config, struct vm **out, struct err *e)
     if (!vm)
         return err_set(e, -ENOMEM, "the host has no memory for a virtual machine");
     vm->config = *config;
-    vm->tick_offset = hvx_absolute_time();
     lock_init(&vm->lock, LOCK_VM);
     cond_init(&vm->wished);
     int r = vm_build(vm, e);
@@ -393,6 +410,7 @@ void vm_destroy(struct vm *vm)
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_fini(&vm->vcpu[i]);
     loader_blob_free(&vm->dtb);
+    loader_blob_free(&vm->user_tree);
     pthread_cond_destroy(&vm->wished);
     lock_fini(&vm->lock);
     free(vm);

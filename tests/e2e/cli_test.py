@@ -133,6 +133,9 @@ BAD = [
     ("run --kernel @sleep --memory much", 2, "--memory"),
     ("run --kernel @sleep --cpus 0", 2, "--cpus"),
     ("run --kernel @sleep --cpus 60000", 1, "--cpus"),
+    ("run --kernel @sleep --cpus 65", 1, "from 1 to 64"),
+    ("run --kernel @sleep --gic v2 --cpus 9", 1, "at most 8 CPUs"),
+    ("dtb --gic v2 --cpus 9", 1, "at most 8 CPUs"),
     ("run --kernel @sleep --gic v9", 2, "--gic"),
     ("run --kernel @sleep --engine warp", 2, "--engine"),
     # the console
@@ -411,7 +414,21 @@ def dtb_round_trip(files):
         check(t.finish() == 0, repr(t.log))
 
 
-TESTS = [help_is_pleasant, info_and_version, dtb_round_trip, each_mistake, locked_disk, power_off, keys, signals,
+def dtb_tells_the_gic(files):
+    """the interrupt controller is the one of the tree of --dtb"""
+    blob = files("v2.dtb")
+    done = subprocess.run([IREKO, "dtb", "--gic", "v2", "--cpus", "2", "--out", blob], capture_output=True, text=True,
+                          timeout=SECONDS, check=False)
+    check(done.returncode == 0, done.stderr)
+    done = subprocess.run([IREKO, "dtb", "--dtb", blob, "--cpus", "9"], capture_output=True, text=True,
+                          timeout=SECONDS, check=False)
+    check(done.returncode == 1 and "the tree of --dtb has a GICv2" in done.stderr, done.stderr)
+    done = subprocess.run([IREKO, "dtb", "--dtb", blob, "--cpus", "9", "--gic", "v3"], capture_output=True, text=True,
+                          timeout=SECONDS, check=False)
+    check(done.returncode == 0 or "this host has no GICv3" in done.stderr, done.stderr)
+
+
+TESTS = [help_is_pleasant, info_and_version, dtb_round_trip, dtb_tells_the_gic, each_mistake, locked_disk, power_off, keys, signals,
          fatal_signal, stop_and_continue, without_a_terminal, serial_elsewhere]
 
 

@@ -2,7 +2,6 @@
  * memory-mapped ones, interrupts by software, PPIs and SPIs, priorities, split end of interrupt. */
     .include "kit.inc"
 
-    .set GICR, 0x080a0000
     .set GICR_STRIDE, 0x20000
     .set SPI, 40                    /* no device has it */
 

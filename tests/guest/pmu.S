@@ -289,8 +289,7 @@ main:
     cmp     x17, x0
     CHECK_TRUE hi, "D13.4: and soon after it"
     bl      end_of_interrupt
-    ldr     x0, =GICC
-    ldr     w27, [x0, #0xc]
+    GIC_ACK 27
     CHECK   x27, 1023, "D13.4: cleared, there is none any more"
 
     /* Of the cycle counter */
@@ -325,15 +324,17 @@ nothing:
 
 /* Acknowledge, note, clear the overflow; the EOI is end_of_interrupt's. */
 on_irq:
-    ldr     x15, =GICC
-    ldr     w19, [x15, #0xc]        /* GICC_IAR */
+    mov     x15, x16
+    GIC_ACK 19
+    mov     x16, x15
     mrs     x18, pmovsset_el0
     msr     pmovsclr_el0, x18
     eret
 
 end_of_interrupt:
-    ldr     x0, =GICC
-    str     w19, [x0, #0x10]        /* GICC_EOIR */
+    mov     x15, x16
+    GIC_EOI 19
+    mov     x16, x15
     ret
 
 /* Run x0 at EL0 until its first exception; its syndrome to x19. With ADR and BL of the caller and the

@@ -47,8 +47,7 @@ main:
     b.ne    2b
     CHECK   x27, 0, "ten timer interrupts in a row"
 
-    ldr     x0, =GICC
-    ldr     w27, [x0, #0xc]
+    GIC_ACK 27
     CHECK   x27, 1023, "then there is none to acknowledge"
     ret     x26
 
@@ -56,14 +55,12 @@ main:
 on_irq:
     mrs     x18, cntv_ctl_el0
     mrs     x17, cntp_ctl_el0
-    ldr     x16, =GICC
-    ldr     w19, [x16, #0xc]        /* GICC_IAR */
+    GIC_ACK 19
     msr     cntv_ctl_el0, xzr
     msr     cntp_ctl_el0, xzr
     eret
 
 end_of_interrupt:
-    ldr     x0, =GICC
-    str     w19, [x0, #0x10]        /* GICC_EOIR */
+    GIC_EOI 19
     ret
     .ltorg

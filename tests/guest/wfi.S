@@ -61,10 +61,9 @@ main:
     ret     x26
 
 on_irq:
-    ldr     x16, =GICC
-    ldr     w19, [x16, #0xc]
+    GIC_ACK 19
     msr     cntv_ctl_el0, xzr
     msr     cntp_ctl_el0, xzr
-    str     w19, [x16, #0x10]
+    GIC_EOI 19
     eret
     .ltorg

@@ -117,6 +117,25 @@ static void test_timer_and_gic(void **state)
     loader_blob_free(&b);
 }
 
+static void test_gicv3(void **state)
+{
+    const struct devicetree_config config = { .memory = 1ull << 30, .cpus = 40, .gicv3 = true };
+    const char *gic = "/interrupt-controller@8000000";
+    struct loader_blob b = { 0 }, v2 = build(4, 1ull << 30);
+    struct err e;
+    (void)state;
+    assert_int_equal(devicetree_build(&config, &b, &e), 0);
+    assert_true(devicetree_has_gicv3(&b));
+    assert_false(devicetree_has_gicv3(&v2));
+    assert_int_equal(wide(&b, gic, "reg", 0), 0x08000000);
+    assert_int_equal(wide(&b, gic, "reg", 2), 0x080a0000);
+    assert_int_equal(wide(&b, gic, "reg", 3), 40 * 0x20000);
+    assert_int_equal(cell(&b, "/timer", "interrupts", 2), 4); /* no mask of CPUs */
+    assert_int_equal(cell(&b, "/cpus/cpu@207", "reg", 0), 0x207);
+    loader_blob_free(&b);
+    loader_blob_free(&v2);
+}
+
 static void test_chosen(void **state)
 {
     (void)state;
@@ -215,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_memory_and_cpus),
         cmocka_unit_test(test_pmu),
         cmocka_unit_test(test_timer_and_gic),
+        cmocka_unit_test(test_gicv3),
         cmocka_unit_test(test_chosen),
         cmocka_unit_test(test_chosen_leaves_what_is_there),
         cmocka_unit_test(test_too_long_command_line),

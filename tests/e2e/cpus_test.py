@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Linux with several CPUs on both interrupt controllers: all of them come up, are switched off and on again while
+they have work, and a reset and a power-off find all of them. Needs the guest of `./dev guest` (IREKO_GUEST).
+"""
+import re
+import time
+
+from boot_test import BOOTING, PROMPT, boot
+
+from harness.tap import check, run
+
+ONLINE = "cat /sys/devices/system/cpu/online\n"
+
+# Each CPU but the first goes off and comes back, in changing orders, while two loops keep the scheduler busy. A CPU
+# that does not answer leaves a line in the log.
+HOTPLUG = r"""
+for n in 1 2; do while :; do :; done & done
+i=0; while [ $i -lt 20 ]; do
+for c in 1 2 3; do echo 0 > /sys/devices/system/cpu/cpu$c/online; done
+[ $(cat /sys/devices/system/cpu/online) = 0 ] && echo al''one
+for c in $((i % 3 + 1)) $(((i + 1) % 3 + 1)) $(((i + 2) % 3 + 1)); do echo 1 > /sys/devices/system/cpu/cpu$c/online; done
+i=$((i + 1)); done; kill %1 %2
+killed=$(dmesg | grep -c -E 'psci: CPU. killed')
+bad=$(dmesg | grep -c -i -E 'stall|lockup|failed|may not have shut down')
+echo hotplug: killed $killed, bad $bad
+"""
+
+
+def online(c):
+    c.send(ONLINE)
+    c.wait_for("\n0-", "\n0\r")
+    c.wait_for(PROMPT)
+    return re.findall(r"\n(0[-0-9]*)\r", c.log)[-1]
+
+
+def power_off(c):
+    c.send("poweroff -f\n")
+    check(c.finish() == 0, c.tail())
+
+
+def comes_up(cpus, *options):
+    with boot("--cpus", cpus, *options) as c:
+        c.wait_for(f"Brought up 1 node, {cpus} CPUs", seconds=120)
+        c.wait_for(PROMPT, seconds=120)
+        print(f"# first prompt after {time.monotonic() - c.started:.1f} s")
+        check(online(c) == f"0-{cpus - 1}", c.tail())
+        power_off(c)
+
+
+def eight_with_gicv2():
+    """8 CPUs come up with a GICv2"""
+    comes_up(8, "--gic", "v2")
+
+
+def sixteen():
+    """16 CPUs come up with a GICv3"""
+    comes_up(16)
+
+
+def hotplug(version):
+    with boot("--cpus", "4", "--gic", version) as c:
+        c.wait_for(PROMPT)
+        for line in HOTPLUG.strip().splitlines():
+            c.send(line + "\n")
+        c.wait_for("hotplug: killed 60, bad 0", seconds=120)
+        check(c.log.count("\nalone\r") == 20, c.tail())
+        check(online(c) == "0-3", c.tail())
+        power_off(c)
+
+
+def hotplug_v2():
+    """with a GICv2 three CPUs of four go off and come back, twenty times"""
+    hotplug("v2")
+
+
+def hotplug_v3():
+    """with a GICv3 three CPUs of four go off and come back, twenty times"""
+    hotplug("v3")
+
+
+def reset_with_some_off():
+    """a reset brings back the CPUs that were off"""
+    with boot("--cpus", "4") as c:
+        c.wait_for(PROMPT)
+        c.send("echo 0 > /sys/devices/system/cpu/cpu2/online; reboot -f\n")
+        c.wait_for(BOOTING)
+        c.wait_for(PROMPT)
+        check(online(c) == "0-3", c.tail())
+        power_off(c)
+
+
+if __name__ == "__main__":
+    run([eight_with_gicv2, sixteen, hotplug_v2, hotplug_v3, reset_with_some_off])
