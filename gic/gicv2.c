@@ -7,10 +7,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gic/msi.h"
+
+static bool gicv2_config_is_valid(const struct gicv2_config *c)
+{
+    if (c->cpus < 1 || c->cpus > GICV2_MAX_CPUS || c->spis < 32 || c->spis > GIC_INTID_LIMIT - 32 ||
+        !c->signal)
+        return false;
+    return c->msi_count == 0 || (c->msi_base >= 32 && c->msi_count <= c->spis &&
+                                 c->msi_base - 32 <= c->spis - c->msi_count);
+}
+
 int gicv2_create(const struct gicv2_config *config, struct gicv2 **out)
 {
-    if (config->cpus < 1 || config->cpus > GICV2_MAX_CPUS || config->spis < 32 ||
-        config->spis > GIC_INTID_LIMIT - 32 || !config->signal)
+    if (!gicv2_config_is_valid(config))
         return -EINVAL;
     struct gicv2 *g = calloc(1, sizeof *g);
     if (!g)
@@ -72,6 +82,25 @@ void gicv2_set_ppi(struct gicv2 *g, unsigned cpu, unsigned ppi, bool level)
 {
     if (cpu < g->dist.cpus && ppi >= 16 && ppi < 32)
         gicv2_set_wire(g, cpu, ppi, level);
+}
+
+uint64_t gicv2_msi_read(struct gicv2 *g, uint64_t offset, unsigned width)
+{
+    return msi_read(g->config.msi_base, g->config.msi_count, offset, width);
+}
+
+void gicv2_msi_write(struct gicv2 *g, uint64_t offset, unsigned width, uint64_t value)
+{
+    unsigned intid;
+
+    if (!msi_write(offset, width, value, &intid) || intid < g->config.msi_base ||
+        intid - g->config.msi_base >= g->config.msi_count)
+        return;
+    lock_acquire(&g->lock);
+    g->dist.shared[intid / 32].latch |= 1u << intid % 32;
+    gic_dist_update(&g->dist, 0, intid / 32);
+    gicv2_update(g);
+    lock_release(&g->lock);
 }
 
 void gicv2_levels(struct gicv2 *g, unsigned cpu, bool *irq, bool *fiq)

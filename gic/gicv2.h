@@ -17,12 +17,14 @@
 #define GICV2_MAX_CPUS  8
 #define GICV2_DIST_SIZE 0x10000
 #define GICV2_CPU_SIZE  0x2000
+#define GICV2_MSI_SIZE  0x1000 /* GICv2m */
 
 struct gicv2;
 
 struct gicv2_config {
-    unsigned cpus; /* 1 to 8 */
-    unsigned spis; /* shared interrupts, 32 to 988, rounded up to a multiple of 32 */
+    unsigned cpus;                /* 1 to 8 */
+    unsigned spis;                /* shared interrupts, 32 to 988, rounded up to a multiple of 32 */
+    unsigned msi_base, msi_count; /* INTIDs that the message frame makes pending; count 0: none */
     /* The IRQ or FIQ input of `cpu` changed its level. */
     void (*signal)(void *ctx, unsigned cpu, bool irq, bool fiq);
     void *ctx;
@@ -41,6 +43,10 @@ void gicv2_dist_write(struct gicv2 *g, unsigned cpu, uint64_t offset, unsigned w
 uint64_t gicv2_cpu_read(struct gicv2 *g, unsigned cpu, uint64_t offset, unsigned width);
 void gicv2_cpu_write(struct gicv2 *g, unsigned cpu, uint64_t offset, unsigned width,
                      uint64_t value);
+
+/* The message frame, which any CPU and any device may write. */
+uint64_t gicv2_msi_read(struct gicv2 *g, uint64_t offset, unsigned width);
+void gicv2_msi_write(struct gicv2 *g, uint64_t offset, unsigned width, uint64_t value);
 
 /* Input wires. `spi` counts from 0 (INTID 32); `ppi` is the INTID, 16 to 31. Out of range is
  * ignored. */

@@ -87,8 +87,8 @@ void gicv3_msi_write(struct gicv3 *g, uint64_t offset, unsigned width, uint64_t 
 uint64_t gicv3_icc_read(struct gicv3 *g, unsigned cpu, enum gicv3_icc reg);
 void gicv3_icc_write(struct gicv3 *g, unsigned cpu, enum gicv3_icc reg, uint64_t value);
 
-/* Inputs, by INTID. Of an edge-triggered SPI every `true` is an edge. -EINVAL: not an SPI, or one of
- * the message frame's. */
+/* Inputs, by INTID. Of an edge-triggered SPI every `true` is an edge. -EINVAL: not an SPI, or one
+ * of the message frame's. */
 int gicv3_set_spi(struct gicv3 *g, unsigned intid, bool level);
 void gicv3_set_ppi(struct gicv3 *g, unsigned cpu, unsigned intid, bool level);
 

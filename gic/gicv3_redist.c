@@ -1,6 +1,6 @@
 /*
  * The redistributors' registers (IHI 0069H sections 12.10 and 12.11): RD_base at 0, SGI_base at
- * 0x10000; and the message frame, which is a GICv2m's (Arm BSA appendix, "GICv2m architecture").
+ * 0x10000; and the message frame (msi.h).
  *
  * No LPIs, so that GICR_CTLR and the table registers are RAZ/WI.
  */
@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "base/bits.h"
+#include "gic/msi.h"
 
 enum {
     GICR_IIDR = 0x0004,
@@ -26,8 +27,6 @@ enum {
 #define GICR_TYPER_LAST            (1u << 4)
 #define GICR_WAKER_PROCESSOR_SLEEP (1u << 1)
 #define GICR_WAKER_CHILDREN_ASLEEP (1u << 2)
-
-enum { MSI_TYPER = 0x008, MSI_SET_SPI = 0x040 };
 
 void gicv3_participate(struct gicv3 *g, unsigned cpu)
 {
@@ -137,13 +136,13 @@ int gicv3_send_msi(struct gicv3 *g, uint32_t intid)
 
 uint64_t gicv3_msi_read(struct gicv3 *g, uint64_t offset, unsigned width)
 {
-    if (width != 4 || offset != MSI_TYPER)
-        return 0;
-    return g->config.msi_base << 16 | g->config.msi_count;
+    return msi_read(g->config.msi_base, g->config.msi_count, offset, width);
 }
 
 void gicv3_msi_write(struct gicv3 *g, uint64_t offset, unsigned width, uint64_t value)
 {
-    if (width == 4 && offset == MSI_SET_SPI)
-        (void)gicv3_send_msi(g, (uint32_t)value); /* others are ignored */
+    unsigned intid;
+
+    if (msi_write(offset, width, value, &intid))
+        (void)gicv3_send_msi(g, intid); /* others than the frame's are ignored */
 }

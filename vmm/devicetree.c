@@ -148,6 +148,20 @@ static void devicetree_write_timer(struct devicetree_writer *w, const struct dev
     devicetree_end(w);
 }
 
+/* The frame says itself which interrupts it has. */
+static void devicetree_write_msi(struct devicetree_writer *w)
+{
+    const uint64_t reg[] = { MEMMAP_GIC_MSI, GICV2_MSI_SIZE };
+    char name[40];
+    snprintf(name, sizeof name, "v2m@%x", MEMMAP_GIC_MSI);
+    devicetree_begin(w, name);
+    devicetree_text(w, "compatible", "arm,gic-v2m-frame");
+    devicetree_flag(w, "msi-controller");
+    devicetree_reg(w, reg, 2);
+    devicetree_cell(w, "phandle", MACHINE_PHANDLE_MSI);
+    devicetree_end(w);
+}
+
 static void devicetree_write_gic(struct devicetree_writer *w, const struct devicetree_config *c)
 {
     const uint64_t v2[] = { MEMMAP_GIC_DIST, GICV2_DIST_SIZE, MEMMAP_GIC_CPU, GICV2_CPU_SIZE };
@@ -159,9 +173,12 @@ static void devicetree_write_gic(struct devicetree_writer *w, const struct devic
     devicetree_text(w, "compatible", c->gicv3 ? "arm,gic-v3" : "arm,cortex-a15-gic");
     devicetree_flag(w, "interrupt-controller");
     devicetree_cell(w, "#interrupt-cells", 3);
-    devicetree_cell(w, "#address-cells", 0);
+    devicetree_cell(w, "#address-cells", 2);
+    devicetree_cell(w, "#size-cells", 2);
+    devicetree_flag(w, "ranges");
     devicetree_reg(w, c->gicv3 ? v3 : v2, 4);
     devicetree_cell(w, "phandle", MACHINE_PHANDLE_GIC);
+    devicetree_write_msi(w);
     devicetree_end(w);
 }
 

@@ -16,7 +16,7 @@
  * the contact is quiet, even on a slow software CPU. */
 #define MACHINE_KEY_NS 200000000ull
 
-/* --- the GIC's two windows --- */
+/* --- the GICv2's windows --- */
 
 static uint64_t machine_gic_dist_read(void *ctx, unsigned cpu, uint64_t offset, unsigned width)
 {
@@ -40,6 +40,19 @@ static void machine_gic_cpu_write(void *ctx, unsigned cpu, uint64_t offset, unsi
     gicv2_cpu_write(ctx, cpu, offset, width, value);
 }
 
+static uint64_t machine_gic_msi_read(void *ctx, unsigned cpu, uint64_t offset, unsigned width)
+{
+    (void)cpu;
+    return gicv2_msi_read(ctx, offset, width);
+}
+
+static void machine_gic_msi_write(void *ctx, unsigned cpu, uint64_t offset, unsigned width,
+                                  uint64_t value)
+{
+    (void)cpu;
+    gicv2_msi_write(ctx, offset, width, value);
+}
+
 static const struct bus_ops machine_gic_dist = {
     .name = "gic distributor",
     .min_width = 1,
@@ -56,11 +69,21 @@ static const struct bus_ops machine_gic_cpu = {
     .write = machine_gic_cpu_write,
 };
 
+static const struct bus_ops machine_gic_msi = {
+    .name = "gic message frame",
+    .min_width = 1,
+    .max_width = 4,
+    .read = machine_gic_msi_read,
+    .write = machine_gic_msi_write,
+};
+
 static int machine_add_gic(struct machine *m, const struct machine_config *c, struct err *e)
 {
     const struct gicv2_config config = {
         .cpus = c->vm->cpus,
         .spis = MEMMAP_SPI_COUNT,
+        .msi_base = 32 + MEMMAP_SPI_MSI,
+        .msi_count = MEMMAP_SPI_MSIS,
         .signal = c->signal,
         .ctx = c->ctx,
     };
@@ -69,6 +92,8 @@ static int machine_add_gic(struct machine *m, const struct machine_config *c, st
         r = bus_add(&m->bus, MEMMAP_GIC_DIST, GICV2_DIST_SIZE, &machine_gic_dist, m->gic);
     if (r == 0)
         r = bus_add(&m->bus, MEMMAP_GIC_CPU, GICV2_CPU_SIZE, &machine_gic_cpu, m->gic);
+    if (r == 0)
+        r = bus_add(&m->bus, MEMMAP_GIC_MSI, GICV2_MSI_SIZE, &machine_gic_msi, m->gic);
     if (r < 0)
         return err_set(e, r, "cannot create the interrupt controller: %s", strerror(-r));
     return 0;

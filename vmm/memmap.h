@@ -7,6 +7,7 @@
 
 #define MEMMAP_GIC_DIST   0x08000000u
 #define MEMMAP_GIC_CPU    0x08010000u /* GICv2 */
+#define MEMMAP_GIC_MSI    0x08020000u /* GICv2m, with either */
 #define MEMMAP_GIC_REDIST 0x080a0000u /* GICv3: 0x20000 for each CPU */
 #define MEMMAP_UART       0x09000000u
 #define MEMMAP_RTC        0x09010000u
@@ -22,7 +23,9 @@
 #define MEMMAP_SPI_RTC    2u
 #define MEMMAP_SPI_GPIO   7u
 #define MEMMAP_SPI_VIRTIO 16u
-#define MEMMAP_SPI_COUNT  64u
+#define MEMMAP_SPI_MSI    64u /* made pending by messages */
+#define MEMMAP_SPI_MSIS   64u
+#define MEMMAP_SPI_COUNT  128u
 
 /* Private interrupts by INTID: the performance monitors' and the generic timer's (Arm BSA, "PPI
  * assignments"). */

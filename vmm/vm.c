@@ -173,6 +173,10 @@ static int vm_create_gicv3(struct err *e)
     if (r == HV_SUCCESS)
         r = hv_gic_config_set_redistributor_base(config, MEMMAP_GIC_REDIST);
     if (r == HV_SUCCESS)
+        r = hv_gic_config_set_msi_region_base(config, MEMMAP_GIC_MSI);
+    if (r == HV_SUCCESS)
+        r = hv_gic_config_set_msi_interrupt_range(config, 32 + MEMMAP_SPI_MSI, MEMMAP_SPI_MSIS);
+    if (r == HV_SUCCESS)
         r = hv_gic_create(config);
     os_release(config);
     return hvcall_check(e, r, "creating the interrupt controller");

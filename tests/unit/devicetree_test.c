@@ -112,6 +112,11 @@ static void test_timer_and_gic(void **state)
     assert_int_equal(wide(&b, gic, "reg", 2), 0x08010000);
     assert_int_equal(wide(&b, gic, "reg", 3), 0x2000);
     assert_int_equal(cell(&b, gic, "phandle", 0), cell(&b, "/", "interrupt-parent", 0));
+    const char *v2m = "/interrupt-controller@8000000/v2m@8020000";
+    assert_string_equal(property(&b, v2m, "compatible", NULL), "arm,gic-v2m-frame");
+    assert_non_null(property(&b, v2m, "msi-controller", NULL));
+    assert_int_equal(wide(&b, v2m, "reg", 0), 0x08020000);
+    assert_int_equal(wide(&b, v2m, "reg", 1), 0x1000);
     assert_int_equal(cell(&b, "/apb-pclk", "clock-frequency", 0), 24000000);
     assert_int_equal(cell(&b, "/apb-pclk", "phandle", 0), MACHINE_PHANDLE_CLOCK);
     loader_blob_free(&b);

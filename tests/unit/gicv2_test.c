@@ -117,7 +117,9 @@ static void test_create(void **state)
     };
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
         struct gicv2 *g = NULL;
-        struct gicv2_config c = { cases[i].cpus, cases[i].spis, bench_signal, NULL };
+        struct gicv2_config c = { .cpus = cases[i].cpus,
+                                  .spis = cases[i].spis,
+                                  .signal = bench_signal };
         assert_int_equal(gicv2_create(&c, &g), cases[i].rc);
         gicv2_destroy(g);
     }
@@ -659,6 +661,57 @@ static void test_active_by_software(void **state)
     gicv2_destroy(b.g);
 }
 
+/* The GICv2m frame. */
+static void test_messages(void **state)
+{
+    (void)state;
+    struct bench b = { 0 };
+    struct gicv2_config c = {
+        .cpus = 2,
+        .spis = 64,
+        .msi_base = 64,
+        .msi_count = 32,
+        .signal = bench_signal,
+        .ctx = &b,
+    };
+    assert_int_equal(gicv2_create(&c, &b.g), 0);
+    assert_int_equal(gicv2_msi_read(b.g, 0x008, 4), 64 << 16 | 32);
+    assert_int_equal(gicv2_msi_read(b.g, 0xfcc, 4) & 0xfff, 0x43b);
+    assert_int_equal(gicv2_msi_read(b.g, 0x040, 4), 0);
+    assert_int_equal(gicv2_msi_read(b.g, 0x008, 2), 0);
+    dw(&b, 0, GICD_CTLR, 1);
+    dw(&b, 0, GICD_ISENABLER + 8, UINT32_MAX);
+    cw(&b, 1, GICC_CTLR, 1);
+    cw(&b, 1, GICC_PMR, 0xff);
+    gicv2_dist_write(b.g, 0, GICD_ITARGETSR + 64, 4, 0x02020202);
+    gicv2_dist_write(b.g, 0, GICD_ITARGETSR + 92, 4, 0x02020202);
+    gicv2_msi_write(b.g, 0x040, 4, 64);
+    gicv2_msi_write(b.g, 0x040, 2, 95);
+    assert_int_equal(cr(&b, 1, GICC_IAR), 64);
+    cw(&b, 1, GICC_EOIR, 64);
+    assert_int_equal(cr(&b, 1, GICC_IAR), 95);
+    cw(&b, 1, GICC_EOIR, 95);
+    assert_int_equal(cr(&b, 1, GICC_IAR), 1023);
+    static const struct {
+        uint64_t offset, value;
+        unsigned width;
+    } ignored[] = { { 0x40, 63, 4 }, { 0x40, 96, 4 }, { 0x40, 0, 4 },  { 0x40, 64, 1 },
+                    { 0x44, 64, 4 }, { 0x08, 64, 4 }, { 0x40, 64, 8 }, { 0x42, 64, 2 } };
+    for (unsigned i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+        gicv2_msi_write(b.g, ignored[i].offset, ignored[i].width, ignored[i].value);
+    for (unsigned n = 1; n <= 2; n++)
+        assert_int_equal(dr(&b, 0, GICD_ISPENDR + 4 * n), 0);
+    assert_int_equal(gicv2_msi_read(b.g, 0x008, 4), 64 << 16 | 32);
+    gicv2_destroy(b.g);
+    static const unsigned bad[][2] = { { 31, 2 },  { 0, 1 },          { 64, 33 },        { 96, 1 },
+                                       { 32, 65 }, { UINT32_MAX, 1 }, { 32, UINT32_MAX } };
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        c.msi_base = bad[i][0];
+        c.msi_count = bad[i][1];
+        assert_int_equal(gicv2_create(&c, &b.g), -EINVAL);
+    }
+}
+
 static void test_reset(void **state)
 {
     (void)state;
@@ -721,6 +774,7 @@ int main(void)
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_group1_binary_point),
         cmocka_unit_test(test_active_by_software),
+        cmocka_unit_test(test_messages),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_signals_changes_only),
     };

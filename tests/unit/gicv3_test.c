@@ -596,7 +596,7 @@ static void test_messages(void **state)
     assert_int_equal(cr(&b, 0, GICV3_ICC_IAR1), 64);
     cw(&b, 0, GICV3_ICC_EOIR1, 64);
     gicv3_msi_write(b.g, 0x40, 4, 96);
-    gicv3_msi_write(b.g, 0x40, 2, 64);
+    gicv3_msi_write(b.g, 0x40, 1, 64);
     gicv3_msi_write(b.g, 0x44, 4, 64);
     assert_int_equal(cr(&b, 0, GICV3_ICC_IAR1), SPURIOUS);
     assert_int_equal(gicv3_send_msi(b.g, 63), -EINVAL);

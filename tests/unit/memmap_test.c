@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 #include "gic/gicv2.h"
+#include "gic/gicv3.h"
 #include "vmm/memmap.h"
 #include "vmm/vm.h"
 
@@ -17,6 +18,8 @@ static void test_promised_addresses(void **state)
     (void)state;
     assert_int_equal(MEMMAP_GIC_DIST, 0x08000000);
     assert_int_equal(MEMMAP_GIC_CPU, 0x08010000);
+    assert_int_equal(MEMMAP_GIC_MSI, 0x08020000);
+    assert_int_equal(MEMMAP_GIC_REDIST, 0x080a0000);
     assert_int_equal(MEMMAP_UART, 0x09000000);
     assert_int_equal(MEMMAP_RTC, 0x09010000);
     assert_int_equal(MEMMAP_GPIO, 0x09030000);
@@ -27,6 +30,8 @@ static void test_promised_addresses(void **state)
     assert_int_equal(MEMMAP_SPI_RTC, 2);
     assert_int_equal(MEMMAP_SPI_GPIO, 7);
     assert_int_equal(MEMMAP_SPI_VIRTIO, 16);
+    assert_int_equal(MEMMAP_SPI_MSI, 64);
+    assert_int_equal(MEMMAP_SPI_MSIS, 64);
     assert_int_equal(MEMMAP_PPI_VTIMER, 27);
     assert_int_equal(MEMMAP_PPI_PHYS_TIMER, 30);
 }
@@ -39,6 +44,8 @@ static void test_windows_do_not_overlap(void **state)
     } window[] = {
         { MEMMAP_GIC_DIST, GICV2_DIST_SIZE },
         { MEMMAP_GIC_CPU, GICV2_CPU_SIZE },
+        { MEMMAP_GIC_MSI, 0x10000 }, /* Apple's size */
+        { MEMMAP_GIC_REDIST, MEMMAP_CPUS_MAX * GICV3_REDIST_SIZE },
         { MEMMAP_UART, 0x1000 },
         { MEMMAP_RTC, 0x1000 },
         { MEMMAP_GPIO, 0x1000 },
@@ -53,7 +60,8 @@ static void test_windows_do_not_overlap(void **state)
 static void test_everything_has_a_wire(void **state)
 {
     (void)state;
-    assert_true(MEMMAP_SPI_VIRTIO + MEMMAP_VIRTIO_SLOTS <= MEMMAP_SPI_COUNT);
+    assert_true(MEMMAP_SPI_VIRTIO + MEMMAP_VIRTIO_SLOTS <= MEMMAP_SPI_MSI);
+    assert_true(MEMMAP_SPI_MSI + MEMMAP_SPI_MSIS <= MEMMAP_SPI_COUNT);
     assert_true(VM_MAX_DISKS <= MEMMAP_VIRTIO_SLOTS);
     assert_int_equal(MEMMAP_CPUS_MAX_V2, GICV2_MAX_CPUS);
     assert_int_equal(MEMMAP_RAM % MEMMAP_PAGE, 0);

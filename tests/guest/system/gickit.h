@@ -10,6 +10,7 @@
 
 #define GICD        0x08000000ul
 #define GICC        0x08010000ul
+#define GICM        0x08020000ul /* GICv2m: messages */
 #define GICR        0x080a0000ul
 #define GICR_STRIDE 0x20000ul
 #define GICR_SGI    0x10000ul

@@ -80,6 +80,10 @@ static const struct reg_row regs[] = {
     { "GICC_APR0", V2, GICC + C_APR0, UINT32_MAX, 0 },
     { "GICC_APR1: five bits need one", V2, GICC + C_APR0 + 4, RAZ },
     { "GICC, reserved 0x040", V2, GICC + 0x40, RAZ },
+    { "MSI_TYPER: 64 messages from 96", BOTH, GICM + 0x008, FIXED(96 << 16 | 64) },
+    { "MSI_SETSPI_NS", BOTH, GICM + 0x040, RAZ },
+    { "MSI_IIDR", BOTH, GICM + 0xfcc, FIXED(0x0490043b) },
+    { "GICM, reserved 0x000", BOTH, GICM, RAZ },
 };
 
 static void test_registers(void)
@@ -574,6 +578,44 @@ static void test_sgi(void)
     gic_open();
 }
 
+/* Messages: GICv2m, Arm BSA appendix. */
+static void test_messages(void)
+{
+    static const uint32_t not_there[] = { 0, 15, 31, SPI, 95, 160, 1023 };
+    unsigned errors = 0;
+
+    for (unsigned id = 96; id < 160; id++) {
+        gic_edge(id, true);
+        gic_route(id, 0);
+        gic_priority(id, 0xa0);
+        wr(gic_word(IGROUPR, id), gic_v3() ? UINT32_MAX : 0);
+        gic_set(ISENABLER, id);
+        wr(GICM + 0x40, id);
+        if (state(id) != PENDING || gic_ack() != id)
+            errors++;
+        wr(GICM + 0x40, id);
+        if (state(id) != ACTIVE_PENDING)
+            errors++;
+        gic_eoi(id);
+        if (gic_ack() != id)
+            errors++;
+        gic_eoi(id);
+        if (state(id) != INACTIVE || gic_ack() != SPURIOUS)
+            errors++;
+    }
+    check("message", "each of the frame's is an edge", errors, 0);
+    *(volatile uint16_t *)(GICM + 0x40) = 100;
+    check("message", "by half-word", gic_ack(), 100);
+    gic_eoi(100);
+    gic_set(ISENABLER, SPI);
+    for (unsigned i = 0; i < COUNT(not_there); i++)
+        wr(GICM + 0x40, not_there[i]);
+    check("message", "that is not the frame's: ignored", gic_ack(), SPURIOUS);
+    for (unsigned id = 96; id < 160; id++)
+        gic_set(ICENABLER, id);
+    gic_open();
+}
+
 void test(void)
 {
     note(gic_v3() ? "GICv3, GICD_TYPER" : "GICv2, GICD_TYPER", rd(GICD + TYPER));
@@ -590,6 +632,7 @@ void test(void)
     test_level();
     test_ends();
     test_sgi();
+    test_messages();
     if (gic_v3())
         test_groups_v3();
     else
