@@ -130,7 +130,7 @@ class Guest:
         if status == "127":
             return Sample(skipped=f"{output.strip() or 'a program is missing'} in the guest")
         if status != "0":
-            return Sample(error=f"exit status {status}: {output.strip()[-100:]}")
+            return Sample(error=f"exit status {status}: {' '.join(output.split())[-100:]}")
         return split_answer(output, seconds, share)
 
     def stop(self):

@@ -59,7 +59,7 @@ class Payload:
         self.guest, self.host = folder / "guest", folder / "host"
         self.problems = compile_all(CROSS, rows, self.guest)
         self.host_problems = compile_all(["gcc"], rows, self.host) if native else {}
-        data = text(1 << 20)
+        data = text(2 << 20)
         for tree in (self.guest, self.host):
             tree.mkdir(exist_ok=True)
             (tree / "text").write_bytes(data)

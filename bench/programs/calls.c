@@ -23,7 +23,7 @@ static __attribute__((noinline)) int takeuchi(int x, int y, int z)
 int main(void)
 {
     uint64_t start = bench_now();
-    uint64_t sum = fibonacci(34);
+    uint64_t sum = fibonacci(36);
     for (uint64_t i = 0; i < 4; i++)
         sum += ackermann(2, 1000 + i);
     for (int i = 0; i < 12; i++)

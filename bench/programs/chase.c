@@ -3,7 +3,7 @@
 #include "bench.h"
 
 #define N     8192u
-#define STEPS 60000000u
+#define STEPS 120000000u
 
 static void *ring[N];
 

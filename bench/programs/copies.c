@@ -26,8 +26,8 @@ int main(void)
     for (size_t i = 0; i < SIZE; i++)
         from[i] = (unsigned char)bench_random(&state);
     uint64_t start = bench_now();
-    sum += copy(40, 20u << 20);
-    sum += copy(4096, 100u << 20);
-    sum += copy(SIZE - 4096, 100u << 20);
+    sum += copy(40, 40u << 20);
+    sum += copy(4096, 200u << 20);
+    sum += copy(SIZE - 4096, 200u << 20);
     return bench_report(start, sum);
 }

@@ -9,7 +9,7 @@
 
 #define NODES  500
 #define SIDE   12
-#define ROUNDS 600
+#define ROUNDS 1500
 
 struct node {
     struct node *next;

@@ -6,7 +6,7 @@
 #include "bench.h"
 
 #define BODIES 8
-#define STEPS  40000
+#define STEPS  80000
 
 struct body {
     double x[3], v[3], mass;

@@ -5,7 +5,7 @@
 #include "bench.h"
 
 #define SIZE   4096
-#define ROUNDS 30
+#define ROUNDS 80
 
 int main(void)
 {
