@@ -45,5 +45,10 @@ def two_cpus():
     attack(os.environ.get("IREKO_SEED", "2"), 2)
 
 
+def gicv2():
+    """a hostile guest on two CPUs with a GICv2"""
+    attack(os.environ.get("IREKO_SEED", "3"), 2, "--gic", "v2")
+
+
 if __name__ == "__main__":
-    run([one_cpu, two_cpus])
+    run([one_cpu, two_cpus, gicv2])
