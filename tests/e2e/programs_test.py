@@ -136,7 +136,7 @@ class Group:
         image = disk(pathlib.Path(self.folder.name), self.cases)
         self.console = Console(
             "run", "--kernel", guest / "Image", "--initrd", guest / "initramfs", "--memory", "3G", "--disk", f"{programs},ro",
-            "--disk", f"{image},ro", "--append", 'loglevel=5 ireko.cmd="mkdir /b; mount -o ro -t ext2 /dev/vdb /b; sh /b/boot.sh"')
+            "--disk", f"{image},ro", "--append", 'loglevel=4 ireko.cmd="mkdir /b; mount -o ro -t ext2 /dev/vdb /b; sh /b/boot.sh"')
 
     def answer(self, name, limit):
         """Wait for the case; its output, exit status and seconds in the guest."""
