@@ -90,6 +90,7 @@ class Guest:
     def __init__(self, name, title, patience):
         self.name, self.title, self.patience = name, title, patience
         self.console = None
+        self.hopeless = False  # it did not boot, and would not if it were tried again
 
     def boot(self, files):
         """Returns {row: Sample} of the boot rows. After a failure there is no console."""
@@ -107,6 +108,7 @@ class Guest:
         except (Timeout, BrokenPipeError) as e:
             print(f"bench: {self.title} does not boot: {e}", file=sys.stderr)
             self.stop()
+            self.hopeless = True
             for row in ("boot-init", "boot-shell"):
                 samples.setdefault(row, Sample(error="does not boot"))
         return samples

@@ -79,4 +79,4 @@ def programs_disk(cache):
     """(path, "") of the disk of Debian's programs, or (None, why there is none)."""
     done = subprocess.run([HERE.parent / "guest" / "disk.sh", cache, "bench", *PACKAGES], stdout=subprocess.PIPE, text=True)
     path = done.stdout.strip()
-    return (path, "") if done.returncode == 0 and path else (None, "no disk of Debian's programs (see above)")
+    return (path, "") if done.returncode == 0 and path else (None, "no disk of Debian's programs, which takes apt-get, dpkg-deb, mke2fs and a network")

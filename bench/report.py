@@ -12,6 +12,7 @@ class Line:
     def __init__(self, row, samples):
         self.row = row
         self.notes = []
+        self.failed = False  # ireko did not end as it should have, or had another answer
         self.seconds = {}
         self.spread = {}
         expected = expected_answer(row, samples)
@@ -32,6 +33,8 @@ class Line:
             wrong = sample.error or sample.skipped
             if not wrong and expected is not None and sample.answer != expected and (machine != "native" or self.row.everywhere):
                 wrong = f"wrong answer {sample.answer[:60]!r}, not {expected[:60]!r}"
+            if wrong and machine == "ireko" and not sample.skipped:
+                self.failed = True
             if not wrong:
                 good.append(sample.seconds)
             elif (note := f"{machine}: {wrong}") not in self.notes:

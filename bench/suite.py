@@ -58,16 +58,17 @@ def make_machines(args, files):
     return found + ([] if args.no_native else [machines.Host(files)])
 
 
-def leave_out(rows, files, no_programs):
-    """Rows that cannot run at all, each with a sentence. Returns the others."""
-    good = []
+def leave_out(rows, files, no_programs, results):
+    """Rows that cannot run at all: into `results` with the reason, and a sentence for each reason. Returns the others."""
+    reasons = {}
     for row in rows:
         reason = files.problems.get(row.source) or (no_programs if row.group == "program" else "")
         if reason:
-            say(f"{row.title} is left out: {reason}")
-        else:
-            good.append(row)
-    return good
+            reasons.setdefault(reason, []).append(row)
+            results[row.name]["guest"] = [machines.Sample(skipped=reason)]
+    for reason, out in reasons.items():
+        say(f"left out: {', '.join(r.name for r in out)}: {reason}")
+    return [r for r in rows if not results[r.name]]
 
 
 def rotate(items, n):
@@ -88,7 +89,7 @@ def one_run(number, args, rows, found, files, results):
         for i, row in enumerate(r for r in rows if r.group != "boot"):
             took = []
             for machine in rotate(found, number + i):
-                if machine.is_guest and not machine.console:
+                if machine.is_guest and not machine.console and not machine.hopeless:
                     machine.boot(files)
                 sample = machine.run(row)
                 if args.clock == "cpu":
@@ -199,12 +200,12 @@ def main():
         disk, no_programs = None, ""
         if any(r.group == "program" for r in rows):
             disk, no_programs = payload.programs_disk(args.cache)
-        rows = leave_out(rows, made, no_programs)
+        results = {row.name: {} for row in rows}
+        rows = leave_out(rows, made, no_programs, results)
         if not rows:
             sys.exit("bench: no row is left to run")
         files = Files(args.cache / "guest", [d for d in (disk, made.image) if d])
         found = make_machines(args, made)
-        results = {row.name: {} for row in rows}
         loads = [load()]
         try:
             for number in range(args.runs):
@@ -222,6 +223,8 @@ def main():
             save(HERE, results, lines, about)
             (HERE / "results.json").unlink()
         say(f"the table, the picture and every sample are in {args.cache / 'bench'}")
+    if any(line.failed for line in lines):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def best_model_counts():
 def wrong_answers_do_not_count():
     """a wrong answer is no time but a note"""
     line = one_line(ireko=samples(1, 1, answer="answer 2"), qemu_a72=samples(5, 5), native=samples(1, 1))
-    check(line.ireko is None and line.ratio is None, vars(line))
+    check(line.ireko is None and line.ratio is None and line.failed, vars(line))
     check(len(line.notes) == 1 and "ireko: wrong answer 'answer 2'" in line.notes[0], line.notes)
 
 
@@ -56,6 +56,7 @@ def most_runs_must_succeed():
 def skipped_has_its_reason():
     """what was skipped is in the table's notes with its reason"""
     lines = report.lines({"lua": {"ireko": samples(1), "native": [Sample(skipped="no lua5.4 on the host")]}})
+    check(not lines[0].failed, vars(lines[0]))
     check("Lua: native: no lua5.4 on the host" in report.text_table(lines), report.text_table(lines))
     check("- Lua: native: no lua5.4 on the host" in report.markdown(lines, []), report.markdown(lines, []))
 
