@@ -1,0 +1,658 @@
+/*
+ * Emits x86-64 machine code. Source: Intel SDM volume 2 (opcode maps, REX, VEX, ModRM, SIB).
+ *
+ * One function an instruction form, inline, a few stores each. `w` is 1 for 64-bit operands and 0
+ * for 32-bit ones, whose results clear the upper half of a register just as A64's W forms do. The
+ * buffer is written through one mapping and executed through another, `exec` bytes away. Running
+ * off its end sets `full` and writes nothing more, so callers check once, at the end of a block.
+ */
+#ifndef SOFT_JIT_X86_H
+#define SOFT_JIT_X86_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum x86_reg {
+    RAX,
+    RCX,
+    RDX,
+    RBX,
+    RSP,
+    RBP,
+    RSI,
+    RDI,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R14,
+    R15,
+    X86_NONE = -1,
+};
+
+/* Operations of the first eight opcode rows; shifts and rotates; group 3. */
+enum x86_alu { X86_ADD, X86_OR, X86_ADC, X86_SBB, X86_AND, X86_SUB, X86_XOR, X86_CMP };
+enum x86_shift { X86_ROL = 0, X86_ROR = 1, X86_SHL = 4, X86_SHR = 5, X86_SAR = 7 };
+enum x86_unary { X86_NOT = 2, X86_NEG, X86_MUL, X86_IMUL, X86_DIV, X86_IDIV };
+
+/* Conditions, as Jcc, SETcc and CMOVcc encode them. The lowest bit negates. */
+enum x86_cc {
+    CC_O,
+    CC_NO,
+    CC_B,
+    CC_AE,
+    CC_E,
+    CC_NE,
+    CC_BE,
+    CC_A,
+    CC_S,
+    CC_NS,
+    CC_P,
+    CC_NP,
+    CC_L,
+    CC_GE,
+    CC_LE,
+    CC_G
+};
+
+/* Widening moves: second opcode bytes after 0f, and MOVSXD. */
+enum x86_extend {
+    X86_ZX8 = 0xb6,
+    X86_ZX16 = 0xb7,
+    X86_SX8 = 0xbe,
+    X86_SX16 = 0xbf,
+    X86_SX32 = 0x63
+};
+
+/* [base + index * 2^scale + disp] */
+struct x86_mem {
+    int8_t base, index;
+    uint8_t scale;
+    int32_t disp;
+};
+
+struct x86_buf {
+    uint8_t *p, *limit;
+    intptr_t exec; /* address of execution minus address of writing */
+    bool full;
+};
+
+static inline struct x86_mem x86_at(enum x86_reg base, int32_t disp)
+{
+    return (struct x86_mem){ .base = (int8_t)base, .index = X86_NONE, .disp = disp };
+}
+
+static inline struct x86_mem x86_indexed(enum x86_reg base, enum x86_reg index, unsigned scale,
+                                         int32_t disp)
+{
+    return (struct x86_mem){
+        .base = (int8_t)base, .index = (int8_t)index, .scale = (uint8_t)scale, .disp = disp
+    };
+}
+
+/* Every instruction is at most 15 bytes. */
+static inline bool x86_room(struct x86_buf *b)
+{
+    if (b->limit - b->p >= 16)
+        return true;
+    b->full = true;
+    return false;
+}
+
+static inline void x86_8(struct x86_buf *b, unsigned v)
+{
+    *b->p++ = (uint8_t)v;
+}
+
+static inline void x86_32(struct x86_buf *b, uint32_t v)
+{
+    memcpy(b->p, &v, 4);
+    b->p += 4;
+}
+
+static inline void x86_64(struct x86_buf *b, uint64_t v)
+{
+    memcpy(b->p, &v, 8);
+    b->p += 8;
+}
+
+/* REX with W, R of `reg`, X of `index`, B of `base`; left out when it says nothing. `byte`: reg is
+ * a byte register, of which 4 to 7 need a REX to be SPL to DIL. */
+static inline void x86_rex(struct x86_buf *b, unsigned w, unsigned reg, unsigned index,
+                           unsigned base, bool byte)
+{
+    unsigned rex = 0x40 | w << 3 | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1);
+
+    if (rex != 0x40 || byte)
+        x86_8(b, rex);
+}
+
+/* Opcode: one byte, 0x0fXX for two, 0x0f38XX for three. */
+static inline void x86_opcode(struct x86_buf *b, unsigned op)
+{
+    if (op > 0xffff)
+        x86_8(b, op >> 16);
+    if (op > 0xff)
+        x86_8(b, op >> 8);
+    x86_8(b, op);
+}
+
+static inline void x86_modrm_mem(struct x86_buf *b, unsigned reg, struct x86_mem m)
+{
+    unsigned r = (reg & 7) << 3, base = (unsigned)m.base & 7;
+    bool sib = m.index != X86_NONE || base == 4;
+    unsigned mod = m.disp == 0 && base != 5 ? 0 : m.disp >= -128 && m.disp < 128 ? 1 : 2;
+
+    x86_8(b, mod << 6 | r | (sib ? 4 : base));
+    if (sib)
+        x86_8(b, (unsigned)m.scale << 6 | (m.index == X86_NONE ? 4 : (unsigned)m.index & 7) << 3 |
+                     base);
+    if (mod == 1)
+        x86_8(b, (uint8_t)m.disp);
+    else if (mod == 2)
+        x86_32(b, (uint32_t)m.disp);
+}
+
+/* The two shapes that everything else is made of. `prefix` 0, 0x66, 0xf2 or 0xf3. */
+static inline void x86_op_rr(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
+                             unsigned reg, unsigned rm, bool byte)
+{
+    if (!x86_room(b))
+        return;
+    if (prefix)
+        x86_8(b, prefix);
+    x86_rex(b, w, reg, 0, rm, byte);
+    x86_opcode(b, op);
+    x86_8(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+static inline void x86_op_rm(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
+                             unsigned reg, struct x86_mem m, bool byte)
+{
+    if (!x86_room(b))
+        return;
+    if (prefix)
+        x86_8(b, prefix);
+    x86_rex(b, w, reg, m.index == X86_NONE ? 0 : (unsigned)m.index, (unsigned)m.base, byte);
+    x86_opcode(b, op);
+    x86_modrm_mem(b, reg, m);
+}
+
+static inline void x86_imm8(struct x86_buf *b, unsigned imm)
+{
+    if (!b->full)
+        x86_8(b, imm);
+}
+
+static inline void x86_imm32(struct x86_buf *b, uint32_t imm)
+{
+    if (!b->full)
+        x86_32(b, imm);
+}
+
+/* Moves. */
+
+static inline void x86_mov_rr(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s)
+{
+    x86_op_rr(b, 0, w, 0x8b, d, s, false);
+}
+
+/* The shortest form; flags stay. */
+static inline void x86_mov_ri(struct x86_buf *b, enum x86_reg d, uint64_t imm)
+{
+    if (!x86_room(b))
+        return;
+    if (imm <= UINT32_MAX) {
+        x86_rex(b, 0, 0, 0, d, false);
+        x86_8(b, 0xb8 | (d & 7));
+        x86_32(b, (uint32_t)imm);
+    } else if ((int64_t)imm == (int32_t)imm) {
+        x86_op_rr(b, 0, 1, 0xc7, 0, d, false);
+        x86_32(b, (uint32_t)imm);
+    } else {
+        x86_rex(b, 1, 0, 0, d, false);
+        x86_8(b, 0xb8 | (d & 7));
+        x86_64(b, imm);
+    }
+}
+
+static inline void x86_mov_rm(struct x86_buf *b, unsigned w, enum x86_reg d, struct x86_mem m)
+{
+    x86_op_rm(b, 0, w, 0x8b, d, m, false);
+}
+
+/* Store `size` bytes of s: 1, 2, 4 or 8. */
+static inline void x86_store(struct x86_buf *b, unsigned size, struct x86_mem m, enum x86_reg s)
+{
+    x86_op_rm(b, size == 2 ? 0x66 : 0, size == 8, size == 1 ? 0x88 : 0x89, s, m, size == 1);
+}
+
+static inline void x86_mov_mr(struct x86_buf *b, unsigned w, struct x86_mem m, enum x86_reg s)
+{
+    x86_store(b, w ? 8 : 4, m, s);
+}
+
+/* imm is sign-extended to 64 bits with w = 1. */
+static inline void x86_mov_mi(struct x86_buf *b, unsigned w, struct x86_mem m, int32_t imm)
+{
+    x86_op_rm(b, 0, w, 0xc7, 0, m, false);
+    x86_imm32(b, (uint32_t)imm);
+}
+
+static inline void x86_ext_rr(struct x86_buf *b, enum x86_extend e, unsigned w, enum x86_reg d,
+                              enum x86_reg s)
+{
+    x86_op_rr(b, 0, w, e == X86_SX32 ? 0x63 : 0x0f00 | e, d, s, e == X86_ZX8 || e == X86_SX8);
+}
+
+static inline void x86_ext_rm(struct x86_buf *b, enum x86_extend e, unsigned w, enum x86_reg d,
+                              struct x86_mem m)
+{
+    x86_op_rm(b, 0, w, e == X86_SX32 ? 0x63 : 0x0f00 | e, d, m, false);
+}
+
+static inline void x86_lea(struct x86_buf *b, unsigned w, enum x86_reg d, struct x86_mem m)
+{
+    x86_op_rm(b, 0, w, 0x8d, d, m, false);
+}
+
+static inline void x86_xchg_mr(struct x86_buf *b, unsigned size, struct x86_mem m, enum x86_reg r)
+{
+    x86_op_rm(b, size == 2 ? 0x66 : 0, size == 8, size == 1 ? 0x86 : 0x87, r, m, size == 1);
+}
+
+/* Arithmetic. */
+
+static inline void x86_alu_rr(struct x86_buf *b, unsigned w, enum x86_alu op, enum x86_reg d,
+                              enum x86_reg s)
+{
+    x86_op_rr(b, 0, w, op << 3 | 3, d, s, false);
+}
+
+static inline void x86_alu_rm(struct x86_buf *b, unsigned w, enum x86_alu op, enum x86_reg d,
+                              struct x86_mem m)
+{
+    x86_op_rm(b, 0, w, op << 3 | 3, d, m, false);
+}
+
+static inline void x86_alu_mr(struct x86_buf *b, unsigned w, enum x86_alu op, struct x86_mem m,
+                              enum x86_reg s)
+{
+    x86_op_rm(b, 0, w, op << 3 | 1, s, m, false);
+}
+
+static inline void x86_alu_ri(struct x86_buf *b, unsigned w, enum x86_alu op, enum x86_reg d,
+                              int32_t imm)
+{
+    bool small = imm >= -128 && imm < 128;
+
+    x86_op_rr(b, 0, w, small ? 0x83 : 0x81, op, d, false);
+    if (small)
+        x86_imm8(b, (uint8_t)imm);
+    else
+        x86_imm32(b, (uint32_t)imm);
+}
+
+static inline void x86_alu_mi(struct x86_buf *b, unsigned w, enum x86_alu op, struct x86_mem m,
+                              int32_t imm)
+{
+    bool small = imm >= -128 && imm < 128;
+
+    x86_op_rm(b, 0, w, small ? 0x83 : 0x81, op, m, false);
+    if (small)
+        x86_imm8(b, (uint8_t)imm);
+    else
+        x86_imm32(b, (uint32_t)imm);
+}
+
+static inline void x86_test_rr(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s)
+{
+    x86_op_rr(b, 0, w, 0x85, s, d, false);
+}
+
+static inline void x86_test_ri(struct x86_buf *b, unsigned w, enum x86_reg d, int32_t imm)
+{
+    x86_op_rr(b, 0, w, 0xf7, 0, d, false);
+    x86_imm32(b, (uint32_t)imm);
+}
+
+/* TEST byte [m], imm8 */
+static inline void x86_test8_mi(struct x86_buf *b, struct x86_mem m, unsigned imm)
+{
+    x86_op_rm(b, 0, 0, 0xf6, 0, m, false);
+    x86_imm8(b, imm);
+}
+
+/* BT: CF is the bit. */
+static inline void x86_bt_ri(struct x86_buf *b, unsigned w, enum x86_reg d, unsigned bit)
+{
+    x86_op_rr(b, 0, w, 0x0fba, 4, d, false);
+    x86_imm8(b, bit);
+}
+
+static inline void x86_bt_mi(struct x86_buf *b, unsigned w, struct x86_mem m, unsigned bit)
+{
+    x86_op_rm(b, 0, w, 0x0fba, 4, m, false);
+    x86_imm8(b, bit);
+}
+
+static inline void x86_shift_ri(struct x86_buf *b, unsigned w, enum x86_shift op, enum x86_reg d,
+                                unsigned count)
+{
+    x86_op_rr(b, 0, w, 0xc1, op, d, false);
+    x86_imm8(b, count);
+}
+
+/* By CL. */
+static inline void x86_shift_rcl(struct x86_buf *b, unsigned w, enum x86_shift op, enum x86_reg d)
+{
+    x86_op_rr(b, 0, w, 0xd3, op, d, false);
+}
+
+/* d = d:s shifted right by count, the low half. */
+static inline void x86_shrd_ri(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s,
+                               unsigned count)
+{
+    x86_op_rr(b, 0, w, 0x0fac, s, d, false);
+    x86_imm8(b, count);
+}
+
+/* NOT, NEG; MUL, IMUL, DIV, IDIV of RDX:RAX. */
+static inline void x86_unary_r(struct x86_buf *b, unsigned w, enum x86_unary op, enum x86_reg r)
+{
+    x86_op_rr(b, 0, w, 0xf7, op, r, false);
+}
+
+static inline void x86_unary_m(struct x86_buf *b, unsigned w, enum x86_unary op, struct x86_mem m)
+{
+    x86_op_rm(b, 0, w, 0xf7, op, m, false);
+}
+
+static inline void x86_imul_rr(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s)
+{
+    x86_op_rr(b, 0, w, 0x0faf, d, s, false);
+}
+
+static inline void x86_imul_rm(struct x86_buf *b, unsigned w, enum x86_reg d, struct x86_mem m)
+{
+    x86_op_rm(b, 0, w, 0x0faf, d, m, false);
+}
+
+/* CDQ, CQO */
+static inline void x86_sign_rdx(struct x86_buf *b, unsigned w)
+{
+    if (!x86_room(b))
+        return;
+    x86_rex(b, w, 0, 0, 0, false);
+    x86_8(b, 0x99);
+}
+
+static inline void x86_bswap(struct x86_buf *b, unsigned w, enum x86_reg r)
+{
+    if (!x86_room(b))
+        return;
+    x86_rex(b, w, 0, 0, r, false);
+    x86_opcode(b, 0x0fc8 | (r & 7));
+}
+
+static inline void x86_bsr(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s)
+{
+    x86_op_rr(b, 0, w, 0x0fbd, d, s, false);
+}
+
+static inline void x86_lzcnt(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s)
+{
+    x86_op_rr(b, 0xf3, w, 0x0fbd, d, s, false);
+}
+
+/* CRC32C of `size` bytes of s into d. */
+static inline void x86_crc32(struct x86_buf *b, unsigned size, enum x86_reg d, enum x86_reg s)
+{
+    if (!x86_room(b))
+        return;
+    if (size == 2)
+        x86_8(b, 0x66);
+    x86_op_rr(b, 0xf2, size == 8, size == 1 ? 0x0f38f0 : 0x0f38f1, d, s, size == 1);
+}
+
+/* BMI2 and BMI1, VEX-encoded; flags stay with all but ANDN. */
+static inline void x86_vex(struct x86_buf *b, unsigned w, unsigned pp, unsigned map, unsigned op,
+                           enum x86_reg reg, enum x86_reg vvvv, enum x86_reg rm)
+{
+    if (!x86_room(b))
+        return;
+    x86_8(b, 0xc4);
+    x86_8(b, (reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) | map);
+    x86_8(b, w << 7 | (~(unsigned)vvvv & 15) << 3 | pp);
+    x86_8(b, op);
+    x86_8(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+/* SHLX, SHRX, SARX: d = s shifted by count, a register. */
+static inline void x86_shiftx(struct x86_buf *b, unsigned w, enum x86_shift op, enum x86_reg d,
+                              enum x86_reg s, enum x86_reg count)
+{
+    x86_vex(b, w, op == X86_SHL ? 1 : op == X86_SHR ? 3 : 2, 2, 0xf7, d, count, s);
+}
+
+static inline void x86_rorx(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s,
+                            unsigned count)
+{
+    x86_vex(b, w, 3, 3, 0xf0, d, RAX, s);
+    x86_imm8(b, count);
+}
+
+/* d = ~a & c */
+static inline void x86_andn(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg a,
+                            enum x86_reg c)
+{
+    x86_vex(b, w, 0, 2, 0xf2, d, a, c);
+}
+
+/* high:low = RDX * s */
+static inline void x86_mulx(struct x86_buf *b, unsigned w, enum x86_reg high, enum x86_reg low,
+                            enum x86_reg s)
+{
+    x86_vex(b, w, 3, 2, 0xf6, high, low, s);
+}
+
+/* Flags. */
+
+static inline void x86_setcc(struct x86_buf *b, enum x86_cc cc, enum x86_reg d)
+{
+    x86_op_rr(b, 0, 0, 0x0f90 | cc, 0, d, d >= 4);
+}
+
+static inline void x86_cmov_rr(struct x86_buf *b, unsigned w, enum x86_cc cc, enum x86_reg d,
+                               enum x86_reg s)
+{
+    x86_op_rr(b, 0, w, 0x0f40 | cc, d, s, false);
+}
+
+static inline void x86_cmov_rm(struct x86_buf *b, unsigned w, enum x86_cc cc, enum x86_reg d,
+                               struct x86_mem m)
+{
+    x86_op_rm(b, 0, w, 0x0f40 | cc, d, m, false);
+}
+
+static inline void x86_plain(struct x86_buf *b, unsigned op)
+{
+    if (x86_room(b))
+        x86_8(b, op);
+}
+
+static inline void x86_lahf(struct x86_buf *b)
+{
+    x86_plain(b, 0x9f);
+}
+
+static inline void x86_sahf(struct x86_buf *b)
+{
+    x86_plain(b, 0x9e);
+}
+
+static inline void x86_cmc(struct x86_buf *b)
+{
+    x86_plain(b, 0xf5);
+}
+
+static inline void x86_stc(struct x86_buf *b)
+{
+    x86_plain(b, 0xf9);
+}
+
+/* ADD AL, imm8 */
+static inline void x86_add_al(struct x86_buf *b, unsigned imm)
+{
+    x86_plain(b, 0x04);
+    x86_imm8(b, imm);
+}
+
+/* Atomics; `size` 1, 2, 4 or 8. */
+
+static inline void x86_lock_xadd(struct x86_buf *b, unsigned size, struct x86_mem m, enum x86_reg r)
+{
+    if (!x86_room(b))
+        return;
+    x86_8(b, 0xf0);
+    x86_op_rm(b, size == 2 ? 0x66 : 0, size == 8, size == 1 ? 0x0fc0 : 0x0fc1, r, m, size == 1);
+}
+
+/* If [m] equals RAX, [m] = r, else RAX = [m]; ZF says which. */
+static inline void x86_lock_cmpxchg(struct x86_buf *b, unsigned size, struct x86_mem m,
+                                    enum x86_reg r)
+{
+    if (!x86_room(b))
+        return;
+    x86_8(b, 0xf0);
+    x86_op_rm(b, size == 2 ? 0x66 : 0, size == 8, size == 1 ? 0x0fb0 : 0x0fb1, r, m, size == 1);
+}
+
+/* LOCK OR dword [m], imm8: a full barrier with imm 0. */
+static inline void x86_lock_or_mi(struct x86_buf *b, struct x86_mem m, unsigned imm)
+{
+    if (!x86_room(b))
+        return;
+    x86_8(b, 0xf0);
+    x86_op_rm(b, 0, 0, 0x83, X86_OR, m, false);
+    x86_imm8(b, imm);
+}
+
+/* Control. Jumps are forward: they return where their 32-bit displacement is, for x86_here() or
+ * x86_patch(). */
+
+static inline uint8_t *x86_jump(struct x86_buf *b, unsigned op)
+{
+    uint8_t *at = b->p;
+
+    if (!x86_room(b))
+        return at;
+    x86_opcode(b, op);
+    at = b->p;
+    x86_32(b, 0);
+    return at;
+}
+
+static inline uint8_t *x86_jcc(struct x86_buf *b, enum x86_cc cc)
+{
+    return x86_jump(b, 0x0f80 | cc);
+}
+
+static inline uint8_t *x86_jmp(struct x86_buf *b)
+{
+    return x86_jump(b, 0xe9);
+}
+
+static inline uint8_t *x86_call(struct x86_buf *b)
+{
+    return x86_jump(b, 0xe8);
+}
+
+/* Make the displacement at `at` lead to `to`, both as written. */
+static inline void x86_patch(uint8_t *at, const uint8_t *to)
+{
+    int32_t rel = (int32_t)(to - (at + 4));
+
+    memcpy(at, &rel, 4);
+}
+
+static inline void x86_here(struct x86_buf *b, uint8_t *at)
+{
+    if (!b->full)
+        x86_patch(at, b->p);
+}
+
+static inline void x86_to(struct x86_buf *b, uint8_t *at, const uint8_t *to)
+{
+    if (!b->full)
+        x86_patch(at, to);
+}
+
+/* A short forward jump over at most 127 bytes: where its displacement is, for x86_here8(). */
+static inline uint8_t *x86_jcc8(struct x86_buf *b, enum x86_cc cc)
+{
+    if (!x86_room(b))
+        return b->p;
+    x86_8(b, 0x70 | cc);
+    x86_8(b, 0);
+    return b->p - 1;
+}
+
+static inline void x86_here8(struct x86_buf *b, uint8_t *at)
+{
+    if (!b->full)
+        *at = (uint8_t)(b->p - (at + 1));
+}
+
+static inline void x86_jmp_r(struct x86_buf *b, enum x86_reg r)
+{
+    x86_op_rr(b, 0, 0, 0xff, 4, r, false);
+}
+
+static inline void x86_call_m(struct x86_buf *b, struct x86_mem m)
+{
+    x86_op_rm(b, 0, 0, 0xff, 2, m, false);
+}
+
+static inline void x86_call_r(struct x86_buf *b, enum x86_reg r)
+{
+    x86_op_rr(b, 0, 0, 0xff, 2, r, false);
+}
+
+static inline void x86_ret(struct x86_buf *b)
+{
+    x86_plain(b, 0xc3);
+}
+
+static inline void x86_push(struct x86_buf *b, enum x86_reg r)
+{
+    if (!x86_room(b))
+        return;
+    x86_rex(b, 0, 0, 0, r, false);
+    x86_8(b, 0x50 | (r & 7));
+}
+
+static inline void x86_pop(struct x86_buf *b, enum x86_reg r)
+{
+    if (!x86_room(b))
+        return;
+    x86_rex(b, 0, 0, 0, r, false);
+    x86_8(b, 0x58 | (r & 7));
+}
+
+/* LEA d, [rip + (to - here)]: the address at which `to`, as written, executes. */
+static inline void x86_lea_rip(struct x86_buf *b, enum x86_reg d, const uint8_t *to)
+{
+    if (!x86_room(b))
+        return;
+    x86_rex(b, 1, d, 0, 0, false);
+    x86_8(b, 0x8d);
+    x86_8(b, (d & 7) << 3 | 5);
+    int32_t rel = (int32_t)(to - (b->p + 4));
+    x86_32(b, (uint32_t)rel);
+}
+
+#endif
