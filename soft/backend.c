@@ -30,6 +30,8 @@ static struct soft_vcpu *soft_of(struct hv_backend_vcpu *vcpu)
 
 static int soft_probe(const char *engine)
 {
+    if (engine && strcmp(engine, "jit") == 0)
+        return jit_host_is_able() ? 0 : -ENOTSUP;
     return !engine || strcmp(engine, "interp") == 0 ? 0 : -ENOTSUP;
 }
 
@@ -53,9 +55,11 @@ static int backend_vm_create(const struct hv_vm_desc *desc, struct hv_backend_vm
     int err = model_parse(desc->cpu, &options);
     if (!err)
         err = soft_vm_create(desc->ipa_bits, options, &made);
-    if (!err)
-        *vm = (struct hv_backend_vm *)(void *)made;
-    return err;
+    if (err)
+        return err;
+    made->jit = desc->engine && strcmp(desc->engine, "jit") == 0;
+    *vm = (struct hv_backend_vm *)(void *)made;
+    return 0;
 }
 
 static void backend_vm_destroy(struct hv_backend_vm *vm)
@@ -147,6 +151,16 @@ static void vcpu_reset(struct soft_vcpu *v)
     atomic_store(&c->attention, ATTENTION_MAP);
 }
 
+static void vcpu_free(struct soft_vcpu *v)
+{
+    code_drop_all(v);
+    jit_destroy(v);
+    pthread_cond_destroy(&v->wait_cond);
+    lock_fini(&v->wait_lock);
+    lock_fini(&v->request_lock);
+    free(v);
+}
+
 static int backend_vcpu_create(struct hv_backend_vm *vm, unsigned index, hv_vcpu_exit_t *exit,
                                struct hv_backend_vcpu **vcpu)
 {
@@ -167,6 +181,13 @@ static int backend_vcpu_create(struct hv_backend_vm *vm, unsigned index, hv_vcpu
     lock_init(&v->wait_lock, LOCK_HOST);
     cond_init(&v->wait_cond);
     vcpu_reset(v);
+    int err = m->jit ? jit_create(v) : 0;
+    if (!err && m->jit)
+        err = ticker_start(m);
+    if (err) {
+        vcpu_free(v);
+        return err;
+    }
 
     lock_acquire(&m->lock);
     m->vcpu[index] = v;
@@ -187,11 +208,7 @@ static void backend_vcpu_destroy(struct hv_backend_vcpu *vcpu)
     lock_acquire(&m->lock);
     m->vcpu[v->index] = NULL;
     lock_release(&m->lock);
-    code_drop_all(v);
-    pthread_cond_destroy(&v->wait_cond);
-    lock_fini(&v->wait_lock);
-    lock_fini(&v->request_lock);
-    free(v);
+    vcpu_free(v);
 }
 
 static int backend_vcpu_run(struct hv_backend_vcpu *vcpu)

@@ -111,11 +111,23 @@ struct cpu {
     uint64_t excl_pa;
     uint64_t excl_value[2];
 
+    /* The JIT's: what code may be entered (bank and mode; nothing matches JIT_CTX_NEVER, which
+     * cpu_attend() leaves here), and NZCV while translated code runs. */
+    _Atomic uint32_t jit_ctx;
+    uint16_t jit_flags;
+
     jmp_buf unwind; /* deep code leaves the instruction through this; see soft/exc.h */
     _Atomic uint32_t attention;
     struct soft_vm *vm;
     struct soft_vcpu *vcpu; /* the rest of the state: system registers, timers, exit record */
 };
+
+/* Have the vCPU look at `attention` soon: set bits of it. Any thread. */
+static inline void cpu_attend(struct cpu *c, uint32_t why)
+{
+    atomic_fetch_or(&c->attention, why);
+    atomic_store(&c->jit_ctx, 0);
+}
 
 /* The run ends before the instruction at `pc`, which did not execute yet: count what did. */
 static inline void cpu_end_run(struct cpu *c, uint64_t pc)

@@ -59,6 +59,7 @@ void cpu_update_context(struct cpu *c)
     c->fetch = b->fetch;
     c->fp_enabled = fpen == 3 || (fpen == 1 && c->el == 1);
     c->sp_check = bit(v->sys[SYSREG_SCTLR_EL1], c->el ? 3 : 4);
+    jit_update_context(c);
 }
 
 uint32_t cpu_pstate(const struct cpu *c)

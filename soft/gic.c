@@ -51,7 +51,7 @@ static void gic_signal(void *ctx, unsigned cpu, bool irq, bool fiq)
     atomic_store(&v->gic_lines,
                  (uint8_t)(irq << HV_INTERRUPT_TYPE_IRQ | fiq << HV_INTERRUPT_TYPE_FIQ));
     if (irq || fiq)
-        soft_gic_wake(v);
+        soft_kick(v, ATTENTION_LOOK);
 }
 
 /* --- life --- */
@@ -306,6 +306,8 @@ static void gic_sleep(struct soft_vcpu *v, uint64_t deadline, bool event)
     atomic_store(&v->waiting, false);
     lock_release(&v->wait_lock);
     atomic_store(&v->in_guest, true);
+    if (v->hot.jit)
+        ticker_wake(v->cpu.vm);
 }
 
 /* `deadline`, counter of the guest, as a host counter value. */

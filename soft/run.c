@@ -11,8 +11,7 @@
 #include "base/log.h"
 #include "soft/vcpu.h"
 
-/* BranchAddr(): a tagged address loses its tag (DDI 0487 D8.8). */
-static uint64_t run_branch_address(const struct soft_vcpu *v, uint64_t target)
+uint64_t soft_branch_address(const struct soft_vcpu *v, uint64_t target)
 {
     const struct mmu_half *h = &v->regime.half[bit(target, 55)];
     if (v->regime.on && h->tbi && !h->tbid)
@@ -23,7 +22,7 @@ static uint64_t run_branch_address(const struct soft_vcpu *v, uint64_t target)
 /* The slot at `pc`, from the fetch TLB or by translation. Faults do not return. */
 static const struct insn *run_fetch(struct cpu *c, uint64_t pc)
 {
-    pc = run_branch_address(vcpu_of(c), pc);
+    pc = soft_branch_address(vcpu_of(c), pc);
     c->pc = pc;
     c->run = NULL;
     if (UNLIKELY(pc & 3))
@@ -53,7 +52,7 @@ const struct insn *cpu_jump_slow(struct cpu *c, uint64_t target)
 {
     c->run = NULL;
     if (UNLIKELY(c->budget <= 0 || vcpu_of(c)->slow))
-        return soft_resume(c, run_branch_address(vcpu_of(c), target));
+        return soft_resume(c, soft_branch_address(vcpu_of(c), target));
     return run_fetch(c, target);
 }
 
@@ -103,9 +102,11 @@ static void request_apply(struct soft_vcpu *v, const struct request *r)
         break;
     case REQUEST_CODE_LINE:
         code_invalidate_line(v, r->address);
+        jit_invalidate_line(v, r->address);
         break;
     case REQUEST_CODE_ALL:
         code_invalidate_all(v);
+        jit_invalidate_all(v);
         break;
     }
 }
@@ -117,6 +118,7 @@ static void request_drain(struct soft_vcpu *v)
     if (v->request_count > REQUEST_RING) {
         tlb_flush_all(v);
         code_invalidate_all(v);
+        jit_invalidate_all(v);
     } else {
         for (unsigned n = 0; n < v->request_count; n++)
             request_apply(v, &v->request[n]);
@@ -133,7 +135,7 @@ static void request_post(struct soft_vcpu *to, const struct request *r)
         to->request[to->request_count] = *r;
     if (to->request_count <= REQUEST_RING)
         to->request_count++;
-    atomic_fetch_or(&to->cpu.attention, ATTENTION_REQUEST);
+    cpu_attend(&to->cpu, ATTENTION_REQUEST);
     lock_release(&to->request_lock);
 }
 
@@ -188,7 +190,7 @@ void soft_barrier(struct soft_vcpu *v)
 
 void soft_kick(struct soft_vcpu *v, uint32_t why)
 {
-    atomic_fetch_or(&v->cpu.attention, why);
+    cpu_attend(&v->cpu, why);
     soft_gic_wake(v);
 }
 
@@ -202,6 +204,7 @@ static void run_attend(struct soft_vcpu *v)
     uint32_t attention = atomic_load(&c->attention);
 
     c->budget = CPU_BUDGET;
+    atomic_fetch_and(&c->attention, ~(uint32_t)ATTENTION_LOOK);
     if (attention & ATTENTION_MAP) {
         atomic_fetch_and(&c->attention, ~(uint32_t)ATTENTION_MAP);
         soft_map_adopt(v);
@@ -238,7 +241,7 @@ static void run_slowly(struct soft_vcpu *v)
     struct cpu *c = &v->cpu;
     bool stepping = debug_is_stepping(v);
 
-    c->pc = run_branch_address(v, c->pc);
+    c->pc = soft_branch_address(v, c->pc);
     if (stepping && !c->ss)
         debug_raise_step(v);
     v->stepping = stepping;
@@ -276,6 +279,10 @@ static void run_loop(struct soft_vcpu *v)
             run_slowly(v);
             continue;
         }
+        if (v->hot.jit && !v->slow && !v->pmu.active) {
+            jit_run(v);
+            continue;
+        }
         const struct insn *i = run_next(c);
         while (i)
             i = i->fn(c, i);
@@ -291,6 +298,8 @@ void soft_run(struct soft_vcpu *v)
     v->cpu.budget = 0;
     pmu_enter(v);
     atomic_store(&v->in_guest, true);
+    if (v->hot.jit)
+        ticker_wake(v->cpu.vm);
     run_loop(v);
     atomic_store(&v->in_guest, false);
     pmu_leave(v);

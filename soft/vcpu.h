@@ -23,6 +23,7 @@
 #include "soft/debug.h"
 #include "soft/exc.h"
 #include "soft/gic.h"
+#include "soft/jit/jit.h"
 #include "soft/mmu/mmu.h"
 #include "soft/pmu.h"
 #include "soft/sysreg.h"
@@ -41,6 +42,15 @@ struct soft_map {
     struct soft_region region[]; /* ascending, not overlapping */
 };
 
+/* soft/ticker.c: makes vCPUs that run look at their timers once a millisecond. */
+struct ticker {
+    pthread_t thread;
+    bool started, stop;
+    _Atomic bool idle; /* waits for somebody to run */
+    struct lock lock;
+    pthread_cond_t cond;
+};
+
 struct soft_vm {
     struct lock lock; /* the list of vCPUs; the map's writers */
     _Atomic(struct soft_map *) map;
@@ -49,6 +59,8 @@ struct soft_vm {
     unsigned ipa_bits;
     unsigned options;      /* enum model_option: what the CPU has beyond its base */
     bool native_debug_pmu; /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
+    bool jit;              /* engine jit, not the interpreter */
+    struct ticker ticker;  /* for the JIT, which does not count branches */
     struct soft_gic *gic;  /* or NULL; set before there are vCPUs */
 };
 
@@ -77,6 +89,7 @@ enum {
     ATTENTION_CANCEL = 1,
     ATTENTION_REQUEST = 2,
     ATTENTION_MAP = 4,
+    ATTENTION_LOOK = 8, /* at timers and interrupts */
 };
 
 /* Banks for EL0, one for each recently used ASID, so that a process switch keeps everything. */
@@ -88,6 +101,7 @@ enum {
 
 struct soft_vcpu {
     struct cpu cpu;
+    struct jit_hot hot;
     unsigned index; /* in vm->vcpu */
     uint64_t sys[SYSREG_COUNT];
     unsigned slow; /* enum debug_slow */
@@ -149,6 +163,9 @@ static inline struct soft_vcpu *vcpu_of(struct cpu *c)
 }
 
 /* soft/run.c */
+
+/* BranchAddr(): a tagged address loses its tag (DDI 0487 D8.8). */
+uint64_t soft_branch_address(const struct soft_vcpu *v, uint64_t target);
 
 /* Enter the guest until there is something for the VMM, which is then in v->exit. */
 void soft_run(struct soft_vcpu *v);
@@ -241,6 +258,11 @@ void cpu_set_pan(struct cpu *c, bool pan);
 
 /* Follow the exception level, CPACR_EL1 and the ASID: bank, fetch TLB, fp_enabled. */
 void cpu_update_context(struct cpu *c);
+
+/* soft/ticker.c */
+int ticker_start(struct soft_vm *vm); /* if it does not run yet */
+void ticker_stop(struct soft_vm *vm);
+void ticker_wake(struct soft_vm *vm); /* a vCPU of it runs */
 
 /* soft/timer.c */
 uint64_t soft_ticks(void); /* 24 MHz, CLOCK_MONOTONIC */

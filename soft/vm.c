@@ -34,6 +34,7 @@ void soft_map_adopt(struct soft_vcpu *v)
 {
     tlb_flush_all(v);
     code_drop_all(v);
+    jit_drop_all(v);
     v->last_region = NULL;
     v->map = atomic_load(&v->cpu.vm->map);
 }
@@ -196,6 +197,7 @@ void soft_vm_destroy(struct soft_vm *vm)
 {
     if (!vm)
         return;
+    ticker_stop(vm);
     soft_gic_destroy(vm->gic);
     free(atomic_load(&vm->map));
     lock_fini(&vm->lock);

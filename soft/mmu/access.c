@@ -235,20 +235,38 @@ void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, 
     access_check_watch(&a);
 }
 
-struct code_page *mmu_fetch(struct cpu *c, uint64_t pc)
+static const uint8_t *fetch_host(struct cpu *c, uint64_t pc, struct mmu_leaf *leaf, uint64_t *pa)
 {
     struct soft_vcpu *v = vcpu_of(c);
     struct mmu_request q = { .va = pc, .access = MMU_EXEC, .el = c->el };
-    struct mmu_leaf leaf;
     struct mmu_fault f;
 
-    if (!mmu_translate(v, &q, &leaf, &f))
+    if (!mmu_translate(v, &q, leaf, &f))
         abort_fetch(c, pc, &f);
-    const struct soft_region *r = soft_region_of(v, leaf.pa);
+    const struct soft_region *r = soft_region_of(v, leaf->pa);
     if (!r || !(r->flags & HV_MEMORY_EXEC))
-        abort_stage2_fetch(c, pc, leaf.pa, r != NULL);
-    uint64_t pa = align_down(leaf.pa, CODE_PAGE_SIZE);
-    struct code_page *page = code_get(v, pa, r->host + (pa - r->ipa));
+        abort_stage2_fetch(c, pc, leaf->pa, r != NULL);
+    *pa = align_down(leaf->pa, CODE_PAGE_SIZE);
+    return r->host + (*pa - r->ipa);
+}
+
+const uint8_t *mmu_fetch_host(struct cpu *c, uint64_t pc, uint64_t *pa)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    struct mmu_leaf leaf;
+    const uint8_t *host = fetch_host(c, pc, &leaf, pa);
+
+    tlb_note_fetch(v, c->el ? &v->kernel : v->user, pc, &leaf);
+    return host;
+}
+
+struct code_page *mmu_fetch(struct cpu *c, uint64_t pc)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    struct mmu_leaf leaf;
+    uint64_t pa;
+    const uint8_t *host = fetch_host(c, pc, &leaf, &pa);
+    struct code_page *page = code_get(v, pa, host);
     if (!page)
         abort_no_memory(c, pc);
     if (!(v->slow & SLOW_BREAK) || !debug_breaks_in(v, pc))

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "soft/cpu.h"
+#include "soft/jit/jit.h"
 
 struct soft_vcpu;
 
@@ -59,7 +60,8 @@ struct mmu_bank {
     bool empty;                   /* nothing was filled since the last flush */
     bool global;                  /* EL0: holds entries that belong to every ASID */
     uint64_t blocks;              /* bit (va >> 21) % 64: holds part of a leaf above 4 KiB there */
-    uint64_t giants;              /* bit (va >> 30) % 64: of one above 2 MiB */
+    struct jit_bank jit;
+    uint64_t giants; /* bit (va >> 30) % 64: of one above 2 MiB */
 };
 
 struct mmu_request {
@@ -116,11 +118,17 @@ void tlb_switch_asid(struct soft_vcpu *v);
 void tlb_flush_guarded(struct soft_vcpu *v);
 void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct mmu_leaf *leaf,
               uint8_t *host_page, unsigned allowed);
+/* Code of this page will be executed without tlb_fill_fetch(). */
+void tlb_note_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
+                    const struct mmu_leaf *leaf);
 void tlb_fill_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
                     const struct mmu_leaf *leaf, struct code_page *page);
 
 /* soft/mmu/access.c */
 
+/* The bytes of the 4 KiB page of code at `pc` and its physical address; does not return when there
+ * is none. */
+const uint8_t *mmu_fetch_host(struct cpu *c, uint64_t pc, uint64_t *pa);
 /* The page of code at `pc`; does not return when there is none. */
 struct code_page *mmu_fetch(struct cpu *c, uint64_t pc);
 

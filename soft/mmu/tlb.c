@@ -24,7 +24,7 @@ static void bank_clear_fetch(struct mmu_bank *b)
         b->fetch[n].va = TLB_NEVER(n);
 }
 
-static void bank_flush(struct mmu_bank *b)
+static void bank_flush(struct soft_vcpu *v, struct mmu_bank *b)
 {
     if (b->empty)
         return;
@@ -34,10 +34,11 @@ static void bank_flush(struct mmu_bank *b)
     b->empty = true;
     b->global = false;
     b->blocks = b->giants = 0;
+    jit_forget_bank(v, b);
 }
 
 /* Drop what may belong to the `pages` pages at `va`. */
-static void bank_flush_pages(struct mmu_bank *b, uint64_t va, uint64_t pages)
+static void bank_flush_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64_t pages)
 {
     uint64_t page = va >> 12;
 
@@ -45,6 +46,7 @@ static void bank_flush_pages(struct mmu_bank *b, uint64_t va, uint64_t pages)
         bank_clear_slot(b, (unsigned)((page + n) % TLB_ENTRIES));
     for (uint64_t n = 0; n < pages && n < FETCH_ENTRIES; n++)
         b->fetch[(page + n) % FETCH_ENTRIES].va = TLB_NEVER((page + n) % FETCH_ENTRIES);
+    jit_forget_pages(v, b, va, pages);
 }
 
 /* Is a bit set for any unit of 1 << shift in [va, end]? */
@@ -58,29 +60,29 @@ static bool bank_filter(uint64_t filter, uint64_t va, uint64_t end, unsigned shi
     return false;
 }
 
-static void bank_flush_va(struct mmu_bank *b, uint64_t va, uint64_t size)
+static void bank_flush_va(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64_t size)
 {
     uint64_t end = va + (size - 1);
 
     if (b->empty)
         return;
     if (bank_filter(b->giants, va, end, GIANT_SHIFT)) {
-        bank_flush(b);
+        bank_flush(v, b);
         return;
     }
     if (bank_filter(b->blocks, va, end, BLOCK_SHIFT)) {
         va = align_down(va, 1ull << BLOCK_SHIFT);
         end |= ones(BLOCK_SHIFT);
     }
-    bank_flush_pages(b, va, (end >> 12) - (va >> 12) + 1);
+    bank_flush_pages(v, b, va, (end >> 12) - (va >> 12) + 1);
 }
 
 void tlb_init(struct soft_vcpu *v)
 {
     v->kernel.asid = -1;
-    bank_flush(&v->kernel);
+    bank_flush(v, &v->kernel);
     for (unsigned n = 0; n < SOFT_EL0_BANKS; n++) {
-        bank_flush(&v->bank[n]);
+        bank_flush(v, &v->bank[n]);
         v->bank[n].asid = -1;
     }
     v->bank[0].asid = 0;
@@ -89,9 +91,9 @@ void tlb_init(struct soft_vcpu *v)
 
 void tlb_flush_all(struct soft_vcpu *v)
 {
-    bank_flush(&v->kernel);
+    bank_flush(v, &v->kernel);
     for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
-        bank_flush(&v->bank[n]);
+        bank_flush(v, &v->bank[n]);
     v->guarded_count = 0;
     tlb_switch_asid(v);
 }
@@ -100,18 +102,18 @@ void tlb_flush_asid(struct soft_vcpu *v, int asid)
 {
     for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
         if (v->bank[n].asid == asid)
-            bank_flush(&v->bank[n]);
+            bank_flush(v, &v->bank[n]);
     if (asid == v->regime.asid)
         tlb_flush_guarded(v);
 }
 
 void tlb_flush_va(struct soft_vcpu *v, uint64_t va, uint64_t size, int asid)
 {
-    bank_flush_va(&v->kernel, va, size);
+    bank_flush_va(v, &v->kernel, va, size);
     for (unsigned n = 0; n < SOFT_EL0_BANKS; n++) {
         struct mmu_bank *b = &v->bank[n];
         if (asid < 0 || b->asid == asid || b->global)
-            bank_flush_va(b, va, size);
+            bank_flush_va(v, b, va, size);
     }
 }
 
@@ -126,10 +128,10 @@ void tlb_flush_fetch(struct soft_vcpu *v)
 void tlb_flush_guarded(struct soft_vcpu *v)
 {
     if (v->guarded_count > ARRAY_LEN(v->guarded))
-        bank_flush(&v->kernel);
+        bank_flush(v, &v->kernel);
     else
         for (unsigned n = 0; n < v->guarded_count; n++)
-            bank_flush_pages(&v->kernel, v->guarded[n], 1);
+            bank_flush_pages(v, &v->kernel, v->guarded[n], 1);
     v->guarded_count = 0;
 }
 
@@ -144,7 +146,7 @@ static struct mmu_bank *tlb_bank_of(struct soft_vcpu *v, int asid)
         if (v->bank[n].used < oldest->used)
             oldest = &v->bank[n];
     }
-    bank_flush(oldest);
+    bank_flush(v, oldest);
     oldest->asid = asid;
     return oldest;
 }
@@ -155,6 +157,7 @@ void tlb_switch_asid(struct soft_vcpu *v)
         v->user = tlb_bank_of(v, v->regime.asid);
         v->user->used = ++v->bank_clock;
         tlb_flush_guarded(v);
+        jit_switch_bank(v);
     }
     cpu_update_context(&v->cpu);
 }
@@ -192,6 +195,12 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
     e->wr = allowed & MMU_WRITE ? page : TLB_NEVER(slot);
     e->add = (uintptr_t)host_page - page;
     e->pa = align_down(leaf->pa, 4096);
+}
+
+void tlb_note_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
+                    const struct mmu_leaf *leaf)
+{
+    bank_note_leaf(v, b, va, leaf);
 }
 
 void tlb_fill_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,

@@ -1,0 +1,297 @@
+/*
+ * Branches (DDI 0487 C4.1.93) and the ways out of a block.
+ *
+ * A direct exit is a jump that leads to its tail in the cold part, which asks for the target's code
+ * and has the jump lead there from then on. Inside of a page that is all. Into another page, what
+ * the target's page means may change while this page keeps its meaning, so the jump comes after a
+ * comparison of the page's slot with the binding that the jump was made for.
+ *
+ * An endless loop takes a direct branch backwards or an indirect one for ever. The former look at
+ * cpu.attention; the latter fail to find their target when somebody wants attention, since
+ * cpu.jit_ctx is JIT_CTX_NEVER then.
+ */
+#include "soft/jit/translate.h"
+#include "soft/model.h"
+
+static uint32_t hot_offset(jit_t t, const uint8_t *p)
+{
+    return (uint32_t)(p - t->jit->rw);
+}
+
+static uint64_t here_pc(jit_t t)
+{
+    return jit_pc(t, &t->insn[t->at < t->count ? t->at : t->count - 1].i);
+}
+
+/* The tail of a direct exit whose jump's displacement is at `site`. */
+static void exit_tail(jit_t t, uint64_t target, uint8_t *site, uint8_t *bind_site,
+                      uint8_t *mismatch)
+{
+    struct jit *j = t->jit;
+    struct jit_exit e = { .target = target };
+
+    if (t->hot.full || t->cold.full)
+        return;
+    e.tail = hot_offset(t, t->cold.p);
+    e.site = hot_offset(t, site);
+    e.bind_site = bind_site ? hot_offset(t, bind_site) : 0;
+    x86_patch(site, t->cold.p);
+    if (mismatch)
+        x86_patch(mismatch, t->cold.p);
+    uint32_t n = jit_exit_add(j, &e);
+    x86_to(&t->cold, x86_call(&t->cold), j->rw + j->link);
+    x86_imm32(&t->cold, n);
+}
+
+/* If somebody wants attention, go out before the instruction at `target`. Clobbers EFLAGS. */
+static void poll(jit_t t, uint64_t target)
+{
+    if (target > here_pc(t) && !t->jit->knobs.polls)
+        return;
+    x86_alu_mi(&t->hot, 0, X86_CMP, JIT_CPU(attention), 0);
+    uint8_t *wanted = x86_jcc(&t->hot, CC_NE);
+    if (t->hot.full || t->cold.full)
+        return;
+    x86_patch(wanted, t->cold.p);
+    x86_mov_ri(&t->cold, RAX, target);
+    x86_to(&t->cold, x86_jmp(&t->cold), t->jit->rw + t->jit->miss);
+}
+
+static bool is_other_page(jit_t t, uint64_t target)
+{
+    return (target ^ t->page_va) >= CODE_PAGE_SIZE;
+}
+
+void jit_exit_direct(jit_t t, uint64_t target)
+{
+    uint8_t *bind_site = NULL, *mismatch = NULL;
+
+    jit_clobber(t);
+    poll(t, target);
+    if (is_other_page(t, target)) {
+        struct x86_mem slot = JIT_VCPU(hot.bind);
+        slot.disp += (int32_t)(jit_bind_slot(target) * 4);
+        x86_op_rm(&t->hot, 0, 0, 0x81, X86_CMP, slot, false);
+        bind_site = t->hot.p;
+        x86_imm32(&t->hot, UINT32_MAX); /* no binding */
+        mismatch = x86_jcc(&t->hot, CC_NE);
+    }
+    exit_tail(t, target, x86_jmp(&t->hot), bind_site, mismatch);
+}
+
+/* Leave for `target` if `cc` holds. Flags that the target reads are in memory. */
+static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
+{
+    enum jit_eflags ef = t->ef;
+
+    if (!is_other_page(t, target) && target > here_pc(t) && !t->jit->knobs.polls) {
+        exit_tail(t, target, x86_jcc(&t->hot, cc), NULL, NULL);
+        return;
+    }
+    uint8_t *stay = x86_jcc(&t->hot, (enum x86_cc)(cc ^ 1));
+    t->ef = EF_NONE;
+    jit_exit_direct(t, target);
+    x86_here(&t->hot, stay);
+    t->ef = ef; /* not taken: nothing changed them */
+}
+
+static void jump_to_miss(jit_t t, uint8_t *from)
+{
+    if (!t->hot.full && !t->cold.full)
+        x86_patch(from, t->jit->rw + t->jit->miss);
+}
+
+/* The entry of struct jit_hot.jump is at RCX. */
+static struct x86_mem jump_field(size_t offset)
+{
+    struct x86_mem m = JIT_VCPU(hot.jump);
+
+    m.index = RCX;
+    m.disp += (int32_t)offset;
+    return m;
+}
+
+void jit_exit_indirect(jit_t t)
+{
+    struct x86_buf *b = &t->hot;
+
+    x86_mov_rr(b, 0, RCX, RAX);
+    x86_shift_ri(b, 0, X86_SHL, RCX, 2);
+    x86_alu_ri(b, 0, X86_AND, RCX, (JIT_JUMPS - 1) * (int)sizeof(struct jit_jump));
+    x86_alu_rm(b, 1, X86_CMP, RAX, jump_field(offsetof(struct jit_jump, pc)));
+    jump_to_miss(t, x86_jcc(b, CC_NE));
+    x86_mov_rm(b, 0, RDX, JIT_CPU(jit_ctx));
+    x86_alu_rm(b, 0, X86_CMP, RDX, jump_field(offsetof(struct jit_jump, ctx)));
+    jump_to_miss(t, x86_jcc(b, CC_NE));
+    x86_mov_rm(b, 0, RDX, jump_field(offsetof(struct jit_jump, code)));
+    x86_lea_rip(b, RCX, t->jit->rw);
+    x86_alu_rr(b, 1, X86_ADD, RDX, RCX);
+    x86_jmp_r(b, RDX);
+}
+
+void jit_exit_lookup(jit_t t, uint64_t target)
+{
+    jit_clobber(t);
+    x86_mov_ri(&t->hot, RAX, target);
+    jit_exit_indirect(t);
+}
+
+/* Emitters. The target of B and BL; of B.cond, CBZ and CBNZ; of TBZ and TBNZ. */
+
+static uint64_t target26(jit_t t, const struct insn *i)
+{
+    return jit_pc(t, i) + (uint64_t)sign_extend(bits(i->word, 25, 0) << 2, 28);
+}
+
+static uint64_t target19(jit_t t, const struct insn *i)
+{
+    return jit_pc(t, i) + (uint64_t)sign_extend(bits(i->word, 23, 5) << 2, 21);
+}
+
+static uint64_t target14(jit_t t, const struct insn *i)
+{
+    return jit_pc(t, i) + (uint64_t)sign_extend(bits(i->word, 18, 5) << 2, 16);
+}
+
+bool emit_b(jit_t t, const struct insn *i)
+{
+    jit_exit_direct(t, target26(t, i));
+    t->ended = true;
+    return true;
+}
+
+static void set_link(jit_t t, const struct insn *i)
+{
+    x86_mov_ri(&t->hot, (enum x86_reg)jit_pinned[REG_LR], jit_pc(t, i) + 4);
+}
+
+bool emit_bl(jit_t t, const struct insn *i)
+{
+    jit_clobber(t);
+    set_link(t, i);
+    return emit_b(t, i);
+}
+
+bool emit_b_cond(jit_t t, const struct insn *i)
+{
+    unsigned cond = i->word & 15;
+
+    if (cond >= 14) {
+        jit_exit_direct(t, target19(t, i));
+        t->ended = true; /* what follows was decoded in vain */
+        return true;
+    }
+    if (t->insn[t->at].flags_live)
+        jit_flags_store(t);
+    enum jit_eflags before = t->ef;
+    enum x86_cc cc = jit_condition(t, cond);
+    if (before == EF_NONE)
+        t->ef = EF_NONE;
+    exit_if(t, cc, target19(t, i));
+    return true;
+}
+
+static void compare_zero(jit_t t, const struct insn *i, unsigned w, enum x86_cc cc)
+{
+    unsigned rn = i->rn;
+
+    jit_clobber(t);
+    if (jit_pinned[rn] != X86_NONE) {
+        enum x86_reg r = (enum x86_reg)jit_pinned[rn];
+        x86_test_rr(&t->hot, w, r, r);
+    } else if (rn == REG_ZR) {
+        x86_alu_rr(&t->hot, 0, X86_XOR, RAX, RAX);
+    } else {
+        x86_alu_mi(&t->hot, w, X86_CMP, jit_slot(rn), 0);
+    }
+    exit_if(t, cc, target19(t, i));
+}
+
+bool emit_cbz_w(jit_t t, const struct insn *i)
+{
+    compare_zero(t, i, 0, CC_E);
+    return true;
+}
+
+bool emit_cbz_x(jit_t t, const struct insn *i)
+{
+    compare_zero(t, i, 1, CC_E);
+    return true;
+}
+
+bool emit_cbnz_w(jit_t t, const struct insn *i)
+{
+    compare_zero(t, i, 0, CC_NE);
+    return true;
+}
+
+bool emit_cbnz_x(jit_t t, const struct insn *i)
+{
+    compare_zero(t, i, 1, CC_NE);
+    return true;
+}
+
+static void test_bit(jit_t t, const struct insn *i, bool set)
+{
+    unsigned n = i->a;
+
+    jit_clobber(t);
+    if (jit_pinned[i->rn] != X86_NONE) {
+        enum x86_reg r = (enum x86_reg)jit_pinned[i->rn];
+        if (n < 31)
+            x86_test_ri(&t->hot, 0, r, (int32_t)(1u << n));
+        else
+            x86_bt_ri(&t->hot, 1, r, n);
+    } else if (i->rn == REG_ZR) {
+        x86_alu_rr(&t->hot, 0, X86_XOR, RAX, RAX);
+        n = 0;
+    } else {
+        struct x86_mem m = jit_slot(i->rn);
+        m.disp += (int32_t)(n / 8);
+        x86_test8_mi(&t->hot, m, 1u << n % 8);
+        n = 0;
+    }
+    enum x86_cc cc = n < 31 ? CC_NE : CC_B;
+    exit_if(t, set ? cc : (enum x86_cc)(cc ^ 1), target14(t, i));
+}
+
+bool emit_tbz(jit_t t, const struct insn *i)
+{
+    test_bit(t, i, false);
+    return true;
+}
+
+bool emit_tbnz(jit_t t, const struct insn *i)
+{
+    test_bit(t, i, true);
+    return true;
+}
+
+/* A CPU with BTI has to note how the branch came. */
+static bool branches_are_plain(jit_t t)
+{
+    return !(t->v->cpu.vm->options & MODEL_BTI);
+}
+
+bool emit_br(jit_t t, const struct insn *i)
+{
+    if (!branches_are_plain(t))
+        return false;
+    jit_clobber(t);
+    jit_copy(t, 1, i->rn, RAX);
+    jit_exit_indirect(t);
+    t->ended = true;
+    return true;
+}
+
+bool emit_blr(jit_t t, const struct insn *i)
+{
+    if (!branches_are_plain(t))
+        return false;
+    jit_clobber(t);
+    jit_copy(t, 1, i->rn, RAX);
+    set_link(t, i);
+    jit_exit_indirect(t);
+    t->ended = true;
+    return true;
+}

@@ -1,0 +1,255 @@
+/*
+ * Code memory, and the tables of what is in it.
+ *
+ * One file without a name is mapped twice, so that no page is ever writable and executable at the
+ * same address. Blocks lie in two parts, the hot one with the code that usually runs and the cold
+ * one with slow paths, so that hot code is dense.
+ *
+ * The tables grow, hence indices instead of pointers. When anything is full, all is forgotten:
+ * translating again is cheap, and nothing that points into the cache can be left over.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "soft/jit/runtime.h"
+#include "soft/jit/x86.h"
+
+/* What one block may need at most: 64 instructions, each with slow path and exit. */
+#define BLOCK_HOT_MAX  16384u
+#define BLOCK_COLD_MAX 16384u
+
+int jit_cache_create(struct jit *j, size_t size)
+{
+    j->fd = memfd_create("ireko-code", MFD_CLOEXEC);
+    if (j->fd < 0)
+        return -errno;
+    j->size = size;
+    j->rw = j->rx = MAP_FAILED;
+    if (ftruncate(j->fd, (off_t)size) == 0) {
+        j->rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
+        j->rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, j->fd, 0);
+    }
+    if (j->rw == MAP_FAILED || j->rx == MAP_FAILED) {
+        int err = errno;
+        jit_cache_destroy(j);
+        return -err;
+    }
+    j->hot_end = (uint32_t)(size / 8 * 5);
+    j->cold_end = (uint32_t)size;
+    jit_thunks_emit(j);
+    jit_cache_reset(j);
+    return 0;
+}
+
+void jit_cache_destroy(struct jit *j)
+{
+    if (j->rw && j->rw != MAP_FAILED)
+        munmap(j->rw, j->size);
+    if (j->rx && j->rx != MAP_FAILED)
+        munmap(j->rx, j->size);
+    if (j->fd >= 0)
+        close(j->fd);
+    free(j->block);
+    free(j->exit);
+    free(j->binding);
+}
+
+void jit_cache_reset(struct jit *j)
+{
+    memset(j->block_hash, 0xff, sizeof j->block_hash);
+    memset(j->page_hash, 0xff, sizeof j->page_hash);
+    memset(j->bind_hash, 0xff, sizeof j->bind_hash);
+    j->block_count = j->exit_count = 0;
+    j->binding_count = 1; /* id 0 is no binding */
+    j->hot = j->start;
+    j->cold = j->hot_end;
+    j->stats.resets++;
+}
+
+/* Room for `more` entries. False: no memory; then the caller does as if the cache were full. */
+static bool table_grow(void **table, uint32_t count, uint32_t more, uint32_t *room, size_t size)
+{
+    if (count + more <= *room)
+        return true;
+    uint32_t wanted = *room ? *room * 2 : 4096;
+    void *grown = realloc(*table, wanted * size);
+    if (!grown)
+        return false;
+    *table = grown;
+    *room = wanted;
+    return true;
+}
+
+bool jit_cache_ready(struct jit *j)
+{
+    return j->hot + BLOCK_HOT_MAX <= j->hot_end && j->cold + BLOCK_COLD_MAX <= j->cold_end &&
+           table_grow((void **)&j->block, j->block_count, 1, &j->block_room, sizeof *j->block) &&
+           table_grow((void **)&j->exit, j->exit_count, JIT_BLOCK_EXITS, &j->exit_room,
+                      sizeof *j->exit);
+}
+
+/* Blocks. */
+
+static uint32_t *block_bucket(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
+{
+    uint64_t h = (pa >> 2 ^ va >> 12 << 20 ^ (uint64_t)mode << 60) * 0x9e3779b97f4a7c15ull;
+    return &j->block_hash[h >> 48 & (JIT_BLOCK_HASH - 1)];
+}
+
+static uint32_t *page_bucket(struct jit *j, uint64_t pa)
+{
+    return &j->page_hash[pa >> 12 & (JIT_PAGE_HASH - 1)];
+}
+
+uint32_t jit_block_add(struct jit *j, const struct jit_block *b)
+{
+    uint32_t n = j->block_count++;
+    uint32_t *hash = block_bucket(j, b->pa, b->va, b->mode), *page = page_bucket(j, b->pa);
+
+    j->block[n] = *b;
+    j->block[n].incoming = JIT_NONE;
+    j->block[n].hash_next = *hash;
+    j->block[n].page_next = *page;
+    *hash = *page = n;
+    return n;
+}
+
+uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
+{
+    uint32_t n = *block_bucket(j, pa, va, mode);
+
+    while (n != JIT_NONE && (j->block[n].pa != pa || j->block[n].va != va ||
+                             j->block[n].mode != mode || !j->block[n].code))
+        n = j->block[n].hash_next;
+    return n;
+}
+
+/* Nothing leads to the block any more. Its code stays, as it may be what runs now. */
+static void block_retire(struct jit *j, uint32_t n)
+{
+    struct jit_block *b = &j->block[n];
+    struct jit_jump *jump = jit_jump_of(j->hot_state, b->va);
+
+    while (b->incoming != JIT_NONE) {
+        struct jit_exit *e = &j->exit[b->incoming];
+        b->incoming = e->incoming_next;
+        e->block = JIT_NONE;
+        x86_patch(j->rw + e->site, j->rw + e->tail);
+    }
+    if (jump->pc == b->va)
+        *jump = jit_jump_empty(j);
+    b->code = 0;
+    j->stats.retired++;
+}
+
+void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size)
+{
+    uint64_t page = pa & ~4095ull;
+    uint32_t *link = page_bucket(j, pa);
+
+    while (*link != JIT_NONE) {
+        uint32_t n = *link;
+        struct jit_block *b = &j->block[n];
+        if ((b->pa & ~4095ull) == page && b->pa < pa + size && pa < page + b->high) {
+            *link = b->page_next;
+            block_retire(j, n);
+        } else {
+            link = &b->page_next;
+        }
+    }
+}
+
+static uint32_t block_checksum(const struct jit_block *b)
+{
+    return jit_checksum(b->page + (b->pa & 4095), b->high - (b->pa & 4095));
+}
+
+void jit_blocks_verify(struct jit *j)
+{
+    for (uint32_t bucket = 0; bucket < JIT_PAGE_HASH; bucket++) {
+        uint32_t *link = &j->page_hash[bucket];
+        while (*link != JIT_NONE) {
+            uint32_t n = *link;
+            struct jit_block *b = &j->block[n];
+            if (block_checksum(b) != b->checksum) {
+                *link = b->page_next;
+                block_retire(j, n);
+            } else {
+                link = &b->page_next;
+            }
+        }
+    }
+}
+
+uint32_t jit_checksum(const uint8_t *p, size_t n)
+{
+    uint64_t h = n;
+
+    for (; n >= 4; n -= 4, p += 4) {
+        uint32_t word;
+        memcpy(&word, p, 4);
+        h = (h ^ word) * 0x9e3779b97f4a7c15ull;
+        h ^= h >> 29;
+    }
+    return (uint32_t)(h >> 32);
+}
+
+/* Exits. */
+
+uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e)
+{
+    uint32_t n = j->exit_count++;
+
+    j->exit[n] = *e;
+    j->exit[n].block = JIT_NONE;
+    return n;
+}
+
+static void exit_unlink(struct jit *j, uint32_t exit)
+{
+    struct jit_exit *e = &j->exit[exit];
+
+    if (e->block == JIT_NONE)
+        return;
+    uint32_t *link = &j->block[e->block].incoming;
+    while (*link != exit)
+        link = &j->exit[*link].incoming_next;
+    *link = e->incoming_next;
+    e->block = JIT_NONE;
+}
+
+void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding)
+{
+    struct jit_exit *e = &j->exit[exit];
+
+    exit_unlink(j, exit);
+    e->block = block;
+    e->incoming_next = j->block[block].incoming;
+    j->block[block].incoming = exit;
+    x86_patch(j->rw + e->site, j->rw + j->block[block].code);
+    if (e->bind_site)
+        memcpy(j->rw + e->bind_site, &binding, 4);
+    j->stats.links++;
+}
+
+/* Bindings. */
+
+uint32_t jit_binding_id(struct jit *j, uint64_t va, uint64_t pa, const uint8_t *host, uint32_t el)
+{
+    uint64_t h = (va >> 12 ^ pa << 8 ^ el) * 0x9e3779b97f4a7c15ull;
+    uint32_t *bucket = &j->bind_hash[h >> 50 & (JIT_BIND_HASH - 1)];
+
+    for (uint32_t n = *bucket; n != JIT_NONE; n = j->binding[n].next)
+        if (j->binding[n].va == va && j->binding[n].pa == pa && j->binding[n].el == el)
+            return n;
+    if (!table_grow((void **)&j->binding, j->binding_count, 1, &j->binding_room,
+                    sizeof *j->binding))
+        return 0;
+    uint32_t n = j->binding_count++;
+    j->binding[n] =
+        (struct jit_binding){ .va = va, .pa = pa, .host = host, .el = el, .next = *bucket };
+    return *bucket = n;
+}

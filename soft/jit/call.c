@@ -1,0 +1,118 @@
+/*
+ * Instructions that are not translated: calls of the interpreter's functions.
+ *
+ * Their records lie in the cold part, behind the call of a thunk. In general all guest registers
+ * are in memory meanwhile, and the function may fault, branch or exit. Functions that touch nothing
+ * but SIMD&FP registers can do none of that; only what the host's calling convention leaves to the
+ * callee is put away for them.
+ */
+#include "soft/jit/translate.h"
+
+static uint32_t offset_of(jit_t t, const uint8_t *p)
+{
+    return (uint32_t)(p - t->jit->rw);
+}
+
+/* Write `size` bytes at a multiple of 8 in the cold part. */
+static const uint8_t *cold_data(jit_t t, const void *data, size_t size)
+{
+    struct x86_buf *b = &t->cold;
+
+    if (b->limit - b->p < (ptrdiff_t)size + 8) {
+        b->full = true;
+        return b->p;
+    }
+    memcpy(b->p, data, size);
+    b->p += size;
+    return b->p - size;
+}
+
+static struct jit_call record_of(jit_t t, const struct insn *i, uint32_t next)
+{
+    struct jit_call call = {
+        .page_va = t->page_va,
+        .next = next,
+        .insn = { *i, { .fn = jit_stop, .offset = (uint16_t)(i->offset + 4) } },
+    };
+    return call;
+}
+
+/* Pad with breakpoints until the byte after a call of five bytes is at a multiple of 8. */
+static void align_call(struct x86_buf *b)
+{
+    while (!b->full && ((uintptr_t)b->p + 5) % 8)
+        x86_plain(b, 0xcc);
+}
+
+void jit_emit_interp(jit_t t, const struct insn *i)
+{
+    jit_clobber(t);
+    t->sp_aligned = false;
+    align_call(&t->cold);
+    x86_to(&t->hot, x86_jmp(&t->hot), t->cold.p);
+    x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + t->jit->interp);
+    struct jit_call call = record_of(t, i, offset_of(t, t->hot.p));
+    cold_data(t, &call, sizeof call);
+}
+
+void jit_slow_path(jit_t t, const struct insn *i, uint8_t *from, const uint8_t *after)
+{
+    struct jit_slow s = {
+        .page_va = t->page_va,
+        .word = i->word,
+        .next = offset_of(t, after),
+        .offset = i->offset,
+        .op = t->insn[t->at].op,
+    };
+    x86_to(&t->hot, from, t->cold.p);
+    x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + t->jit->slow);
+    cold_data(t, &s, sizeof s);
+}
+
+/* Data processing of SIMD and FP, bits 28:25 = x111 (DDI 0487 C4.1), without those that have
+ * general registers or NZCV for operands. */
+static const struct {
+    uint32_t mask, value;
+} not_vector_only[] = {
+    { 0x5f200000, 0x1e200000 }, /* scalar floating point of one to three operands, below */
+    { 0x5f200000, 0x1e000000 }, /* conversions with fixed-point */
+    { 0x9fe08400, 0x0e000400 }, /* copies: DUP, INS, SMOV, UMOV of and to general registers */
+};
+
+static bool is_scalar_pure(uint32_t w)
+{
+    unsigned low = w >> 10 & 3;
+
+    if (bit(w, 24))
+        return true; /* FMADD and its kin */
+    if (!bit(w, 21))
+        return false; /* fixed-point conversions */
+    if (low == 2)
+        return true;                                                /* two operands */
+    return low == 0 && (w >> 12 & 7) != 2 && (w >> 10 & 0x3f) != 0; /* one operand, immediate */
+}
+
+bool jit_is_vector_only(jit_t t, const struct jit_insn *n)
+{
+    uint32_t w = n->i.word;
+
+    if ((w & 0x0e000000) != 0x0e000000 || !(t->mode & JIT_MODE_FP) || n->op == A64_UNDEFINED)
+        return false;
+    if ((w & 0x5e000000) == 0x1e000000)
+        return is_scalar_pure(w);
+    for (size_t k = 2; k < ARRAY_LEN(not_vector_only); k++)
+        if ((w & not_vector_only[k].mask) == not_vector_only[k].value)
+            return false;
+    return true;
+}
+
+void jit_emit_interp_vector(jit_t t, const struct insn *i)
+{
+    jit_clobber(t);
+    struct jit_call call = record_of(t, i, 0);
+    while (!t->cold.full && (uintptr_t)t->cold.p % 8)
+        x86_plain(&t->cold, 0xcc);
+    const uint8_t *record = cold_data(t, &call, sizeof call);
+    x86_lea_rip(&t->hot, RAX, record);
+    x86_to(&t->hot, x86_call(&t->hot), t->jit->rw + t->jit->vector);
+}

@@ -1,0 +1,187 @@
+/*
+ * NZCV in EFLAGS and in cpu.jit_flags, and who reads it.
+ *
+ * x86 and A64 agree on N, Z and V, and on C after an addition; after a subtraction C is the
+ * opposite. What is stored is always in the way of a subtraction, since comparisons are most of
+ * what there is; so is EFLAGS afterwards.
+ */
+#include "soft/jit/translate.h"
+
+/* What an instruction does with NZCV. */
+enum { READS = 1, WRITES = 2 };
+
+#define FAULTS_READ(t) ((t)->jit->knobs.strict)
+
+/* Load and store instructions: bits 27 and 25 (DDI 0487 C4.1). */
+static bool is_memory(uint32_t word)
+{
+    return (word & 0x0a000000) == 0x08000000;
+}
+
+/* Data processing and branches that know flags: words with (word & mask) == value; `set` is the bit
+ * or bits that make it set flags as well. */
+static const struct {
+    uint32_t mask, value, set;
+    unsigned flags;
+} flag_words[] = {
+    { 0x1f800000, 0x11000000, 0x20000000, 0 },     /* ADD, SUB immediate */
+    { 0x1f000000, 0x0b000000, 0x20000000, 0 },     /* of registers */
+    { 0x1f800000, 0x12000000, 0x60000000, 0 },     /* AND immediate */
+    { 0x1f000000, 0x0a000000, 0x60000000, 0 },     /* AND, BIC of registers */
+    { 0x1fe0fc00, 0x1a000000, 0x20000000, READS }, /* ADC, SBC */
+    { 0x1fe00410, 0x1a400000, 0, READS | WRITES }, /* CCMP, CCMN */
+    { 0x1fe00000, 0x1a800000, 0, READS },          /* CSEL and its kin */
+    { 0xff000010, 0x54000000, 0, READS },          /* B.cond */
+};
+
+static unsigned flags_of_word(uint32_t word)
+{
+    for (size_t n = 0; n < ARRAY_LEN(flag_words); n++)
+        if ((word & flag_words[n].mask) == flag_words[n].value) {
+            uint32_t set = flag_words[n].set;
+            return flag_words[n].flags | (set && (word & set) == set ? WRITES : 0);
+        }
+    return 0;
+}
+
+static unsigned flags_of(jit_t t, const struct jit_insn *n)
+{
+    if (jit_emitters[n->op])
+        return flags_of_word(n->i.word) | (FAULTS_READ(t) && is_memory(n->i.word) ? READS : 0);
+    return jit_is_vector_only(t, n) ? 0
+                                    : READS; /* the interpreter's functions may look, or fault */
+}
+
+/* Does code at `offset` of the page set NZCV before it reads it? Looks ahead a little. */
+static bool target_kills_flags(jit_t t, int64_t offset)
+{
+    if (FAULTS_READ(t))
+        return false;
+    for (unsigned n = 0; n < 8; n++, offset += 4) {
+        if (offset < 0 || offset >= CODE_PAGE_SIZE)
+            return false;
+        struct jit_insn look = { .i.word = ld_le32(t->page + offset) };
+        look.op = (uint16_t)a64_decode(look.i.word);
+        unsigned f = flags_of(t, &look);
+        if (f & READS)
+            return false;
+        if (f & WRITES)
+            return true;
+        switch (look.op) {
+        case A64_B:
+            offset += sign_extend(bits(look.i.word, 25, 0) << 2, 28) - 4;
+            break;
+        case A64_CBZ_w:
+        case A64_CBZ_x:
+        case A64_CBNZ_w:
+        case A64_CBNZ_x:
+        case A64_TBZ:
+        case A64_TBNZ:
+        case A64_BL:
+        case A64_BR:
+        case A64_BLR:
+        case A64_RET:
+            return false;
+        default:
+            break;
+        }
+    }
+    return false;
+}
+
+/* Offset in the page of a conditional branch's target. */
+static int64_t target_of(const struct insn *i, enum a64_op op)
+{
+    unsigned top = op == A64_TBZ || op == A64_TBNZ ? 18 : 23;
+    return i->offset + sign_extend(bits(i->word, top, 5) << 2, top - 2);
+}
+
+static bool is_conditional(enum a64_op op)
+{
+    return op == A64_B_cond || op == A64_CBZ_w || op == A64_CBZ_x || op == A64_CBNZ_w ||
+           op == A64_CBNZ_x || op == A64_TBZ || op == A64_TBNZ;
+}
+
+void jit_flags_analyse(jit_t t)
+{
+    const struct jit_insn *last = &t->insn[t->count - 1];
+    int64_t next = last->i.offset + 4;
+    if (last->op == A64_B)
+        next = last->i.offset + sign_extend(bits(last->i.word, 25, 0) << 2, 28);
+    bool falls =
+        last->op != A64_BL && last->op != A64_BLR && last->op != A64_BR && last->op != A64_RET;
+    bool live = !(falls && target_kills_flags(t, next));
+
+    for (unsigned n = t->count; n-- > 0;) {
+        struct jit_insn *i = &t->insn[n];
+        unsigned f = flags_of(t, i);
+        if (is_conditional((enum a64_op)i->op) &&
+            !target_kills_flags(t, target_of(&i->i, (enum a64_op)i->op)))
+            live = true;
+        i->flags_live = live;
+        if (f & WRITES)
+            live = false;
+        if (f & READS)
+            live = true;
+    }
+}
+
+void jit_flags_store(jit_t t)
+{
+    if (t->ef == EF_NONE)
+        return;
+    if (t->ef == EF_ADD)
+        x86_cmc(&t->hot);
+    t->ef = EF_SUB;
+    x86_lahf(&t->hot);
+    x86_setcc(&t->hot, CC_O, RAX);
+    x86_store(&t->hot, 2, JIT_CPU(jit_flags), RAX);
+}
+
+/* Flags that are live before the instruction being emitted are read by it or by a later one. */
+void jit_clobber(jit_t t)
+{
+    bool live = t->at == 0 || t->insn[t->at - 1].flags_live;
+
+    if (t->ef != EF_NONE && live)
+        jit_flags_store(t);
+    t->ef = EF_NONE;
+}
+
+/* The host's condition when EFLAGS are as after a subtraction, by the guest's condition. */
+static const uint8_t cc_sub[14] = {
+    CC_E, CC_NE, CC_AE, CC_B, CC_S, CC_NS, CC_O, CC_NO, CC_A, CC_BE, CC_GE, CC_L, CC_G, CC_LE,
+};
+
+/* From memory: the high byte has N 7, Z 6, not C 0; the low one V 0. A test of these bits leaves
+ * ZF, so the answer is CC_E (all clear) or CC_NE. */
+static const struct {
+    uint8_t high, bits;
+} stored[10] = {
+    { 1, 0x40 }, { 1, 0x40 }, { 1, 0x01 }, { 1, 0x01 }, { 1, 0x80 },
+    { 1, 0x80 }, { 0, 0x01 }, { 0, 0x01 }, { 1, 0x41 }, { 1, 0x41 },
+};
+
+enum x86_cc jit_condition(jit_t t, unsigned cond)
+{
+    if (t->ef == EF_ADD && (cond == 8 || cond == 9)) {
+        x86_cmc(&t->hot);
+        t->ef = EF_SUB;
+    }
+    if (t->ef == EF_ADD && (cond == 2 || cond == 3))
+        return cond == 2 ? CC_B : CC_AE;
+    if (t->ef != EF_NONE)
+        return (enum x86_cc)cc_sub[cond];
+    if (cond < 10) {
+        struct x86_mem m = JIT_CPU(jit_flags);
+        m.disp += stored[cond].high;
+        x86_test8_mi(&t->hot, m, stored[cond].bits);
+        bool set = cond == 0 || cond == 3 || cond == 4 || cond == 6 || cond == 9;
+        return set ? CC_NE : CC_E;
+    }
+    x86_ext_rm(&t->hot, X86_ZX16, 0, RAX, JIT_CPU(jit_flags));
+    x86_add_al(&t->hot, 0x7f); /* OF = V: only 1 + 0x7f overflows */
+    x86_sahf(&t->hot);
+    t->ef = EF_SUB;
+    return (enum x86_cc)cc_sub[cond];
+}

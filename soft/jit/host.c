@@ -1,0 +1,37 @@
+/*
+ * What the host's CPU has (Intel SDM volume 2, CPUID). x86-64-v2 is needed; of what is newer the
+ * emitters use each piece if it is there.
+ */
+#include <cpuid.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "soft/jit/runtime.h"
+
+#define V2_ECX  (1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23) /* leaf 1 */
+#define V2_LAHF (1u << 0) /* leaf 0x80000001 */
+
+bool jit_host_is_able(void)
+{
+    const char *knobs = getenv("IREKO_JIT");
+    unsigned a, b, c, d;
+
+    if (knobs && strcmp(knobs, "off") == 0)
+        return false;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & V2_ECX) == V2_ECX &&
+           __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & V2_LAHF);
+}
+
+struct jit_host jit_host_read(void)
+{
+    struct jit_host h = { 0 };
+    unsigned a, b, c, d;
+
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+        h.bmi1 = b >> 3 & 1;
+        h.bmi2 = b >> 8 & 1;
+    }
+    if (__get_cpuid(0x80000001, &a, &b, &c, &d))
+        h.lzcnt = c >> 5 & 1;
+    return h;
+}

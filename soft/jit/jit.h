@@ -1,0 +1,75 @@
+/*
+ * The JIT as the rest of soft/ sees it. Each vCPU has a translator and a code cache of its own, so
+ * nothing here takes a lock, and everything is called on the vCPU's thread but for cpu_attend().
+ * docs/jit.md has the design and its invariants.
+ */
+#ifndef SOFT_JIT_JIT_H
+#define SOFT_JIT_JIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu;
+struct jit;
+struct mmu_bank;
+struct soft_vcpu;
+
+/* Where code of a virtual address is: what indirect branches look up inline. `ctx` is the context
+ * word (cpu.jit_ctx) it belongs to, `code` the offset in the code cache. */
+struct jit_jump {
+    uint64_t pc;
+    uint32_t ctx, code;
+};
+
+#define JIT_JUMPS 8192
+
+/* Validated code pages: slot jit_bind_slot(va) holds the id of the binding (virtual page, physical
+ * page, exception level) that is current, or 0. */
+#define JIT_BINDS 1024
+
+static inline unsigned jit_bind_slot(uint64_t va)
+{
+    return (unsigned)(va >> 12 & (JIT_BINDS - 1)) + (va >> 63 ? JIT_BINDS : 0);
+}
+
+/* In struct soft_vcpu, as translated code reaches it from the state pointer. */
+struct jit_hot {
+    struct jit *jit; /* NULL: the interpreter runs */
+    uint32_t bind[2 * JIT_BINDS];
+    struct jit_jump jump[JIT_JUMPS];
+};
+
+/* Which virtual pages of a bank were ever executed since it got its code id: a filter of hashes. */
+#define JIT_FILTER_BITS 65536
+
+struct jit_bank {
+    uint32_t id;
+    uint64_t filter[JIT_FILTER_BITS / 64];
+};
+
+/* x86-64-v2, and not told otherwise by IREKO_JIT=off. */
+bool jit_host_is_able(void);
+
+/* -ENOMEM, or 0 with v->jit filled. */
+int jit_create(struct soft_vcpu *v);
+void jit_destroy(struct soft_vcpu *v);
+
+/* Run from cpu.pc until something needs the loop of soft/run.c. Faults leave by cpu.unwind. */
+void jit_run(struct soft_vcpu *v);
+
+/* The exception level, the bank or another part of the context word changed. */
+void jit_update_context(struct cpu *c);
+
+/* Virtual pages of a bank may mean something else from now on; the whole bank; every bank. */
+void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64_t pages);
+void jit_forget_bank(struct soft_vcpu *v, struct mmu_bank *b);
+void jit_forget_all(struct soft_vcpu *v);
+/* Another bank is EL0's now. */
+void jit_switch_bank(struct soft_vcpu *v);
+
+/* Guest code changed: one line of 64 bytes, or anything. jit_drop_all() frees all translations. */
+void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa);
+void jit_invalidate_all(struct soft_vcpu *v);
+void jit_drop_all(struct soft_vcpu *v);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * IREKO_JIT: switches of the JIT, for tests that press it hard and for measuring what a technique
+ * is worth. A list of words separated by commas; one that nobody knows is ignored with a warning.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "soft/jit/runtime.h"
+#include "soft/jit/translate.h"
+
+#define CACHE_SIZE (128u << 20)
+
+static const struct {
+    const char *word;
+    size_t offset;
+} switches[] = {
+    { "baseline", offsetof(struct jit_knobs, baseline) },
+    { "count", offsetof(struct jit_knobs, count) },
+    { "strict", offsetof(struct jit_knobs, strict) },
+    { "unlinked", offsetof(struct jit_knobs, unlinked) },
+    { "polls", offsetof(struct jit_knobs, polls) },
+    { "trace", offsetof(struct jit_knobs, trace) },
+};
+
+static bool read_word(struct jit_knobs *k, const char *word, size_t length)
+{
+    if (length > 6 && strncmp(word, "cache=", 6) == 0) {
+        unsigned long mib = strtoul(word + 6, NULL, 10);
+        k->cache_size = (mib < 1 ? 1 : mib > 1024 ? 1024 : mib) << 20;
+        return true;
+    }
+    if (length > 6 && strncmp(word, "block=", 6) == 0) {
+        unsigned long max = strtoul(word + 6, NULL, 10);
+        k->max = max < 1 ? 1 : max > JIT_BLOCK_MAX ? JIT_BLOCK_MAX : (unsigned)max;
+        return true;
+    }
+    for (size_t n = 0; n < ARRAY_LEN(switches); n++)
+        if (strlen(switches[n].word) == length && strncmp(word, switches[n].word, length) == 0) {
+            *(bool *)((char *)k + switches[n].offset) = true;
+            return true;
+        }
+    return false;
+}
+
+struct jit_knobs jit_knobs_read(const char *text)
+{
+    struct jit_knobs k = { .cache_size = CACHE_SIZE, .max = JIT_BLOCK_MAX };
+
+    while (text && *text) {
+        size_t length = strcspn(text, ",");
+        if (length && !read_word(&k, text, length))
+            log_warn("jit", "IREKO_JIT: no switch '%.*s'", (int)length, text);
+        text += length + (text[length] == ',');
+    }
+    return k;
+}

@@ -1,0 +1,336 @@
+/*
+ * Loads and stores (DDI 0487 C4.1.94): the software TLB's hit inline, all else by the slow path,
+ * which executes the instruction in the interpreter.
+ *
+ * An entry is found by the page's low bits; its tag is the whole page address. The exclusive or of
+ * tag and address is the offset in the page if they agree and huge if not, so one comparison with
+ * 4096 - size finds out both that the page is the right one and that the access does not leave it.
+ *
+ * A register is written only after the access, and the base only after that, so a fault finds
+ * everything as it was.
+ */
+#include "soft/jit/translate.h"
+
+#define ENTRY_SHIFT 5
+
+_Static_assert(sizeof(struct tlb_entry) == 1u << ENTRY_SHIFT, "the index is a shift");
+
+static struct x86_mem entry_field(size_t offset)
+{
+    return x86_indexed(JIT_TLB, RCX, 0, (int32_t)offset);
+}
+
+/* CheckSPAlignment(): the interpreter raises the exception. Clobbers EFLAGS. */
+static void check_base(jit_t t, const struct insn *i, uint8_t **slow)
+{
+    *slow = NULL;
+    if (i->rn != REG_SP || !(t->mode & JIT_MODE_SP_CHECK) || t->sp_aligned)
+        return;
+    x86_test_ri(&t->hot, 0, (enum x86_reg)jit_pinned[REG_SP], 15);
+    *slow = x86_jcc(&t->hot, CC_NE);
+    t->sp_aligned = true;
+}
+
+/* RAX is an address: RAX becomes the host's, for `size` bytes; the jump to the slow path is
+ * returned. Changes RCX, RDX and EFLAGS. */
+static uint8_t *look_up(jit_t t, unsigned size, bool write)
+{
+    struct x86_buf *b = &t->hot;
+    size_t tag = write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd);
+
+    x86_mov_rr(b, 0, RCX, RAX);
+    x86_shift_ri(b, 0, X86_SHR, RCX, 12 - ENTRY_SHIFT);
+    x86_alu_ri(b, 0, X86_AND, RCX, (TLB_ENTRIES - 1) << ENTRY_SHIFT);
+    x86_mov_rm(b, 1, RDX, entry_field(tag));
+    x86_alu_rr(b, 1, X86_XOR, RDX, RAX);
+    x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)(4096 - size));
+    uint8_t *slow = x86_jcc(b, CC_A);
+    x86_alu_rm(b, 1, X86_ADD, RAX, entry_field(offsetof(struct tlb_entry, add)));
+    return slow;
+}
+
+/* Both ways to the slow path lead to the same record. */
+static void slow_paths(jit_t t, const struct insn *i, uint8_t *first, uint8_t *second)
+{
+    const uint8_t *record = t->cold.p;
+
+    jit_slow_path(t, i, second, t->hot.p);
+    if (first)
+        x86_to(&t->hot, first, record);
+}
+
+/* RAX = base + imm, or base for post-indexed forms. */
+static void address_imm(jit_t t, const struct insn *i, bool post)
+{
+    int64_t imm = post ? 0 : i->imm;
+
+    if (jit_pinned[i->rn] != X86_NONE && imm) {
+        x86_lea(&t->hot, 1, RAX, x86_at((enum x86_reg)jit_pinned[i->rn], (int32_t)imm));
+    } else {
+        jit_copy(t, 1, i->rn, RAX);
+        if (imm)
+            x86_lea(&t->hot, 1, RAX, x86_at(RAX, (int32_t)imm));
+    }
+}
+
+/* RAX = base + extended register. */
+static void address_reg(jit_t t, const struct insn *i)
+{
+    struct x86_buf *b = &t->hot;
+
+    if (i->imm == (int64_t)ones(64) || i->rm == REG_ZR) {
+        jit_copy(t, 1, i->rm, RAX);
+    } else if (i->b) { /* SXTW */
+        x86_ext_rr(b, X86_SX32, 1, RAX, jit_use(t, i->rm, RAX));
+    } else {
+        jit_copy(t, 0, i->rm, RAX); /* UXTW */
+    }
+    if (jit_pinned[i->rn] != X86_NONE) {
+        x86_lea(b, 1, RAX, x86_indexed((enum x86_reg)jit_pinned[i->rn], RAX, i->a, 0));
+    } else {
+        enum x86_reg base = jit_use(t, i->rn, RCX);
+        x86_lea(b, 1, RAX, x86_indexed(base, RAX, i->a, 0));
+    }
+}
+
+enum form { OFFSET, POST, PRE, REGISTER };
+
+/* What a load does with the bytes. */
+enum extension { ZERO, SIGN_W, SIGN_X };
+
+/* rn += imm, flags stay. */
+static void write_back(jit_t t, const struct insn *i)
+{
+    enum x86_reg pinned = (enum x86_reg)jit_pinned[i->rn];
+
+    if (jit_pinned[i->rn] != X86_NONE) {
+        x86_lea(&t->hot, 1, pinned, x86_at(pinned, (int32_t)i->imm));
+    } else {
+        x86_alu_mi(&t->hot, 1, X86_ADD, jit_slot(i->rn), (int32_t)i->imm);
+    }
+    if (i->rn == REG_SP && i->imm % 16)
+        t->sp_aligned = false;
+}
+
+static void address(jit_t t, const struct insn *i, enum form form)
+{
+    if (form == REGISTER)
+        address_reg(t, i);
+    else
+        address_imm(t, i, form == POST);
+}
+
+static void load_extended(jit_t t, unsigned size, enum extension e, enum x86_reg d,
+                          struct x86_mem m)
+{
+    unsigned w = e == SIGN_X;
+
+    switch (size) {
+    case 1:
+        x86_ext_rm(&t->hot, e == ZERO ? X86_ZX8 : X86_SX8, w, d, m);
+        break;
+    case 2:
+        x86_ext_rm(&t->hot, e == ZERO ? X86_ZX16 : X86_SX16, w, d, m);
+        break;
+    case 4:
+        if (e == SIGN_X)
+            x86_ext_rm(&t->hot, X86_SX32, 1, d, m);
+        else
+            x86_mov_rm(&t->hot, 0, d, m);
+        break;
+    default:
+        x86_mov_rm(&t->hot, 1, d, m);
+        break;
+    }
+}
+
+static bool writes_back(enum form form)
+{
+    return form == POST || form == PRE;
+}
+
+static bool load(jit_t t, const struct insn *i, enum form form, unsigned size, enum extension e)
+{
+    uint8_t *misaligned;
+
+    if (writes_back(form) && i->rd == i->rn)
+        return false;
+    jit_clobber(t);
+    check_base(t, i, &misaligned);
+    address(t, i, form);
+    uint8_t *miss = look_up(t, size, false);
+    enum x86_reg d = jit_def(i->rd, RAX);
+    load_extended(t, size, e, d, x86_at(RAX, 0));
+    jit_done(t, i->rd, d);
+    if (writes_back(form))
+        write_back(t, i);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}
+
+static bool store(jit_t t, const struct insn *i, enum form form, unsigned size)
+{
+    uint8_t *misaligned;
+
+    jit_clobber(t);
+    check_base(t, i, &misaligned);
+    address(t, i, form);
+    uint8_t *miss = look_up(t, size, true);
+    x86_store(&t->hot, size, x86_at(RAX, 0), jit_use(t, i->rd, RDX));
+    if (writes_back(form))
+        write_back(t, i);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}
+
+/* The size and the extension are in the word (C4.1.94): size<31:30>, opc<23:22>. */
+static bool single(jit_t t, const struct insn *i, enum form form)
+{
+    unsigned size = 1u << bits(i->word, 31, 30), opc = (unsigned)bits(i->word, 23, 22);
+
+    if (opc == 0)
+        return store(t, i, form, size);
+    return load(t, i, form, size, opc == 1 ? ZERO : opc == 2 ? SIGN_X : SIGN_W);
+}
+
+bool emit_ldst_offset(jit_t t, const struct insn *i)
+{
+    return single(t, i, OFFSET);
+}
+
+bool emit_ldst_post(jit_t t, const struct insn *i)
+{
+    return single(t, i, POST);
+}
+
+bool emit_ldst_pre(jit_t t, const struct insn *i)
+{
+    return single(t, i, PRE);
+}
+
+bool emit_ldst_reg(jit_t t, const struct insn *i)
+{
+    return single(t, i, REGISTER);
+}
+
+/* A literal lies in the page of the code, or near; data of the same address all the same. */
+bool emit_ldr_lit(jit_t t, const struct insn *i)
+{
+    unsigned opc = (unsigned)bits(i->word, 31, 30);
+    unsigned size = opc == 1 ? 8 : 4;
+
+    jit_clobber(t);
+    x86_mov_ri(&t->hot, RAX, t->page_va + (uint64_t)i->imm);
+    uint8_t *miss = look_up(t, size, false);
+    enum x86_reg d = jit_def(i->rd, RAX);
+    load_extended(t, size, opc == 2 ? SIGN_X : ZERO, d, x86_at(RAX, 0));
+    jit_done(t, i->rd, d);
+    slow_paths(t, i, NULL, miss);
+    return true;
+}
+
+/* Pairs: one look-up for both halves. */
+
+static bool load_pair(jit_t t, const struct insn *i, enum form form, unsigned size, bool sign)
+{
+    enum extension e = sign ? SIGN_X : ZERO;
+    uint8_t *misaligned;
+
+    if (i->rd == i->ra || (writes_back(form) && (i->rd == i->rn || i->ra == i->rn)))
+        return false;
+    jit_clobber(t);
+    check_base(t, i, &misaligned);
+    address_imm(t, i, form == POST);
+    uint8_t *miss = look_up(t, 2 * size, false);
+    enum x86_reg d = jit_def(i->rd, RCX);
+    load_extended(t, size, e, d, x86_at(RAX, 0));
+    jit_done(t, i->rd, d);
+    d = jit_def(i->ra, RCX);
+    load_extended(t, size, e, d, x86_at(RAX, (int32_t)size));
+    jit_done(t, i->ra, d);
+    if (writes_back(form))
+        write_back(t, i);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}
+
+static bool store_pair(jit_t t, const struct insn *i, enum form form, unsigned size)
+{
+    uint8_t *misaligned;
+
+    jit_clobber(t);
+    check_base(t, i, &misaligned);
+    address_imm(t, i, form == POST);
+    uint8_t *miss = look_up(t, 2 * size, true);
+    x86_store(&t->hot, size, x86_at(RAX, 0), jit_use(t, i->rd, RDX));
+    x86_store(&t->hot, size, x86_at(RAX, (int32_t)size), jit_use(t, i->ra, RDX));
+    if (writes_back(form))
+        write_back(t, i);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}
+
+/* opc<31:30>: 00 W, 01 LDPSW, 10 X; L<22>. */
+static bool pair(jit_t t, const struct insn *i, enum form form)
+{
+    unsigned opc = (unsigned)bits(i->word, 31, 30), size = opc == 2 ? 8 : 4;
+
+    return bit(i->word, 22) ? load_pair(t, i, form, size, opc == 1) : store_pair(t, i, form, size);
+}
+
+bool emit_pair_offset(jit_t t, const struct insn *i)
+{
+    return pair(t, i, OFFSET);
+}
+
+bool emit_pair_post(jit_t t, const struct insn *i)
+{
+    return pair(t, i, POST);
+}
+
+bool emit_pair_pre(jit_t t, const struct insn *i)
+{
+    return pair(t, i, PRE);
+}
+
+/* LDAR, STLR and LDAPR: x86 orders loads as acquire and stores as release; a barrier keeps a
+ * store-release before a later load-acquire. A misaligned one faults: the slow path's. */
+
+static uint8_t *check_aligned(jit_t t, unsigned size)
+{
+    x86_test_ri(&t->hot, 0, RAX, (int32_t)size - 1);
+    return x86_jcc(&t->hot, CC_NE);
+}
+
+bool emit_ldar(jit_t t, const struct insn *i)
+{
+    unsigned size = 1u << bits(i->word, 31, 30);
+
+    if (i->rn == REG_SP)
+        return false;
+    jit_clobber(t);
+    jit_copy(t, 1, i->rn, RAX);
+    uint8_t *misaligned = size > 1 ? check_aligned(t, size) : NULL;
+    uint8_t *miss = look_up(t, size, false);
+    enum x86_reg d = jit_def(i->rd, RAX);
+    load_extended(t, size, ZERO, d, x86_at(RAX, 0));
+    jit_done(t, i->rd, d);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}
+
+bool emit_stlr(jit_t t, const struct insn *i)
+{
+    unsigned size = 1u << bits(i->word, 31, 30);
+
+    if (i->rn == REG_SP)
+        return false;
+    jit_clobber(t);
+    jit_copy(t, 1, i->rn, RAX);
+    uint8_t *misaligned = size > 1 ? check_aligned(t, size) : NULL;
+    uint8_t *miss = look_up(t, size, true);
+    jit_copy(t, 1, i->rd, RDX);
+    x86_xchg_mr(&t->hot, size, x86_at(RAX, 0), RDX);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}

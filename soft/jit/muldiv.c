@@ -1,0 +1,177 @@
+/*
+ * Translated multiplication and division (DDI 0487 C4.1.95). A64 divides without faults: by zero
+ * is zero, and the lowest number by minus one is itself; x86 would raise #DE for both, so these
+ * divisors never reach DIV and IDIV.
+ */
+#include "soft/jit/operand.h"
+
+#include "base/bits.h"
+
+/* d = d * o; `o` may be memory. */
+static void multiply(jit_t t, unsigned w, enum x86_reg d, struct operand o)
+{
+    if (o.kind == OPERAND_SLOT)
+        x86_imul_rm(&t->hot, w, d, jit_slot(o.slot));
+    else
+        x86_imul_rr(&t->hot, w, d, o.host);
+}
+
+/* The zero register in a multiplication is rare enough to be loaded. */
+static struct operand factor(jit_t t, unsigned reg, enum x86_reg scratch)
+{
+    struct operand o = operand_guest(reg);
+
+    return o.kind == OPERAND_CONSTANT ? operand_host(jit_use(t, reg, scratch)) : o;
+}
+
+/* rd = ra + product, or ra - product. `product` may be changed; it is no guest register. */
+static void accumulate(jit_t t, const struct insn *i, enum x86_reg product)
+{
+    unsigned w = operand_width(i);
+    bool subtracts = bit(i->word, 15);
+    enum x86_reg d = jit_def(i->rd, RAX);
+
+    if (i->ra == REG_ZR) {
+        if (subtracts)
+            x86_unary_r(&t->hot, w, X86_NEG, product);
+        d = product;
+    } else if (!subtracts) {
+        enum x86_reg a = jit_use(t, i->ra, RAX);
+
+        x86_lea(&t->hot, w, d, x86_indexed(product, a, 0, 0));
+    } else {
+        operand_load(t, w, d, operand_guest(i->ra));
+        x86_alu_rr(&t->hot, w, X86_SUB, d, product);
+    }
+    jit_done(t, i->rd, d);
+}
+
+/* MADD, MSUB */
+bool emit_madd(jit_t t, const struct insn *i)
+{
+    unsigned w = operand_width(i);
+
+    if (i->rd == REG_NONE)
+        return true;
+    jit_clobber(t);
+    struct operand n = factor(t, i->rn, RAX), m = factor(t, i->rm, RDX);
+
+    /* MUL into a host register needs no scratch. */
+    if (i->ra == REG_ZR && !bit(i->word, 15) && jit_pinned[i->rd] != X86_NONE) {
+        enum x86_reg d = (enum x86_reg)jit_pinned[i->rd];
+
+        if (operand_is_host(m, d)) {
+            m = n;
+            n = operand_host(d);
+        }
+        operand_load(t, w, d, n);
+        multiply(t, w, d, m);
+        return true;
+    }
+    operand_load(t, w, RCX, n);
+    multiply(t, w, RCX, m);
+    accumulate(t, i, RCX);
+    return true;
+}
+
+/* The low half of a register, widened to 64 bits. */
+static void load_half(jit_t t, bool is_signed, enum x86_reg d, unsigned reg)
+{
+    struct operand o = operand_guest(reg);
+
+    if (!is_signed || o.kind == OPERAND_CONSTANT)
+        jit_copy(t, 0, reg, d);
+    else if (o.kind == OPERAND_SLOT)
+        x86_ext_rm(&t->hot, X86_SX32, 1, d, jit_slot(reg));
+    else
+        x86_ext_rr(&t->hot, X86_SX32, 1, d, o.host);
+}
+
+/* SMADDL, SMSUBL, UMADDL, UMSUBL */
+bool emit_madd_long(jit_t t, const struct insn *i)
+{
+    bool is_signed = !bit(i->word, 23);
+
+    if (i->rd == REG_NONE)
+        return true;
+    jit_clobber(t);
+    load_half(t, is_signed, RCX, i->rn);
+    load_half(t, is_signed, RAX, i->rm);
+    x86_imul_rr(&t->hot, 1, RCX, RAX);
+    accumulate(t, i, RCX);
+    return true;
+}
+
+bool emit_umulh(jit_t t, const struct insn *i)
+{
+    if (i->rd == REG_NONE)
+        return true;
+    if (t->jit->host.bmi2) {
+        jit_copy(t, 1, i->rn, RDX);
+        enum x86_reg m = jit_use(t, i->rm, RCX), d = jit_def(i->rd, RCX);
+
+        x86_mulx(&t->hot, 1, d, RAX, m);
+        jit_done(t, i->rd, d);
+        return true;
+    }
+    jit_clobber(t);
+    jit_copy(t, 1, i->rn, RAX);
+    x86_unary_r(&t->hot, 1, X86_MUL, jit_use(t, i->rm, RCX));
+    jit_done(t, i->rd, RDX);
+    return true;
+}
+
+bool emit_smulh(jit_t t, const struct insn *i)
+{
+    if (i->rd == REG_NONE)
+        return true;
+    jit_clobber(t);
+    jit_copy(t, 1, i->rn, RAX);
+    x86_unary_r(&t->hot, 1, X86_IMUL, jit_use(t, i->rm, RCX));
+    jit_done(t, i->rd, RDX);
+    return true;
+}
+
+/* Go on in the cold code if `cc`, multiply RAX by `by` there, and come back to where the hot code
+ * is when cold_return() gets what this returns. */
+static uint8_t *cold_multiply(jit_t t, unsigned w, enum x86_cc cc, enum x86_reg by)
+{
+    uint8_t *out = x86_jcc(&t->hot, cc);
+
+    x86_to(&t->hot, out, t->cold.p);
+    x86_imul_rr(&t->cold, w, RAX, by);
+    return x86_jmp(&t->cold);
+}
+
+static void cold_return(jit_t t, uint8_t *at)
+{
+    x86_to(&t->cold, at, t->hot.p);
+}
+
+/* UDIV and SDIV. For the divisors 0 and -1 the quotient is the product with them. */
+bool emit_div(jit_t t, const struct insn *i)
+{
+    unsigned w = operand_width(i);
+    bool is_signed = bit(i->word, 10);
+    uint8_t *back;
+
+    if (i->rd == REG_NONE)
+        return true;
+    jit_clobber(t);
+    jit_copy(t, w, i->rn, RAX);
+    jit_copy(t, w, i->rm, RCX);
+    if (is_signed) {
+        x86_lea(&t->hot, w, RDX, x86_at(RCX, 1));
+        x86_alu_ri(&t->hot, w, X86_CMP, RDX, 1);
+        back = cold_multiply(t, w, CC_BE, RCX);
+        x86_sign_rdx(&t->hot, w);
+    } else {
+        x86_test_rr(&t->hot, w, RCX, RCX);
+        back = cold_multiply(t, w, CC_E, RCX);
+        x86_mov_ri(&t->hot, RDX, 0);
+    }
+    x86_unary_r(&t->hot, w, is_signed ? X86_IDIV : X86_DIV, RCX);
+    cold_return(t, back);
+    jit_done(t, i->rd, RAX);
+    return true;
+}

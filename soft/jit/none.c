@@ -1,0 +1,68 @@
+/*
+ * In place of the JIT on hosts that it does not translate for: there is none.
+ */
+#include <errno.h>
+
+#include "base/compiler.h"
+#include "soft/jit/jit.h"
+
+bool jit_host_is_able(void)
+{
+    return false;
+}
+
+int jit_create(struct soft_vcpu *v)
+{
+    (void)v;
+    return -ENOTSUP;
+}
+
+void jit_destroy(struct soft_vcpu *v)
+{
+    (void)v;
+}
+
+void jit_run(struct soft_vcpu *v)
+{
+    (void)v;
+}
+
+void jit_update_context(struct cpu *c)
+{
+    (void)c;
+}
+
+void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64_t pages)
+{
+    (void)v, (void)b, (void)va, (void)pages;
+}
+
+void jit_forget_bank(struct soft_vcpu *v, struct mmu_bank *b)
+{
+    (void)v, (void)b;
+}
+
+void jit_forget_all(struct soft_vcpu *v)
+{
+    (void)v;
+}
+
+void jit_switch_bank(struct soft_vcpu *v)
+{
+    (void)v;
+}
+
+void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa)
+{
+    (void)v, (void)pa;
+}
+
+void jit_invalidate_all(struct soft_vcpu *v)
+{
+    (void)v;
+}
+
+void jit_drop_all(struct soft_vcpu *v)
+{
+    (void)v;
+}

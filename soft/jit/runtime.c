@@ -1,0 +1,377 @@
+/*
+ * The C side of translated code: finding blocks, linking exits, the interpreter's functions, and
+ * what has to be forgotten when translations of addresses or guest code change.
+ *
+ * Two things lead to code by virtual address. The jump cache is keyed by address and context word;
+ * the word has the id of the bank (exception level and address space), so giving a bank a new id
+ * forgets all its entries at once. And exits to other pages compare the page's slot in `bind` with
+ * the id of the binding that they were linked for.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "soft/interp/interp.h"
+#include "soft/jit/runtime.h"
+#include "soft/vcpu.h"
+
+#define ID_LIMIT (1u << (32 - JIT_MODE_BITS))
+
+static struct jit *jit_of(struct cpu *c)
+{
+    return vcpu_of(c)->hot.jit;
+}
+
+/* The stored format of flags: N 15, Z 14, not C 8, V 0. */
+static uint32_t flags_to_nzcv(uint16_t f)
+{
+    return (uint32_t)(f >> 14 & 3) << 30 | (uint32_t)(~f >> 8 & 1) << 29 | (uint32_t)(f & 1) << 28;
+}
+
+static uint16_t flags_from_nzcv(uint32_t nzcv)
+{
+    return (uint16_t)((nzcv >> 30) << 14 | (~nzcv >> 29 & 1) << 8 | (nzcv >> 28 & 1));
+}
+
+/* Contexts. */
+
+static void clear_jumps(struct soft_vcpu *v)
+{
+    for (unsigned n = 0; n < JIT_JUMPS; n++)
+        v->hot.jump[n] = jit_jump_empty(v->hot.jit);
+}
+
+static uint32_t mode_of(const struct cpu *c)
+{
+    return (c->el ? JIT_MODE_EL1 : 0) | (c->fp_enabled ? JIT_MODE_FP : 0) |
+           (c->sp_check ? JIT_MODE_SP_CHECK : 0);
+}
+
+static void give_id(struct soft_vcpu *v, struct mmu_bank *b)
+{
+    struct jit *j = v->hot.jit;
+
+    if (++j->next_id == ID_LIMIT) {
+        clear_jumps(v);
+        v->kernel.jit.id = 1;
+        for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+            v->bank[n].jit.id = n + 2;
+        j->next_id = SOFT_EL0_BANKS + 2;
+    }
+    b->jit.id = j->next_id;
+}
+
+void jit_update_context(struct cpu *c)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    const struct mmu_bank *b = c->el ? &v->kernel : v->user;
+
+    if (!v->hot.jit)
+        return;
+    atomic_store(&c->jit_ctx, b->jit.id << JIT_MODE_BITS | mode_of(c));
+    if (atomic_load(&c->attention))
+        atomic_store(&c->jit_ctx, JIT_CTX_NEVER);
+}
+
+static void filter_add(struct mmu_bank *b, uint64_t va)
+{
+    uint64_t page = va >> 12;
+    b->jit.filter[page / 64 % (JIT_FILTER_BITS / 64)] |= 1ull << page % 64;
+}
+
+static bool filter_has(const struct mmu_bank *b, uint64_t page)
+{
+    return b->jit.filter[page / 64 % (JIT_FILTER_BITS / 64)] >> page % 64 & 1;
+}
+
+static void forget_binds(struct soft_vcpu *v, const struct mmu_bank *b)
+{
+    if (b == v->user)
+        memset(v->hot.bind, 0, sizeof v->hot.bind / 2);
+    if (b == &v->kernel)
+        memset(v->hot.bind, 0, sizeof v->hot.bind); /* EL1 may run code of either half */
+}
+
+void jit_forget_bank(struct soft_vcpu *v, struct mmu_bank *b)
+{
+    if (!v->hot.jit)
+        return;
+    give_id(v, b);
+    memset(b->jit.filter, 0, sizeof b->jit.filter);
+    forget_binds(v, b);
+    jit_update_context(&v->cpu);
+}
+
+void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64_t pages)
+{
+    bool any = false;
+
+    if (!v->hot.jit)
+        return;
+    for (uint64_t n = 0; n < pages && n < JIT_FILTER_BITS && !any; n++)
+        any = filter_has(b, (va >> 12) + n);
+    if (!any)
+        return;
+    give_id(v, b);
+    for (uint64_t n = 0; n < pages && n < 2 * JIT_BINDS; n++)
+        v->hot.bind[jit_bind_slot(va + n * 4096)] = 0;
+    jit_update_context(&v->cpu);
+}
+
+void jit_forget_all(struct soft_vcpu *v)
+{
+    if (!v->hot.jit)
+        return;
+    jit_forget_bank(v, &v->kernel);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        jit_forget_bank(v, &v->bank[n]);
+}
+
+void jit_switch_bank(struct soft_vcpu *v)
+{
+    if (v->hot.jit)
+        memset(v->hot.bind, 0, sizeof v->hot.bind / 2);
+}
+
+/* Changes of code. */
+
+void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa)
+{
+    if (v->hot.jit)
+        jit_blocks_retire(v->hot.jit, pa & ~63ull, 64);
+}
+
+void jit_invalidate_all(struct soft_vcpu *v)
+{
+    if (v->hot.jit)
+        jit_blocks_verify(v->hot.jit);
+}
+
+void jit_drop_all(struct soft_vcpu *v)
+{
+    if (!v->hot.jit)
+        return;
+    jit_cache_reset(v->hot.jit);
+    memset(v->hot.bind, 0, sizeof v->hot.bind);
+    clear_jumps(v);
+}
+
+/* Finding code. */
+
+/* The binding of the page of `pc`; faults do not return. NULL: no memory. */
+static const struct jit_binding *bind_page(struct cpu *c, uint64_t pc)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    struct jit *j = v->hot.jit;
+    uint64_t va = pc & ~4095ull;
+    uint32_t *slot = &v->hot.bind[jit_bind_slot(va)];
+
+    if (*slot) {
+        const struct jit_binding *b = &j->binding[*slot];
+        if (b->va == va && b->el == c->el)
+            return b;
+    }
+    uint64_t pa;
+    const uint8_t *host = mmu_fetch_host(c, pc, &pa);
+    uint32_t id = jit_binding_id(j, va, pa, host, c->el);
+    if (!id)
+        return NULL;
+    if (c->el || !(va >> 63)) /* what tlb_switch_asid() has to clear stays in the lower half */
+        *slot = id;
+    filter_add(c->el ? &v->kernel : v->user, va);
+    return &j->binding[id];
+}
+
+/* The block at cpu.pc, translated if need be. Faults do not return. */
+static uint32_t find_block(struct cpu *c)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    struct jit *j = v->hot.jit;
+    uint64_t pc = c->pc = soft_branch_address(v, c->pc);
+
+    j->stats.lookups++;
+    if (UNLIKELY(pc & 3))
+        exc_abort(c, EC_PC_ALIGNMENT, 0, pc, pc);
+    for (;;) {
+        const struct jit_binding *b = bind_page(c, pc);
+        if (UNLIKELY(c->il))
+            exc_sync(c, EC_ILLEGAL_STATE, 0, pc);
+        if (b) {
+            uint32_t n = jit_block_find(j, b->pa | (pc & 4095), pc, mode_of(c));
+            if (n == JIT_NONE)
+                n = jit_translate(v, pc, b->pa | (pc & 4095), b->host, mode_of(c));
+            if (n != JIT_NONE)
+                return n;
+        }
+        jit_drop_all(v);
+    }
+}
+
+static const uint8_t *block_code(struct cpu *c, uint32_t n)
+{
+    struct jit *j = jit_of(c);
+    struct jit_jump *jump = jit_jump_of(&vcpu_of(c)->hot, c->pc);
+
+    uint32_t ctx = atomic_load_explicit(&c->jit_ctx, memory_order_relaxed);
+
+    if (ctx != JIT_CTX_NEVER)
+        *jump = (struct jit_jump){ .pc = c->pc, .ctx = ctx, .code = j->block[n].code };
+    return j->rx + j->block[n].code;
+}
+
+/* Has the loop of soft/run.c something to do before the next instruction? */
+static bool is_wanted(const struct cpu *c)
+{
+    const struct soft_vcpu *v = c->vcpu;
+    return v->exiting || c->budget <= 0 ||
+           atomic_load_explicit(&c->attention, memory_order_relaxed) || v->slow || v->pmu.active ||
+           soft_interrupt_ready(v);
+}
+
+/* Where to go on: code for cpu.pc, or out. */
+static const uint8_t *resume(struct cpu *c)
+{
+    struct jit *j = jit_of(c);
+
+    if (UNLIKELY(is_wanted(c)))
+        return j->rx + j->leave;
+    if (UNLIKELY(c->jit_ctx == JIT_CTX_NEVER)) /* who wanted attention was late */
+        jit_update_context(c);
+    c->jit_flags = flags_from_nzcv(c->nzcv);
+    const struct jit_jump *jump = jit_jump_of(&vcpu_of(c)->hot, c->pc);
+    if (jump->pc == c->pc && jump->ctx == c->jit_ctx && !c->il)
+        return j->rx + jump->code;
+    return block_code(c, find_block(c));
+}
+
+static void enter_c(struct cpu *c)
+{
+    c->nzcv = flags_to_nzcv(c->jit_flags);
+}
+
+const uint8_t *jit_miss(struct cpu *c, uint64_t pc)
+{
+    enter_c(c);
+    c->pc = pc;
+    return resume(c);
+}
+
+const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
+{
+    struct jit *j = jit_of(c);
+    uint32_t exit;
+
+    memcpy(&exit, record, sizeof exit);
+    enter_c(c);
+    c->pc = j->exit[exit].target;
+    if (UNLIKELY(is_wanted(c)))
+        return j->rx + j->leave;
+    uint64_t resets = j->stats.resets;
+    uint32_t block = find_block(c);
+    uint32_t binding = vcpu_of(c)->hot.bind[jit_bind_slot(c->pc)];
+    if (j->stats.resets == resets && binding && !j->knobs.unlinked)
+        jit_exit_link(j, exit, block, binding);
+    c->jit_flags = flags_from_nzcv(c->nzcv);
+    return block_code(c, block);
+}
+
+/* Execute insn[0], which insn[1] stops. True: go on behind it; else cpu.pc says where. */
+static bool run_one(struct cpu *c, const struct insn *insn)
+{
+    uint64_t instructions = c->instructions;
+
+    enter_c(c);
+    c->run = insn;
+    c->budget = 1; /* every branch and exception comes back here, before it looks for its target */
+    const struct insn *next = insn->fn(c, insn);
+    if (c->budget >= 0) /* below: attention is wanted */
+        c->budget = CPU_BUDGET;
+    c->run = NULL;
+    if (jit_of(c)->knobs.count)
+        c->instructions = instructions;
+    c->jit_flags = flags_from_nzcv(c->nzcv);
+    return next != NULL;
+}
+
+const struct insn *jit_stop(struct cpu *c, const struct insn *i)
+{
+    (void)c;
+    return i;
+}
+
+const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call)
+{
+    struct jit *j = jit_of(c);
+
+    j->stats.interp_calls++;
+    c->page_va = call->page_va;
+    return run_one(c, call->insn) ? j->rx + call->next : resume(c);
+}
+
+const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
+{
+    struct jit *j = jit_of(c);
+    struct jit_slow s;
+
+    memcpy(&s, record, sizeof s);
+    j->stats.slow_calls++;
+    struct insn insn[2] = {
+        { .word = s.word, .offset = s.offset, .fn = a64_ops[s.op].fn },
+        { .fn = jit_stop, .offset = (uint16_t)(s.offset + 4) },
+    };
+    a64_ops[s.op].format(insn);
+    c->page_va = s.page_va;
+    return run_one(c, insn) ? j->rx + s.next : resume(c);
+}
+
+void jit_vector(struct cpu *c, const struct jit_call *call)
+{
+    c->page_va = call->page_va;
+    c->run = call->insn;
+    call->insn->fn(c, call->insn);
+    c->run = NULL;
+}
+
+int jit_create(struct soft_vcpu *v)
+{
+    struct jit *j = calloc(1, sizeof *j);
+
+    if (!j)
+        return -ENOMEM;
+    j->fd = -1;
+    j->hot_state = &v->hot;
+    j->knobs = jit_knobs_read(getenv("IREKO_JIT"));
+    if (!j->knobs.baseline)
+        j->host = jit_host_read();
+    int err = jit_cache_create(j, j->knobs.cache_size);
+    if (err) {
+        free(j);
+        return err;
+    }
+    v->hot.jit = j;
+    clear_jumps(v);
+    jit_forget_all(v);
+    return 0;
+}
+
+void jit_destroy(struct soft_vcpu *v)
+{
+    if (!v->hot.jit)
+        return;
+    jit_cache_destroy(v->hot.jit);
+    free(v->hot.jit);
+    v->hot.jit = NULL;
+}
+
+void jit_run(struct soft_vcpu *v)
+{
+    struct cpu *c = &v->cpu;
+    struct jit *j = v->hot.jit;
+    union {
+        const void *p;
+        void (*call)(struct cpu *c, const uint8_t *code);
+    } enter = { .p = j->rx + j->enter };
+
+    jit_update_context(c);
+    enter.call(c, resume(c));
+}

@@ -1,0 +1,184 @@
+/*
+ * The JIT at run time: code memory, blocks and how they are found and linked, thunks between
+ * translated code and C.
+ */
+#ifndef SOFT_JIT_RUNTIME_H
+#define SOFT_JIT_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "soft/insn.h"
+#include "soft/jit/jit.h"
+
+struct cpu;
+struct soft_vcpu;
+
+/* What code depends on besides its address: the low bits of the context word. */
+enum jit_mode {
+    JIT_MODE_EL1 = 1,
+    JIT_MODE_FP = 2,       /* SIMD&FP registers do not trap */
+    JIT_MODE_SP_CHECK = 4, /* SP has to be aligned where it is a base */
+    JIT_MODE_BITS = 3,
+};
+
+#define JIT_CTX_NEVER 0 /* matches no entry of the jump cache */
+
+#define JIT_NONE UINT32_MAX
+
+/* A block: the translation of guest code from `pa`, mapped at `va`, in one mode. */
+struct jit_block {
+    uint64_t pa, va;
+    const uint8_t *page; /* the guest's bytes */
+    uint32_t mode;
+    uint32_t checksum;  /* of the guest's bytes from pa to high */
+    uint16_t high;      /* end, as an offset in the page */
+    uint16_t count;     /* instructions */
+    uint32_t code;      /* offset in the cache; 0: retired */
+    uint32_t hash_next; /* blocks of the same bucket */
+    uint32_t page_next; /* blocks of the same page bucket */
+    uint32_t incoming;  /* first exit that is linked to this block */
+};
+
+/* A direct exit of a block: a jump that leads to its cold tail until it is linked. */
+struct jit_exit {
+    uint64_t target;
+    uint32_t site;      /* offset of the jump's displacement */
+    uint32_t bind_site; /* offset of the id that the page's slot is compared with; 0: same page */
+    uint32_t tail;      /* offset of the cold tail */
+    uint32_t block;     /* linked to, or JIT_NONE */
+    uint32_t incoming_next;
+};
+
+#define JIT_BLOCK_EXITS 66
+
+/* (virtual page, physical page, exception level) that has code. */
+struct jit_binding {
+    uint64_t va, pa;
+    const uint8_t *host;
+    uint32_t el;
+    uint32_t next; /* of the same bucket */
+};
+
+/* In the code cache, behind the call of thunk `interp`: an instruction for the interpreter's
+ * function. insn[1] stops it. `next` is the offset of the code to go on with. */
+struct jit_call {
+    uint64_t page_va;
+    uint64_t next;
+    struct insn insn[2];
+};
+
+/* The same behind the call of thunk `slow`, for instructions that seldom need it. */
+struct jit_slow {
+    uint64_t page_va;
+    uint32_t word, next;
+    uint16_t offset, op;
+};
+
+#define JIT_BLOCK_HASH 65536
+#define JIT_PAGE_HASH  16384
+#define JIT_BIND_HASH  4096
+
+struct jit_host {
+    bool bmi1, bmi2, lzcnt;
+};
+
+/* IREKO_JIT: switches for tests and measurements. */
+struct jit_knobs {
+    uint64_t cache_size;
+    bool baseline; /* use nothing beyond x86-64-v2 */
+    bool count;    /* count instructions in cpu.instructions */
+    bool strict;   /* NZCV is right at every fault, also where nobody reads it */
+    bool unlinked; /* no direct links */
+    bool polls;    /* a poll at every exit */
+    unsigned max;  /* instructions in a block */
+    bool trace;
+};
+
+/* soft/jit/host.c */
+struct jit_host jit_host_read(void);
+
+/* From the text of IREKO_JIT (NULL for none), soft/jit/knobs.c. */
+struct jit_knobs jit_knobs_read(const char *text);
+
+struct jit_stats {
+    uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, lookups, links, retired;
+    uint64_t interp_calls, slow_calls, translate_ns;
+};
+
+struct jit {
+    struct jit_host host;
+    struct jit_knobs knobs;
+    struct jit_hot *hot_state; /* the vCPU's */
+    int fd;
+    uint8_t *rw, *rx; /* the same memory, for writing and for executing */
+    size_t size;
+    uint32_t start;     /* where blocks begin, behind the thunks */
+    uint32_t hot, cold; /* next free byte */
+    uint32_t hot_end, cold_end;
+
+    struct jit_block *block;
+    uint32_t block_count, block_room;
+    struct jit_exit *exit;
+    uint32_t exit_count, exit_room;
+    struct jit_binding *binding; /* by id; 0 is none */
+    uint32_t binding_count, binding_room;
+    uint32_t block_hash[JIT_BLOCK_HASH], page_hash[JIT_PAGE_HASH], bind_hash[JIT_BIND_HASH];
+    uint32_t next_id; /* of banks */
+
+    /* Thunks, offsets in the cache. */
+    uint32_t enter, leave, link, miss, interp, slow, vector;
+
+    struct jit_stats stats;
+};
+
+/* Leads nowhere: even if address and context should match, to the thunk `miss`. */
+static inline struct jit_jump jit_jump_empty(const struct jit *j)
+{
+    return (struct jit_jump){ .pc = UINT64_MAX, .ctx = JIT_CTX_NEVER, .code = j->miss };
+}
+
+static inline struct jit_jump *jit_jump_of(struct jit_hot *h, uint64_t pc)
+{
+    return &h->jump[(pc >> 2) % JIT_JUMPS];
+}
+
+/* soft/jit/cache.c: code memory and the tables. */
+int jit_cache_create(struct jit *j, size_t size);
+void jit_cache_destroy(struct jit *j);
+/* Forget every block, exit and binding; code memory is free behind the thunks. */
+void jit_cache_reset(struct jit *j);
+/* Is there room in the tables and in memory for one more block? */
+bool jit_cache_ready(struct jit *j);
+uint32_t jit_block_add(struct jit *j, const struct jit_block *b);
+uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode);
+/* Retire the blocks that have bytes of [pa, pa + size), which lies in one page. */
+void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size);
+/* Retire the blocks whose bytes are no longer what was translated. */
+void jit_blocks_verify(struct jit *j);
+uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e);
+void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding);
+/* The id of a binding, new or old; 0 without memory. */
+uint32_t jit_binding_id(struct jit *j, uint64_t va, uint64_t pa, const uint8_t *host, uint32_t el);
+uint32_t jit_checksum(const uint8_t *p, size_t n);
+
+/* soft/jit/thunks.c: emit the thunks at the start of the cache. */
+void jit_thunks_emit(struct jit *j);
+
+/* soft/jit/translate.c: the block at `va`, whose page's bytes are at `page` and at `pa` for the
+ * guest. JIT_NONE: no room. */
+uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *page,
+                       unsigned mode);
+
+/* soft/jit/runtime.c, called by thunks with all guest state in memory. They return the address to
+ * go on at. */
+const uint8_t *jit_link(struct cpu *c, const uint8_t *record);
+const uint8_t *jit_miss(struct cpu *c, uint64_t pc);
+const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call);
+const uint8_t *jit_slow(struct cpu *c, const uint8_t *record);
+insn_fn jit_stop; /* of insn[1] */
+/* With only those guest registers in memory that a call clobbers. */
+void jit_vector(struct cpu *c, const struct jit_call *call);
+
+#endif

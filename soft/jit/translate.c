@@ -1,0 +1,185 @@
+/*
+ * From guest code to a block: decode, find out where flags are read, emit.
+ *
+ * A block is a run of instructions in one page. It goes on behind conditional branches that are not
+ * taken and at the target of an unconditional one further on in the page. It ends at every other
+ * branch, at what may change the context, and after JIT_BLOCK_MAX instructions.
+ */
+#include <time.h>
+
+#include "soft/jit/translate.h"
+#include "soft/model.h"
+
+jit_emitter *const jit_emitters[A64_OP_COUNT] = {
+#define EMIT(op, function) [A64_##op] = function,
+#include "soft/jit/emitters.def"
+#undef EMIT
+};
+
+/* Instructions after which the next one may be executed in another context, or not at all. */
+static bool ends_block(enum a64_op op, uint32_t word)
+{
+    switch (op) {
+    case A64_UNDEFINED:
+    case A64_UDF:
+    case A64_BL:
+    case A64_BR:
+    case A64_BLR:
+    case A64_RET:
+    case A64_BRAZ:
+    case A64_BRA:
+    case A64_BLRAZ:
+    case A64_BLRA:
+    case A64_RETA:
+    case A64_ERETA:
+    case A64_ERET:
+    case A64_DRPS:
+    case A64_SVC:
+    case A64_HVC:
+    case A64_SMC:
+    case A64_BRK:
+    case A64_HLT:
+    case A64_DCPS1:
+    case A64_DCPS2:
+    case A64_DCPS3:
+    case A64_WFE:
+    case A64_WFI:
+    case A64_WFET:
+    case A64_WFIT:
+    case A64_ISB:
+    case A64_SB:
+    case A64_SYS:
+        return true;
+    case A64_MSR_reg:
+        return !jit_is_plain_msr(word);
+    default:
+        return false;
+    }
+}
+
+static int64_t branch_offset(uint32_t word)
+{
+    return sign_extend(bits(word, 25, 0) << 2, 28);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static const struct a64_op_info *decode_op(const struct soft_vcpu *v, uint32_t word, uint16_t *op)
+{
+    *op = (uint16_t)a64_decode(word);
+    if (a64_ops[*op].option & ~v->cpu.vm->options)
+        *op = (word & 0xfffff01f) == 0xd503201f ? A64_HINT : A64_UNDEFINED;
+    return &a64_ops[*op];
+}
+
+/* Fill t->insn; the end of the guest's bytes, as an offset in the page. */
+static unsigned decode_block(jit_t t, unsigned offset)
+{
+    unsigned high = offset, max = t->jit->knobs.max;
+
+    while (t->count < max && offset < CODE_PAGE_SIZE) {
+        struct jit_insn *n = &t->insn[t->count++];
+        n->i = (struct insn){ .word = ld_le32(t->page + offset), .offset = (uint16_t)offset };
+        const struct a64_op_info *info = decode_op(t->v, n->i.word, &n->op);
+        n->i.fn = info->fn;
+        info->format(&n->i);
+        offset += 4;
+        high = offset > high ? offset : high;
+        if (n->op == A64_B) {
+            int64_t target = (int64_t)offset - 4 + branch_offset(n->i.word);
+            if (target < offset || target >= CODE_PAGE_SIZE)
+                break;
+            offset = (unsigned)target;
+        } else if ((n->op == A64_B_cond && (n->i.word & 15) >= 14) ||
+                   ends_block((enum a64_op)n->op, n->i.word)) {
+            break;
+        }
+    }
+    return high;
+}
+
+/* A new stack pointer is known to be aligned only if it is the old one plus a multiple of 16. */
+static void note_sp(jit_t t, const struct jit_insn *n)
+{
+    if (n->i.rd != REG_SP || (n->i.word & 0x0a000000) == 0x08000000)
+        return;
+    bool add = n->op == A64_ADD_imm_x || n->op == A64_SUB_imm_x;
+    if (!(add && n->i.rn == REG_SP && n->i.imm % 16 == 0))
+        t->sp_aligned = false;
+}
+
+static void emit_block(jit_t t)
+{
+    for (t->at = 0; t->at < t->count && !t->ended; t->at++) {
+        struct jit_insn *n = &t->insn[t->at];
+        jit_emitter *emit = jit_emitters[n->op];
+        bool last = t->at + 1 == t->count;
+        if (n->op == A64_B && !last)
+            continue;
+        bool emitted = emit && emit(t, &n->i);
+        note_sp(t, n);
+        if (!emitted) {
+            if (jit_is_vector_only(t, n))
+                jit_emit_interp_vector(t, &n->i);
+            else
+                jit_emit_interp(t, &n->i);
+            if (last && ends_block((enum a64_op)n->op, n->i.word)) {
+                jit_exit_lookup(t, jit_pc(t, &n->i) + 4);
+                t->ended = true;
+            }
+        }
+    }
+    if (!t->ended)
+        jit_exit_direct(t, jit_pc(t, &t->insn[t->count - 1].i) + 4);
+}
+
+uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *page,
+                       unsigned mode)
+{
+    struct jit *j = v->hot.jit;
+    uint64_t start = now_ns();
+
+    if (!jit_cache_ready(j))
+        return JIT_NONE;
+    struct jit_translation t = {
+        .hot = { .p = j->rw + j->hot, .limit = j->rw + j->hot_end },
+        .cold = { .p = j->rw + j->cold, .limit = j->rw + j->cold_end },
+        .v = v,
+        .jit = j,
+        .page_va = va & ~4095ull,
+        .page = page,
+        .mode = mode,
+    };
+    uint32_t exits = j->exit_count;
+    unsigned high = decode_block(&t, va & 4095);
+    jit_flags_analyse(&t);
+    emit_block(&t);
+    if (t.hot.full || t.cold.full) {
+        j->exit_count = exits;
+        return JIT_NONE;
+    }
+    uint32_t n =
+        jit_block_add(j, &(struct jit_block){
+                             .pa = pa,
+                             .va = va,
+                             .page = page,
+                             .mode = mode,
+                             .high = (uint16_t)high,
+                             .count = (uint16_t)t.count,
+                             .checksum = jit_checksum(page + (va & 4095), high - (va & 4095)),
+                             .code = j->hot,
+                         });
+    j->stats.blocks++;
+    j->stats.instructions += t.count;
+    j->stats.hot_bytes += (uint32_t)(t.hot.p - j->rw) - j->hot;
+    j->stats.cold_bytes += (uint32_t)(t.cold.p - j->rw) - j->cold;
+    j->hot = align_up((uint32_t)(t.hot.p - j->rw), 16);
+    j->cold = align_up((uint32_t)(t.cold.p - j->rw), 8);
+    j->stats.translate_ns += now_ns() - start;
+    return n;
+}

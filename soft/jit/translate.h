@@ -1,0 +1,165 @@
+/*
+ * What the files of the translator share: the state of one translation, the guest's registers and
+ * flags as translated code has them.
+ *
+ * Register map. The state pointer is R15 (biased by JIT_BIAS so that x[0] to x[31] are a byte's
+ * displacement away), the current software TLB is R14. Ten guest registers live in host registers
+ * from block to block; the others are operands in memory. RAX, RCX and RDX are scratch.
+ *
+ * Flags. NZCV is in EFLAGS right after the instruction that set it (t->ef says how) and is stored
+ * only when it is live and EFLAGS are about to be clobbered: as LAHF and SETO leave it in AX, with
+ * the carry as x86 has it after a subtraction, in cpu.jit_flags. cpu.nzcv is valid in C only.
+ */
+#ifndef SOFT_JIT_TRANSLATE_H
+#define SOFT_JIT_TRANSLATE_H
+
+#include <stddef.h>
+
+#include "soft/interp/a64_ops.h"
+#include "soft/jit/runtime.h"
+#include "soft/jit/x86.h"
+#include "soft/vcpu.h"
+
+#define JIT_BIAS 128
+
+#define JIT_STATE R15
+#define JIT_TLB   R14
+
+/* Operands at the state pointer. */
+#define JIT_CPU(field)  x86_at(JIT_STATE, (int32_t)offsetof(struct cpu, field) - JIT_BIAS)
+#define JIT_VCPU(field) x86_at(JIT_STATE, (int32_t)offsetof(struct soft_vcpu, field) - JIT_BIAS)
+
+/* What EFLAGS hold: nothing, NZCV with the carry inverted, or NZCV. */
+enum jit_eflags { EF_NONE, EF_SUB, EF_ADD };
+
+/* An instruction of the block. */
+struct jit_insn {
+    struct insn i;
+    uint16_t op;     /* enum a64_op */
+    bool flags_live; /* NZCV as it is after this instruction is read by somebody */
+};
+
+#define JIT_BLOCK_MAX 64
+
+struct jit_translation {
+    struct x86_buf hot, cold;
+    struct soft_vcpu *v;
+    struct jit *jit;
+    struct jit_block *block;
+    uint64_t page_va;
+    const uint8_t *page; /* the guest's bytes */
+    unsigned mode;       /* JIT_MODE_* */
+    struct jit_insn insn[JIT_BLOCK_MAX];
+    unsigned count, at; /* `at`: the one being emitted */
+    enum jit_eflags ef;
+    bool sp_aligned; /* SP is known to be a multiple of 16 */
+    bool ended;      /* the block's code ends here */
+};
+
+typedef struct jit_translation *jit_t;
+
+/* Emit code for `i`. False: not by this function, so through the interpreter's. */
+typedef bool jit_emitter(jit_t t, const struct insn *i);
+
+static inline uint64_t jit_pc(jit_t t, const struct insn *i)
+{
+    return t->page_va + i->offset;
+}
+
+/* Registers. */
+
+/* The host register that holds guest register `reg` (REG_SP too), or X86_NONE. */
+extern const int8_t jit_pinned[REG_COUNT];
+
+static inline struct x86_mem jit_slot(unsigned reg)
+{
+    return x86_at(JIT_STATE, (int32_t)(reg * 8) - JIT_BIAS);
+}
+
+/* A host register with the value of `reg`: its own, or `scratch` filled. Not to be changed. Flags
+ * stay. */
+static inline enum x86_reg jit_use(jit_t t, unsigned reg, enum x86_reg scratch)
+{
+    if (jit_pinned[reg] != X86_NONE)
+        return (enum x86_reg)jit_pinned[reg];
+    if (reg == REG_ZR)
+        x86_mov_ri(&t->hot, scratch, 0);
+    else
+        x86_mov_rm(&t->hot, 1, scratch, jit_slot(reg));
+    return scratch;
+}
+
+/* `scratch` gets a copy of `reg` that may be changed. */
+static inline enum x86_reg jit_copy(jit_t t, unsigned w, unsigned reg, enum x86_reg scratch)
+{
+    if (jit_pinned[reg] != X86_NONE)
+        x86_mov_rr(&t->hot, w, scratch, (enum x86_reg)jit_pinned[reg]);
+    else if (reg == REG_ZR)
+        x86_mov_ri(&t->hot, scratch, 0);
+    else
+        x86_mov_rm(&t->hot, w, scratch, jit_slot(reg));
+    return scratch;
+}
+
+/* Where a result for `reg` is to be made: its own register, or `scratch`; jit_done() afterwards
+ * puts it away. REG_NONE: scratch. */
+static inline enum x86_reg jit_def(unsigned reg, enum x86_reg scratch)
+{
+    return jit_pinned[reg] != X86_NONE ? (enum x86_reg)jit_pinned[reg] : scratch;
+}
+
+static inline void jit_done(jit_t t, unsigned reg, enum x86_reg r)
+{
+    if (jit_pinned[reg] == X86_NONE && reg != REG_NONE)
+        x86_mov_mr(&t->hot, 1, jit_slot(reg), r);
+    else if (jit_pinned[reg] != X86_NONE && (enum x86_reg)jit_pinned[reg] != r)
+        x86_mov_rr(&t->hot, 1, (enum x86_reg)jit_pinned[reg], r);
+}
+
+/* soft/jit/flags.c */
+
+/* EFLAGS are about to change: keep NZCV if anybody will read it. Changes RAX; so first of all. */
+void jit_clobber(jit_t t);
+/* Store NZCV now; EFLAGS stay valid. Changes RAX. */
+void jit_flags_store(jit_t t);
+/* The instruction just emitted left NZCV in EFLAGS. */
+static inline void jit_flags_set(jit_t t, enum jit_eflags ef)
+{
+    t->ef = ef;
+}
+/* The host's condition for `cond` (0 to 13); loads what it needs. Changes RAX if EFLAGS do not hold
+ * NZCV. */
+enum x86_cc jit_condition(jit_t t, unsigned cond);
+/* Backward pass: jit_insn.flags_live. */
+void jit_flags_analyse(jit_t t);
+
+/* soft/jit/branch.c */
+
+/* Leave for `target`, directly linked if it can be. */
+void jit_exit_direct(jit_t t, uint64_t target);
+/* Leave for the address in RAX. */
+void jit_exit_indirect(jit_t t);
+/* Leave for `target` after something that may have changed the context. */
+void jit_exit_lookup(jit_t t, uint64_t target);
+
+/* soft/jit/call.c: the interpreter's function, with everything in memory; or one that touches
+ * nothing but SIMD&FP registers. */
+void jit_emit_interp(jit_t t, const struct insn *i);
+bool jit_is_vector_only(jit_t t, const struct jit_insn *i);
+void jit_emit_interp_vector(jit_t t, const struct insn *i);
+
+/* MSR of a register that does nothing but keep its value. */
+bool jit_is_plain_msr(uint32_t word);
+/* Leave the hot code for a slow path, which executes all of `i` and goes on where `after` says; the
+ * jump is at `from`. */
+void jit_slow_path(jit_t t, const struct insn *i, uint8_t *from, const uint8_t *after);
+
+/* The table of emitters by enum a64_op; NULL for the interpreter's functions. */
+extern jit_emitter *const jit_emitters[A64_OP_COUNT];
+
+/* soft/jit/alu.c, memory.c, branch.c, system.c: emitters; soft/jit/emitters.def names them. */
+#define EMIT(op, function) jit_emitter function;
+#include "soft/jit/emitters.def"
+#undef EMIT
+
+#endif
