@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Compare an engine with qemu-aarch64 on random programs.
 
-usage: compare.py REPLAY [--count N] [--class NAME]... [--seed S] [--keep DIR]
+usage: compare.py REPLAY [--engine NAME] [--count N] [--class NAME]... [--seed S] [--keep DIR]
 
 Of each class at least N instructions are compared, in programs of BLOCKS blocks that run ROUNDS
 times on different data (fewer if N is small). Program number k of a class comes from the seed "S class k" alone. Prints
 one TAP line for each class, before it what differs: the instruction, its operands and both results.
-Skips when qemu-aarch64 is not installed.
+Skips when qemu-aarch64 is not installed, or when there is no such engine here.
 """
 import argparse
 import os
@@ -25,6 +25,7 @@ BLOCKS, ROUNDS = 400, 100
 # Without pointer authentication, like the CPU model: its hints do nothing.
 QEMU = ['qemu-aarch64', '-cpu', 'max,pauth=off']
 STATE = generate.STATE_SIZE
+NO_ENGINE = 77  # what replay ends with
 
 
 class Failed(Exception):
@@ -37,10 +38,26 @@ def judge():
     return f'{version.stdout.splitlines()[0]}, {" ".join(QEMU[1:])}'
 
 
+def replay_command(args):
+    """How to run a program on the engine asked for."""
+    return [args.replay] + (['--engine', args.engine] if args.engine else [])
+
+
+def no_engine(args):
+    """Says so in TAP if the engine asked for is not there."""
+    if not args.engine:
+        return False
+    # That there is no program to run is what it says next.
+    run = subprocess.run(replay_command(args), capture_output=True, check=False)
+    if run.returncode == NO_ENGINE:
+        print(f'1..0 # SKIP there is no engine {args.engine} here')
+    return run.returncode == NO_ENGINE
+
+
 def run_both(replay, path):
-    """The data of both when the program in `path` has ended."""
+    """The data of both when the program in `path` has ended; `replay` is a command."""
     names = [os.path.join(path, n) for n in ('code.bin', 'data.bin', 'test.elf')]
-    ours = subprocess.run([replay] + names[:2], capture_output=True, check=False)
+    ours = subprocess.run(replay + names[:2], capture_output=True, check=False)
     if ours.returncode:
         raise Failed(ours.stderr.decode().strip() or f'replay ended with {ours.returncode}')
     theirs = subprocess.run(QEMU + names[2:], capture_output=True, check=False)
@@ -100,7 +117,7 @@ def integer_differences(args, patterns, program, a, b, path):
         return [f'stored memory differs: byte 0x{at:x}: 0x{a[at]:02x}, not 0x{b[at]:02x}'], 1
     inputs = a[start + bad[0] * STATE:][:STATE]
     with tempfile.TemporaryDirectory() as scratch:
-        lines = reduce_block(args.replay, patterns, program.blocks[bad[0] % args.blocks], inputs, scratch)
+        lines = reduce_block(replay_command(args), patterns, program.blocks[bad[0] % args.blocks], inputs, scratch)
     at = outputs + bad[0] * STATE
     ours, theirs = (state_lines(d[at:at + STATE]) for d in (a, b))
     lines += [f'    {r} in the end: ours {ours[r]}, theirs {theirs[r]}' for r in ours if ours[r] != theirs[r]]
@@ -112,13 +129,13 @@ def one_program(args, patterns, names, kind, number, path):
     rng = random.Random(f'{args.seed} {kind} {number}')
     if kind in generate.CLASSES:
         program = generate.generate(rng, patterns, names, args.blocks, args.rounds, path)
-        a, b = run_both(args.replay, path)
+        a, b = run_both(replay_command(args), path)
         if a == b:
             return [], 0, 0
         lines, bad = integer_differences(args, patterns, program, a, b, f'program {number}')
         return lines, 0, bad
     listing = generate_simd.make(rng, patterns, names, args.blocks, args.rounds, path)
-    a, b = run_both(args.replay, path)
+    a, b = run_both(replay_command(args), path)
     if a == b:
         return [], 0, 0
     lines, known, bad = generate_simd.differences(listing, a, b)
@@ -150,6 +167,7 @@ def one_class(args, patterns, kind, path):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('replay')
+    parser.add_argument('--engine', help='of the software CPU; else the best there is')
     parser.add_argument('--class', dest='kind', choices=CLASSES, action='append')
     parser.add_argument('--count', type=int, default=4000, help='instructions of each class')
     parser.add_argument('--seed', default='1')
@@ -160,6 +178,8 @@ def main():
     args.rounds = min(ROUNDS, -(-wanted // BLOCKS))
     if not shutil.which(QEMU[0]):
         print('1..0 # SKIP qemu-aarch64 is not installed')
+        return 0
+    if no_engine(args):
         return 0
     patterns = generate.read_patterns()
     kinds = args.kind or CLASSES

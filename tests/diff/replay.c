@@ -1,14 +1,15 @@
 /*
  * Run a program of generate.py or generate_simd.py on this CPU, through the Hypervisor API.
  *
- * usage: replay code.bin data.bin > data.out
+ * usage: replay [--engine NAME] code.bin data.bin > data.out
  *
  * The code is put at 0x10000000 and started at its second word, the data at 0x20000000; the MMU
  * maps the first GiB one to one as normal memory. It runs at EL0, as under Linux. Any exception
  * that the program takes ends it: an SVC is the regular way, and then the data goes to standard
- * output.
+ * output. Ends with 77 if there is no such engine here.
  */
 #include <Hypervisor/Hypervisor.h>
+#include <Hypervisor/hvx.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +24,8 @@
 #define TABLE_OFFSET 0x1000u
 
 #define A64_HVC 0xd4000002u
+
+#define EXIT_NO_ENGINE 77
 
 struct memory {
     uint8_t *host;
@@ -112,13 +115,24 @@ static void start_state(hv_vcpu_t vcpu)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: replay code.bin data.bin > data.out\n");
+    const char *engine = NULL;
+    int at = 1;
+
+    if (argc > 2 && strcmp(argv[1], "--engine") == 0) {
+        engine = argv[2];
+        at = 3;
+    }
+    if (hvx_set_engine(engine) != HV_SUCCESS) {
+        fprintf(stderr, "replay: no engine '%s' here\n", engine);
+        return EXIT_NO_ENGINE;
+    }
+    if (argc != at + 2) {
+        fprintf(stderr, "usage: replay [--engine NAME] code.bin data.bin > data.out\n");
         return 2;
     }
     check(hv_vm_create(NULL), "hv_vm_create");
-    map_file(argv[1], CODE);
-    struct memory data = map_file(argv[2], DATA);
+    map_file(argv[at], CODE);
+    struct memory data = map_file(argv[at + 1], DATA);
     struct memory system = map_memory(SYSTEM, SYSTEM_SIZE);
     fill_system(&system);
 

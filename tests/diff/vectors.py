@@ -2,7 +2,7 @@
 """Recorded programs: made by the generators, judged by qemu-aarch64, run again without it.
 
 usage: vectors.py record REPLAY DIR [--class NAME]... [--seed S]
-       vectors.py replay REPLAY DIR
+       vectors.py replay REPLAY DIR [--engine NAME]
 
 A file of DIR is one class: xz of a line of JSON, then code, data before and data after. `replay`
 prints TAP: one line for each file, and one for the lines of a64.decode that no file runs: each has to
@@ -54,7 +54,7 @@ def record(args, patterns, kind, version):
         else:
             made = generate_simd.make(rng, patterns, names, blocks, 1, path)
             made = [[[word] for word, _ in made[n:n + 16]] for n in range(0, len(made), 16)]
-        ours, theirs = compare.run_both(args.replay, path)
+        ours, theirs = compare.run_both(compare.replay_command(args), path)
         code, data = (generate_simd.read(os.path.join(path, n)) for n in ('code.bin', 'data.bin'))
     if ours != theirs and kind != 'simd-fp':
         sys.exit(f'{kind}: this CPU and {version} do not agree; ./dev difftest --class {kind} says where')
@@ -98,7 +98,7 @@ def replay(args, patterns, name):
         for where, content in zip(paths, (code, before)):
             with open(where, 'wb') as out:
                 out.write(content)
-        run = subprocess.run([args.replay] + paths, capture_output=True, check=False)
+        run = subprocess.run(compare.replay_command(args) + paths, capture_output=True, check=False)
     if run.returncode:
         return head, [run.stderr.decode().strip()]
     if run.stdout == after:
@@ -122,7 +122,10 @@ def main():
     parser.add_argument('dir')
     parser.add_argument('--class', dest='kind', choices=compare.CLASSES, action='append')
     parser.add_argument('--seed', default='1')
+    parser.add_argument('--engine', help='of the software CPU; else the best there is')
     args = parser.parse_args()
+    if compare.no_engine(args):
+        return 0
     patterns = generate.read_patterns()
     if args.verb == 'record':
         version = compare.judge()

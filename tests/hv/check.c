@@ -1,10 +1,13 @@
 /* See check.h. */
 #include "check.h"
 
+#include <Hypervisor/Hypervisor.h>
+#include <Hypervisor/hvx.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* Seconds that a test may take, sanitizers included. */
@@ -26,10 +29,22 @@ static void on_deadline(int signal)
     _exit(99);
 }
 
+/* IREKO_ENGINE, if it is set; a test may have asked for another since. */
+static void choose_engine(void)
+{
+    const char *engine = getenv("IREKO_ENGINE");
+
+    if (!engine || hvx_set_engine(engine) == HV_SUCCESS)
+        return;
+    printf("1..0 # SKIP there is no engine '%s' here\n", engine);
+    exit(0);
+}
+
 void check_start(const char *fmt, ...)
 {
     va_list args;
 
+    choose_engine();
     va_start(args, fmt);
     vsnprintf(now.name, sizeof now.name, fmt, args);
     va_end(args);

@@ -1,7 +1,7 @@
 /*
  * The conformance suite's test harness: TAP on stdout, both values of a failed comparison, and a
  * deadline for every test, since a guest may hang. C library only, so that the suite runs on any
- * provider of the API.
+ * provider of the API; IREKO_ENGINE says on which of ireko's engines.
  */
 #ifndef TESTS_HV_CHECK_H
 #define TESTS_HV_CHECK_H
