@@ -182,11 +182,9 @@ bool soft_gic_access(struct cpu *c, const struct insn *i, uint64_t ipa, uint32_t
 
 /* --- timers and PMU --- */
 
-static bool timer_level(const struct soft_vcpu *v, enum sysreg ctl, enum sysreg cval,
-                        uint64_t offset)
+static bool timer_is_armed(const struct soft_vcpu *v, enum sysreg ctl)
 {
-    return (v->sys[ctl] & (CNT_CTL_ENABLE | CNT_CTL_IMASK)) == CNT_CTL_ENABLE &&
-           soft_ticks() - offset >= v->sys[cval];
+    return (v->sys[ctl] & (CNT_CTL_ENABLE | CNT_CTL_IMASK)) == CNT_CTL_ENABLE;
 }
 
 static void gic_set_input(struct soft_vcpu *v, unsigned intid, bool level, bool *now)
@@ -197,13 +195,18 @@ static void gic_set_input(struct soft_vcpu *v, unsigned intid, bool level, bool 
     gicv3_set_ppi(v->cpu.vm->gic->model, v->index, intid, level);
 }
 
+/* Reading the clock is what this costs: once, and only for a timer that is armed. */
 void soft_gic_sync_inputs(struct soft_vcpu *v)
 {
+    bool virtual = timer_is_armed(v, SYSREG_CNTV_CTL_EL0);
+    bool physical = timer_is_armed(v, SYSREG_CNTP_CTL_EL0);
+    uint64_t now = virtual || physical ? soft_ticks() : 0;
+
     gic_set_input(v, HV_GIC_INT_EL1_VIRTUAL_TIMER,
-                  timer_level(v, SYSREG_CNTV_CTL_EL0, SYSREG_CNTV_CVAL_EL0, v->vtimer_offset),
+                  virtual && now - v->vtimer_offset >= v->sys[SYSREG_CNTV_CVAL_EL0],
                   &v->gic_input[0]);
-    gic_set_input(v, HV_GIC_INT_EL1_PHYSICAL_TIMER,
-                  timer_level(v, SYSREG_CNTP_CTL_EL0, SYSREG_CNTP_CVAL_EL0, 0), &v->gic_input[1]);
+    gic_set_input(v, HV_GIC_INT_EL1_PHYSICAL_TIMER, physical && now >= v->sys[SYSREG_CNTP_CVAL_EL0],
+                  &v->gic_input[1]);
     gic_set_input(v, HV_GIC_INT_PERFORMANCE_MONITOR, v->cpu.vm->native_debug_pmu && pmu_irq(v),
                   &v->gic_input[2]);
 }
@@ -215,7 +218,7 @@ static uint64_t timer_deadline(const struct soft_vcpu *v, enum sysreg ctl, enum 
 {
     uint64_t count = now - offset;
 
-    if ((v->sys[ctl] & (CNT_CTL_ENABLE | CNT_CTL_IMASK)) != CNT_CTL_ENABLE || count >= v->sys[cval])
+    if (!timer_is_armed(v, ctl) || count >= v->sys[cval])
         return UINT64_MAX;
     uint64_t left = v->sys[cval] - count;
     return left > UINT64_MAX - now ? UINT64_MAX : now + left;
@@ -349,6 +352,9 @@ void soft_gic_wait_interrupt(struct soft_vcpu *v, uint64_t deadline)
 
 void soft_gic_wait_event(struct soft_vcpu *v, uint64_t deadline)
 {
+    if (atomic_exchange(&v->event, false)) /* SEVL; WFE begins every wait for a lock */
+        return;
+
     uint64_t soon = soft_ticks() + GIC_EVENT_TICKS, until = gic_host_ticks(v, deadline);
 
     gic_wait(v, soon < until ? soon : until, true);
