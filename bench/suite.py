@@ -131,14 +131,21 @@ def shares(found, results):
     return ", ".join(out) or "not known"
 
 
+def is_disturbed(found, results, loads):
+    """Other work was done on the machine: before the run, or in a guest's stead."""
+    known = [s.share for by in results.values() for m in found if m.is_guest for s in by.get(m.name, []) if s.share is not None]
+    return float(loads[0]) > 0.5 or bool(known) and statistics.median(known) < 0.9
+
+
 def facts(args, files, found, results, loads):
     kernel = first_line("sh", "-c", f"strings -n 20 '{files.kernel}' | grep -m1 '^Linux version' | cut -d' ' -f3")
-    return [
+    provisional = [("provisional", "the machine did other work during this run")] * is_disturbed(found, results, loads)
+    return provisional + [
         ("date", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),
         ("ireko", first_line("git", "describe", "--always", "--dirty") + (f", --engine {args.engine}" if args.engine else "")),
-        ("QEMU", first_line(args.qemu, "--version") if any(m.name.startswith("qemu-") for m in found) else "none"),
+        ("QEMU", first_line(args.qemu, "--version").removeprefix("QEMU emulator version ") if any(m.name.startswith("qemu-") for m in found) else "none"),
         ("host", f"{cpu_model()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"),
-        ("guest", f"Linux {kernel}, 1 CPU, {machines.MEMORY[:-1]} MiB, Debian's programs"),
+        ("guest", f"Linux {kernel}, 1 CPU, {machines.MEMORY[:-1]} MiB, {machines.COMMAND_LINE}, Debian's programs"),
         ("runs", str(args.runs)),
         ("time", "processor time" if args.clock == "cpu" else "wall clock"),
         ("share of a processor that each had (1: no other work disturbed)", shares(found, results)),
@@ -151,7 +158,9 @@ def save(folder, results, lines, about):
     raw = {row: {m: [vars(s) for s in taken] for m, taken in by.items()} for row, by in results.items()}
     (folder / "results.json").write_text(json.dumps({"facts": dict(about), "results": raw}, indent=1), encoding="utf-8")
     (folder / "RESULTS.md").write_text(report.markdown(lines, about), encoding="utf-8")
-    caption = "; ".join(v for k, v in about if k in ("date", "ireko", "QEMU", "host"))
+    known = dict(about)
+    caption = f"{known['date']}; ireko {known['ireko']}; QEMU {known['QEMU'].split()[0]}; {known['host']}"
+    caption = "PROVISIONAL, on a busy machine; " * ("provisional" in known) + caption
     (folder / "speed.svg").write_text(plot.svg(lines, caption), encoding="utf-8")
 
 
