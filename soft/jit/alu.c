@@ -119,6 +119,13 @@ static void emit_binary(jit_t t, unsigned w, enum x86_alu op, const struct insn 
     enum x86_reg d = jit_def(i->rd, RAX);
     struct operand n = operand_guest(i->rn);
 
+    if (w && n.kind == OPERAND_SLOT && i->rd == i->rn && o.kind != OPERAND_SLOT) {
+        if (o.kind == OPERAND_CONSTANT)
+            x86_alu_mi(&t->hot, 1, op, jit_slot(i->rd), o.constant);
+        else
+            x86_alu_mr(&t->hot, 1, op, jit_slot(i->rd), o.host);
+        return;
+    }
     if (operand_is_host(o, d) && !operand_is_host(n, d)) {
         if (op == X86_SUB || op == X86_SBB) {
             d = RAX;
@@ -208,7 +215,9 @@ bool emit_addsub_imm(jit_t t, const struct insn *i)
     int32_t imm = subtracts ? -(int32_t)i->imm : (int32_t)i->imm;
     enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(i->rd, RAX);
 
-    if (imm == 0)
+    if (imm == 0 && operand_width(i))
+        d = n;
+    else if (imm == 0)
         x86_mov_rr(&t->hot, operand_width(i), d, n);
     else
         x86_lea(&t->hot, operand_width(i), d, x86_at(n, imm));

@@ -79,20 +79,24 @@ void jit_exit_direct(jit_t t, uint64_t target)
     exit_tail(t, target, x86_jmp(&t->hot), bind_site, mismatch);
 }
 
-/* Leave for `target` if `cc` holds. Flags that the target reads are in memory. */
+/* Leave for `target` if `cc` holds. Flags that the target reads are stored on this way only. */
 static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
 {
     enum jit_eflags ef = t->ef;
+    bool stored = t->ef_stored, store = t->insn[t->at].target_live && ef != EF_NONE && !stored;
 
-    if (!is_other_page(t, target) && target > here_pc(t) && !t->jit->knobs.polls) {
+    if (!store && !is_other_page(t, target) && target > here_pc(t) && !t->jit->knobs.polls) {
         exit_tail(t, target, x86_jcc(&t->hot, cc), NULL, NULL);
         return;
     }
     uint8_t *stay = x86_jcc(&t->hot, (enum x86_cc)(cc ^ 1));
+    if (store)
+        jit_flags_store(t);
     t->ef = EF_NONE;
     jit_exit_direct(t, target);
     x86_here(&t->hot, stay);
     t->ef = ef; /* not taken: nothing changed them */
+    t->ef_stored = stored;
 }
 
 static void jump_to_miss(jit_t t, uint8_t *from)
@@ -181,12 +185,7 @@ bool emit_b_cond(jit_t t, const struct insn *i)
         t->ended = true; /* what follows was decoded in vain */
         return true;
     }
-    if (t->insn[t->at].flags_live)
-        jit_flags_store(t);
-    enum jit_eflags before = t->ef;
     enum x86_cc cc = jit_condition(t, cond);
-    if (before == EF_NONE)
-        t->ef = EF_NONE;
     exit_if(t, cc, target19(t, i));
     return true;
 }

@@ -115,9 +115,10 @@ void jit_flags_analyse(jit_t t)
     for (unsigned n = t->count; n-- > 0;) {
         struct jit_insn *i = &t->insn[n];
         unsigned f = flags_of(t, i);
-        if (is_conditional((enum a64_op)i->op) &&
-            !target_kills_flags(t, target_of(&i->i, (enum a64_op)i->op)))
-            live = true;
+        if (is_conditional((enum a64_op)i->op)) {
+            i->target_live = !target_kills_flags(t, target_of(&i->i, (enum a64_op)i->op));
+            live |= i->target_live;
+        }
         i->flags_live = live;
         if (f & WRITES)
             live = false;
@@ -128,7 +129,7 @@ void jit_flags_analyse(jit_t t)
 
 void jit_flags_store(jit_t t)
 {
-    if (t->ef == EF_NONE)
+    if (t->ef == EF_NONE || t->ef_stored)
         return;
     if (t->ef == EF_ADD)
         x86_cmc(&t->hot);
@@ -136,6 +137,7 @@ void jit_flags_store(jit_t t)
     x86_lahf(&t->hot);
     x86_setcc(&t->hot, CC_O, RAX);
     x86_store(&t->hot, 2, JIT_CPU(jit_flags), RAX);
+    t->ef_stored = true;
 }
 
 /* Flags that are live before the instruction being emitted are read by it or by a later one. */
@@ -183,5 +185,6 @@ enum x86_cc jit_condition(jit_t t, unsigned cond)
     x86_add_al(&t->hot, 0x7f); /* OF = V: only 1 + 0x7f overflows */
     x86_sahf(&t->hot);
     t->ef = EF_SUB;
+    t->ef_stored = true;
     return (enum x86_cc)cc_sub[cond];
 }

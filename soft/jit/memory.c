@@ -31,8 +31,8 @@ static void check_base(jit_t t, const struct insn *i, uint8_t **slow)
     t->sp_aligned = true;
 }
 
-/* RAX is an address: RAX becomes the host's, for `size` bytes; the jump to the slow path is
- * returned. Changes RCX, RDX and EFLAGS. */
+/* RAX is an address of `size` bytes: RAX + RCX becomes the host's; the jump to the slow path is
+ * returned. Changes RDX and EFLAGS. */
 static uint8_t *look_up(jit_t t, unsigned size, bool write)
 {
     struct x86_buf *b = &t->hot;
@@ -45,8 +45,14 @@ static uint8_t *look_up(jit_t t, unsigned size, bool write)
     x86_alu_rr(b, 1, X86_XOR, RDX, RAX);
     x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)(4096 - size));
     uint8_t *slow = x86_jcc(b, CC_A);
-    x86_alu_rm(b, 1, X86_ADD, RAX, entry_field(offsetof(struct tlb_entry, add)));
+    x86_mov_rm(b, 1, RCX, entry_field(offsetof(struct tlb_entry, add)));
     return slow;
+}
+
+/* What look_up() found. */
+static struct x86_mem found(unsigned offset)
+{
+    return x86_indexed(RAX, RCX, 0, (int32_t)offset);
 }
 
 /* Both ways to the slow path lead to the same record. */
@@ -160,7 +166,7 @@ static bool load(jit_t t, const struct insn *i, enum form form, unsigned size, e
     address(t, i, form);
     uint8_t *miss = look_up(t, size, false);
     enum x86_reg d = jit_def(i->rd, RAX);
-    load_extended(t, size, e, d, x86_at(RAX, 0));
+    load_extended(t, size, e, d, found(0));
     jit_done(t, i->rd, d);
     if (writes_back(form))
         write_back(t, i);
@@ -176,7 +182,7 @@ static bool store(jit_t t, const struct insn *i, enum form form, unsigned size)
     check_base(t, i, &misaligned);
     address(t, i, form);
     uint8_t *miss = look_up(t, size, true);
-    x86_store(&t->hot, size, x86_at(RAX, 0), jit_use(t, i->rd, RDX));
+    x86_store(&t->hot, size, found(0), jit_use(t, i->rd, RDX));
     if (writes_back(form))
         write_back(t, i);
     slow_paths(t, i, misaligned, miss);
@@ -223,7 +229,7 @@ bool emit_ldr_lit(jit_t t, const struct insn *i)
     x86_mov_ri(&t->hot, RAX, t->page_va + (uint64_t)i->imm);
     uint8_t *miss = look_up(t, size, false);
     enum x86_reg d = jit_def(i->rd, RAX);
-    load_extended(t, size, opc == 2 ? SIGN_X : ZERO, d, x86_at(RAX, 0));
+    load_extended(t, size, opc == 2 ? SIGN_X : ZERO, d, found(0));
     jit_done(t, i->rd, d);
     slow_paths(t, i, NULL, miss);
     return true;
@@ -242,11 +248,11 @@ static bool load_pair(jit_t t, const struct insn *i, enum form form, unsigned si
     check_base(t, i, &misaligned);
     address_imm(t, i, form == POST);
     uint8_t *miss = look_up(t, 2 * size, false);
-    enum x86_reg d = jit_def(i->rd, RCX);
-    load_extended(t, size, e, d, x86_at(RAX, 0));
+    enum x86_reg d = jit_def(i->rd, RDX);
+    load_extended(t, size, e, d, found(0));
     jit_done(t, i->rd, d);
-    d = jit_def(i->ra, RCX);
-    load_extended(t, size, e, d, x86_at(RAX, (int32_t)size));
+    d = jit_def(i->ra, RDX);
+    load_extended(t, size, e, d, found(size));
     jit_done(t, i->ra, d);
     if (writes_back(form))
         write_back(t, i);
@@ -262,8 +268,8 @@ static bool store_pair(jit_t t, const struct insn *i, enum form form, unsigned s
     check_base(t, i, &misaligned);
     address_imm(t, i, form == POST);
     uint8_t *miss = look_up(t, 2 * size, true);
-    x86_store(&t->hot, size, x86_at(RAX, 0), jit_use(t, i->rd, RDX));
-    x86_store(&t->hot, size, x86_at(RAX, (int32_t)size), jit_use(t, i->ra, RDX));
+    x86_store(&t->hot, size, found(0), jit_use(t, i->rd, RDX));
+    x86_store(&t->hot, size, found(size), jit_use(t, i->ra, RDX));
     if (writes_back(form))
         write_back(t, i);
     slow_paths(t, i, misaligned, miss);
@@ -313,7 +319,7 @@ bool emit_ldar(jit_t t, const struct insn *i)
     uint8_t *misaligned = size > 1 ? check_aligned(t, size) : NULL;
     uint8_t *miss = look_up(t, size, false);
     enum x86_reg d = jit_def(i->rd, RAX);
-    load_extended(t, size, ZERO, d, x86_at(RAX, 0));
+    load_extended(t, size, ZERO, d, found(0));
     jit_done(t, i->rd, d);
     slow_paths(t, i, misaligned, miss);
     return true;
@@ -330,7 +336,7 @@ bool emit_stlr(jit_t t, const struct insn *i)
     uint8_t *misaligned = size > 1 ? check_aligned(t, size) : NULL;
     uint8_t *miss = look_up(t, size, true);
     jit_copy(t, 1, i->rd, RDX);
-    x86_xchg_mr(&t->hot, size, x86_at(RAX, 0), RDX);
+    x86_xchg_mr(&t->hot, size, found(0), RDX);
     slow_paths(t, i, misaligned, miss);
     return true;
 }

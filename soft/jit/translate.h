@@ -35,8 +35,9 @@ enum jit_eflags { EF_NONE, EF_SUB, EF_ADD };
 /* An instruction of the block. */
 struct jit_insn {
     struct insn i;
-    uint16_t op;     /* enum a64_op */
-    bool flags_live; /* NZCV as it is after this instruction is read by somebody */
+    uint16_t op;      /* enum a64_op */
+    bool flags_live;  /* NZCV as it is after this instruction is read by somebody */
+    bool target_live; /* at the target of this conditional branch */
 };
 
 #define JIT_BLOCK_MAX 64
@@ -52,6 +53,7 @@ struct jit_translation {
     struct jit_insn insn[JIT_BLOCK_MAX];
     unsigned count, at; /* `at`: the one being emitted */
     enum jit_eflags ef;
+    bool ef_stored;  /* cpu.jit_flags has what EFLAGS hold */
     bool sp_aligned; /* SP is known to be a multiple of 16 */
     bool ended;      /* the block's code ends here */
 };
@@ -120,12 +122,13 @@ static inline void jit_done(jit_t t, unsigned reg, enum x86_reg r)
 
 /* EFLAGS are about to change: keep NZCV if anybody will read it. Changes RAX; so first of all. */
 void jit_clobber(jit_t t);
-/* Store NZCV now; EFLAGS stay valid. Changes RAX. */
+/* Store NZCV now if it is only in EFLAGS, which stay valid. Changes RAX. */
 void jit_flags_store(jit_t t);
 /* The instruction just emitted left NZCV in EFLAGS. */
 static inline void jit_flags_set(jit_t t, enum jit_eflags ef)
 {
     t->ef = ef;
+    t->ef_stored = false;
 }
 /* The host's condition for `cond` (0 to 13); loads what it needs. Changes RAX if EFLAGS do not hold
  * NZCV. */
