@@ -93,6 +93,6 @@ end:
 int main(void)
 {
     uint64_t start = bench_now();
-    uint64_t registers[8] = { [0] = 2, [3] = 60000 };
+    uint64_t registers[8] = { [0] = 2, [3] = 100000 };
     return bench_report(start, interpret(program, registers));
 }

@@ -4,7 +4,7 @@
 
 #define SLOTS   (1u << 16)
 #define KEYS    40000u
-#define LOOKUPS 2500000u
+#define LOOKUPS 5000000u
 #define LENGTH  12
 
 struct slot {
