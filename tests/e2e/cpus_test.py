@@ -57,6 +57,11 @@ def sixteen():
     comes_up(16)
 
 
+def thirty_two():
+    """32 CPUs come up with a GICv3, in two clusters"""
+    comes_up(32)
+
+
 def hotplug(version):
     with boot("--cpus", "4", "--gic", version) as c:
         c.wait_for(PROMPT)
@@ -90,4 +95,4 @@ def reset_with_some_off():
 
 
 if __name__ == "__main__":
-    run([eight_with_gicv2, sixteen, hotplug_v2, hotplug_v3, reset_with_some_off])
+    run([eight_with_gicv2, sixteen, thirty_two, hotplug_v2, hotplug_v3, reset_with_some_off])
