@@ -128,11 +128,15 @@ struct soft_vcpu {
     /* hv_vcpu_run's side. */
     hv_vcpu_exit_t *exit;
     bool exiting; /* `exit` is filled: leave */
-    bool irq[2];  /* by hv_interrupt_type_t: level for this run */
+
+    /* What may interrupt, next to each other since translated code looks at all at once: levels for
+     * this run by hv_interrupt_type_t, what the GIC asserts (bits by the same), and an SError. */
+    bool irq[2];
+    _Atomic uint8_t gic_lines;
+    bool serror;
     bool vtimer_masked;
     uint64_t vtimer_offset;
     bool trap_debug_exceptions, trap_debug_regs;
-    bool serror;
     _Atomic bool event;  /* the event register, set by SEV and SEVL */
     bool stepping;       /* an instruction is being stepped: one that faults will be again */
     bool cpsr_raw_valid; /* the VMM wrote a CPSR that has not been executed yet: */
@@ -142,9 +146,7 @@ struct soft_vcpu {
     unsigned random_left;
     uint64_t random[32];
 
-    /* With a GIC: what it asserts (bits by hv_interrupt_type_t), and the levels that it knows of
-     * the virtual timer, the physical timer and the PMU. */
-    _Atomic uint8_t gic_lines;
+    /* With a GIC: the levels that it knows of the virtual timer, the physical timer and the PMU. */
     bool gic_input[3];
     _Atomic bool waiting; /* in WFI or WFE, on wait_cond */
     struct lock wait_lock;

@@ -69,6 +69,28 @@ void jit_slow_path(jit_t t, const struct insn *i, uint8_t *from, const uint8_t *
     cold_data(t, &s, sizeof s);
 }
 
+void jit_slow_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t count)
+{
+    const uint8_t *record = NULL;
+
+    for (size_t n = 0; n < count; n++) {
+        if (!from[n])
+            continue;
+        if (record) {
+            x86_to(&t->hot, from[n], record);
+        } else {
+            record = t->cold.p;
+            jit_slow_path(t, i, from[n], t->hot.p);
+        }
+    }
+}
+
+void jit_emit_helper(jit_t t, jit_helper *function)
+{
+    x86_mov_ri(&t->hot, RCX, (uintptr_t)function);
+    x86_to(&t->hot, x86_call(&t->hot), t->jit->rw + t->jit->helper);
+}
+
 /* Data processing of SIMD and FP, bits 28:25 = x111 (DDI 0487 C4.1), without those that have
  * general registers or NZCV for operands. */
 static const struct {

@@ -12,10 +12,10 @@ enum { READS = 1, WRITES = 2 };
 
 #define FAULTS_READ(t) ((t)->jit->knobs.strict)
 
-/* Load and store instructions: bits 27 and 25 (DDI 0487 C4.1). */
-static bool is_memory(uint32_t word)
+/* Loads and stores, bits 27 and 25 (DDI 0487 C4.1), and what may let an interrupt in. */
+static bool may_fault(uint32_t word)
 {
-    return (word & 0x0a000000) == 0x08000000;
+    return (word & 0x0a000000) == 0x08000000 || (word & 0xffc00000) == 0xd5000000;
 }
 
 /* Data processing and branches that know flags: words with (word & mask) == value; `set` is the bit
@@ -32,6 +32,8 @@ static const struct {
     { 0x1fe00410, 0x1a400000, 0, READS | WRITES }, /* CCMP, CCMN */
     { 0x1fe00000, 0x1a800000, 0, READS },          /* CSEL and its kin */
     { 0xff000010, 0x54000000, 0, READS },          /* B.cond */
+    { 0xff00001f, 0xd4000001, 0, READS },          /* SVC: SPSR_EL1 */
+    { 0xffffffff, 0xd69f03e0, 0, WRITES },         /* ERET */
 };
 
 static unsigned flags_of_word(uint32_t word)
@@ -46,8 +48,8 @@ static unsigned flags_of_word(uint32_t word)
 
 static unsigned flags_of(jit_t t, const struct jit_insn *n)
 {
-    if (jit_emitters[n->op])
-        return flags_of_word(n->i.word) | (FAULTS_READ(t) && is_memory(n->i.word) ? READS : 0);
+    if (jit_emitters[n->op] && !jit_is_system_call(t, n))
+        return flags_of_word(n->i.word) | (FAULTS_READ(t) && may_fault(n->i.word) ? READS : 0);
     return jit_is_vector_only(t, n) ? 0
                                     : READS; /* the interpreter's functions may look, or fault */
 }

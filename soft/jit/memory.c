@@ -31,9 +31,7 @@ static void check_base(jit_t t, const struct insn *i, uint8_t **slow)
     t->sp_aligned = true;
 }
 
-/* RAX is an address of `size` bytes: RAX + RCX becomes the host's; the jump to the slow path is
- * returned. Changes RDX and EFLAGS. */
-static uint8_t *look_up(jit_t t, unsigned size, bool write)
+uint8_t *jit_look_up(jit_t t, unsigned size, bool write)
 {
     struct x86_buf *b = &t->hot;
     size_t tag = write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd);
@@ -49,8 +47,7 @@ static uint8_t *look_up(jit_t t, unsigned size, bool write)
     return slow;
 }
 
-/* What look_up() found. */
-static struct x86_mem found(unsigned offset)
+struct x86_mem jit_found(unsigned offset)
 {
     return x86_indexed(RAX, RCX, 0, (int32_t)offset);
 }
@@ -164,9 +161,9 @@ static bool load(jit_t t, const struct insn *i, enum form form, unsigned size, e
     jit_clobber(t);
     check_base(t, i, &misaligned);
     address(t, i, form);
-    uint8_t *miss = look_up(t, size, false);
+    uint8_t *miss = jit_look_up(t, size, false);
     enum x86_reg d = jit_def(i->rd, RAX);
-    load_extended(t, size, e, d, found(0));
+    load_extended(t, size, e, d, jit_found(0));
     jit_done(t, i->rd, d);
     if (writes_back(form))
         write_back(t, i);
@@ -181,8 +178,8 @@ static bool store(jit_t t, const struct insn *i, enum form form, unsigned size)
     jit_clobber(t);
     check_base(t, i, &misaligned);
     address(t, i, form);
-    uint8_t *miss = look_up(t, size, true);
-    x86_store(&t->hot, size, found(0), jit_use(t, i->rd, RDX));
+    uint8_t *miss = jit_look_up(t, size, true);
+    x86_store(&t->hot, size, jit_found(0), jit_use(t, i->rd, RDX));
     if (writes_back(form))
         write_back(t, i);
     slow_paths(t, i, misaligned, miss);
@@ -227,9 +224,9 @@ bool emit_ldr_lit(jit_t t, const struct insn *i)
 
     jit_clobber(t);
     x86_mov_ri(&t->hot, RAX, t->page_va + (uint64_t)i->imm);
-    uint8_t *miss = look_up(t, size, false);
+    uint8_t *miss = jit_look_up(t, size, false);
     enum x86_reg d = jit_def(i->rd, RAX);
-    load_extended(t, size, opc == 2 ? SIGN_X : ZERO, d, found(0));
+    load_extended(t, size, opc == 2 ? SIGN_X : ZERO, d, jit_found(0));
     jit_done(t, i->rd, d);
     slow_paths(t, i, NULL, miss);
     return true;
@@ -247,12 +244,12 @@ static bool load_pair(jit_t t, const struct insn *i, enum form form, unsigned si
     jit_clobber(t);
     check_base(t, i, &misaligned);
     address_imm(t, i, form == POST);
-    uint8_t *miss = look_up(t, 2 * size, false);
+    uint8_t *miss = jit_look_up(t, 2 * size, false);
     enum x86_reg d = jit_def(i->rd, RDX);
-    load_extended(t, size, e, d, found(0));
+    load_extended(t, size, e, d, jit_found(0));
     jit_done(t, i->rd, d);
     d = jit_def(i->ra, RDX);
-    load_extended(t, size, e, d, found(size));
+    load_extended(t, size, e, d, jit_found(size));
     jit_done(t, i->ra, d);
     if (writes_back(form))
         write_back(t, i);
@@ -267,9 +264,9 @@ static bool store_pair(jit_t t, const struct insn *i, enum form form, unsigned s
     jit_clobber(t);
     check_base(t, i, &misaligned);
     address_imm(t, i, form == POST);
-    uint8_t *miss = look_up(t, 2 * size, true);
-    x86_store(&t->hot, size, found(0), jit_use(t, i->rd, RDX));
-    x86_store(&t->hot, size, found(size), jit_use(t, i->ra, RDX));
+    uint8_t *miss = jit_look_up(t, 2 * size, true);
+    x86_store(&t->hot, size, jit_found(0), jit_use(t, i->rd, RDX));
+    x86_store(&t->hot, size, jit_found(size), jit_use(t, i->ra, RDX));
     if (writes_back(form))
         write_back(t, i);
     slow_paths(t, i, misaligned, miss);
@@ -317,9 +314,9 @@ bool emit_ldar(jit_t t, const struct insn *i)
     jit_clobber(t);
     jit_copy(t, 1, i->rn, RAX);
     uint8_t *misaligned = size > 1 ? check_aligned(t, size) : NULL;
-    uint8_t *miss = look_up(t, size, false);
+    uint8_t *miss = jit_look_up(t, size, false);
     enum x86_reg d = jit_def(i->rd, RAX);
-    load_extended(t, size, ZERO, d, found(0));
+    load_extended(t, size, ZERO, d, jit_found(0));
     jit_done(t, i->rd, d);
     slow_paths(t, i, misaligned, miss);
     return true;
@@ -334,9 +331,9 @@ bool emit_stlr(jit_t t, const struct insn *i)
     jit_clobber(t);
     jit_copy(t, 1, i->rn, RAX);
     uint8_t *misaligned = size > 1 ? check_aligned(t, size) : NULL;
-    uint8_t *miss = look_up(t, size, true);
+    uint8_t *miss = jit_look_up(t, size, true);
     jit_copy(t, 1, i->rd, RDX);
-    x86_xchg_mr(&t->hot, size, found(0), RDX);
+    x86_xchg_mr(&t->hot, size, jit_found(0), RDX);
     slow_paths(t, i, misaligned, miss);
     return true;
 }

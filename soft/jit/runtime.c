@@ -324,6 +324,21 @@ const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
     return run_one(c, insn) ? j->rx + s.next : resume(c);
 }
 
+const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm)
+{
+    enter_c(c);
+    c->budget = CPU_BUDGET;
+    exc_enter_sync(c, EC_SVC64, imm, pc);
+    return resume(c);
+}
+
+const uint8_t *jit_eret(struct cpu *c)
+{
+    c->budget = CPU_BUDGET;
+    exc_return(c);
+    return resume(c);
+}
+
 void jit_vector(struct cpu *c, const struct jit_call *call)
 {
     c->page_va = call->page_va;

@@ -128,7 +128,7 @@ struct jit {
     uint32_t next_id; /* of banks */
 
     /* Thunks, offsets in the cache. */
-    uint32_t enter, leave, link, miss, interp, slow, vector;
+    uint32_t enter, leave, link, miss, interp, slow, vector, helper, svc, eret;
 
     struct jit_stats stats;
 };
@@ -178,6 +178,9 @@ const uint8_t *jit_miss(struct cpu *c, uint64_t pc);
 const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call);
 const uint8_t *jit_slow(struct cpu *c, const uint8_t *record);
 insn_fn jit_stop; /* of insn[1] */
+/* SVC that returns to `pc`; ERET from EL1. */
+const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm);
+const uint8_t *jit_eret(struct cpu *c);
 /* With only those guest registers in memory that a call clobbers. */
 void jit_vector(struct cpu *c, const struct jit_call *call);
 

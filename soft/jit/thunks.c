@@ -124,15 +124,30 @@ void jit_thunks_emit(struct jit *j)
     x86_pop(b, RAX);
     go_through(b, (const void *)jit_interp);
 
-    /* Jumped to with an address of the guest in RAX. */
+    /* Jumped to with an address of the guest in RAX; SVC's number is in EDX. */
     j->miss = here(j, b);
     go_through(b, (const void *)jit_miss);
+    j->svc = here(j, b);
+    go_through(b, (const void *)jit_svc);
+    j->eret = here(j, b);
+    go_through(b, (const void *)jit_eret);
 
     /* Called with the address of a record in RAX; returns. */
     j->vector = here(j, b);
     spill(b, false);
     x86_alu_ri(b, 1, X86_SUB, RSP, 8);
     call(b, (const void *)jit_vector);
+    x86_alu_ri(b, 1, X86_ADD, RSP, 8);
+    fill(b, false);
+    x86_ret(b);
+
+    /* Called with the function's address in RCX and its argument in RAX; returns its result. */
+    j->helper = here(j, b);
+    spill(b, false);
+    x86_alu_ri(b, 1, X86_SUB, RSP, 8);
+    x86_mov_rr(b, 1, RSI, RAX);
+    x86_lea(b, 1, RDI, x86_at(JIT_STATE, -JIT_BIAS));
+    x86_call_r(b, RCX);
     x86_alu_ri(b, 1, X86_ADD, RSP, 8);
     fill(b, false);
     x86_ret(b);

@@ -48,8 +48,9 @@ static bool ends_block(enum a64_op op, uint32_t word)
     case A64_WFIT:
     case A64_ISB:
     case A64_SB:
-    case A64_SYS:
         return true;
+    case A64_SYS:
+        return !jit_is_plain_sys(word);
     case A64_MSR_reg:
         return !jit_is_plain_msr(word);
     default:

@@ -145,17 +145,33 @@ void jit_exit_indirect(jit_t t);
 /* Leave for `target` after something that may have changed the context. */
 void jit_exit_lookup(jit_t t, uint64_t target);
 
+/* soft/jit/memory.c. RAX is an address of `size` bytes: RAX + RCX becomes the host's; the jump to
+ * the slow path is returned, on which RAX is as it was. Changes RDX and EFLAGS. */
+uint8_t *jit_look_up(jit_t t, unsigned size, bool write);
+/* What that found. */
+struct x86_mem jit_found(unsigned offset);
+
 /* soft/jit/call.c: the interpreter's function, with everything in memory; or one that touches
  * nothing but SIMD&FP registers. */
 void jit_emit_interp(jit_t t, const struct insn *i);
 bool jit_is_vector_only(jit_t t, const struct jit_insn *i);
 void jit_emit_interp_vector(jit_t t, const struct insn *i);
 
-/* MSR of a register that does nothing but keep its value. */
+/* soft/jit/system.c: MSR and SYS after which the next instruction is executed as if they had been
+ * another one; MRS, MSR and SYS that are the interpreter's in this mode. */
 bool jit_is_plain_msr(uint32_t word);
+bool jit_is_plain_sys(uint32_t word);
+bool jit_is_system_call(jit_t t, const struct jit_insn *n);
 /* Leave the hot code for a slow path, which executes all of `i` and goes on where `after` says; the
  * jump is at `from`. */
 void jit_slow_path(jit_t t, const struct insn *i, uint8_t *from, const uint8_t *after);
+/* The same for several jumps, which may be NULL, that go on here. */
+void jit_slow_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t count);
+
+/* RAX = function(cpu, RAX): one that neither faults nor branches and touches no general register.
+ * Changes RCX, RDX and EFLAGS. */
+typedef uint64_t jit_helper(struct cpu *c, uint64_t value);
+void jit_emit_helper(jit_t t, jit_helper *function);
 
 /* The table of emitters by enum a64_op; NULL for the interpreter's functions. */
 extern jit_emitter *const jit_emitters[A64_OP_COUNT];

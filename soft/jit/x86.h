@@ -242,6 +242,13 @@ static inline void x86_mov_mi(struct x86_buf *b, unsigned w, struct x86_mem m, i
     x86_imm32(b, (uint32_t)imm);
 }
 
+/* MOV byte [m], imm8 */
+static inline void x86_mov8_mi(struct x86_buf *b, struct x86_mem m, unsigned imm)
+{
+    x86_op_rm(b, 0, 0, 0xc6, 0, m, false);
+    x86_imm8(b, imm);
+}
+
 static inline void x86_ext_rr(struct x86_buf *b, enum x86_extend e, unsigned w, enum x86_reg d,
                               enum x86_reg s)
 {

@@ -192,7 +192,8 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
 
     bank_note_leaf(v, b, va, leaf);
     e->rd = allowed & MMU_READ ? page : TLB_NEVER(slot);
-    e->wr = allowed & MMU_WRITE ? page : TLB_NEVER(slot);
+    /* atomic instructions look at `wr` only */
+    e->wr = (allowed & MMU_READ) && (allowed & MMU_WRITE) ? page : TLB_NEVER(slot);
     e->add = (uintptr_t)host_page - page;
     e->pa = align_down(leaf->pa, 4096);
 }

@@ -390,6 +390,8 @@ static void test_immediates(void **state)
     {
         x86_test8_mi(B, M, mn % 256);
         expect("test byte ptr %s, %d", MT, (int8_t)(mn % 256));
+        x86_mov8_mi(B, M, mn % 128);
+        expect("mov byte ptr %s, %u", MT, mn % 128);
     }
     for (unsigned imm = 0; imm < 128; imm++) {
         x86_add_al(B, imm);
@@ -590,6 +592,7 @@ static void emit_all(struct x86_buf *b)
 
     x86_mov_ri(b, R9, INT64_MIN);
     x86_mov_mi(b, 1, m, INT32_MIN);
+    x86_mov8_mi(b, m, 3);
     x86_alu_mi(b, 1, X86_ADD, m, INT32_MIN);
     x86_store(b, 2, m, R8);
     x86_bt_mi(b, 1, m, 3);

@@ -39,6 +39,12 @@ PROBE(wfit, ".inst 0xd5031025" /* wfit x5 */);
 PROBE(wfet, "sevl\n wfe\n .inst 0xd5031006" /* wfet x6 */);
 PROBE(ctr, "mrs x3, ctr_el0");
 PROBE(dczid, "mrs x3, dczid_el0");
+/* Nobody else reads these flags. */
+PROBE(nzcv, "subs xzr, xzr, xzr\n mrs x3, nzcv\n adds x1, x0, x0");
+PROBE(stacks, "msr spsel, #0\n mov sp, x0\n msr spsel, #1\n mrs x3, sp_el0\n msr sp_el0, x1\n"
+              " msr spsel, #0\n mov x2, sp\n msr spsel, #1\n mrs x0, spsel\n mrs x1, currentel");
+PROBE(masks, "msr daifclr, #15\n msr daifset, #2\n mrs x1, daif\n msr daifclr, #2\n"
+             " msr daifset, #13\n mrs x2, daif\n mov x3, #-1\n msr daif, x3\n mrs x3, daif");
 PROBE(daif_read, "mrs x3, daif");
 PROBE(daif_write, "msr daif, x3");
 PROBE(daif_set, "msr daifset, #2");
@@ -388,6 +394,16 @@ void test(void)
     bool idst = READ(id_aa64mmfr2_el1) >> 36 & 15;
     check("EL0", "MRS of an ID register", run(id_register, EL0, 0, 0)->esr,
           idst ? TRAP(3, 0, 0, 6, 0, 3, 1) : UNDEFINED);
+    check("PSTATE", "MRS NZCV", run(nzcv, EL1, 1, 0)->x[3], 3ul << 29);
+    const struct taken *t = run(stacks, EL1, 0x1230, 0x4560);
+    check("PSTATE", "MRS SP_EL0", t->x[3], 0x1230);
+    check("PSTATE", "MSR SP_EL0", t->x[2], 0x4560);
+    check("PSTATE", "SPSel", t->x[0], 1);
+    check("PSTATE", "CurrentEL", t->x[1], 1 << 2);
+    t = run(masks, EL1, 0, 0);
+    check("PSTATE", "DAIFSet", t->x[1], 1 << 7);
+    check("PSTATE", "DAIFClr", t->x[2], 13 << 6);
+    check("PSTATE", "DAIF", t->x[3], 15 << 6);
     interrupts();
     returns();
     alignment();
