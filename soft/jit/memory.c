@@ -9,7 +9,7 @@
  * A register is written only after the access, and the base only after that, so a fault finds
  * everything as it was.
  */
-#include "soft/jit/translate.h"
+#include "soft/jit/access.h"
 
 #define ENTRY_SHIFT 5
 
@@ -20,8 +20,7 @@ static struct x86_mem entry_field(size_t offset)
     return x86_indexed(JIT_TLB, RCX, 0, (int32_t)offset);
 }
 
-/* CheckSPAlignment(): the interpreter raises the exception. Clobbers EFLAGS. */
-static void check_base(jit_t t, const struct insn *i, uint8_t **slow)
+void jit_check_base(jit_t t, const struct insn *i, uint8_t **slow)
 {
     *slow = NULL;
     if (i->rn != REG_SP || !(t->mode & JIT_MODE_SP_CHECK) || t->sp_aligned)
@@ -76,7 +75,7 @@ static void address_imm(jit_t t, const struct insn *i, bool post)
     }
 }
 
-/* RAX = base + extended register. */
+/* RAX = base + extended register. Changes EFLAGS. */
 static void address_reg(jit_t t, const struct insn *i)
 {
     struct x86_buf *b = &t->hot;
@@ -88,21 +87,23 @@ static void address_reg(jit_t t, const struct insn *i)
     } else {
         jit_copy(t, 0, i->rm, RAX); /* UXTW */
     }
+    unsigned scale = i->a;
+    if (scale > 3) { /* of 16 bytes: more than an address can have */
+        x86_shift_ri(b, 1, X86_SHL, RAX, scale);
+        scale = 0;
+    }
     if (jit_pinned[i->rn] != X86_NONE) {
-        x86_lea(b, 1, RAX, x86_indexed((enum x86_reg)jit_pinned[i->rn], RAX, i->a, 0));
+        x86_lea(b, 1, RAX, x86_indexed((enum x86_reg)jit_pinned[i->rn], RAX, scale, 0));
     } else {
         enum x86_reg base = jit_use(t, i->rn, RCX);
-        x86_lea(b, 1, RAX, x86_indexed(base, RAX, i->a, 0));
+        x86_lea(b, 1, RAX, x86_indexed(base, RAX, scale, 0));
     }
 }
-
-enum form { OFFSET, POST, PRE, REGISTER };
 
 /* What a load does with the bytes. */
 enum extension { ZERO, SIGN_W, SIGN_X };
 
-/* rn += imm, flags stay. */
-static void write_back(jit_t t, const struct insn *i)
+void jit_write_back(jit_t t, const struct insn *i)
 {
     enum x86_reg pinned = (enum x86_reg)jit_pinned[i->rn];
 
@@ -115,12 +116,12 @@ static void write_back(jit_t t, const struct insn *i)
         t->sp_aligned = false;
 }
 
-static void address(jit_t t, const struct insn *i, enum form form)
+void jit_address(jit_t t, const struct insn *i, enum jit_form form)
 {
-    if (form == REGISTER)
+    if (form == FORM_REGISTER)
         address_reg(t, i);
     else
-        address_imm(t, i, form == POST);
+        address_imm(t, i, form == FORM_POST);
 }
 
 static void load_extended(jit_t t, unsigned size, enum extension e, enum x86_reg d,
@@ -147,47 +148,42 @@ static void load_extended(jit_t t, unsigned size, enum extension e, enum x86_reg
     }
 }
 
-static bool writes_back(enum form form)
-{
-    return form == POST || form == PRE;
-}
-
-static bool load(jit_t t, const struct insn *i, enum form form, unsigned size, enum extension e)
+static bool load(jit_t t, const struct insn *i, enum jit_form form, unsigned size, enum extension e)
 {
     uint8_t *misaligned;
 
-    if (writes_back(form) && i->rd == i->rn)
+    if (jit_writes_back(form) && i->rd == i->rn)
         return false;
     jit_clobber(t);
-    check_base(t, i, &misaligned);
-    address(t, i, form);
+    jit_check_base(t, i, &misaligned);
+    jit_address(t, i, form);
     uint8_t *miss = jit_look_up(t, size, false);
     enum x86_reg d = jit_def(i->rd, RAX);
     load_extended(t, size, e, d, jit_found(0));
     jit_done(t, i->rd, d);
-    if (writes_back(form))
-        write_back(t, i);
+    if (jit_writes_back(form))
+        jit_write_back(t, i);
     slow_paths(t, i, misaligned, miss);
     return true;
 }
 
-static bool store(jit_t t, const struct insn *i, enum form form, unsigned size)
+static bool store(jit_t t, const struct insn *i, enum jit_form form, unsigned size)
 {
     uint8_t *misaligned;
 
     jit_clobber(t);
-    check_base(t, i, &misaligned);
-    address(t, i, form);
+    jit_check_base(t, i, &misaligned);
+    jit_address(t, i, form);
     uint8_t *miss = jit_look_up(t, size, true);
     x86_store(&t->hot, size, jit_found(0), jit_use(t, i->rd, RDX));
-    if (writes_back(form))
-        write_back(t, i);
+    if (jit_writes_back(form))
+        jit_write_back(t, i);
     slow_paths(t, i, misaligned, miss);
     return true;
 }
 
 /* The size and the extension are in the word (C4.1.94): size<31:30>, opc<23:22>. */
-static bool single(jit_t t, const struct insn *i, enum form form)
+static bool single(jit_t t, const struct insn *i, enum jit_form form)
 {
     unsigned size = 1u << bits(i->word, 31, 30), opc = (unsigned)bits(i->word, 23, 22);
 
@@ -198,22 +194,22 @@ static bool single(jit_t t, const struct insn *i, enum form form)
 
 bool emit_ldst_offset(jit_t t, const struct insn *i)
 {
-    return single(t, i, OFFSET);
+    return single(t, i, FORM_OFFSET);
 }
 
 bool emit_ldst_post(jit_t t, const struct insn *i)
 {
-    return single(t, i, POST);
+    return single(t, i, FORM_POST);
 }
 
 bool emit_ldst_pre(jit_t t, const struct insn *i)
 {
-    return single(t, i, PRE);
+    return single(t, i, FORM_PRE);
 }
 
 bool emit_ldst_reg(jit_t t, const struct insn *i)
 {
-    return single(t, i, REGISTER);
+    return single(t, i, FORM_REGISTER);
 }
 
 /* A literal lies in the page of the code, or near; data of the same address all the same. */
@@ -234,16 +230,16 @@ bool emit_ldr_lit(jit_t t, const struct insn *i)
 
 /* Pairs: one look-up for both halves. */
 
-static bool load_pair(jit_t t, const struct insn *i, enum form form, unsigned size, bool sign)
+static bool load_pair(jit_t t, const struct insn *i, enum jit_form form, unsigned size, bool sign)
 {
     enum extension e = sign ? SIGN_X : ZERO;
     uint8_t *misaligned;
 
-    if (i->rd == i->ra || (writes_back(form) && (i->rd == i->rn || i->ra == i->rn)))
+    if (i->rd == i->ra || (jit_writes_back(form) && (i->rd == i->rn || i->ra == i->rn)))
         return false;
     jit_clobber(t);
-    check_base(t, i, &misaligned);
-    address_imm(t, i, form == POST);
+    jit_check_base(t, i, &misaligned);
+    address_imm(t, i, form == FORM_POST);
     uint8_t *miss = jit_look_up(t, 2 * size, false);
     enum x86_reg d = jit_def(i->rd, RDX);
     load_extended(t, size, e, d, jit_found(0));
@@ -251,30 +247,30 @@ static bool load_pair(jit_t t, const struct insn *i, enum form form, unsigned si
     d = jit_def(i->ra, RDX);
     load_extended(t, size, e, d, jit_found(size));
     jit_done(t, i->ra, d);
-    if (writes_back(form))
-        write_back(t, i);
+    if (jit_writes_back(form))
+        jit_write_back(t, i);
     slow_paths(t, i, misaligned, miss);
     return true;
 }
 
-static bool store_pair(jit_t t, const struct insn *i, enum form form, unsigned size)
+static bool store_pair(jit_t t, const struct insn *i, enum jit_form form, unsigned size)
 {
     uint8_t *misaligned;
 
     jit_clobber(t);
-    check_base(t, i, &misaligned);
-    address_imm(t, i, form == POST);
+    jit_check_base(t, i, &misaligned);
+    address_imm(t, i, form == FORM_POST);
     uint8_t *miss = jit_look_up(t, 2 * size, true);
     x86_store(&t->hot, size, jit_found(0), jit_use(t, i->rd, RDX));
     x86_store(&t->hot, size, jit_found(size), jit_use(t, i->ra, RDX));
-    if (writes_back(form))
-        write_back(t, i);
+    if (jit_writes_back(form))
+        jit_write_back(t, i);
     slow_paths(t, i, misaligned, miss);
     return true;
 }
 
 /* opc<31:30>: 00 W, 01 LDPSW, 10 X; L<22>. */
-static bool pair(jit_t t, const struct insn *i, enum form form)
+static bool pair(jit_t t, const struct insn *i, enum jit_form form)
 {
     unsigned opc = (unsigned)bits(i->word, 31, 30), size = opc == 2 ? 8 : 4;
 
@@ -283,17 +279,17 @@ static bool pair(jit_t t, const struct insn *i, enum form form)
 
 bool emit_pair_offset(jit_t t, const struct insn *i)
 {
-    return pair(t, i, OFFSET);
+    return pair(t, i, FORM_OFFSET);
 }
 
 bool emit_pair_post(jit_t t, const struct insn *i)
 {
-    return pair(t, i, POST);
+    return pair(t, i, FORM_POST);
 }
 
 bool emit_pair_pre(jit_t t, const struct insn *i)
 {
-    return pair(t, i, PRE);
+    return pair(t, i, FORM_PRE);
 }
 
 /* LDAR, STLR and LDAPR: x86 orders loads as acquire and stores as release; a barrier keeps a

@@ -53,9 +53,11 @@ struct jit_translation {
     struct jit_insn insn[JIT_BLOCK_MAX];
     unsigned count, at; /* `at`: the one being emitted */
     enum jit_eflags ef;
-    bool ef_stored;  /* cpu.jit_flags has what EFLAGS hold */
-    bool sp_aligned; /* SP is known to be a multiple of 16 */
-    bool ended;      /* the block's code ends here */
+    bool ef_stored;             /* cpu.jit_flags has what EFLAGS hold */
+    bool sp_aligned;            /* SP is known to be a multiple of 16 */
+    bool ended;                 /* the block's code ends here */
+    const uint8_t *literal[16]; /* constants of vector code, in the cold part */
+    unsigned literals;
 };
 
 typedef struct jit_translation *jit_t;

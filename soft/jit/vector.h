@@ -1,0 +1,57 @@
+/*
+ * V registers in translated code: operands in memory, in cpu.v. XMM0 to XMM5 are scratch, and
+ * nothing is kept in them from one instruction to the next.
+ */
+#ifndef SOFT_JIT_VECTOR_H
+#define SOFT_JIT_VECTOR_H
+
+#include "soft/jit/translate.h"
+#include "soft/jit/x86_sse.h"
+
+/* May the block use V registers? If not, the interpreter raises the exception. */
+static inline bool vector_enabled(jit_t t)
+{
+    return t->mode & JIT_MODE_FP;
+}
+
+static inline struct x86_mem vector_slot(unsigned v)
+{
+    struct x86_mem m = JIT_CPU(v);
+    m.disp += (int32_t)(v % 32 * sizeof(union vreg));
+    return m;
+}
+
+/* Byte `offset` of a V register. */
+static inline struct x86_mem vector_byte(unsigned v, unsigned offset)
+{
+    struct x86_mem m = vector_slot(v);
+    m.disp += (int32_t)offset;
+    return m;
+}
+
+static inline void vector_load(jit_t t, enum x86_xmm x, unsigned v)
+{
+    x86_sse_rm(&t->hot, SSE_MOVAPS, x, vector_slot(v));
+}
+
+static inline void vector_store(jit_t t, unsigned v, enum x86_xmm x)
+{
+    x86_movaps_mr(&t->hot, vector_slot(v), x);
+}
+
+/* The result of an instruction in x: all of it, or its low half and zero above. */
+static inline void vector_result(jit_t t, const struct insn *i, enum x86_xmm x)
+{
+    if (!bit(i->word, 30))
+        x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
+    vector_store(t, i->rd, x);
+}
+
+/* soft/jit/vector.c: 16 bytes in the cold part, for x86_sse_rip(). */
+const uint8_t *vector_literal(jit_t t, uint64_t low, uint64_t high);
+/* x = the constant. */
+void vector_constant(jit_t t, enum x86_xmm x, uint64_t low, uint64_t high);
+/* All elements of 1 << scale bytes become as element 0. */
+void vector_replicate(jit_t t, enum x86_xmm x, unsigned scale);
+
+#endif

@@ -1,0 +1,235 @@
+/*
+ * Loads and stores of SIMD&FP registers (DDI 0487 C4.1.94), in the way of memory.c.
+ *
+ * A load clears the rest of its register, so what it loads goes through an xmm register. Of loads
+ * and stores of structures, those that move whole registers or one element are translated.
+ */
+#include "soft/jit/access.h"
+#include "soft/jit/vector.h"
+
+/* V register = `size` bytes at m. Changes RDX and XMM0. */
+static void load_vector(jit_t t, unsigned size, unsigned v, struct x86_mem m)
+{
+    struct x86_buf *b = &t->hot;
+
+    if (size <= 2) {
+        x86_ext_rm(b, size == 1 ? X86_ZX8 : X86_ZX16, 0, RDX, m);
+        x86_movd_to(b, 0, XMM0, RDX);
+    } else {
+        x86_sse_rm(b, size == 4 ? SSE_MOVSS : size == 8 ? SSE_MOVQ : SSE_MOVDQU, XMM0, m);
+    }
+    vector_store(t, v, XMM0);
+}
+
+/* Changes RDX or XMM0. */
+static void store_vector(jit_t t, unsigned size, unsigned v, struct x86_mem m)
+{
+    struct x86_buf *b = &t->hot;
+
+    if (size == 16) {
+        vector_load(t, XMM0, v);
+        x86_sse_store(b, 16, m, XMM0);
+    } else {
+        x86_mov_rm(b, size == 8, RDX, vector_slot(v));
+        x86_store(b, size, m, RDX);
+    }
+}
+
+static void move_vector(jit_t t, bool load, unsigned size, unsigned v, struct x86_mem m)
+{
+    if (load)
+        load_vector(t, size, v, m);
+    else
+        store_vector(t, size, v, m);
+}
+
+static void slow_paths(jit_t t, const struct insn *i, uint8_t *misaligned, uint8_t *miss)
+{
+    uint8_t *const from[] = { misaligned, miss };
+
+    jit_slow_paths(t, i, from, ARRAY_LEN(from));
+}
+
+/* size<31:30> is extended by opc<23>; opc<22> says that it is a load. */
+static bool single(jit_t t, const struct insn *i, enum jit_form form)
+{
+    unsigned size = bit(i->word, 23) ? 16 : 1u << bits(i->word, 31, 30);
+    bool load = bit(i->word, 22);
+    uint8_t *misaligned;
+
+    if (!vector_enabled(t))
+        return false;
+    jit_clobber(t);
+    jit_check_base(t, i, &misaligned);
+    jit_address(t, i, form);
+    uint8_t *miss = jit_look_up(t, size, !load);
+    move_vector(t, load, size, i->rd, jit_found(0));
+    if (jit_writes_back(form))
+        jit_write_back(t, i);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}
+
+bool emit_vldst_offset(jit_t t, const struct insn *i)
+{
+    return single(t, i, FORM_OFFSET);
+}
+
+bool emit_vldst_post(jit_t t, const struct insn *i)
+{
+    return single(t, i, FORM_POST);
+}
+
+bool emit_vldst_pre(jit_t t, const struct insn *i)
+{
+    return single(t, i, FORM_PRE);
+}
+
+bool emit_vldst_reg(jit_t t, const struct insn *i)
+{
+    return single(t, i, FORM_REGISTER);
+}
+
+bool emit_vldr_lit(jit_t t, const struct insn *i)
+{
+    unsigned size = 4u << bits(i->word, 31, 30);
+
+    if (!vector_enabled(t))
+        return false;
+    jit_clobber(t);
+    x86_mov_ri(&t->hot, RAX, t->page_va + (uint64_t)i->imm);
+    uint8_t *miss = jit_look_up(t, size, false);
+    load_vector(t, size, i->rd, jit_found(0));
+    slow_paths(t, i, NULL, miss);
+    return true;
+}
+
+/* opc<31:30>: S, D, Q; L<22>. */
+static bool pair(jit_t t, const struct insn *i, enum jit_form form)
+{
+    unsigned size = 4u << bits(i->word, 31, 30);
+    bool load = bit(i->word, 22);
+    uint8_t *misaligned;
+
+    if (!vector_enabled(t) || (load && i->rd == i->ra))
+        return false;
+    jit_clobber(t);
+    jit_check_base(t, i, &misaligned);
+    jit_address(t, i, form);
+    uint8_t *miss = jit_look_up(t, 2 * size, !load);
+    move_vector(t, load, size, i->rd, jit_found(0));
+    move_vector(t, load, size, i->ra, jit_found(size));
+    if (jit_writes_back(form))
+        jit_write_back(t, i);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}
+
+bool emit_vpair_offset(jit_t t, const struct insn *i)
+{
+    return pair(t, i, FORM_OFFSET);
+}
+
+bool emit_vpair_post(jit_t t, const struct insn *i)
+{
+    return pair(t, i, FORM_POST);
+}
+
+bool emit_vpair_pre(jit_t t, const struct insn *i)
+{
+    return pair(t, i, FORM_PRE);
+}
+
+/* Structures. */
+
+/* Post-indexed forms have bit 23; Rm of 31 stands for the number of bytes. */
+static void post_index(jit_t t, const struct insn *i, unsigned bytes)
+{
+    if (!bit(i->word, 23))
+        return;
+    struct insn step = { .rn = i->rn, .imm = bytes };
+    if (i->rm == 31) {
+        jit_write_back(t, &step);
+        return;
+    }
+    enum x86_reg base = jit_copy(t, 1, i->rn, RAX);
+    x86_alu_rr(&t->hot, 1, X86_ADD, base, jit_use(t, i->rm, RCX));
+    jit_done(t, i->rn, base);
+    if (i->rn == REG_SP)
+        t->sp_aligned = false;
+}
+
+/* The structure is at jit_found(0) afterwards. */
+static uint8_t *begin_structure(jit_t t, const struct insn *i, unsigned bytes, bool load,
+                                uint8_t **misaligned)
+{
+    jit_clobber(t);
+    jit_check_base(t, i, misaligned);
+    jit_copy(t, 1, i->rn, RAX);
+    return jit_look_up(t, bytes, !load);
+}
+
+/* LD1 and ST1 of one to four registers; LD2 to LD4 are the interpreter's. */
+bool emit_ld1_multiple(jit_t t, const struct insn *i)
+{
+    static const uint8_t registers[16] = { [2] = 4, [6] = 3, [7] = 1, [10] = 2 };
+    unsigned n = registers[bits(i->word, 15, 12)], size = bit(i->word, 30) ? 16 : 8;
+    bool load = bit(i->word, 22);
+    uint8_t *misaligned;
+
+    if (!vector_enabled(t) || !n)
+        return false;
+    uint8_t *miss = begin_structure(t, i, n * size, load, &misaligned);
+    for (unsigned r = 0; r < n; r++)
+        move_vector(t, load, size, i->rd + r, jit_found(r * size));
+    post_index(t, i, n * size);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}
+
+/* One element of one register: opcode<15:14> is its size, but that of 8 bytes is coded as 4 bytes
+ * with size<10> = 1. Its index is what Q:S:size has above that. */
+bool emit_ld1_single(jit_t t, const struct insn *i)
+{
+    unsigned scale = (unsigned)bits(i->word, 15, 14);
+    unsigned index = (unsigned)(bit(i->word, 30) << 3 | bits(i->word, 12, 10)) >> scale;
+    bool load = bit(i->word, 22);
+    uint8_t *misaligned;
+
+    if (!vector_enabled(t) || bit(i->word, 13) || bit(i->word, 21))
+        return false;
+    if (scale == 2 && bit(i->word, 10)) {
+        scale = 3;
+        index = bit(i->word, 30);
+    }
+    unsigned size = 1u << scale;
+    uint8_t *miss = begin_structure(t, i, size, load, &misaligned);
+    if (load) {
+        vector_load(t, XMM0, i->rd);
+        x86_pinsr_m(&t->hot, size, XMM0, jit_found(0), index);
+        vector_store(t, i->rd, XMM0);
+    } else {
+        x86_mov_rm(&t->hot, size == 8, RDX, vector_byte(i->rd, index * size));
+        x86_store(&t->hot, size, jit_found(0), RDX);
+    }
+    post_index(t, i, size);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}
+
+/* LD1R */
+bool emit_ld1_replicate(jit_t t, const struct insn *i)
+{
+    unsigned scale = (unsigned)bits(i->word, 11, 10);
+    uint8_t *misaligned;
+
+    if (!vector_enabled(t) || bit(i->word, 13) || bit(i->word, 21))
+        return false;
+    uint8_t *miss = begin_structure(t, i, 1u << scale, true, &misaligned);
+    load_vector(t, 1u << scale, i->rd, jit_found(0));
+    vector_replicate(t, XMM0, scale);
+    vector_result(t, i, XMM0);
+    post_index(t, i, 1u << scale);
+    slow_paths(t, i, misaligned, miss);
+    return true;
+}
