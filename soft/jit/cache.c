@@ -14,6 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/bits.h"
+#include "base/bytes.h"
 #include "soft/jit/runtime.h"
 #include "soft/jit/x86.h"
 
@@ -162,9 +164,31 @@ void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size)
     }
 }
 
-static uint32_t block_checksum(const struct jit_block *b)
+uint64_t jit_checksum_add(uint64_t sum, uint32_t word)
 {
-    return jit_checksum(b->page + (b->pa & 4095), b->high - (b->pa & 4095));
+    sum = (sum ^ word) * 0x9e3779b97f4a7c15ull;
+    return sum ^ sum >> 29;
+}
+
+unsigned jit_block_next(uint32_t word, unsigned offset)
+{
+    if (word >> 26 == 5)
+        return (unsigned)((int64_t)offset + sign_extend((word & 0x3ffffff) << 2, 28));
+    return offset + 4;
+}
+
+/* Of the words that memory has now where the block's were. */
+static uint64_t block_checksum(const struct jit_block *b)
+{
+    unsigned offset = b->pa & 4095;
+    uint64_t sum = 0;
+
+    for (unsigned n = 0; n < b->count && offset < CODE_PAGE_SIZE; n++) {
+        uint32_t word = ld_le32(b->page + offset);
+        sum = jit_checksum_add(sum, word);
+        offset = jit_block_next(word, offset);
+    }
+    return sum;
 }
 
 void jit_blocks_verify(struct jit *j)
@@ -182,19 +206,6 @@ void jit_blocks_verify(struct jit *j)
             }
         }
     }
-}
-
-uint32_t jit_checksum(const uint8_t *p, size_t n)
-{
-    uint64_t h = n;
-
-    for (; n >= 4; n -= 4, p += 4) {
-        uint32_t word;
-        memcpy(&word, p, 4);
-        h = (h ^ word) * 0x9e3779b97f4a7c15ull;
-        h ^= h >> 29;
-    }
-    return (uint32_t)(h >> 32);
 }
 
 /* Exits. */

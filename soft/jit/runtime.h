@@ -32,7 +32,7 @@ struct jit_block {
     uint64_t pa, va;
     const uint8_t *page; /* the guest's bytes */
     uint32_t mode;
-    uint32_t checksum;  /* of the guest's bytes from pa to high */
+    uint64_t checksum;  /* of the words that were translated */
     uint16_t high;      /* end, as an offset in the page */
     uint16_t count;     /* instructions */
     uint32_t code;      /* offset in the cache; 0: retired */
@@ -161,7 +161,10 @@ uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e);
 void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding);
 /* The id of a binding, new or old; 0 without memory. */
 uint32_t jit_binding_id(struct jit *j, uint64_t va, uint64_t pa, const uint8_t *host, uint32_t el);
-uint32_t jit_checksum(const uint8_t *p, size_t n);
+/* One more word of a block's checksum; it begins with 0. */
+uint64_t jit_checksum_add(uint64_t sum, uint32_t word);
+/* What follows an instruction in a block: the next one, or the target of B. */
+unsigned jit_block_next(uint32_t word, unsigned offset);
 
 /* soft/jit/thunks.c: emit the thunks at the start of the cache. */
 void jit_thunks_emit(struct jit *j);

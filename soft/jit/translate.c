@@ -58,11 +58,6 @@ static bool ends_block(enum a64_op op, uint32_t word)
     }
 }
 
-static int64_t branch_offset(uint32_t word)
-{
-    return sign_extend(bits(word, 25, 0) << 2, 28);
-}
-
 static uint64_t now_ns(void)
 {
     struct timespec ts;
@@ -91,11 +86,12 @@ static unsigned decode_block(jit_t t, unsigned offset)
         info->format(&n->i);
         offset += 4;
         high = offset > high ? offset : high;
+        t->checksum = jit_checksum_add(t->checksum, n->i.word);
         if (n->op == A64_B) {
-            int64_t target = (int64_t)offset - 4 + branch_offset(n->i.word);
+            unsigned target = jit_block_next(n->i.word, offset - 4);
             if (target < offset || target >= CODE_PAGE_SIZE)
                 break;
-            offset = (unsigned)target;
+            offset = target;
         } else if ((n->op == A64_B_cond && (n->i.word & 15) >= 14) ||
                    ends_block((enum a64_op)n->op, n->i.word)) {
             break;
@@ -164,17 +160,16 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         j->exit_count = exits;
         return JIT_NONE;
     }
-    uint32_t n =
-        jit_block_add(j, &(struct jit_block){
-                             .pa = pa,
-                             .va = va,
-                             .page = page,
-                             .mode = mode,
-                             .high = (uint16_t)high,
-                             .count = (uint16_t)t.count,
-                             .checksum = jit_checksum(page + (va & 4095), high - (va & 4095)),
-                             .code = j->hot,
-                         });
+    uint32_t n = jit_block_add(j, &(struct jit_block){
+                                      .pa = pa,
+                                      .va = va,
+                                      .page = page,
+                                      .mode = mode,
+                                      .high = (uint16_t)high,
+                                      .count = (uint16_t)t.count,
+                                      .checksum = t.checksum,
+                                      .code = j->hot,
+                                  });
     j->stats.blocks++;
     j->stats.instructions += t.count;
     j->stats.hot_bytes += (uint32_t)(t.hot.p - j->rw) - j->hot;

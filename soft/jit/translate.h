@@ -51,6 +51,7 @@ struct jit_translation {
     const uint8_t *page; /* the guest's bytes */
     unsigned mode;       /* JIT_MODE_* */
     struct jit_insn insn[JIT_BLOCK_MAX];
+    uint64_t checksum;
     unsigned count, at; /* `at`: the one being emitted */
     enum jit_eflags ef;
     bool ef_stored;             /* cpu.jit_flags has what EFLAGS hold */
