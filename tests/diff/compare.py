@@ -142,10 +142,16 @@ def one_program(args, patterns, names, kind, number, path):
     return lines, known, sum(bad.values())
 
 
+def members(patterns, kind):
+    """The names of a class's lines."""
+    if kind in generate.CLASSES:
+        return generate.members(patterns, kind)
+    return [p.name for p in patterns if generate_simd.classify(p) == kind]
+
+
 def one_class(args, patterns, kind, path):
     """A TAP line without its number."""
-    owner = generate if kind in generate.CLASSES else generate_simd
-    names = [p.name for p in patterns if owner.classify(p) == kind]
+    names = members(patterns, kind)
     size = args.blocks * args.rounds * generate.BLOCK_LENGTH
     count = known = bad = number = 0
     start = time.monotonic()
@@ -160,7 +166,7 @@ def one_class(args, patterns, kind, path):
             break
         count, known, bad, number = count + size, known + k, bad + wrong, number + 1
     print(f'# {kind}: {count / (time.monotonic() - start) / 1e6:.2f} million a second', flush=True)
-    return (f'{"not " if bad else ""}ok', f'{kind}: {count} instructions of {len(names)} lines, '
+    return (f'{"not " if bad else ""}ok', f'{kind}: {count} instructions of {len(set(names))} lines, '
             f'seed {args.seed}, {known} explained differences, {bad} others')
 
 

@@ -37,7 +37,17 @@ SYSTEM = {'UDF', 'ERET', 'DRPS', 'SVC', 'HVC', 'SMC', 'BRK', 'HLT', 'DCPS1', 'DC
           'WFI', 'SEV', 'SEVL', 'WFET', 'WFIT', 'SYSL'}
 BRANCH = {'B', 'B_cond', 'CBZ_w', 'CBZ_x', 'CBNZ_w', 'CBNZ_x', 'TBZ', 'TBNZ', 'BL', 'BR', 'BLR',
           'RET'}
-CLASSES = ('alu', 'branch', 'load', 'atomic', 'system')
+CLASSES = ('alu', 'branch', 'load', 'atomic', 'system', 'mixed')
+
+# `mixed` has all the others and these, which have SIMD&FP registers but for the field named; and it
+# has instructions that set or read NZCV more often, as well as loops.
+VECTOR = {'FADD': None, 'FMOV': None, 'FCMP': None, 'FCCMP': None, 'FCSEL': None, 'ADD_v': None,
+          'EOR_v': None, 'FMOV_to_x': 'rd', 'FMOV_from_x': 'rn', 'UMOV': 'rd', 'INS_general': 'rn',
+          'DUP_general': 'rn', 'FCVTZS_general': 'rd', 'SCVTF_general': 'rn'}
+FLAGS = ('ADDS', 'SUBS', 'ANDS', 'BICS', 'ADC', 'SBC', 'CSEL', 'CSIN', 'CSNEG', 'CCM', 'B_cond', 'FC')
+LOOP = 'loop'
+# What a branch leaps over.
+LEAPT = ('ADD_imm_x', 'ADDS_imm_x', 'SUBS_w', 'ANDS_imm_w', 'ADCS_x', 'CCMP_x', 'CSINC_w', 'BFM_x')
 
 # What EL0 may do: op1, CRn, CRm, op2.
 REGISTERS = {'NZCV': (3, 4, 2, 0), 'DIT': (3, 4, 2, 5), 'SSBS': (3, 4, 2, 6), 'FPCR': (3, 4, 4, 0),
@@ -65,6 +75,14 @@ def classify(p):
     if group & 14 == 8 or group & 7 == 5:
         return 'alu'
     return None
+
+
+def members(patterns, kind):
+    """The names of a class's lines, some of them more than once."""
+    if kind != 'mixed':
+        return [p.name for p in patterns if classify(p) == kind]
+    names = [p.name for p in patterns if classify(p)] + list(VECTOR)
+    return names + [n for n in names if n.startswith(FLAGS)] * 3 + ['B_cond', LOOP] * 20
 
 
 class Program:
@@ -153,7 +171,31 @@ class Program:
             self.emit(self.encode('ADR', rd=reg, immhi=skip + 1, immlo=0))
             fields = {'rn': reg}
         self.emit(self.encode(name, **fields))
-        self.emit(self.encode('ADD_imm_x', rd=self.free(), rn=self.free(), sh=0))
+        self.emit(self.encode(self.rng.choice(LEAPT)))
+
+    def one_loop(self, _):
+        """Some turns of a few instructions, with NZCV of one turn in the next."""
+        counter = self.free()
+        self.constant(counter, self.rng.randrange(1, 20))
+        start = len(self.words)
+        for _ in range(self.rng.randrange(1, 5)):
+            while True:
+                word = self.encode(self.rng.choice(LEAPT))
+                if word & 31 != counter:
+                    break
+            self.emit(word)
+        how = self.rng.choice(('SUBS_imm_x', 'SUBS_imm_w', 'SUB_imm_x', 'SUB_imm_w'))
+        self.emit(self.encode(how, rd=counter, rn=counter, imm12=1, sh=0))
+        back = start - len(self.words)
+        if how.startswith('SUBS'):
+            self.emit(self.encode('B_cond', cond=1, imm19=back))
+        else:
+            self.emit(self.encode(self.rng.choice(('CBNZ_w', 'CBNZ_x')), rt=counter, imm19=back))
+
+    def one_vector(self, name):
+        fields = {f: self.rng.randrange(4) for f in ('rd', 'rn', 'rm')
+                  if f in self.patterns[name].fields and f != VECTOR[name]}
+        self.emit(self.encode(name, **fields))
 
     def one_system(self, name):
         if name in ('MSR_reg', 'MRS'):
@@ -256,7 +298,8 @@ class Program:
                 self.free(base, status))
 
     def run(self, names, blocks):
-        kinds = {name: classify(self.patterns[name]) for name in names}
+        kinds = {name: 'loop' if name == LOOP else 'vector' if name in VECTOR else
+                 classify(self.patterns[name]) for name in names}
         order = self.in_turn(names)
         for _ in range(blocks):
             self.words += self.prologue_words
@@ -368,7 +411,7 @@ def main():
     parser.add_argument('outdir')
     args = parser.parse_args()
     patterns = read_patterns()
-    names = args.only or [p.name for p in patterns if classify(p) in (args.kind or CLASSES)]
+    names = args.only or [n for kind in args.kind or CLASSES for n in members(patterns, kind)]
     generate(random.Random(args.seed), patterns, names, args.blocks, args.rounds, args.outdir)
 
 

@@ -22,7 +22,8 @@ import generate
 import generate_simd
 from generate import decodegen
 
-TIMES = 5  # that each line is run at least
+TIMES = 5   # that each line is run at least
+MIXED = 80  # blocks of the class that has all lines again
 
 NOT_RECORDED = {
     'exceptions are tested by tests/unit and tests/guest':
@@ -44,10 +45,9 @@ def name_of(patterns, word):
 
 def record(args, patterns, kind, version):
     """Write one file; its size, how often it runs each line."""
-    owner = generate if kind in generate.CLASSES else generate_simd
-    names = [p.name for p in patterns if owner.classify(p) == kind]
+    names = compare.members(patterns, kind)
     rng = random.Random(f'{args.seed} {kind} vectors')
-    blocks = max(20, -(-TIMES * len(names) // generate.BLOCK_LENGTH))
+    blocks = MIXED if kind == 'mixed' else max(20, -(-TIMES * len(names) // generate.BLOCK_LENGTH))
     with tempfile.TemporaryDirectory() as path:
         if kind in generate.CLASSES:
             made = generate.generate(rng, patterns, names, blocks, 1, path).blocks
