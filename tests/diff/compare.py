@@ -80,7 +80,8 @@ def state_lines(state):
 
 
 def reduce_block(replay, patterns, pieces, inputs, path):
-    """Run ever longer beginnings of a block of `generate`; the first that differs, as lines."""
+    """Run ever longer beginnings of a block of `generate`; the first that differs, as lines, and
+    what its last instruction had before it."""
     program = generate.Program(random.Random(0), patterns)
     count = len(pieces) + 1
     start = generate.SANDBOX + generate.SANDBOX_SIZE
@@ -98,7 +99,7 @@ def reduce_block(replay, patterns, pieces, inputs, path):
         ours, theirs = (d[at + n * STATE:][:STATE] for d in (a, b))
         if ours != theirs and n:
             before, ours, theirs = map(state_lines, (a[at + (n - 1) * STATE:][:STATE], ours, theirs))
-            lines = [f'{w:08x} {generate_simd.disassemble(w)}' for w in pieces[n - 1]]
+            lines = [f'{w:08x} {generate_simd.disassemble(w)}' for piece in pieces[:n] for w in piece]
             changed = [r for r in ours if ours[r] != theirs[r]]
             lines += [f'    before {r} {v}' for r, v in before.items()]
             return lines + [f'    {r}: ours {ours[r]}, theirs {theirs[r]}' for r in changed]
@@ -111,7 +112,8 @@ def integer_differences(args, patterns, program, a, b, path):
     blocks = args.blocks * args.rounds
     start = generate.SANDBOX + generate.SANDBOX_SIZE - generate.DATA
     outputs = start + blocks * STATE
-    bad = [n for n in range(blocks) if a[outputs + n * STATE:][:STATE] != b[outputs + n * STATE:][:STATE]]
+    bad = [n for n, at in enumerate(range(outputs, outputs + blocks * STATE, STATE))
+           if a[at:at + STATE] != b[at:at + STATE]]
     if not bad:
         at = next(n for n in range(outputs) if a[n] != b[n])
         return [f'stored memory differs: byte 0x{at:x}: 0x{a[at]:02x}, not 0x{b[at]:02x}'], 1
