@@ -521,6 +521,8 @@ static void test_jumps(void **state)
         x86_to(B, at, test.bytes);
         expect("j%s -6", cc_name[cc]);
     }
+    x86_ret(B);
+    expect("ret");
     at = x86_jmp(B);
     x86_to(B, at, test.bytes + 0x1234);
     expect("jmp %d", 0x1234 - 5);
@@ -533,6 +535,14 @@ static void test_jumps(void **state)
         expect("jmp %s", reg64[rn]);
         x86_call_r(B, R);
         expect("call %s", reg64[rn]);
+        x86_push(B, R);
+        expect("push %s", reg64[rn]);
+        x86_pop(B, R);
+        expect("pop %s", reg64[rn]);
+        x86_lea_rip(B, R, test.bytes);
+        expect("lea %s, [rip - 7]", reg64[rn]);
+        x86_lea_rip(B, R, test.bytes + 0x1234);
+        expect("lea %s, [rip + %d]", reg64[rn], 0x1234 - 7);
     }
     EACH_M
     {
@@ -604,6 +614,8 @@ static void emit_all(struct x86_buf *b)
     x86_lock_xadd(b, 2, m, R8);
     x86_lock_cmpxchg(b, 2, m, R8);
     x86_lock_or_mi(b, m, 3);
+    x86_push(b, R8);
+    x86_lea_rip(b, R8, b->p);
     at = x86_jcc(b, CC_E);
     at8 = x86_jcc8(b, CC_E);
     x86_call_m(b, m);
