@@ -307,6 +307,11 @@ static inline unsigned simd_imm_left(const struct insn *i)
     return (unsigned)bits(i->word, 22, 16) - (8u << simd_imm_size(i));
 }
 
+/* simd_copy.c: the immediate of MOVI, MVNI, ORR, BIC; of vector FMOV; of scalar FMOV. */
+uint64_t simd_modified_immediate(const struct insn *i);
+uint64_t simd_fp_immediate(const struct insn *i);
+uint64_t simd_fp_scalar_immediate(const struct insn *i);
+
 /* simd_mul.c: the element of Vm that a by-element instruction names, in every place. */
 union vreg simd_by_element(const struct cpu *c, const struct insn *i, unsigned size);
 

@@ -118,7 +118,7 @@ static unsigned modified_imm8(const struct insn *i)
     return (unsigned)(bits(i->word, 18, 16) << 5 | bits(i->word, 9, 5));
 }
 
-static uint64_t modified_immediate(const struct insn *i)
+uint64_t simd_modified_immediate(const struct insn *i)
 {
     return expand_immediate(simd_u(i), (unsigned)bits(i->word, 15, 12), modified_imm8(i));
 }
@@ -126,21 +126,21 @@ static uint64_t modified_immediate(const struct insn *i)
 INSN(MOVI)
 {
     fp_check(c, i);
-    uint64_t imm = modified_immediate(i);
+    uint64_t imm = simd_modified_immediate(i);
     return simd_write(c, i, (union vreg){ .d = { imm, imm } });
 }
 
 INSN(MVNI)
 {
     fp_check(c, i);
-    uint64_t imm = ~modified_immediate(i);
+    uint64_t imm = ~simd_modified_immediate(i);
     return simd_write(c, i, (union vreg){ .d = { imm, imm } });
 }
 
 INSN(ORR_vimm)
 {
     fp_check(c, i);
-    uint64_t imm = modified_immediate(i);
+    uint64_t imm = simd_modified_immediate(i);
     const union vreg *d = &c->v[i->rd];
     return simd_write(c, i, (union vreg){ .d = { d->d[0] | imm, d->d[1] | imm } });
 }
@@ -148,25 +148,34 @@ INSN(ORR_vimm)
 INSN(BIC_vimm)
 {
     fp_check(c, i);
-    uint64_t imm = ~modified_immediate(i);
+    uint64_t imm = ~simd_modified_immediate(i);
     const union vreg *d = &c->v[i->rd];
     return simd_write(c, i, (union vreg){ .d = { d->d[0] & imm, d->d[1] & imm } });
 }
 
 /* Bit 11 (o2) says half, op double. */
+uint64_t simd_fp_immediate(const struct insn *i)
+{
+    unsigned size = bit(i->word, 11) ? 1 : simd_u(i) ? 3 : 2;
+    return replicate(expand_fp(modified_imm8(i), 8u << size), size);
+}
+
 INSN(FMOV_vimm)
 {
     fp_check(c, i);
-    unsigned size = bit(i->word, 11) ? 1 : simd_u(i) ? 3 : 2;
-    uint64_t imm = replicate(expand_fp(modified_imm8(i), 8u << size), size);
+    uint64_t imm = simd_fp_immediate(i);
     return simd_write(c, i, (union vreg){ .d = { imm, imm } });
 }
 
 /* Scalar FMOV: the type is in bits 23:22, the immediate in bits 20:13. */
-INSN(FMOV_imm)
+uint64_t simd_fp_scalar_immediate(const struct insn *i)
 {
     static const uint8_t width[4] = { 32, 64, 0, 16 };
+    return expand_fp((unsigned)bits(i->word, 20, 13), width[simd_size(i)]);
+}
 
+INSN(FMOV_imm)
+{
     fp_check(c, i);
-    return simd_write_scalar(c, i, expand_fp((unsigned)bits(i->word, 20, 13), width[simd_size(i)]));
+    return simd_write_scalar(c, i, simd_fp_scalar_immediate(i));
 }

@@ -35,6 +35,7 @@ static const struct {
     { 0xff00001f, 0xd4000001, 0, READS },          /* SVC: SPSR_EL1 */
     { 0xffffffff, 0xd69f03e0, 0, WRITES },         /* ERET */
     { 0xffffffe0, 0xd53b4200, 0, READS },          /* MRS of NZCV, by the interpreter's function */
+    { 0xff200c00, 0x1e200c00, 0, READS },          /* FCSEL */
 };
 
 static unsigned flags_of_word(uint32_t word)

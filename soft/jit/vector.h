@@ -39,10 +39,11 @@ static inline void vector_store(jit_t t, unsigned v, enum x86_xmm x)
     x86_movaps_mr(&t->hot, vector_slot(v), x);
 }
 
-/* The result of an instruction in x: all of it, or its low half and zero above. */
+/* The result of an Advanced SIMD instruction in x: all of it, or the lower half and zero above it
+ * when Q is 0 or it is a scalar of 64 bits. */
 static inline void vector_result(jit_t t, const struct insn *i, enum x86_xmm x)
 {
-    if (!bit(i->word, 30))
+    if (!bit(i->word, 30) || bit(i->word, 28))
         x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
     vector_store(t, i->rd, x);
 }
@@ -53,5 +54,9 @@ const uint8_t *vector_literal(jit_t t, uint64_t low, uint64_t high);
 void vector_constant(jit_t t, enum x86_xmm x, uint64_t low, uint64_t high);
 /* All elements of 1 << scale bytes become as element 0. */
 void vector_replicate(jit_t t, enum x86_xmm x, unsigned scale);
+
+/* soft/jit/vector_move.c: d = the even or the odd elements of n and m, one after the other; with Q
+ * of 0, in the lower half. d is XMM0 (changes XMM2) or XMM1 (changes XMM3). */
+void vector_unzip(jit_t t, const struct insn *i, unsigned scale, enum x86_xmm d, bool odd);
 
 #endif
