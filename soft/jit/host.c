@@ -9,7 +9,8 @@
 #include "soft/jit/runtime.h"
 
 #define V2_ECX  (1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23) /* leaf 1 */
-#define V2_LAHF (1u << 0) /* leaf 0x80000001 */
+#define FMA_ECX (1u << 12 | 1u << 27 | 1u << 28) /* with OSXSAVE and AVX */
+#define V2_LAHF (1u << 0)                        /* leaf 0x80000001 */
 
 bool jit_host_is_able(void)
 {
@@ -22,6 +23,15 @@ bool jit_host_is_able(void)
            __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & V2_LAHF);
 }
 
+/* VEX forms fault unless the system saves their registers (XCR0 bits 1 and 2). */
+static bool has_ymm_state(void)
+{
+    uint32_t low, high;
+
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & 6) == 6;
+}
+
 struct jit_host jit_host_read(void)
 {
     struct jit_host h = { 0 };
@@ -30,6 +40,12 @@ struct jit_host jit_host_read(void)
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         h.bmi1 = b >> 3 & 1;
         h.bmi2 = b >> 8 & 1;
+        h.sha = b >> 29 & 1;
+    }
+    if (__get_cpuid(1, &a, &b, &c, &d)) {
+        h.pclmul = c >> 1 & 1;
+        h.aes = c >> 25 & 1;
+        h.fma = (c & FMA_ECX) == FMA_ECX && has_ymm_state();
     }
     if (__get_cpuid(0x80000001, &a, &b, &c, &d))
         h.lzcnt = c >> 5 & 1;

@@ -82,6 +82,7 @@ struct jit_slow {
 
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
+    bool fma, aes, pclmul, sha;
 };
 
 /* IREKO_JIT: switches for tests and measurements. */

@@ -1,0 +1,575 @@
+/*
+ * Integer arithmetic, comparison and logic on lanes (DDI 0487 C4.1.96, "Advanced SIMD three same",
+ * "two-register miscellaneous", "three different", "across lanes"). Vectors and their scalar forms
+ * of 64 bits alike. EFLAGS stay.
+ *
+ * What x86-64-v2 has for the element size is one instruction, by tables; the rest is a few. Nothing
+ * that saturates is here: that would have to set FPSR.QC.
+ */
+#include "soft/jit/vector.h"
+
+static unsigned scale_of(const struct insn *i)
+{
+    return (unsigned)bits(i->word, 23, 22);
+}
+
+static enum a64_op op_of(jit_t t)
+{
+    return (enum a64_op)t->insn[t->at].op;
+}
+
+static void invert(jit_t t, enum x86_xmm x, enum x86_xmm scratch)
+{
+    x86_sse_rr(&t->hot, SSE_PCMPEQD, scratch, scratch);
+    x86_sse_rr(&t->hot, SSE_PXOR, x, scratch);
+}
+
+/* By element size; 0: x86 has none. */
+static const enum x86_sse add[4] = { SSE_PADDB, SSE_PADDW, SSE_PADDD, SSE_PADDQ };
+static const enum x86_sse sub[4] = { SSE_PSUBB, SSE_PSUBW, SSE_PSUBD, SSE_PSUBQ };
+static const enum x86_sse equal[4] = { SSE_PCMPEQB, SSE_PCMPEQW, SSE_PCMPEQD, SSE_PCMPEQQ };
+static const enum x86_sse greater[4] = { SSE_PCMPGTB, SSE_PCMPGTW, SSE_PCMPGTD, SSE_PCMPGTQ };
+static const enum x86_sse smax[4] = { SSE_PMAXSB, SSE_PMAXSW, SSE_PMAXSD };
+static const enum x86_sse smin[4] = { SSE_PMINSB, SSE_PMINSW, SSE_PMINSD };
+static const enum x86_sse umax[4] = { SSE_PMAXUB, SSE_PMAXUW, SSE_PMAXUD };
+static const enum x86_sse umin[4] = { SSE_PMINUB, SSE_PMINUW, SSE_PMINUD };
+static const enum x86_sse multiply[4] = { 0, SSE_PMULLW, SSE_PMULLD };
+static const enum x86_sse average[4] = { SSE_PAVGB, SSE_PAVGW };
+
+/* Operations of n and m that x86 has. */
+static const struct simple {
+    enum a64_op op;
+    const enum x86_sse *by_size;
+} simple[] = {
+    { A64_ADD_v, add },      { A64_ADD_s, add },        { A64_SUB_v, sub },
+    { A64_SUB_s, sub },      { A64_CMEQ_v, equal },     { A64_CMEQ_s, equal },
+    { A64_CMGT_v, greater }, { A64_CMGT_s, greater },   { A64_SMAX_v, smax },
+    { A64_SMIN_v, smin },    { A64_UMAX_v, umax },      { A64_UMIN_v, umin },
+    { A64_MUL_v, multiply }, { A64_URHADD_v, average },
+};
+
+bool emit_lanes(jit_t t, const struct insn *i)
+{
+    enum x86_sse op = (enum x86_sse)0;
+
+    for (size_t n = 0; n < ARRAY_LEN(simple); n++)
+        if (simple[n].op == op_of(t))
+            op = simple[n].by_size[scale_of(i)];
+    if (!vector_enabled(t) || !op)
+        return false;
+    vector_load(t, XMM0, i->rn);
+    x86_sse_rm(&t->hot, op, XMM0, vector_slot(i->rm));
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* n >= m is not m > n. */
+bool emit_cmge(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rm);
+    x86_sse_rm(&t->hot, greater[scale_of(i)], XMM0, vector_slot(i->rn));
+    invert(t, XMM0, XMM1);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* Unsigned: the larger one of both is n; of 64 bits, with the sign bits flipped. */
+static void unsigned_at_least(jit_t t, unsigned scale, unsigned n, unsigned m)
+{
+    struct x86_buf *b = &t->hot;
+
+    if (scale == 3) {
+        const uint8_t *sign = vector_literal(t, 1ull << 63, 1ull << 63);
+        vector_load(t, XMM0, m);
+        vector_load(t, XMM1, n);
+        x86_sse_rip(b, SSE_PXOR, XMM0, sign);
+        x86_sse_rip(b, SSE_PXOR, XMM1, sign);
+        x86_sse_rr(b, SSE_PCMPGTQ, XMM0, XMM1);
+        invert(t, XMM0, XMM1);
+        return;
+    }
+    vector_load(t, XMM0, n);
+    vector_load(t, XMM1, m);
+    x86_sse_rr(b, umax[scale], XMM1, XMM0);
+    x86_sse_rr(b, equal[scale], XMM0, XMM1);
+}
+
+bool emit_cmhs(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    unsigned_at_least(t, scale_of(i), i->rn, i->rm);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+bool emit_cmhi(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    unsigned_at_least(t, scale_of(i), i->rm, i->rn);
+    invert(t, XMM0, XMM1);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+bool emit_cmtst(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    x86_sse_rm(&t->hot, SSE_PAND, XMM0, vector_slot(i->rm));
+    x86_sse_rr(&t->hot, SSE_PXOR, XMM1, XMM1);
+    x86_sse_rr(&t->hot, equal[scale_of(i)], XMM0, XMM1);
+    invert(t, XMM0, XMM1);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* Comparison with zero: EQ, GT and its opposite LE, LT and its opposite GE. */
+bool emit_cm_zero(jit_t t, const struct insn *i)
+{
+    struct x86_buf *b = &t->hot;
+    enum a64_op op = op_of(t);
+    bool eq = op == A64_CMEQ_zero || op == A64_CMEQ_zero_s;
+    bool le = op == A64_CMLE_zero || op == A64_CMLE_zero_s;
+    bool ge = op == A64_CMGE_zero || op == A64_CMGE_zero_s;
+    bool gt = op == A64_CMGT_zero || op == A64_CMGT_zero_s;
+
+    if (!vector_enabled(t))
+        return false;
+    if (eq || gt || le) {
+        vector_load(t, XMM0, i->rn);
+        x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
+        x86_sse_rr(b, (eq ? equal : greater)[scale_of(i)], XMM0, XMM1);
+    } else {
+        x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
+        x86_sse_rm(b, greater[scale_of(i)], XMM0, vector_slot(i->rn));
+    }
+    if (le || ge)
+        invert(t, XMM0, XMM1);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* Logic. */
+
+bool emit_vlogic(jit_t t, const struct insn *i)
+{
+    static const enum x86_sse ops[4] = { SSE_PAND, SSE_PANDN, SSE_POR, SSE_POR };
+    unsigned size = scale_of(i);
+    bool eor = bit(i->word, 29);
+
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rm);
+    if (eor) {
+        x86_sse_rm(&t->hot, SSE_PXOR, XMM0, vector_slot(i->rn));
+    } else if (!(size == 2 && i->rn == i->rm)) { /* MOV is ORR with itself */
+        if (size == 3)
+            invert(t, XMM0, XMM1);
+        x86_sse_rm(&t->hot, ops[size], XMM0, vector_slot(i->rn));
+    }
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* BSL: m where d is 0, n where it is 1; BIT and BIF: n where m is 1 or 0, else d. All are
+ * x ^ ((x ^ n) & mask). */
+bool emit_vselect(jit_t t, const struct insn *i)
+{
+    struct x86_buf *b = &t->hot;
+    unsigned size = scale_of(i);
+    unsigned x = size == 1 ? i->rm : i->rd, mask = size == 1 ? i->rd : i->rm;
+
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM1, x);
+    vector_load(t, XMM0, mask);
+    vector_load(t, XMM2, i->rn);
+    x86_sse_rr(b, SSE_PXOR, XMM2, XMM1);
+    x86_sse_rr(b, size == 3 ? SSE_PANDN : SSE_PAND, XMM0, XMM2);
+    x86_sse_rr(b, SSE_PXOR, XMM0, XMM1);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* MLA, or with U<29> MLS. */
+bool emit_mla(jit_t t, const struct insn *i)
+{
+    unsigned scale = scale_of(i);
+
+    if (!vector_enabled(t) || !multiply[scale])
+        return false;
+    vector_load(t, XMM1, i->rn);
+    x86_sse_rm(&t->hot, multiply[scale], XMM1, vector_slot(i->rm));
+    vector_load(t, XMM0, i->rd);
+    x86_sse_rr(&t->hot, (bit(i->word, 29) ? sub : add)[scale], XMM0, XMM1);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* By element: index H:L:M of 16 bits, H:L of 32. */
+static void load_by_element(jit_t t, const struct insn *i, enum x86_xmm x)
+{
+    unsigned scale = scale_of(i), index = (unsigned)(bit(i->word, 11) << 1 | bit(i->word, 21));
+    unsigned rm = (unsigned)bits(i->word, 20, 16);
+
+    if (scale == 1) {
+        index = index << 1 | bit(i->word, 20);
+        rm &= 15;
+        x86_ext_rm(&t->hot, X86_ZX16, 0, RAX, vector_byte(rm, index * 2));
+        x86_movd_to(&t->hot, 0, x, RAX);
+    } else {
+        x86_sse_rm(&t->hot, SSE_MOVSS, x, vector_byte(rm, index * 4));
+    }
+    vector_replicate(t, x, scale);
+}
+
+/* MUL, MLA, MLS by element: opcode<15:12> 8, 0, 4. */
+bool emit_mul_element(jit_t t, const struct insn *i)
+{
+    unsigned scale = scale_of(i), opcode = (unsigned)bits(i->word, 15, 12);
+
+    if (!vector_enabled(t))
+        return false;
+    load_by_element(t, i, XMM0);
+    x86_sse_rm(&t->hot, multiply[scale], XMM0, vector_slot(i->rn));
+    if (opcode != 8) {
+        vector_load(t, XMM1, i->rd);
+        x86_sse_rr(&t->hot, (opcode ? sub : add)[scale], XMM1, XMM0);
+        x86_sse_rr(&t->hot, SSE_MOVAPS, XMM0, XMM1);
+    }
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* Pairs: of n then m. */
+static const struct simple pairwise[] = {
+    { A64_ADDP_v, add },   { A64_SMAXP_v, smax }, { A64_SMINP_v, smin },
+    { A64_UMAXP_v, umax }, { A64_UMINP_v, umin },
+};
+
+bool emit_pairwise(jit_t t, const struct insn *i)
+{
+    unsigned scale = scale_of(i);
+    enum x86_sse op = (enum x86_sse)0;
+
+    for (size_t n = 0; n < ARRAY_LEN(pairwise); n++)
+        if (pairwise[n].op == op_of(t))
+            op = pairwise[n].by_size[scale];
+    if (!vector_enabled(t) || !op)
+        return false;
+    vector_unzip(t, i, scale, XMM0, false);
+    vector_unzip(t, i, scale, XMM1, true);
+    x86_sse_rr(&t->hot, op, XMM0, XMM1);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+bool emit_addp_scalar(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    x86_sse_rm(&t->hot, SSE_MOVQ, XMM0, vector_slot(i->rn));
+    x86_sse_rm(&t->hot, SSE_MOVQ, XMM1, vector_byte(i->rn, 8));
+    x86_sse_rr(&t->hot, SSE_PADDQ, XMM0, XMM1);
+    vector_store(t, i->rd, XMM0);
+    return true;
+}
+
+/* Across lanes: halves, and halves of these, down to one element. */
+
+static void keep_element(jit_t t, enum x86_xmm x, unsigned scale)
+{
+    if (scale == 3)
+        x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
+    else
+        x86_sse_rip(&t->hot, SSE_PAND, x, vector_literal(t, ones(8u << scale), 0));
+}
+
+static void reduce(jit_t t, enum x86_sse op, unsigned scale, bool q)
+{
+    struct x86_buf *b = &t->hot;
+
+    if (q) {
+        x86_sse_rri(b, SSE_PSHUFD, XMM1, XMM0, 0x4e);
+        x86_sse_rr(b, op, XMM0, XMM1);
+    }
+    if (scale < 3) {
+        x86_sse_rri(b, SSE_PSHUFD, XMM1, XMM0, 0xb1);
+        x86_sse_rr(b, op, XMM0, XMM1);
+    }
+    if (scale < 2) {
+        x86_sse_rri(b, SSE_PSHUFLW, XMM1, XMM0, 0xb1);
+        x86_sse_rr(b, op, XMM0, XMM1);
+    }
+    if (scale < 1) {
+        x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
+        x86_sse_shift(b, SSE_SRL_W, XMM1, 8);
+        x86_sse_rr(b, op, XMM0, XMM1);
+    }
+}
+
+static const struct simple across[] = {
+    { A64_ADDV, add },   { A64_SMAXV, smax }, { A64_SMINV, smin },
+    { A64_UMAXV, umax }, { A64_UMINV, umin },
+};
+
+bool emit_across(jit_t t, const struct insn *i)
+{
+    unsigned scale = scale_of(i);
+    enum x86_sse op = (enum x86_sse)0;
+
+    for (size_t n = 0; n < ARRAY_LEN(across); n++)
+        if (across[n].op == op_of(t))
+            op = across[n].by_size[scale];
+    if (!vector_enabled(t) || !op)
+        return false;
+    vector_load(t, XMM0, i->rn);
+    reduce(t, op, scale, bit(i->word, 30));
+    keep_element(t, XMM0, scale);
+    vector_store(t, i->rd, XMM0);
+    return true;
+}
+
+/* XMM0 = sums of neighbours in elements of twice the size, unsigned. Changes XMM1. */
+static void add_neighbours(jit_t t, unsigned scale)
+{
+    static const enum x86_sse_shift shift[3] = { SSE_SRL_W, SSE_SRL_D, SSE_SRL_Q };
+    static const uint64_t evens[3] = { 0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0xffffffff };
+    struct x86_buf *b = &t->hot;
+
+    x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
+    x86_sse_shift(b, shift[scale], XMM1, 8u << scale);
+    x86_sse_rip(b, SSE_PAND, XMM0, vector_literal(t, evens[scale], evens[scale]));
+    x86_sse_rr(b, add[scale + 1], XMM0, XMM1);
+}
+
+bool emit_uaddlv(jit_t t, const struct insn *i)
+{
+    unsigned scale = scale_of(i);
+
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    if (scale == 0) {
+        x86_sse_rr(&t->hot, SSE_PXOR, XMM1, XMM1);
+        x86_sse_rr(&t->hot, SSE_PSADBW, XMM0, XMM1);
+        reduce(t, SSE_PADDQ, 3, bit(i->word, 30));
+    } else {
+        add_neighbours(t, scale);
+        reduce(t, add[scale + 1], scale + 1, bit(i->word, 30));
+    }
+    keep_element(t, XMM0, scale + 1);
+    vector_store(t, i->rd, XMM0);
+    return true;
+}
+
+/* UADDLP, UADALP */
+bool emit_uaddlp(jit_t t, const struct insn *i)
+{
+    unsigned scale = scale_of(i);
+
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    add_neighbours(t, scale);
+    if (op_of(t) == A64_UADALP_v)
+        x86_sse_rm(&t->hot, add[scale + 1], XMM0, vector_slot(i->rd));
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* Of one register. */
+
+bool emit_abs(jit_t t, const struct insn *i)
+{
+    static const enum x86_sse by_size[3] = { SSE_PABSB, SSE_PABSW, SSE_PABSD };
+    unsigned scale = scale_of(i);
+
+    if (!vector_enabled(t))
+        return false;
+    if (scale < 3) {
+        x86_sse_rm(&t->hot, by_size[scale], XMM0, vector_slot(i->rn));
+    } else { /* (n ^ sign) - sign */
+        vector_load(t, XMM0, i->rn);
+        x86_sse_rr(&t->hot, SSE_PXOR, XMM1, XMM1);
+        x86_sse_rr(&t->hot, SSE_PCMPGTQ, XMM1, XMM0);
+        x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM1);
+        x86_sse_rr(&t->hot, SSE_PSUBQ, XMM0, XMM1);
+    }
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+bool emit_vneg(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
+    x86_sse_rm(&t->hot, sub[scale_of(i)], XMM0, vector_slot(i->rn));
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+bool emit_vnot(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    invert(t, XMM0, XMM1);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* A table's entry for each half of a byte. */
+static void look_up_nibbles(jit_t t, const struct insn *i, const uint8_t *low, const uint8_t *high)
+{
+    struct x86_buf *b = &t->hot;
+    const uint8_t *mask = vector_literal(t, 0x0f0f0f0f0f0f0f0f, 0x0f0f0f0f0f0f0f0f);
+
+    vector_load(t, XMM2, i->rn);
+    x86_sse_rr(b, SSE_MOVAPS, XMM3, XMM2);
+    x86_sse_shift(b, SSE_SRL_W, XMM3, 4);
+    x86_sse_rip(b, SSE_PAND, XMM2, mask);
+    x86_sse_rip(b, SSE_PAND, XMM3, mask);
+    x86_sse_rip(b, SSE_MOVAPS, XMM0, low);
+    x86_sse_rip(b, SSE_MOVAPS, XMM1, high);
+    x86_sse_rr(b, SSE_PSHUFB, XMM0, XMM2);
+    x86_sse_rr(b, SSE_PSHUFB, XMM1, XMM3);
+    x86_sse_rr(b, SSE_PADDB, XMM0, XMM1);
+}
+
+bool emit_cnt(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    const uint8_t *counts = vector_literal(t, 0x0302020102010100, 0x0403030203020201);
+    look_up_nibbles(t, i, counts, counts);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+bool emit_rbit_v(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    const uint8_t *low = vector_literal(t, 0xe060a020c0408000, 0xf070b030d0509010);
+    const uint8_t *high = vector_literal(t, 0x0e060a020c040800, 0x0f070b030d050901);
+    look_up_nibbles(t, i, low, high);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* Absolute difference, and with accumulation. */
+bool emit_abd(jit_t t, const struct insn *i)
+{
+    struct x86_buf *b = &t->hot;
+    unsigned scale = scale_of(i);
+    bool is_unsigned = bit(i->word, 29);
+
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
+    vector_load(t, XMM2, i->rm);
+    x86_sse_rr(b, (is_unsigned ? umax : smax)[scale], XMM0, XMM2);
+    x86_sse_rr(b, (is_unsigned ? umin : smin)[scale], XMM1, XMM2);
+    x86_sse_rr(b, sub[scale], XMM0, XMM1);
+    if (op_of(t) == A64_SABA_v || op_of(t) == A64_UABA_v)
+        x86_sse_rm(b, add[scale], XMM0, vector_slot(i->rd));
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* Three different: elements of the lower half, or with Q of the upper half, widened. */
+
+static void widen(jit_t t, const struct insn *i, enum x86_xmm x, unsigned v)
+{
+    static const enum x86_sse ops[2][3] = { { SSE_PMOVSXBW, SSE_PMOVSXWD, SSE_PMOVSXDQ },
+                                            { SSE_PMOVZXBW, SSE_PMOVZXWD, SSE_PMOVZXDQ } };
+
+    x86_sse_rm(&t->hot, ops[bit(i->word, 29)][scale_of(i)], x,
+               vector_byte(v, bit(i->word, 30) ? 8 : 0));
+}
+
+/* ADDL, ADDW, SUBL, SUBW: opcode<15:12> 0 to 3. */
+bool emit_add_long(jit_t t, const struct insn *i)
+{
+    unsigned opcode = (unsigned)bits(i->word, 15, 12);
+
+    if (!vector_enabled(t))
+        return false;
+    if (opcode & 1)
+        vector_load(t, XMM0, i->rn);
+    else
+        widen(t, i, XMM0, i->rn);
+    widen(t, i, XMM1, i->rm);
+    x86_sse_rr(&t->hot, (opcode & 2 ? sub : add)[scale_of(i) + 1], XMM0, XMM1);
+    vector_store(t, i->rd, XMM0);
+    return true;
+}
+
+/* XMM0 = XMM0 * XMM1, widened. */
+static void multiply_long(jit_t t, const struct insn *i)
+{
+    static const enum x86_sse ops[3] = { SSE_PMULLW, SSE_PMULLD, SSE_PMULDQ };
+    bool is_unsigned = bit(i->word, 29);
+    unsigned scale = scale_of(i);
+
+    x86_sse_rr(&t->hot, scale == 2 && is_unsigned ? SSE_PMULUDQ : ops[scale], XMM0, XMM1);
+}
+
+static void accumulate_long(jit_t t, const struct insn *i, bool subtracts)
+{
+    unsigned scale = scale_of(i) + 1;
+
+    if (subtracts) {
+        vector_load(t, XMM1, i->rd);
+        x86_sse_rr(&t->hot, sub[scale], XMM1, XMM0);
+        vector_store(t, i->rd, XMM1);
+    } else {
+        x86_sse_rm(&t->hot, add[scale], XMM0, vector_slot(i->rd));
+        vector_store(t, i->rd, XMM0);
+    }
+}
+
+/* MLAL, MLSL, MULL: opcode<15:12> 8, 10, 12. */
+bool emit_mul_long(jit_t t, const struct insn *i)
+{
+    unsigned opcode = (unsigned)bits(i->word, 15, 12);
+
+    if (!vector_enabled(t))
+        return false;
+    widen(t, i, XMM0, i->rn);
+    widen(t, i, XMM1, i->rm);
+    multiply_long(t, i);
+    if (opcode == 12)
+        vector_store(t, i->rd, XMM0);
+    else
+        accumulate_long(t, i, opcode == 10);
+    return true;
+}
+
+/* The same by element: opcode<15:12> 2, 6, 10. */
+bool emit_mul_long_element(jit_t t, const struct insn *i)
+{
+    unsigned opcode = (unsigned)bits(i->word, 15, 12);
+    bool is_unsigned = bit(i->word, 29);
+
+    if (!vector_enabled(t))
+        return false;
+    widen(t, i, XMM0, i->rn);
+    load_by_element(t, i, XMM1);
+    if (scale_of(i) == 1)
+        x86_sse_rr(&t->hot, is_unsigned ? SSE_PMOVZXWD : SSE_PMOVSXWD, XMM1, XMM1);
+    multiply_long(t, i);
+    if (opcode == 10)
+        vector_store(t, i->rd, XMM0);
+    else
+        accumulate_long(t, i, opcode == 6);
+    return true;
+}

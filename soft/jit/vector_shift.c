@@ -1,0 +1,181 @@
+/*
+ * Shifts by immediates, narrowing and widening (DDI 0487 C4.1.96, "Advanced SIMD shift by
+ * immediate"). immh:immb has the element size in its highest one, and counts the shift from there.
+ *
+ * x86 shifts no bytes: 16-bit elements are shifted, and what came from the neighbour is masked off.
+ * It has no arithmetic shift of 64 bits either: (x >> n ^ sign) - sign, where sign is the place
+ * that the sign bit is in afterwards.
+ */
+#include "soft/interp/simd.h"
+#include "soft/jit/vector.h"
+
+static const enum x86_sse_shift left[4] = { SSE_SLL_W, SSE_SLL_W, SSE_SLL_D, SSE_SLL_Q };
+static const enum x86_sse_shift right[4] = { SSE_SRL_W, SSE_SRL_W, SSE_SRL_D, SSE_SRL_Q };
+static const enum x86_sse add[4] = { SSE_PADDB, SSE_PADDW, SSE_PADDD, SSE_PADDQ };
+
+/* `value` in each element of 64 bits. */
+static uint64_t every(uint64_t value, unsigned scale)
+{
+    static const uint64_t at[4] = { 0x0101010101010101, 0x0001000100010001, 0x0000000100000001, 1 };
+
+    return (value & ones(8u << scale)) * at[scale];
+}
+
+static void mask(jit_t t, enum x86_xmm x, uint64_t value, unsigned scale)
+{
+    uint64_t all = every(value, scale);
+
+    x86_sse_rip(&t->hot, SSE_PAND, x, vector_literal(t, all, all));
+}
+
+static void shift_left(jit_t t, enum x86_xmm x, unsigned scale, unsigned n)
+{
+    x86_sse_shift(&t->hot, left[scale], x, n);
+    if (scale == 0)
+        mask(t, x, 0xffu << n, 0);
+}
+
+static void shift_right(jit_t t, enum x86_xmm x, unsigned scale, unsigned n)
+{
+    x86_sse_shift(&t->hot, right[scale], x, n);
+    if (scale == 0)
+        mask(t, x, 0xffu >> n, 0);
+}
+
+static void shift_right_signed(jit_t t, enum x86_xmm x, unsigned scale, unsigned n)
+{
+    struct x86_buf *b = &t->hot;
+    unsigned width = 8u << scale;
+
+    if (n == width)
+        n--;
+    if (scale == 1 || scale == 2) {
+        x86_sse_shift(b, scale == 1 ? SSE_SRA_W : SSE_SRA_D, x, n);
+        return;
+    }
+    uint64_t sign = every(1ull << (width - 1 - n), scale);
+    const uint8_t *literal = vector_literal(t, sign, sign);
+    shift_right(t, x, scale, n);
+    x86_sse_rip(b, SSE_PXOR, x, literal);
+    x86_sse_rip(b, scale ? SSE_PSUBQ : SSE_PSUBB, x, literal);
+}
+
+bool emit_shl(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    shift_left(t, XMM0, simd_imm_size(i), simd_imm_left(i));
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* SSHR, USHR (U<29>), and with bit 12 SSRA, USRA. */
+bool emit_shr(jit_t t, const struct insn *i)
+{
+    unsigned scale = simd_imm_size(i);
+
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    if (bit(i->word, 29))
+        shift_right(t, XMM0, scale, simd_imm_right(i));
+    else
+        shift_right_signed(t, XMM0, scale, simd_imm_right(i));
+    if (bit(i->word, 12))
+        x86_sse_rm(&t->hot, add[scale], XMM0, vector_slot(i->rd));
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* The shifted bits into the destination, which keeps the others. */
+static void insert(jit_t t, const struct insn *i, uint64_t kept, unsigned scale)
+{
+    vector_load(t, XMM1, i->rd);
+    mask(t, XMM1, kept, scale);
+    x86_sse_rr(&t->hot, SSE_POR, XMM0, XMM1);
+    vector_result(t, i, XMM0);
+}
+
+bool emit_sli(jit_t t, const struct insn *i)
+{
+    unsigned scale = simd_imm_size(i), n = simd_imm_left(i);
+
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    shift_left(t, XMM0, scale, n);
+    insert(t, i, ones(n), scale);
+    return true;
+}
+
+bool emit_sri(jit_t t, const struct insn *i)
+{
+    unsigned scale = simd_imm_size(i), n = simd_imm_right(i);
+
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    shift_right(t, XMM0, scale, n);
+    insert(t, i, ~ones((8u << scale) - n), scale);
+    return true;
+}
+
+/* The low halves of the elements of twice the size: to the lower half, or with Q the upper one. */
+static void narrow(jit_t t, const struct insn *i, unsigned scale)
+{
+    struct x86_buf *b = &t->hot;
+
+    if (scale == 2) {
+        x86_sse_rri(b, SSE_PSHUFD, XMM0, XMM0, 0x08);
+    } else {
+        mask(t, XMM0, ones(8u << scale), scale + 1);
+        x86_sse_rr(b, scale ? SSE_PACKUSDW : SSE_PACKUSWB, XMM0, XMM0);
+    }
+    if (bit(i->word, 30)) {
+        vector_load(t, XMM1, i->rd);
+        x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM1, XMM0);
+        vector_store(t, i->rd, XMM1);
+    } else {
+        x86_sse_rr(b, SSE_MOVQ, XMM0, XMM0);
+        vector_store(t, i->rd, XMM0);
+    }
+}
+
+bool emit_xtn(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    narrow(t, i, (unsigned)bits(i->word, 23, 22));
+    return true;
+}
+
+bool emit_shrn(jit_t t, const struct insn *i)
+{
+    unsigned scale = simd_imm_size(i);
+
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    x86_sse_shift(&t->hot, right[scale + 1], XMM0, simd_imm_right(i));
+    narrow(t, i, scale);
+    return true;
+}
+
+/* SSHLL, USHLL (U<29>): of the lower half, or with Q the upper one. */
+bool emit_shll(jit_t t, const struct insn *i)
+{
+    static const enum x86_sse widen[2][3] = { { SSE_PMOVSXBW, SSE_PMOVSXWD, SSE_PMOVSXDQ },
+                                              { SSE_PMOVZXBW, SSE_PMOVZXWD, SSE_PMOVZXDQ } };
+    unsigned scale = simd_imm_size(i), n = simd_imm_left(i);
+
+    if (!vector_enabled(t))
+        return false;
+    x86_sse_rm(&t->hot, widen[bit(i->word, 29)][scale], XMM0,
+               vector_byte(i->rn, bit(i->word, 30) ? 8 : 0));
+    if (n)
+        x86_sse_shift(&t->hot, left[scale + 1], XMM0, n);
+    vector_store(t, i->rd, XMM0);
+    return true;
+}
