@@ -30,7 +30,7 @@ static struct soft_vcpu *soft_of(struct hv_backend_vcpu *vcpu)
 
 static int soft_probe(const char *engine)
 {
-    if (engine && strcmp(engine, "jit") == 0)
+    if (engine && (strcmp(engine, "jit") == 0 || strcmp(engine, "check") == 0))
         return jit_host_is_able() ? 0 : -ENOTSUP;
     return !engine || strcmp(engine, "interp") == 0 ? 0 : -ENOTSUP;
 }
@@ -57,7 +57,8 @@ static int backend_vm_create(const struct hv_vm_desc *desc, struct hv_backend_vm
         err = soft_vm_create(desc->ipa_bits, options, &made);
     if (err)
         return err;
-    made->jit = desc->engine && strcmp(desc->engine, "jit") == 0;
+    made->check = desc->engine && strcmp(desc->engine, "check") == 0;
+    made->jit = made->check || (desc->engine && strcmp(desc->engine, "jit") == 0);
     *vm = (struct hv_backend_vm *)(void *)made;
     return 0;
 }
@@ -154,6 +155,7 @@ static void vcpu_reset(struct soft_vcpu *v)
 static void vcpu_free(struct soft_vcpu *v)
 {
     code_drop_all(v);
+    check_destroy(v);
     jit_destroy(v);
     pthread_cond_destroy(&v->wait_cond);
     lock_fini(&v->wait_lock);
@@ -182,6 +184,8 @@ static int backend_vcpu_create(struct hv_backend_vm *vm, unsigned index, hv_vcpu
     cond_init(&v->wait_cond);
     vcpu_reset(v);
     int err = m->jit ? jit_create(v) : 0;
+    if (!err && m->check)
+        err = check_create(v);
     if (!err && m->jit)
         err = ticker_start(m);
     if (err) {
@@ -218,7 +222,7 @@ static int backend_vcpu_run(struct hv_backend_vcpu *vcpu)
     v->cpsr_raw_valid = false;
     soft_run(v);
     v->irq[HV_INTERRUPT_TYPE_IRQ] = v->irq[HV_INTERRUPT_TYPE_FIQ] = false;
-    return 0;
+    return v->failed ? -EIO : 0;
 }
 
 static void backend_vcpu_kick(struct hv_backend_vcpu *vcpu)

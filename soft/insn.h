@@ -16,6 +16,7 @@
 #ifndef SOFT_INSN_H
 #define SOFT_INSN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cpu;
@@ -55,8 +56,9 @@ insn_fn interp_decode_slot;
 insn_fn interp_page_end;
 
 /* soft/interp/decode.c: execute exactly one instruction, a slot of the current page; cpu->pc says
- * where to go on. Leaves like the instruction if that faults or exits. */
-void interp_step(struct cpu *c, const struct insn *i);
+ * where to go on. Leaves like the instruction if that faults or exits. True: it is the next slot
+ * because the instruction just went on. */
+bool interp_step(struct cpu *c, const struct insn *i);
 
 /* soft/interp/bti.c: cpu->btype is not BTYPE_NONE and `i` is next: may it be? Clears btype, or
  * raises the branch target exception. */

@@ -36,8 +36,7 @@ static const struct insn *run_fetch(struct cpu *c, uint64_t pc)
     return c->run = &c->page->slot[(pc & (CODE_PAGE_SIZE - 1)) >> 2];
 }
 
-/* What executes next, between instructions. */
-static const struct insn *run_next(struct cpu *c)
+const struct insn *soft_next(struct cpu *c)
 {
     const struct insn *i = run_fetch(c, c->pc);
 
@@ -280,10 +279,10 @@ static void run_loop(struct soft_vcpu *v)
             continue;
         }
         if (v->hot.jit && !v->slow && !v->pmu.active) {
-            jit_run(v);
+            v->check ? check_run(v) : jit_run(v);
             continue;
         }
-        const struct insn *i = run_next(c);
+        const struct insn *i = soft_next(c);
         while (i)
             i = i->fn(c, i);
         c->run = NULL;

@@ -23,6 +23,7 @@
 #include "soft/debug.h"
 #include "soft/exc.h"
 #include "soft/gic.h"
+#include "soft/jit/check.h"
 #include "soft/jit/jit.h"
 #include "soft/mmu/mmu.h"
 #include "soft/pmu.h"
@@ -57,11 +58,13 @@ struct soft_vm {
     struct soft_vcpu *vcpu[SOFT_MAX_VCPUS]; /* by handle; NULL for none */
     unsigned vcpu_end;                      /* no vCPU at or above this one */
     unsigned ipa_bits;
-    unsigned options;      /* enum model_option: what the CPU has beyond its base */
-    bool native_debug_pmu; /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
-    bool jit;              /* engine jit, not the interpreter */
-    struct ticker ticker;  /* for the JIT, which does not count branches */
-    struct soft_gic *gic;  /* or NULL; set before there are vCPUs */
+    unsigned options;       /* enum model_option: what the CPU has beyond its base */
+    bool native_debug_pmu;  /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
+    bool jit;               /* engine jit, not the interpreter */
+    bool check;             /* both: the engine check */
+    struct lock check_lock; /* one vCPU at a time is compared */
+    struct ticker ticker;   /* for the JIT, which does not count branches */
+    struct soft_gic *gic;   /* or NULL; set before there are vCPUs */
 };
 
 /* What one vCPU asks of another. */
@@ -102,7 +105,8 @@ enum {
 struct soft_vcpu {
     struct cpu cpu;
     struct jit_hot hot;
-    unsigned index; /* in vm->vcpu */
+    struct check *check; /* or NULL */
+    unsigned index;      /* in vm->vcpu */
     uint64_t sys[SYSREG_COUNT];
     unsigned slow; /* enum debug_slow */
     struct debug debug;
@@ -128,6 +132,7 @@ struct soft_vcpu {
     /* hv_vcpu_run's side. */
     hv_vcpu_exit_t *exit;
     bool exiting; /* `exit` is filled: leave */
+    bool failed;  /* the engine check found a difference: the run has failed */
 
     /* What may interrupt, next to each other since translated code looks at all at once: levels for
      * this run by hv_interrupt_type_t, what the GIC asserts (bits by the same), and an SError. */
@@ -171,6 +176,9 @@ uint64_t soft_branch_address(const struct soft_vcpu *v, uint64_t target);
 
 /* Enter the guest until there is something for the VMM, which is then in v->exit. */
 void soft_run(struct soft_vcpu *v);
+
+/* What executes next, between instructions; exceptions before it do not return. */
+const struct insn *soft_next(struct cpu *c);
 
 /* End the current run with an exception exit. `pc` is what the VMM finds in HV_REG_PC. The caller
  * returns NULL to the inner loop, or calls soft_unwind(). */
@@ -270,7 +278,7 @@ void ticker_wake(struct soft_vm *vm); /* a vCPU of it runs */
 uint64_t soft_ticks(void); /* 24 MHz, CLOCK_MONOTONIC */
 static inline uint64_t timer_count(const struct soft_vcpu *v)
 {
-    return soft_ticks() - v->vtimer_offset;
+    return (v->check ? check_ticks(v->check) : soft_ticks()) - v->vtimer_offset;
 }
 uint64_t timer_control(const struct soft_vcpu *v); /* CNTV_CTL_EL0 with ISTATUS */
 bool timer_fires(const struct soft_vcpu *v);       /* a VTIMER_ACTIVATED exit is due */

@@ -186,6 +186,7 @@ int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
         return -ENOMEM;
     }
     lock_init(&vm->lock, LOCK_VCPU);
+    lock_init(&vm->check_lock, LOCK_HOST);
     vm->ipa_bits = ipa_bits;
     vm->options = options;
     atomic_store(&vm->map, map);
@@ -201,5 +202,6 @@ void soft_vm_destroy(struct soft_vm *vm)
     soft_gic_destroy(vm->gic);
     free(atomic_load(&vm->map));
     lock_fini(&vm->lock);
+    lock_fini(&vm->check_lock);
     free(vm);
 }

@@ -53,7 +53,7 @@ static const struct insn *step_done(struct cpu *c, const struct insn *i)
     return i;
 }
 
-void interp_step(struct cpu *c, const struct insn *i)
+bool interp_step(struct cpu *c, const struct insn *i)
 {
     if (i->fn == interp_decode_slot)
         decode(c, i);
@@ -72,6 +72,7 @@ void interp_step(struct cpu *c, const struct insn *i)
     c->run = NULL;
     if (next)
         c->pc = cpu_pc(c, next);
+    return next == &copy[1];
 }
 
 void interp_reset_page(struct code_page *page)

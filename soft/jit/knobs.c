@@ -21,6 +21,7 @@ static const struct {
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "polls", offsetof(struct jit_knobs, polls) },
     { "trace", offsetof(struct jit_knobs, trace) },
+    { "wrong", offsetof(struct jit_knobs, wrong) },
 };
 
 static bool read_word(struct jit_knobs *k, const char *word, size_t length)

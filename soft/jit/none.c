@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/compiler.h"
+#include "soft/jit/check.h"
 #include "soft/jit/jit.h"
 
 bool jit_host_is_able(void)
@@ -65,4 +66,37 @@ void jit_invalidate_all(struct soft_vcpu *v)
 void jit_drop_all(struct soft_vcpu *v)
 {
     (void)v;
+}
+
+int check_create(struct soft_vcpu *v)
+{
+    (void)v;
+    return -ENOTSUP;
+}
+
+void check_destroy(struct soft_vcpu *v)
+{
+    (void)v;
+}
+
+void check_run(struct soft_vcpu *v)
+{
+    (void)v;
+}
+
+void check_note_store(struct check *k, uint8_t *host, unsigned size)
+{
+    (void)k, (void)host, (void)size;
+}
+
+uint64_t check_ticks(const struct check *k)
+{
+    (void)k;
+    return 0;
+}
+
+bool check_defers(struct check *k)
+{
+    (void)k;
+    return false;
 }

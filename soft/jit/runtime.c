@@ -223,7 +223,7 @@ static const uint8_t *block_code(struct cpu *c, uint32_t n)
 static bool is_wanted(const struct cpu *c)
 {
     const struct soft_vcpu *v = c->vcpu;
-    return v->exiting || c->budget <= 0 ||
+    return v->hot.jit->knobs.check || v->exiting || c->budget <= 0 ||
            atomic_load_explicit(&c->attention, memory_order_relaxed) || v->slow || v->pmu.active ||
            soft_interrupt_ready(v);
 }
@@ -290,6 +290,8 @@ static bool run_one(struct cpu *c, const struct insn *insn)
     if (jit_of(c)->knobs.count)
         c->instructions = instructions;
     c->jit_flags = flags_from_nzcv(c->nzcv);
+    if (UNLIKELY(jit_of(c)->knobs.check)) /* what is pending waits until the block ends */
+        return next || (!c->vcpu->exiting && c->pc == c->page_va + insn->offset + 4);
     return next != NULL;
 }
 
@@ -378,15 +380,32 @@ void jit_destroy(struct soft_vcpu *v)
     v->hot.jit = NULL;
 }
 
-void jit_run(struct soft_vcpu *v)
+static void enter_code(struct cpu *c, const uint8_t *code)
 {
-    struct cpu *c = &v->cpu;
-    struct jit *j = v->hot.jit;
+    struct jit *j = jit_of(c);
     union {
         const void *p;
         void (*call)(struct cpu *c, const uint8_t *code);
     } enter = { .p = j->rx + j->enter };
 
-    jit_update_context(c);
-    enter.call(c, resume(c));
+    enter.call(c, code);
+}
+
+void jit_run(struct soft_vcpu *v)
+{
+    jit_update_context(&v->cpu);
+    enter_code(&v->cpu, resume(&v->cpu));
+}
+
+uint32_t jit_find_block(struct soft_vcpu *v)
+{
+    return find_block(&v->cpu);
+}
+
+void jit_run_block(struct soft_vcpu *v, uint32_t block)
+{
+    struct cpu *c = &v->cpu;
+
+    c->jit_flags = flags_from_nzcv(c->nzcv);
+    enter_code(c, jit_of(c)->rx + jit_of(c)->block[block].code);
 }

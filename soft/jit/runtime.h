@@ -32,10 +32,12 @@ struct jit_block {
     uint64_t pa, va;
     const uint8_t *page; /* the guest's bytes */
     uint32_t mode;
-    uint64_t checksum;  /* of the words that were translated */
-    uint16_t high;      /* end, as an offset in the page */
-    uint16_t count;     /* instructions */
-    uint32_t code;      /* offset in the cache; 0: retired */
+    uint64_t checksum; /* of the words that were translated */
+    uint16_t high;     /* end, as an offset in the page */
+    uint16_t count;    /* instructions */
+    uint32_t code;     /* offset in the cache; 0: retired */
+    uint32_t cold;     /* of the cold part */
+    uint32_t hot_size, cold_size;
     uint32_t hash_next; /* blocks of the same bucket */
     uint32_t page_next; /* blocks of the same page bucket */
     uint32_t incoming;  /* first exit that is linked to this block */
@@ -93,6 +95,8 @@ struct jit_knobs {
     bool strict;   /* NZCV is right at every fault, also where nobody reads it */
     bool unlinked; /* no direct links */
     bool polls;    /* a poll at every exit */
+    bool check;    /* back to C at the end of each block: soft/jit/check.c */
+    bool wrong;    /* RBIT is translated wrongly, for tests of the engine `check` */
     unsigned max;  /* instructions in a block */
     bool trace;
 };
@@ -174,6 +178,19 @@ void jit_thunks_emit(struct jit *j);
  * guest. JIT_NONE: no room. */
 uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *page,
                        unsigned mode);
+
+/* soft/jit/runtime.c: the block at cpu.pc, translated if need be (faults leave by cpu.unwind); run
+ * it alone, from where its code begins. */
+uint32_t jit_find_block(struct soft_vcpu *v);
+void jit_run_block(struct soft_vcpu *v, uint32_t block);
+
+/* soft/jit/check.c: an instruction that cannot be executed twice. */
+bool jit_is_alone(uint32_t word);
+
+/* soft/jit/trace.c: a block as text, line by line. */
+typedef void jit_trace_sink(void *ctx, const char *line);
+void jit_trace_block(const struct jit *j, uint32_t block, jit_trace_sink *sink, void *ctx);
+jit_trace_sink jit_trace_to_log, jit_trace_to_file; /* ctx: nothing; a FILE */
 
 /* soft/jit/runtime.c, called by thunks with all guest state in memory. They return the address to
  * go on at. */

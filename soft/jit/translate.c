@@ -84,9 +84,15 @@ static unsigned decode_block(jit_t t, unsigned offset)
         const struct a64_op_info *info = decode_op(t->v, n->i.word, &n->op);
         n->i.fn = info->fn;
         info->format(&n->i);
+        if (t->jit->knobs.check && t->count > 1 && jit_is_alone(n->i.word)) {
+            t->count--;
+            break;
+        }
         offset += 4;
         high = offset > high ? offset : high;
         t->checksum = jit_checksum_add(t->checksum, n->i.word);
+        if (t->jit->knobs.check && (n->op == A64_MSR_imm || n->op == A64_MSR_reg))
+            break; /* an interrupt that it lets in is taken at once */
         if (n->op == A64_B) {
             unsigned target = jit_block_next(n->i.word, offset - 4);
             if (target < offset || target >= CODE_PAGE_SIZE)
@@ -119,6 +125,8 @@ static void emit_block(jit_t t)
         if (n->op == A64_B && !last)
             continue;
         bool emitted = emit && emit(t, &n->i);
+        if (UNLIKELY(t->jit->knobs.wrong && n->op == A64_RBIT_x))
+            x86_alu_mi(&t->hot, 1, X86_XOR, jit_slot(9), 1);
         note_sp(t, n);
         if (!emitted) {
             if (jit_is_vector_only(t, n))
@@ -169,6 +177,9 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
                                       .count = (uint16_t)t.count,
                                       .checksum = t.checksum,
                                       .code = j->hot,
+                                      .cold = j->cold,
+                                      .hot_size = (uint32_t)(t.hot.p - j->rw) - j->hot,
+                                      .cold_size = (uint32_t)(t.cold.p - j->rw) - j->cold,
                                   });
     j->stats.blocks++;
     j->stats.instructions += t.count;

@@ -38,7 +38,8 @@ void abort_stage2_data(struct cpu *c, const struct insn *i, uint64_t va, uint64_
 {
     if (!(iss & ISS_CM))
         iss |= abort_syndrome(i->word);
-    if (!mapped && c->vm->gic && soft_gic_access(c, i, ipa, iss)) {
+    struct check *k = vcpu_of(c)->check;
+    if (!mapped && c->vm->gic && !(k && check_defers(k)) && soft_gic_access(c, i, ipa, iss)) {
         soft_resume(c, cpu_pc(c, i) + 4);
         soft_unwind(c);
     }

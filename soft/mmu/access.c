@@ -169,6 +169,13 @@ uint64_t mem_load_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigne
     return value;
 }
 
+/* The engine check takes the interpreter's stores back. */
+static void note_store(struct cpu *c, uint8_t *host, unsigned size)
+{
+    if (UNLIKELY(vcpu_of(c)->check))
+        check_note_store(vcpu_of(c)->check, host, size);
+}
+
 void mem_store_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, uint64_t value,
                     unsigned flags)
 {
@@ -180,11 +187,14 @@ void mem_store_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned s
     uint8_t *first = access_host(&a, va, &pa);
     if (head == size) {
         access_check_watch(&a);
+        note_store(c, first, size);
         store_host(first, size, value);
         return;
     }
     uint8_t *second = access_host(&a, va + head, &pa);
     access_check_watch(&a);
+    note_store(c, first, head);
+    note_store(c, second, size - head);
     memcpy(first, &value, head);
     memcpy(second, (uint8_t *)&value + head, size - head);
 }
@@ -207,6 +217,7 @@ void *mem_atomic(struct cpu *c, const struct insn *i, uint64_t va, unsigned size
     a.kind = MMU_WRITE;
     void *host = access_host(&a, va, pa);
     access_check_watch(&a);
+    note_store(c, host, size);
     return host;
 }
 
