@@ -55,18 +55,38 @@ void jit_emit_interp(jit_t t, const struct insn *i)
     cold_data(t, &call, sizeof call);
 }
 
-void jit_slow_path(jit_t t, const struct insn *i, uint8_t *from, const uint8_t *after)
+/* A record of the slow path for t->insn[first] to t->insn[last]. */
+static void slow_record(jit_t t, unsigned first, unsigned last, const uint8_t *after)
 {
     struct jit_slow s = {
         .page_va = t->page_va,
-        .word = i->word,
         .next = offset_of(t, after),
-        .offset = i->offset,
-        .op = t->insn[t->at].op,
+        .offset = t->insn[first].i.offset,
+        .count = (uint16_t)(last - first + 1),
     };
-    x86_to(&t->hot, from, t->cold.p);
+
     x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + t->jit->slow);
     cold_data(t, &s, sizeof s);
+    for (unsigned n = first; n <= last; n++)
+        cold_data(t, &(struct jit_slow_insn){ .word = t->insn[n].i.word, .op = t->insn[n].op },
+                  sizeof(struct jit_slow_insn));
+}
+
+void jit_slow_path(jit_t t, const struct insn *i, uint8_t *from, const uint8_t *after)
+{
+    (void)i;
+    x86_to(&t->hot, from, t->cold.p);
+    slow_record(t, t->at, t->at, after);
+}
+
+void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count)
+{
+    const uint8_t *record = t->cold.p;
+
+    slow_record(t, first, t->at, t->hot.p);
+    for (size_t n = 0; n < count; n++)
+        if (from[n])
+            x86_to(&t->hot, from[n], record);
 }
 
 void jit_slow_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t count)

@@ -18,6 +18,7 @@ static const struct {
     { "baseline", offsetof(struct jit_knobs, baseline) },
     { "count", offsetof(struct jit_knobs, count) },
     { "strict", offsetof(struct jit_knobs, strict) },
+    { "ungrouped", offsetof(struct jit_knobs, ungrouped) },
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "polls", offsetof(struct jit_knobs, polls) },
     { "trace", offsetof(struct jit_knobs, trace) },

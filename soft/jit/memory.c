@@ -148,38 +148,35 @@ static void load_extended(jit_t t, unsigned size, enum extension e, enum x86_reg
     }
 }
 
+static void load_found(jit_t t, unsigned reg, unsigned offset, unsigned size, enum extension e)
+{
+    enum x86_reg d = jit_def(reg, RDX);
+
+    load_extended(t, size, e, d, jit_found(offset));
+    jit_done(t, reg, d);
+}
+
 static bool load(jit_t t, const struct insn *i, enum jit_form form, unsigned size, enum extension e)
 {
-    uint8_t *misaligned;
-
     if (jit_writes_back(form) && i->rd == i->rn)
         return false;
-    jit_clobber(t);
-    jit_check_base(t, i, &misaligned);
-    jit_address(t, i, form);
-    uint8_t *miss = jit_look_up(t, size, false);
-    enum x86_reg d = jit_def(i->rd, RAX);
-    load_extended(t, size, e, d, jit_found(0));
-    jit_done(t, i->rd, d);
-    if (jit_writes_back(form))
-        jit_write_back(t, i);
-    slow_paths(t, i, misaligned, miss);
+    load_found(t, i->rd, jit_access_begin(t, i), size, e);
+    jit_access_end(t, i);
     return true;
 }
 
-static bool store(jit_t t, const struct insn *i, enum jit_form form, unsigned size)
+static bool store(jit_t t, const struct insn *i, unsigned size)
 {
-    uint8_t *misaligned;
+    unsigned offset = jit_access_begin(t, i);
 
-    jit_clobber(t);
-    jit_check_base(t, i, &misaligned);
-    jit_address(t, i, form);
-    uint8_t *miss = jit_look_up(t, size, true);
-    x86_store(&t->hot, size, jit_found(0), jit_use(t, i->rd, RDX));
-    if (jit_writes_back(form))
-        jit_write_back(t, i);
-    slow_paths(t, i, misaligned, miss);
+    x86_store(&t->hot, size, jit_found(offset), jit_use(t, i->rd, RDX));
+    jit_access_end(t, i);
     return true;
+}
+
+static enum extension extension_of(unsigned opc)
+{
+    return opc == 1 ? ZERO : opc == 2 ? SIGN_X : SIGN_W;
 }
 
 /* The size and the extension are in the word (C4.1.94): size<31:30>, opc<23:22>. */
@@ -188,8 +185,8 @@ static bool single(jit_t t, const struct insn *i, enum jit_form form)
     unsigned size = 1u << bits(i->word, 31, 30), opc = (unsigned)bits(i->word, 23, 22);
 
     if (opc == 0)
-        return store(t, i, form, size);
-    return load(t, i, form, size, opc == 1 ? ZERO : opc == 2 ? SIGN_X : SIGN_W);
+        return store(t, i, size);
+    return load(t, i, form, size, extension_of(opc));
 }
 
 bool emit_ldst_offset(jit_t t, const struct insn *i)
@@ -209,7 +206,19 @@ bool emit_ldst_pre(jit_t t, const struct insn *i)
 
 bool emit_ldst_reg(jit_t t, const struct insn *i)
 {
-    return single(t, i, FORM_REGISTER);
+    unsigned size = 1u << bits(i->word, 31, 30), opc = (unsigned)bits(i->word, 23, 22);
+    uint8_t *misaligned;
+
+    jit_clobber(t);
+    jit_check_base(t, i, &misaligned);
+    jit_address(t, i, FORM_REGISTER);
+    uint8_t *miss = jit_look_up(t, size, opc == 0);
+    if (opc == 0)
+        x86_store(&t->hot, size, jit_found(0), jit_use(t, i->rd, RDX));
+    else
+        load_found(t, i->rd, 0, size, extension_of(opc));
+    slow_paths(t, i, misaligned, miss);
+    return true;
 }
 
 /* A literal lies in the page of the code, or near; data of the same address all the same. */
@@ -233,39 +242,23 @@ bool emit_ldr_lit(jit_t t, const struct insn *i)
 static bool load_pair(jit_t t, const struct insn *i, enum jit_form form, unsigned size, bool sign)
 {
     enum extension e = sign ? SIGN_X : ZERO;
-    uint8_t *misaligned;
 
     if (i->rd == i->ra || (jit_writes_back(form) && (i->rd == i->rn || i->ra == i->rn)))
         return false;
-    jit_clobber(t);
-    jit_check_base(t, i, &misaligned);
-    address_imm(t, i, form == FORM_POST);
-    uint8_t *miss = jit_look_up(t, 2 * size, false);
-    enum x86_reg d = jit_def(i->rd, RDX);
-    load_extended(t, size, e, d, jit_found(0));
-    jit_done(t, i->rd, d);
-    d = jit_def(i->ra, RDX);
-    load_extended(t, size, e, d, jit_found(size));
-    jit_done(t, i->ra, d);
-    if (jit_writes_back(form))
-        jit_write_back(t, i);
-    slow_paths(t, i, misaligned, miss);
+    unsigned offset = jit_access_begin(t, i);
+    load_found(t, i->rd, offset, size, e);
+    load_found(t, i->ra, offset + size, size, e);
+    jit_access_end(t, i);
     return true;
 }
 
-static bool store_pair(jit_t t, const struct insn *i, enum jit_form form, unsigned size)
+static bool store_pair(jit_t t, const struct insn *i, unsigned size)
 {
-    uint8_t *misaligned;
+    unsigned offset = jit_access_begin(t, i);
 
-    jit_clobber(t);
-    jit_check_base(t, i, &misaligned);
-    address_imm(t, i, form == FORM_POST);
-    uint8_t *miss = jit_look_up(t, 2 * size, true);
-    x86_store(&t->hot, size, jit_found(0), jit_use(t, i->rd, RDX));
-    x86_store(&t->hot, size, jit_found(size), jit_use(t, i->ra, RDX));
-    if (jit_writes_back(form))
-        jit_write_back(t, i);
-    slow_paths(t, i, misaligned, miss);
+    x86_store(&t->hot, size, jit_found(offset), jit_use(t, i->rd, RDX));
+    x86_store(&t->hot, size, jit_found(offset + size), jit_use(t, i->ra, RDX));
+    jit_access_end(t, i);
     return true;
 }
 
@@ -274,7 +267,7 @@ static bool pair(jit_t t, const struct insn *i, enum jit_form form)
 {
     unsigned opc = (unsigned)bits(i->word, 31, 30), size = opc == 2 ? 8 : 4;
 
-    return bit(i->word, 22) ? load_pair(t, i, form, size, opc == 1) : store_pair(t, i, form, size);
+    return bit(i->word, 22) ? load_pair(t, i, form, size, opc == 1) : store_pair(t, i, size);
 }
 
 bool emit_pair_offset(jit_t t, const struct insn *i)

@@ -317,13 +317,20 @@ const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
 
     memcpy(&s, record, sizeof s);
     j->stats.slow_calls++;
-    struct insn insn[2] = {
-        { .word = s.word, .offset = s.offset, .fn = a64_ops[s.op].fn },
-        { .fn = jit_stop, .offset = (uint16_t)(s.offset + 4) },
-    };
-    a64_ops[s.op].format(insn);
-    c->page_va = s.page_va;
-    return run_one(c, insn) ? j->rx + s.next : resume(c);
+    for (unsigned n = 0; n < s.count; n++) {
+        struct jit_slow_insn one;
+        memcpy(&one, record + sizeof s + n * sizeof one, sizeof one);
+        uint16_t offset = (uint16_t)(s.offset + 4 * n);
+        struct insn insn[2] = {
+            { .word = one.word, .offset = offset, .fn = a64_ops[one.op].fn },
+            { .fn = jit_stop, .offset = (uint16_t)(offset + 4) },
+        };
+        a64_ops[one.op].format(insn);
+        c->page_va = s.page_va;
+        if (!run_one(c, insn))
+            return resume(c);
+    }
+    return j->rx + s.next;
 }
 
 const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm)

@@ -71,11 +71,16 @@ struct jit_call {
     struct insn insn[2];
 };
 
-/* The same behind the call of thunk `slow`, for instructions that seldom need it. */
+/* The same behind the call of thunk `slow`, for instructions that seldom need it, `count` of them
+ * from `offset` in the page on. */
 struct jit_slow {
     uint64_t page_va;
-    uint32_t word, next;
-    uint16_t offset, op;
+    uint32_t next;
+    uint16_t offset, count;
+    struct jit_slow_insn {
+        uint32_t word;
+        uint32_t op;
+    } insn[];
 };
 
 #define JIT_BLOCK_HASH 65536
@@ -90,14 +95,15 @@ struct jit_host {
 /* IREKO_JIT: switches for tests and measurements. */
 struct jit_knobs {
     uint64_t cache_size;
-    bool baseline; /* use nothing beyond x86-64-v2 */
-    bool count;    /* count instructions in cpu.instructions */
-    bool strict;   /* NZCV is right at every fault, also where nobody reads it */
-    bool unlinked; /* no direct links */
-    bool polls;    /* a poll at every exit */
-    bool check;    /* back to C at the end of each block: soft/jit/check.c */
-    bool wrong;    /* RBIT is translated wrongly, for tests of the engine `check` */
-    unsigned max;  /* instructions in a block */
+    bool baseline;  /* use nothing beyond x86-64-v2 */
+    bool count;     /* count instructions in cpu.instructions */
+    bool strict;    /* NZCV is right at every fault, also where nobody reads it */
+    bool ungrouped; /* a look-up for each access */
+    bool unlinked;  /* no direct links */
+    bool polls;     /* a poll at every exit */
+    bool check;     /* back to C at the end of each block: soft/jit/check.c */
+    bool wrong;     /* RBIT is translated wrongly, for tests of the engine `check` */
+    unsigned max;   /* instructions in a block */
     bool trace;
 };
 

@@ -42,6 +42,14 @@ struct jit_insn {
 
 #define JIT_BLOCK_MAX 64
 
+/* Neighbouring accesses that share a look-up: soft/jit/group.c. */
+struct jit_group {
+    bool open;
+    unsigned first, last; /* in jit_translation.insn */
+    int64_t low, moved;   /* from the base as it was: where the range begins, where the base is */
+    uint8_t *slow[2];
+};
+
 struct jit_translation {
     struct x86_buf hot, cold;
     struct soft_vcpu *v;
@@ -54,8 +62,9 @@ struct jit_translation {
     uint64_t checksum;
     unsigned count, at; /* `at`: the one being emitted */
     enum jit_eflags ef;
-    bool ef_stored;             /* cpu.jit_flags has what EFLAGS hold */
-    bool sp_aligned;            /* SP is known to be a multiple of 16 */
+    bool ef_stored;  /* cpu.jit_flags has what EFLAGS hold */
+    bool sp_aligned; /* SP is known to be a multiple of 16 */
+    struct jit_group group;
     bool ended;                 /* the block's code ends here */
     const uint8_t *literal[16]; /* constants of vector code, in the cold part */
     unsigned literals;
@@ -175,6 +184,9 @@ void jit_slow_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t 
  * Changes RCX, RDX and EFLAGS. */
 typedef uint64_t jit_helper(struct cpu *c, uint64_t value);
 void jit_emit_helper(jit_t t, jit_helper *function);
+
+/* The same for the instructions from `first` to the one being emitted, which go on behind it. */
+void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count);
 
 /* The table of emitters by enum a64_op; NULL for the interpreter's functions. */
 extern jit_emitter *const jit_emitters[A64_OP_COUNT];

@@ -1,0 +1,134 @@
+/*
+ * Neighbouring loads, or neighbouring stores, off one base register: prologues, epilogues, members
+ * of a structure. One look-up covers the whole range that they touch. If it fails the slow path
+ * executes all of them, one after the other, so a fault finds everything before it done and nothing
+ * after it, as ever.
+ *
+ * Between them only instructions may lie that change neither the base nor the scratch registers
+ * that hold the address: moves of a pinned register, as in `mov x29, sp`.
+ */
+#include "soft/jit/access.h"
+
+#define GROUP_SPAN 256 /* bytes */
+#define GROUP_MAX  8   /* instructions */
+
+/* One access, relative to its base register as it is before the instruction. */
+struct member {
+    int64_t offset, moves; /* where it begins; what it adds to the base */
+    unsigned size;
+    bool write;
+};
+
+static enum jit_form form_of(const struct jit_insn *n)
+{
+    jit_emitter *e = jit_emitters[n->op];
+
+    if (e == emit_ldst_post || e == emit_pair_post)
+        return FORM_POST;
+    if (e == emit_ldst_pre || e == emit_pair_pre)
+        return FORM_PRE;
+    return e == emit_ldst_offset || e == emit_pair_offset ? FORM_OFFSET : FORM_REGISTER;
+}
+
+/* Is it a load or store of general registers at base and immediate? */
+static bool is_member(const struct jit_insn *n, struct member *m)
+{
+    enum jit_form form = form_of(n);
+    uint32_t w = n->i.word;
+    bool pair = (w & 0x3a000000) == 0x28000000;
+
+    if (form == FORM_REGISTER)
+        return false;
+    m->offset = form == FORM_POST ? 0 : n->i.imm;
+    m->moves = jit_writes_back(form) ? n->i.imm : 0;
+    m->size = pair ? (bits(w, 31, 30) == 2 ? 16 : 8) : 1u << bits(w, 31, 30);
+    m->write = pair ? !bit(w, 22) : bits(w, 23, 22) == 0;
+    return true;
+}
+
+static bool changes_base(const struct jit_insn *n, unsigned base, const struct member *m)
+{
+    bool pair = (n->i.word & 0x3a000000) == 0x28000000;
+
+    return !m->write && (n->i.rd == base || (pair && n->i.ra == base));
+}
+
+/* MOV of a pinned register to another than the base. */
+static bool is_neutral(const struct jit_insn *n, unsigned base)
+{
+    return n->op == A64_ADD_imm_x && n->i.imm == 0 && jit_pinned[n->i.rn] != X86_NONE &&
+           n->i.rd != base;
+}
+
+/* The extent of the group that begins at t->at with `m`: t->group.last, low and the bytes. */
+static unsigned group_extent(jit_t t, struct member m)
+{
+    struct jit_group *g = &t->group;
+    unsigned base = t->insn[t->at].i.rn, members = 1;
+    bool write = m.write;
+    int64_t moved = 0, low = m.offset, high = m.offset + m.size;
+
+    g->last = t->at;
+    for (unsigned n = t->at; !t->jit->knobs.ungrouped;) {
+        if (changes_base(&t->insn[n], base, &m) || (base == REG_SP && m.moves % 16))
+            break;
+        moved += m.moves;
+        do
+            n++;
+        while (n < t->count && is_neutral(&t->insn[n], base));
+        if (n >= t->count || members == GROUP_MAX || t->insn[n].i.rn != base ||
+            !is_member(&t->insn[n], &m) || m.write != write ||
+            t->insn[n].i.offset != t->insn[t->at].i.offset + 4 * (n - t->at) ||
+            (m.moves && changes_base(&t->insn[n], base, &m)))
+            break;
+        int64_t from = moved + m.offset < low ? moved + m.offset : low;
+        int64_t to = moved + m.offset + m.size > high ? moved + m.offset + m.size : high;
+        if (to - from > GROUP_SPAN)
+            break;
+        low = from;
+        high = to;
+        members++;
+        g->last = n;
+    }
+    g->low = low;
+    return (unsigned)(high - low);
+}
+
+unsigned jit_access_begin(jit_t t, const struct insn *i)
+{
+    struct jit_group *g = &t->group;
+    struct member m;
+
+    (void)is_member(&t->insn[t->at], &m);
+    if (!g->open) {
+        jit_clobber(t);
+        unsigned span = group_extent(t, m);
+        jit_check_base(t, i, &g->slow[0]);
+        if (jit_pinned[i->rn] != X86_NONE && g->low) {
+            x86_lea(&t->hot, 1, RAX, x86_at((enum x86_reg)jit_pinned[i->rn], (int32_t)g->low));
+        } else {
+            jit_copy(t, 1, i->rn, RAX);
+            if (g->low)
+                x86_lea(&t->hot, 1, RAX, x86_at(RAX, (int32_t)g->low));
+        }
+        g->slow[1] = jit_look_up(t, span, m.write);
+        g->open = true;
+        g->first = t->at;
+        g->moved = 0;
+    }
+    unsigned offset = (unsigned)(g->moved + m.offset - g->low);
+    g->moved += m.moves;
+    return offset;
+}
+
+void jit_access_end(jit_t t, const struct insn *i)
+{
+    struct jit_group *g = &t->group;
+
+    if (jit_writes_back(form_of(&t->insn[t->at])))
+        jit_write_back(t, i);
+    if (t->at < g->last)
+        return;
+    g->open = false;
+    jit_slow_group(t, g->first, g->slow, ARRAY_LEN(g->slow));
+}
