@@ -268,6 +268,7 @@ static void run_loop(struct soft_vcpu *v)
     struct cpu *c = &v->cpu;
 
     (void)setjmp(c->unwind);
+    jit_end_run(v);
     v->stepping = false;
     while (!v->exiting) {
         if (c->budget <= 0 || c->attention || soft_interrupt_ready(v)) {

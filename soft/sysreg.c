@@ -239,6 +239,7 @@ static void sysreg_write_special(struct soft_vcpu *v, enum sysreg r, uint64_t va
         break;
     case SYSREG_FPCR:
         c->fpcr = (uint32_t)value & 0x07c80000u;
+        jit_update_context(c);
         break;
     case SYSREG_FPSR:
         c->fpsr = (uint32_t)value & 0x0800009fu;

@@ -198,6 +198,7 @@ static void run_jit(struct soft_vcpu *v, uint32_t block)
 {
     if (setjmp(v->cpu.unwind) == 0)
         jit_run_block(v, block);
+    jit_end_run(v);
 }
 
 /* JIT_NONE: an exception instead. */

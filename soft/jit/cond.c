@@ -104,8 +104,7 @@ static void compare(jit_t t, const struct insn *i, struct operand o)
     }
 }
 
-/* In cold code: EFLAGS hold `nzcv` as after `ef`. Changes RAX. */
-static void load_flags(jit_t t, unsigned nzcv, enum jit_eflags ef)
+void jit_flags_immediate(jit_t t, unsigned nzcv, enum jit_eflags ef)
 {
     bool carry = (nzcv & NZCV_C) != 0;
     unsigned ah =
@@ -130,7 +129,7 @@ static bool emit_conditional_compare(jit_t t, const struct insn *i, struct opera
     uint8_t *out = x86_jcc(&t->hot, cc ^ 1);
 
     x86_to(&t->hot, out, t->cold.p);
-    load_flags(t, i->b, ef);
+    jit_flags_immediate(t, i->b, ef);
     uint8_t *back = x86_jmp(&t->cold);
 
     compare(t, i, o);

@@ -36,6 +36,8 @@ static const struct {
     { 0xffffffff, 0xd69f03e0, 0, WRITES },         /* ERET */
     { 0xffffffe0, 0xd53b4200, 0, READS },          /* MRS of NZCV, by the interpreter's function */
     { 0xff200c00, 0x1e200c00, 0, READS },          /* FCSEL */
+    { 0xff20fc07, 0x1e202000, 0, WRITES },         /* FCMP, FCMPE */
+    { 0xff200c00, 0x1e200400, 0, READS | WRITES }, /* FCCMP, FCCMPE */
 };
 
 static unsigned flags_of_word(uint32_t word)

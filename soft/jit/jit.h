@@ -35,6 +35,7 @@ static inline unsigned jit_bind_slot(uint64_t va)
 /* In struct soft_vcpu, as translated code reaches it from the state pointer. */
 struct jit_hot {
     struct jit *jit; /* NULL: the interpreter runs */
+    bool running;    /* translated code was entered */
     uint32_t bind[2 * JIT_BINDS];
     struct jit_jump jump[JIT_JUMPS];
 };
@@ -57,7 +58,10 @@ void jit_destroy(struct soft_vcpu *v);
 /* Run from cpu.pc until something needs the loop of soft/run.c. Faults leave by cpu.unwind. */
 void jit_run(struct soft_vcpu *v);
 
-/* The exception level, the bank or another part of the context word changed. */
+/* Behind jit_run(), also when a fault left it: FPSR is right again. */
+void jit_end_run(struct soft_vcpu *v);
+
+/* FPCR, the exception level, the bank or another part of the context word changed. */
 void jit_update_context(struct cpu *c);
 
 /* Virtual pages of a bank may mean something else from now on; the whole bank; every bank. */

@@ -28,6 +28,11 @@ void jit_run(struct soft_vcpu *v)
     (void)v;
 }
 
+void jit_end_run(struct soft_vcpu *v)
+{
+    (void)v;
+}
+
 void jit_update_context(struct cpu *c)
 {
     (void)c;

@@ -8,9 +8,11 @@
  * the id of the binding that they were linked for.
  */
 #include <errno.h>
+#include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "soft/fp/fp.h"
 #include "soft/interp/interp.h"
 #include "soft/jit/runtime.h"
 #include "soft/vcpu.h"
@@ -44,7 +46,8 @@ static void clear_jumps(struct soft_vcpu *v)
 static uint32_t mode_of(const struct cpu *c)
 {
     return (c->el ? JIT_MODE_EL1 : 0) | (c->fp_enabled ? JIT_MODE_FP : 0) |
-           (c->sp_check ? JIT_MODE_SP_CHECK : 0);
+           (c->sp_check ? JIT_MODE_SP_CHECK : 0) |
+           (c->fpcr & (FPCR_RMODE | FPCR_FZ | FPCR_DN) ? 0 : JIT_MODE_FPCR);
 }
 
 static void give_id(struct soft_vcpu *v, struct mmu_bank *b)
@@ -244,6 +247,41 @@ static const uint8_t *resume(struct cpu *c)
     return block_code(c, find_block(c));
 }
 
+/*
+ * FPSR's cumulative flags. Translated code leaves them in MXCSR, where they are OR-ed from when
+ * somebody may look at FPSR, or when C code that computes in floating point itself is to run.
+ */
+#define MXCSR_FLAGS  0x3fu
+#define MXCSR_MASKED 0x1f80u
+
+static void fp_collect(struct cpu *c)
+{
+    uint32_t m = _mm_getcsr(); /* IE, DE, ZE, OE, UE, PE; the manual has no DE here */
+
+    c->fpsr |= (m & 1) | (m >> 1 & 0x1e);
+}
+
+static void fp_clear(void)
+{
+    if (_mm_getcsr() & MXCSR_FLAGS)
+        _mm_setcsr(MXCSR_MASKED);
+}
+
+/* SIMD&FP data processing, and instructions of system registers. */
+static bool may_see_fpsr(uint32_t word)
+{
+    return (word & 0x0e000000) == 0x0e000000 || (word & 0xff000000) == 0xd5000000;
+}
+
+void jit_end_run(struct soft_vcpu *v)
+{
+    if (!v->hot.running)
+        return;
+    fp_collect(&v->cpu);
+    fp_clear();
+    v->hot.running = false;
+}
+
 static void enter_c(struct cpu *c)
 {
     c->nzcv = flags_to_nzcv(c->jit_flags);
@@ -279,11 +317,16 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
 static bool run_one(struct cpu *c, const struct insn *insn)
 {
     uint64_t instructions = c->instructions;
+    bool fp = may_see_fpsr(insn->word);
 
     enter_c(c);
+    if (fp)
+        fp_collect(c);
     c->run = insn;
     c->budget = 1; /* every branch and exception comes back here, before it looks for its target */
     const struct insn *next = insn->fn(c, insn);
+    if (fp)
+        fp_clear();
     if (c->budget >= 0) /* below: attention is wanted */
         c->budget = CPU_BUDGET;
     c->run = NULL;
@@ -352,7 +395,9 @@ void jit_vector(struct cpu *c, const struct jit_call *call)
 {
     c->page_va = call->page_va;
     c->run = call->insn;
+    fp_collect(c);
     call->insn->fn(c, call->insn);
+    fp_clear();
     c->run = NULL;
 }
 
@@ -395,7 +440,10 @@ static void enter_code(struct cpu *c, const uint8_t *code)
         void (*call)(struct cpu *c, const uint8_t *code);
     } enter = { .p = j->rx + j->enter };
 
+    fp_clear();
+    vcpu_of(c)->hot.running = true;
     enter.call(c, code);
+    jit_end_run(vcpu_of(c));
 }
 
 void jit_run(struct soft_vcpu *v)

@@ -20,7 +20,8 @@ enum jit_mode {
     JIT_MODE_EL1 = 1,
     JIT_MODE_FP = 2,       /* SIMD&FP registers do not trap */
     JIT_MODE_SP_CHECK = 4, /* SP has to be aligned where it is a base */
-    JIT_MODE_BITS = 3,
+    JIT_MODE_FPCR = 8,     /* FPCR asks for nothing but round to nearest */
+    JIT_MODE_BITS = 4,
 };
 
 #define JIT_CTX_NEVER 0 /* matches no entry of the jump cache */

@@ -145,6 +145,8 @@ static inline void jit_flags_set(jit_t t, enum jit_eflags ef)
 /* The host's condition for `cond` (0 to 13); loads what it needs. Changes RAX if EFLAGS do not hold
  * NZCV. */
 enum x86_cc jit_condition(jit_t t, unsigned cond);
+/* soft/jit/cond.c. In cold code: EFLAGS hold `nzcv` as after `ef`. Changes RAX. */
+void jit_flags_immediate(jit_t t, unsigned nzcv, enum jit_eflags ef);
 /* Backward pass: jit_insn.flags_live. */
 void jit_flags_analyse(jit_t t);
 

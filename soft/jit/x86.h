@@ -333,6 +333,12 @@ static inline void x86_test8_mi(struct x86_buf *b, struct x86_mem m, unsigned im
     x86_imm8(b, imm);
 }
 
+/* CMP of the low bytes. */
+static inline void x86_cmp8_rr(struct x86_buf *b, enum x86_reg d, enum x86_reg s)
+{
+    x86_op_rr(b, 0, 0, 0x3a, d, s, d >= 4 || s >= 4);
+}
+
 /* BT: CF is the bit. */
 static inline void x86_bt_ri(struct x86_buf *b, unsigned w, enum x86_reg d, unsigned bit)
 {

@@ -232,6 +232,10 @@ static void test_numbers(void **state)
     EXPECT("vfnmadd213ps xmm3, xmm4, xmm5");
     x86_fma(B, X86_FNMSUB, true, false, XMM3, XMM4, XMM5);
     EXPECT("vfnmsub213pd xmm3, xmm4, xmm5");
+    x86_cmp8_rr(B, RAX, RCX);
+    EXPECT("cmp al, cl");
+    x86_cmp8_rr(B, RSI, R8);
+    EXPECT("cmp sil, r8b");
     x86_sha256rnds2(B, XMM1, XMM2);
     EXPECT("sha256rnds2 xmm1, xmm2, xmm0");
 }

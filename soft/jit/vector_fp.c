@@ -1,0 +1,610 @@
+/*
+ * Floating point in single and double precision (DDI 0487 C4.1.96), by the host's instructions, in
+ * blocks where FPCR asks for round to nearest without flushing and default NaNs.
+ *
+ * Values are exact: both sides follow IEEE 754, and differ only in which NaN comes out. So a result
+ * that is a NaN, and a conversion to an integer that is out of range, leave for the slow path,
+ * where the interpreter's function does all of the instruction again.
+ *
+ * Cumulative flags gather in MXCSR until C looks (jit_fp_collect()). They are the same but for
+ * underflow: the manual detects tininess before rounding, x86 after it. The two differ if the
+ * result is the smallest normal number, so what could have been rounded to that is the slow path's
+ * as well. A sum is never rounded when it is tiny. What the host raised before the slow path, the
+ * interpreter raises too.
+ */
+#include "soft/jit/vector.h"
+
+/* Constants of single and double precision. */
+static const uint64_t sign_mask[2] = { 0x8000000080000000, 0x8000000000000000 };
+static const uint64_t smallest[2] = { 0x0080000000800000, 0x0010000000000000 };
+
+static bool fp_enabled(jit_t t)
+{
+    return vector_enabled(t) && (t->mode & JIT_MODE_FPCR);
+}
+
+static const uint8_t *magnitude_mask(jit_t t, bool f64)
+{
+    return vector_literal(t, ~sign_mask[f64], ~sign_mask[f64]);
+}
+
+/* Scalars: type<23:22> is 0 or 1, the rest of a register zero. */
+
+static bool is_scalar(jit_t t, const struct insn *i)
+{
+    return fp_enabled(t) && !bit(i->word, 23);
+}
+
+static bool is_double(const struct insn *i)
+{
+    return bit(i->word, 22);
+}
+
+static void load_scalar(jit_t t, enum x86_xmm x, bool f64, unsigned v)
+{
+    x86_sse_rm(&t->hot, f64 ? SSE_MOVSD : SSE_MOVSS, x, vector_slot(v));
+}
+
+/* Jump if x is a NaN. */
+static uint8_t *unless_number(jit_t t, enum x86_xmm x, bool f64)
+{
+    x86_sse_rr(&t->hot, f64 ? SSE_UCOMISD : SSE_UCOMISS, x, x);
+    return x86_jcc(&t->hot, CC_P);
+}
+
+/* Jump if x is a NaN or the smallest normal number: both leave ZF. Changes XMM5. */
+static uint8_t *unless_plain(jit_t t, enum x86_xmm x, bool f64)
+{
+    const uint8_t *mask = magnitude_mask(t, f64), *low = vector_literal(t, smallest[f64], 0);
+
+    x86_sse_rr(&t->hot, SSE_MOVAPS, XMM5, x);
+    x86_sse_rip(&t->hot, SSE_ANDPS, XMM5, mask);
+    x86_sse_rip(&t->hot, f64 ? SSE_UCOMISD : SSE_UCOMISS, XMM5, low);
+    return x86_jcc(&t->hot, CC_E);
+}
+
+/* The result is in XMM0, unless `slow` was taken. */
+static bool finish(jit_t t, const struct insn *i, uint8_t *slow)
+{
+    vector_store(t, i->rd, XMM0);
+    jit_slow_path(t, i, slow, t->hot.p);
+    return true;
+}
+
+/* FADD, FSUB: opcode<15:12> 2, 3; FMUL, FDIV, FNMUL: 0, 1, 8. */
+bool emit_fp_binary(jit_t t, const struct insn *i)
+{
+    static const enum x86_sse ops[4][2] = { { SSE_MULSS, SSE_MULSD },
+                                            { SSE_DIVSS, SSE_DIVSD },
+                                            { SSE_ADDSS, SSE_ADDSD },
+                                            { SSE_SUBSS, SSE_SUBSD } };
+    unsigned opcode = (unsigned)bits(i->word, 15, 12);
+    bool f64 = is_double(i);
+
+    if (!is_scalar(t, i))
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM0, f64, i->rn);
+    x86_sse_rm(&t->hot, ops[opcode & 3][f64], XMM0, vector_slot(i->rm));
+    uint8_t *slow = opcode & 2 ? unless_number(t, XMM0, f64) : unless_plain(t, XMM0, f64);
+    if (opcode == 8)
+        x86_sse_rip(&t->hot, SSE_XORPS, XMM0,
+                    vector_literal(t, f64 ? sign_mask[1] : 0x80000000, 0));
+    return finish(t, i, slow);
+}
+
+/* FMAX, FMIN, FMAXNM, FMINNM of numbers, which are all the same but for the signs of zeros: x86
+ * gives its second operand then, and both ways together have the right sign. */
+bool emit_fp_minmax(jit_t t, const struct insn *i)
+{
+    static const enum x86_sse ops[2][2] = { { SSE_MAXSS, SSE_MAXSD }, { SSE_MINSS, SSE_MINSD } };
+    bool f64 = is_double(i), min = bit(i->word, 12);
+
+    if (!is_scalar(t, i))
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM0, f64, i->rn);
+    load_scalar(t, XMM1, f64, i->rm);
+    x86_sse_rr(&t->hot, f64 ? SSE_UCOMISD : SSE_UCOMISS, XMM0, XMM1);
+    uint8_t *slow = x86_jcc(&t->hot, CC_P);
+    x86_sse_rr(&t->hot, SSE_MOVAPS, XMM2, XMM0);
+    x86_sse_rr(&t->hot, ops[min][f64], XMM0, XMM1);
+    x86_sse_rr(&t->hot, ops[min][f64], XMM1, XMM2);
+    x86_sse_rr(&t->hot, min ? SSE_ORPS : SSE_ANDPS, XMM0, XMM1);
+    return finish(t, i, slow);
+}
+
+bool emit_fsqrt(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!is_scalar(t, i))
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM0, f64, i->rn);
+    x86_sse_rr(&t->hot, f64 ? SSE_SQRTSD : SSE_SQRTSS, XMM0, XMM0);
+    return finish(t, i, unless_number(t, XMM0, f64));
+}
+
+/* FMADD, FMSUB, FNMADD, FNMSUB: o1<21>, o0<15>. */
+bool emit_fmadd(jit_t t, const struct insn *i)
+{
+    static const enum x86_fma ops[2][2] = { { X86_FMADD, X86_FNMADD }, { X86_FNMSUB, X86_FMSUB } };
+    bool f64 = is_double(i);
+
+    if (!is_scalar(t, i) || !t->jit->host.fma)
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM0, f64, i->rn);
+    load_scalar(t, XMM1, f64, i->rm);
+    load_scalar(t, XMM2, f64, i->ra);
+    x86_fma(&t->hot, ops[bit(i->word, 21)][bit(i->word, 15)], f64, true, XMM0, XMM1, XMM2);
+    return finish(t, i, unless_plain(t, XMM0, f64));
+}
+
+/* FRINTN, P, M, Z, -, -, X, I: opcode<17:15>, as ROUNDSD has it; bit 3 there is not to signal what
+ * is inexact, which only X does. */
+bool emit_frint(jit_t t, const struct insn *i)
+{
+    static const uint8_t mode[8] = { 8, 10, 9, 11, 0, 0, 0, 8 };
+    unsigned opcode = (unsigned)bits(i->word, 17, 15);
+    bool f64 = is_double(i);
+
+    if (!is_scalar(t, i))
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM0, f64, i->rn);
+    x86_sse_rri(&t->hot, f64 ? SSE_ROUNDSD : SSE_ROUNDSS, XMM0, XMM0, mode[opcode]);
+    return finish(t, i, unless_number(t, XMM0, f64));
+}
+
+/* Between single and double precision: opc<16:15> is the result's type. */
+bool emit_fcvt(jit_t t, const struct insn *i)
+{
+    unsigned opc = (unsigned)bits(i->word, 16, 15);
+    bool f64 = is_double(i);
+
+    if (!is_scalar(t, i) || opc > 1)
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM1, f64, i->rn);
+    x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
+    x86_sse_rr(&t->hot, f64 ? SSE_CVTSD2SS : SSE_CVTSS2SD, XMM0, XMM1);
+    return finish(t, i, f64 ? unless_plain(t, XMM0, false) : unless_number(t, XMM0, true));
+}
+
+/* Comparisons. EFLAGS as after a subtraction of integers: the difference of `above` and `below`.
+ * Unordered is C and V. */
+static void compare(jit_t t, const struct insn *i, bool zero)
+{
+    bool f64 = is_double(i), signals = bit(i->word, 4);
+    enum x86_sse op = signals ? (f64 ? SSE_COMISD : SSE_COMISS) : (f64 ? SSE_UCOMISD : SSE_UCOMISS);
+    struct x86_buf *b = &t->hot;
+
+    load_scalar(t, XMM0, f64, i->rn);
+    if (zero) {
+        x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
+        x86_sse_rr(b, op, XMM0, XMM1);
+    } else {
+        x86_sse_rm(b, op, XMM0, vector_slot(i->rm));
+    }
+    uint8_t *unordered = x86_jcc(b, CC_P);
+    x86_setcc(b, CC_A, RAX);
+    x86_setcc(b, CC_B, RCX);
+    x86_cmp8_rr(b, RAX, RCX);
+    x86_to(b, unordered, t->cold.p);
+    jit_flags_immediate(t, 3, EF_SUB);
+    uint8_t *back = x86_jmp(&t->cold);
+    x86_to(&t->cold, back, b->p);
+}
+
+bool emit_fcmp(jit_t t, const struct insn *i)
+{
+    if (!is_scalar(t, i))
+        return false;
+    t->ef = EF_NONE;
+    compare(t, i, bit(i->word, 3));
+    jit_flags_set(t, EF_SUB);
+    return true;
+}
+
+bool emit_fccmp(jit_t t, const struct insn *i)
+{
+    unsigned cond = (unsigned)bits(i->word, 15, 12);
+
+    if (!is_scalar(t, i))
+        return false;
+    if (cond >= 14) {
+        t->ef = EF_NONE;
+        compare(t, i, false);
+    } else {
+        enum x86_cc cc = jit_condition(t, cond);
+        uint8_t *out = x86_jcc(&t->hot, (enum x86_cc)(cc ^ 1));
+        x86_to(&t->hot, out, t->cold.p);
+        jit_flags_immediate(t, i->word & 15, EF_SUB);
+        uint8_t *back = x86_jmp(&t->cold);
+        compare(t, i, false);
+        x86_to(&t->cold, back, t->hot.p);
+    }
+    jit_flags_set(t, EF_SUB);
+    return true;
+}
+
+/* Integers. */
+
+/* FCVTZS, FCVTZU to a general register. What is out of range, and with unsigned forms below zero,
+ * is the slow path's; x86 says so by the smallest integer. */
+bool emit_fcvtz_general(jit_t t, const struct insn *i)
+{
+    struct x86_buf *b = &t->hot;
+    bool f64 = is_double(i), is_unsigned = bit(i->word, 16);
+    unsigned sf = i->word >> 31, rd = i->rd == 31 ? REG_NONE : i->rd;
+    uint8_t *slow[2] = { NULL, NULL };
+
+    if (!is_scalar(t, i))
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM0, f64, i->rn);
+    if (is_unsigned) {
+        enum x86_sse op = f64 ? SSE_UCOMISD : SSE_UCOMISS;
+        uint64_t limit =
+            f64 ? (sf ? 0x43e0000000000000 : 0x41f0000000000000) : (sf ? 0x5f000000 : 0x4f800000);
+        const uint8_t *literal = vector_literal(t, limit, 0);
+        x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
+        x86_sse_rr(b, op, XMM0, XMM1);
+        slow[0] = x86_jcc(b, CC_B);
+        x86_sse_rip(b, op, XMM0, literal);
+        slow[1] = x86_jcc(b, CC_AE);
+        x86_cvttf2si(b, f64, 1, RAX, XMM0);
+    } else {
+        x86_cvttf2si(b, f64, sf, RAX, XMM0);
+        x86_alu_ri(b, sf, X86_CMP, RAX, 1);
+        slow[0] = x86_jcc(b, CC_O);
+    }
+    jit_done(t, rd, RAX);
+    jit_slow_paths(t, i, slow, 2);
+    return true;
+}
+
+/* SCVTF, UCVTF from a general register. */
+bool emit_cvtf_general(jit_t t, const struct insn *i)
+{
+    struct x86_buf *b = &t->hot;
+    bool is_unsigned = bit(i->word, 16);
+    unsigned sf = i->word >> 31;
+    uint8_t *slow = NULL;
+
+    if (!is_scalar(t, i))
+        return false;
+    jit_clobber(t);
+    jit_copy(t, sf, i->rn == 31 ? REG_ZR : i->rn, RAX);
+    if (is_unsigned && sf) {
+        x86_test_rr(b, 1, RAX, RAX);
+        slow = x86_jcc(b, CC_S);
+    }
+    x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
+    x86_cvtsi2f(b, is_double(i), sf | is_unsigned, XMM0, RAX);
+    vector_store(t, i->rd, XMM0);
+    jit_slow_paths(t, i, &slow, 1);
+    return true;
+}
+
+/* SCVTF of a scalar in a SIMD register: sz<22>. */
+bool emit_scvtf_scalar(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!fp_enabled(t))
+        return false;
+    x86_mov_rm(&t->hot, f64, RAX, vector_slot(i->rn));
+    x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
+    x86_cvtsi2f(&t->hot, f64, f64, XMM0, RAX);
+    vector_store(t, i->rd, XMM0);
+    return true;
+}
+
+bool emit_fcvtzs_scalar(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM0, f64, i->rn);
+    x86_cvttf2si(&t->hot, f64, f64, RAX, XMM0);
+    x86_alu_ri(&t->hot, f64, X86_CMP, RAX, 1);
+    uint8_t *slow = x86_jcc(&t->hot, CC_O);
+    x86_movd_to(&t->hot, f64, XMM0, RAX);
+    return finish(t, i, slow);
+}
+
+/* Vectors: sz<22>. The upper half is zero with Q of 0, so that nothing is raised there. */
+
+static void load_lanes(jit_t t, const struct insn *i, enum x86_xmm x, unsigned v)
+{
+    if (bit(i->word, 28))
+        load_scalar(t, x, is_double(i), v);
+    else
+        x86_sse_rm(&t->hot, bit(i->word, 30) ? SSE_MOVAPS : SSE_MOVQ, x, vector_slot(v));
+}
+
+/* Jump if a lane of the mask is set. Changes RAX. */
+static uint8_t *if_any(jit_t t, enum x86_xmm mask)
+{
+    x86_movmsk(&t->hot, false, RAX, mask);
+    x86_test_rr(&t->hot, 0, RAX, RAX);
+    return x86_jcc(&t->hot, CC_NE);
+}
+
+/* Jump if a lane of x is a NaN, or with `tiny` the smallest normal number. Changes XMM4, XMM5. */
+static uint8_t *unless_lanes(jit_t t, enum x86_xmm x, bool f64, bool tiny)
+{
+    struct x86_buf *b = &t->hot;
+
+    x86_sse_rr(b, SSE_MOVAPS, XMM4, x);
+    x86_sse_rri(b, f64 ? SSE_CMPPD : SSE_CMPPS, XMM4, x, 3);
+    if (tiny) {
+        const uint8_t *mask = magnitude_mask(t, f64);
+        const uint8_t *low = vector_literal(t, smallest[f64], smallest[f64]);
+        x86_sse_rr(b, SSE_MOVAPS, XMM5, x);
+        x86_sse_rip(b, SSE_ANDPS, XMM5, mask);
+        x86_sse_rip(b, f64 ? SSE_PCMPEQQ : SSE_PCMPEQD, XMM5, low);
+        x86_sse_rr(b, SSE_POR, XMM4, XMM5);
+    }
+    return if_any(t, XMM4);
+}
+
+enum operation { ADD, SUB, MUL, DIV };
+
+static const enum x86_sse packed[4][2] = { [ADD] = { SSE_ADDPS, SSE_ADDPD },
+                                           [SUB] = { SSE_SUBPS, SSE_SUBPD },
+                                           [MUL] = { SSE_MULPS, SSE_MULPD },
+                                           [DIV] = { SSE_DIVPS, SSE_DIVPD } };
+
+static bool emit_packed(jit_t t, const struct insn *i, enum operation op)
+{
+    bool f64 = is_double(i);
+
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    load_lanes(t, i, XMM0, i->rn);
+    load_lanes(t, i, XMM1, i->rm);
+    if (op == DIV && !bit(i->word, 30)) /* 0 / 1 in the upper half */
+        x86_sse_rip(&t->hot, SSE_ORPS, XMM1, vector_literal(t, 0, 0x3f8000003f800000));
+    x86_sse_rr(&t->hot, packed[op][f64], XMM0, XMM1);
+    return finish(t, i, unless_lanes(t, XMM0, f64, op == MUL || op == DIV));
+}
+
+bool emit_fadd_v(jit_t t, const struct insn *i)
+{
+    return emit_packed(t, i, ADD);
+}
+
+bool emit_fsub_v(jit_t t, const struct insn *i)
+{
+    return emit_packed(t, i, SUB);
+}
+
+bool emit_fmul_v(jit_t t, const struct insn *i)
+{
+    return emit_packed(t, i, MUL);
+}
+
+bool emit_fdiv_v(jit_t t, const struct insn *i)
+{
+    return emit_packed(t, i, DIV);
+}
+
+/* FMAX, FMIN, FMAXNM, FMINNM: o1<23> is the smaller one. */
+bool emit_fminmax_v(jit_t t, const struct insn *i)
+{
+    static const enum x86_sse ops[2][2] = { { SSE_MAXPS, SSE_MAXPD }, { SSE_MINPS, SSE_MINPD } };
+    bool f64 = is_double(i), min = bit(i->word, 23);
+    struct x86_buf *b = &t->hot;
+
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    load_lanes(t, i, XMM0, i->rn);
+    load_lanes(t, i, XMM1, i->rm);
+    x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM0);
+    x86_sse_rri(b, f64 ? SSE_CMPPD : SSE_CMPPS, XMM2, XMM1, 3);
+    uint8_t *slow = if_any(t, XMM2);
+    x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM0);
+    x86_sse_rr(b, ops[min][f64], XMM0, XMM1);
+    x86_sse_rr(b, ops[min][f64], XMM1, XMM2);
+    x86_sse_rr(b, min ? SSE_ORPS : SSE_ANDPS, XMM0, XMM1);
+    return finish(t, i, slow);
+}
+
+/* By element: size<23:22> 2 or 3; 0 is half precision. */
+static bool is_element_size(jit_t t, const struct insn *i)
+{
+    return fp_enabled(t) && bit(i->word, 23);
+}
+
+/* The element of a by-element form in all places: H:L of 32 bits, H of 64. */
+static void load_by_element(jit_t t, const struct insn *i, enum x86_xmm x)
+{
+    bool f64 = is_double(i);
+    unsigned index = (unsigned)(bit(i->word, 11) << 1 | bit(i->word, 21)), rm = i->rm;
+    struct x86_mem m = f64 ? vector_byte(rm, index >> 1 << 3) : vector_byte(rm, index << 2);
+
+    x86_sse_rm(&t->hot, f64 ? SSE_MOVSD : SSE_MOVSS, x, m);
+    if (bit(i->word, 28))
+        return;
+    vector_replicate(t, x, f64 ? 3 : 2);
+    if (!bit(i->word, 30))
+        x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
+}
+
+bool emit_fmul_element(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!is_element_size(t, i))
+        return false;
+    jit_clobber(t);
+    load_lanes(t, i, XMM0, i->rn);
+    load_by_element(t, i, XMM1);
+    x86_sse_rr(&t->hot, packed[MUL][f64], XMM0, XMM1);
+    return finish(t, i, unless_lanes(t, XMM0, f64, true));
+}
+
+static bool multiply_add(jit_t t, const struct insn *i, bool element, bool subtracts)
+{
+    bool f64 = is_double(i);
+
+    jit_clobber(t);
+    load_lanes(t, i, XMM0, i->rn);
+    if (element)
+        load_by_element(t, i, XMM1);
+    else
+        load_lanes(t, i, XMM1, i->rm);
+    load_lanes(t, i, XMM2, i->rd);
+    x86_fma(&t->hot, subtracts ? X86_FNMADD : X86_FMADD, f64, false, XMM0, XMM1, XMM2);
+    return finish(t, i, unless_lanes(t, XMM0, f64, true));
+}
+
+/* FMLA, or with bit 23 FMLS. */
+bool emit_fmla_v(jit_t t, const struct insn *i)
+{
+    return fp_enabled(t) && t->jit->host.fma && multiply_add(t, i, false, bit(i->word, 23));
+}
+
+/* FMLA, or with bit 14 FMLS. */
+bool emit_fmla_element(jit_t t, const struct insn *i)
+{
+    return is_element_size(t, i) && t->jit->host.fma && multiply_add(t, i, true, bit(i->word, 14));
+}
+
+/* FADDP */
+bool emit_faddp_v(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    vector_unzip(t, i, f64 ? 3 : 2, XMM0, false);
+    vector_unzip(t, i, f64 ? 3 : 2, XMM1, true);
+    if (!bit(i->word, 30)) {
+        x86_sse_rr(&t->hot, SSE_MOVQ, XMM0, XMM0);
+        x86_sse_rr(&t->hot, SSE_MOVQ, XMM1, XMM1);
+    }
+    x86_sse_rr(&t->hot, packed[ADD][f64], XMM0, XMM1);
+    return finish(t, i, unless_lanes(t, XMM0, f64, false));
+}
+
+bool emit_faddp_scalar(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM0, f64, i->rn);
+    x86_sse_rm(&t->hot, f64 ? SSE_ADDSD : SSE_ADDSS, XMM0, vector_byte(i->rn, f64 ? 8 : 4));
+    return finish(t, i, unless_number(t, XMM0, f64));
+}
+
+bool emit_fsqrt_v(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    load_lanes(t, i, XMM0, i->rn);
+    x86_sse_rr(&t->hot, f64 ? SSE_SQRTPD : SSE_SQRTPS, XMM0, XMM0);
+    return finish(t, i, unless_lanes(t, XMM0, f64, false));
+}
+
+/* FABS, or with U<29> FNEG: bits only. */
+bool emit_fsign_v(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!vector_enabled(t))
+        return false;
+    load_lanes(t, i, XMM0, i->rn);
+    if (bit(i->word, 29))
+        x86_sse_rip(&t->hot, SSE_XORPS, XMM0, vector_literal(t, sign_mask[f64], sign_mask[f64]));
+    else
+        x86_sse_rip(&t->hot, SSE_ANDPS, XMM0, magnitude_mask(t, f64));
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* Comparisons make masks; a NaN compares as false, and raises the same flag. Predicates of CMPPS.
+ */
+enum predicate { EQUAL, LESS, LESS_EQUAL };
+
+static void compare_lanes(jit_t t, const struct insn *i, enum predicate p)
+{
+    static const enum x86_sse ops[2][2] = { { SSE_CMPPS, SSE_CMPPD }, { SSE_CMPSS, SSE_CMPSD } };
+
+    x86_sse_rri(&t->hot, ops[bit(i->word, 28)][is_double(i)], XMM0, XMM1, p);
+    if (bit(i->word, 28))
+        vector_store(t, i->rd, XMM0);
+    else
+        vector_result(t, i, XMM0);
+}
+
+/* FCMEQ (U<29> 0), FCMGE (E<23> 0), FCMGT; with ac<11> of magnitudes. */
+bool emit_fcm_v(jit_t t, const struct insn *i)
+{
+    bool absolute = bit(i->word, 11);
+
+    if (!fp_enabled(t))
+        return false;
+    load_lanes(t, i, XMM0, i->rm);
+    load_lanes(t, i, XMM1, i->rn);
+    if (absolute) {
+        x86_sse_rip(&t->hot, SSE_ANDPS, XMM0, magnitude_mask(t, is_double(i)));
+        x86_sse_rip(&t->hot, SSE_ANDPS, XMM1, magnitude_mask(t, is_double(i)));
+    }
+    compare_lanes(t, i, !bit(i->word, 29) ? EQUAL : bit(i->word, 23) ? LESS : LESS_EQUAL);
+    return true;
+}
+
+/* FCMGT, FCMEQ, FCMLT with zero (op<13:12> 0, 1, 2), and with U<29> FCMGE, FCMLE. */
+bool emit_fcm_zero(jit_t t, const struct insn *i)
+{
+    unsigned op = (unsigned)bits(i->word, 13, 12);
+    bool u = bit(i->word, 29), swap = op == 0;
+
+    if (!fp_enabled(t))
+        return false;
+    load_lanes(t, i, swap ? XMM1 : XMM0, i->rn);
+    x86_sse_rr(&t->hot, SSE_PXOR, swap ? XMM0 : XMM1, swap ? XMM0 : XMM1);
+    compare_lanes(t, i, u ? LESS_EQUAL : op == 1 ? EQUAL : LESS);
+    return true;
+}
+
+/* Of 32 bits; x86-64-v2 has none of 64. */
+bool emit_scvtf_v(jit_t t, const struct insn *i)
+{
+    if (!fp_enabled(t) || is_double(i))
+        return false;
+    load_lanes(t, i, XMM0, i->rn);
+    x86_sse_rr(&t->hot, SSE_CVTDQ2PS, XMM0, XMM0);
+    vector_store(t, i->rd, XMM0);
+    return true;
+}
+
+bool emit_fcvtzs_v(jit_t t, const struct insn *i)
+{
+    struct x86_buf *b = &t->hot;
+
+    if (!fp_enabled(t) || is_double(i))
+        return false;
+    jit_clobber(t);
+    const uint8_t *indefinite = vector_literal(t, sign_mask[0], sign_mask[0]);
+    load_lanes(t, i, XMM0, i->rn);
+    x86_sse_rr(b, SSE_CVTTPS2DQ, XMM0, XMM0);
+    x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
+    x86_sse_rip(b, SSE_PCMPEQD, XMM1, indefinite);
+    return finish(t, i, if_any(t, XMM1));
+}
