@@ -55,7 +55,7 @@ void cpu_update_context(struct cpu *c)
     struct mmu_bank *b = c->el ? &v->kernel : v->user;
     unsigned fpen = (unsigned)bits(v->sys[SYSREG_CPACR_EL1], 21, 20);
 
-    c->tlb = &b->tlb;
+    c->tlb = v->hot.empty ? v->hot.empty : &b->tlb;
     c->fetch = b->fetch;
     c->fp_enabled = fpen == 3 || (fpen == 1 && c->el == 1);
     c->sp_check = bit(v->sys[SYSREG_SCTLR_EL1], c->el ? 3 : 4);

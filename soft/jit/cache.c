@@ -191,6 +191,11 @@ static uint64_t block_checksum(const struct jit_block *b)
     return sum;
 }
 
+bool jit_block_is_current(const struct jit *j, uint32_t block)
+{
+    return block_checksum(&j->block[block]) == j->block[block].checksum;
+}
+
 void jit_blocks_verify(struct jit *j)
 {
     for (uint32_t bucket = 0; bucket < JIT_PAGE_HASH; bucket++) {

@@ -279,26 +279,35 @@ static const char *run_both(struct soft_vcpu *v, uint32_t block)
     state_load(v, &k->before);
     run_jit(v, block);
     v->cpu.pc = soft_branch_address(v, v->cpu.pc);
-    /* Which bank the interpreter's is, not the empty one that its accesses went through. */
-    k->interp.cpu.tlb = v->cpu.tlb;
     return differs(k, v);
 }
 
-/* Run both again until they agree. */
-static const char *run_until_same(struct soft_vcpu *v, uint32_t block)
+static void start_again(struct soft_vcpu *v)
+{
+    stores_undo(v->check);
+    state_load(v, &v->check->before);
+}
+
+/* Run both again until they agree. Of code that changes a CPU may execute either version until it
+ * is told (B2.2.5), so each engine looks at memory again. */
+static const char *run_until_same(struct soft_vcpu *v, uint32_t *block)
 {
     const char *what = NULL;
 
-    for (unsigned n = 0; n < ATTEMPTS; n++) {
-        what = run_both(v, block);
-        if (!what)
+    for (unsigned n = 0; n < ATTEMPTS && *block != JIT_NONE; n++) {
+        what = run_both(v, *block);
+        if (!what || n + 1 == ATTEMPTS)
             break;
-        if (n + 1 < ATTEMPTS) {
-            stores_undo(v->check);
-            state_load(v, &v->check->before);
+        start_again(v);
+        code_invalidate_all(v);
+        if (!jit_block_is_current(v->hot.jit, *block)) {
+            log_limited(LOG_WARN, "check", "code changed at 0x%llx, and nobody told yet",
+                        (unsigned long long)v->cpu.pc);
+            jit_invalidate_all(v);
+            *block = find(v);
         }
     }
-    return what;
+    return *block == JIT_NONE ? NULL : what;
 }
 
 /* Telling. */
@@ -344,15 +353,13 @@ static uint32_t shorten(struct soft_vcpu *v, unsigned count)
     struct jit *j = v->hot.jit;
 
     for (j->knobs.max = 1; j->knobs.max < count; j->knobs.max++) {
-        stores_undo(v->check);
-        state_load(v, &v->check->before);
+        start_again(v);
         jit_drop_all(v);
         uint32_t block = find(v);
         if (block == JIT_NONE || run_both(v, block))
             return block;
     }
-    stores_undo(v->check);
-    state_load(v, &v->check->before);
+    start_again(v);
     jit_drop_all(v);
     uint32_t block = find(v);
     if (block != JIT_NONE)
@@ -394,7 +401,7 @@ void check_run(struct soft_vcpu *v)
     uint32_t block = find(v);
     if (block != JIT_NONE) {
         state_save(&k->before, v);
-        const char *what = run_until_same(v, block);
+        const char *what = run_until_same(v, &block);
         if (what) {
             tell(v, block, what);
             v->failed = v->exiting = true;
@@ -424,8 +431,7 @@ int check_create(struct soft_vcpu *v)
 
     if (!k)
         return -ENOMEM;
-    for (unsigned n = 0; n < TLB_ENTRIES; n++)
-        k->empty.e[n].rd = k->empty.e[n].wr = TLB_NEVER(n);
+    tlb_clear(&k->empty);
     v->check = k;
     v->hot.jit->knobs.check = true;
     v->hot.jit->knobs.strict = true;

@@ -13,6 +13,7 @@ struct cpu;
 struct jit;
 struct mmu_bank;
 struct soft_vcpu;
+struct tlb;
 
 /* Where code of a virtual address is: what indirect branches look up inline. `ctx` is the context
  * word (cpu.jit_ctx) it belongs to, `code` the offset in the code cache. */
@@ -34,8 +35,10 @@ static inline unsigned jit_bind_slot(uint64_t va)
 
 /* In struct soft_vcpu, as translated code reaches it from the state pointer. */
 struct jit_hot {
-    struct jit *jit; /* NULL: the interpreter runs */
-    bool running;    /* translated code was entered */
+    struct jit *jit;   /* NULL: the interpreter runs */
+    bool running;      /* translated code was entered */
+    struct tlb *empty; /* in place of every bank's, or NULL */
+    bool one_entry;    /* keep one entry in each bank */
     uint32_t bind[2 * JIT_BINDS];
     struct jit_jump jump[JIT_JUMPS];
 };

@@ -21,7 +21,8 @@ static const struct {
     { "ungrouped", offsetof(struct jit_knobs, ungrouped) },
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "polls", offsetof(struct jit_knobs, polls) },
-    { "trace", offsetof(struct jit_knobs, trace) },
+    { "slow", offsetof(struct jit_knobs, slow) },
+    { "checksum", offsetof(struct jit_knobs, checksum) },
     { "wrong", offsetof(struct jit_knobs, wrong) },
 };
 
@@ -35,6 +36,14 @@ static bool read_word(struct jit_knobs *k, const char *word, size_t length)
     if (length > 6 && strncmp(word, "block=", 6) == 0) {
         unsigned long max = strtoul(word + 6, NULL, 10);
         k->max = max < 1 ? 1 : max > JIT_BLOCK_MAX ? JIT_BLOCK_MAX : (unsigned)max;
+        return true;
+    }
+    if (length > 6 && strncmp(word, "trace=", 6) == 0 && length - 6 < sizeof k->trace) {
+        memcpy(k->trace, word + 6, length - 6);
+        return true;
+    }
+    if (length == 5 && strncmp(word, "tlb=1", 5) == 0) {
+        k->tlb = true;
         return true;
     }
     for (size_t n = 0; n < ARRAY_LEN(switches); n++)

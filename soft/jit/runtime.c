@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "soft/fp/fp.h"
 #include "soft/interp/interp.h"
 #include "soft/jit/runtime.h"
@@ -201,6 +202,10 @@ static uint32_t find_block(struct cpu *c)
             exc_sync(c, EC_ILLEGAL_STATE, 0, pc);
         if (b) {
             uint32_t n = jit_block_find(j, b->pa | (pc & 4095), pc, mode_of(c));
+            if (UNLIKELY(j->knobs.checksum) && n != JIT_NONE && !jit_block_is_current(j, n)) {
+                jit_blocks_retire(j, b->pa | (pc & 4095), 4);
+                n = JIT_NONE;
+            }
             if (n == JIT_NONE)
                 n = jit_translate(v, pc, b->pa | (pc & 4095), b->host, mode_of(c));
             if (n != JIT_NONE)
@@ -217,7 +222,7 @@ static const uint8_t *block_code(struct cpu *c, uint32_t n)
 
     uint32_t ctx = atomic_load_explicit(&c->jit_ctx, memory_order_relaxed);
 
-    if (ctx != JIT_CTX_NEVER)
+    if (ctx != JIT_CTX_NEVER && !j->knobs.checksum)
         *jump = (struct jit_jump){ .pc = c->pc, .ctx = ctx, .code = j->block[n].code };
     return j->rx + j->block[n].code;
 }
@@ -410,6 +415,7 @@ int jit_create(struct soft_vcpu *v)
     j->fd = -1;
     j->hot_state = &v->hot;
     j->knobs = jit_knobs_read(getenv("IREKO_JIT"));
+    j->knobs.unlinked |= j->knobs.checksum; /* every way to a block is by find_block() */
     if (!j->knobs.baseline)
         j->host = jit_host_read();
     int err = jit_cache_create(j, j->knobs.cache_size);
@@ -417,9 +423,15 @@ int jit_create(struct soft_vcpu *v)
         free(j);
         return err;
     }
+    if (j->knobs.trace[0] && !(j->trace = fopen(j->knobs.trace, "a")))
+        log_warn("jit", "IREKO_JIT: cannot write %s: %s", j->knobs.trace, strerror(errno));
     v->hot.jit = j;
+    v->hot.one_entry = j->knobs.tlb;
+    v->hot.empty = j->knobs.slow ? &j->empty : NULL;
+    tlb_clear(&j->empty);
     clear_jumps(v);
     jit_forget_all(v);
+    cpu_update_context(&v->cpu);
     return 0;
 }
 
@@ -428,6 +440,8 @@ void jit_destroy(struct soft_vcpu *v)
     if (!v->hot.jit)
         return;
     jit_cache_destroy(v->hot.jit);
+    if (v->hot.jit->trace)
+        fclose(v->hot.jit->trace);
     free(v->hot.jit);
     v->hot.jit = NULL;
 }

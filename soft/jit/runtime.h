@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
+#include "soft/cpu.h"
 #include "soft/insn.h"
 #include "soft/jit/jit.h"
 
@@ -96,16 +98,19 @@ struct jit_host {
 /* IREKO_JIT: switches for tests and measurements. */
 struct jit_knobs {
     uint64_t cache_size;
-    bool baseline;  /* use nothing beyond x86-64-v2 */
-    bool count;     /* count instructions in cpu.instructions */
-    bool strict;    /* NZCV is right at every fault, also where nobody reads it */
-    bool ungrouped; /* a look-up for each access */
-    bool unlinked;  /* no direct links */
-    bool polls;     /* a poll at every exit */
-    bool check;     /* back to C at the end of each block: soft/jit/check.c */
-    bool wrong;     /* RBIT is translated wrongly, for tests of the engine `check` */
-    unsigned max;   /* instructions in a block */
-    bool trace;
+    bool baseline;   /* use nothing beyond x86-64-v2 */
+    bool count;      /* count instructions in cpu.instructions */
+    bool strict;     /* NZCV is right at every fault, also where nobody reads it */
+    bool ungrouped;  /* a look-up for each access */
+    bool unlinked;   /* no direct links */
+    bool polls;      /* a poll at every exit */
+    bool tlb;        /* one entry in a TLB */
+    bool slow;       /* no entry: every access takes the slow path */
+    bool checksum;   /* a block is compared with the guest's bytes before C leads to it */
+    bool check;      /* back to C at the end of each block: soft/jit/check.c */
+    bool wrong;      /* RBIT is translated wrongly, for tests of the engine `check` */
+    unsigned max;    /* instructions in a block */
+    char trace[256]; /* a file that every block is appended to, or empty */
 };
 
 /* soft/jit/host.c */
@@ -143,6 +148,8 @@ struct jit {
     uint32_t enter, leave, link, miss, interp, slow, vector, helper, svc, eret;
 
     struct jit_stats stats;
+    FILE *trace;
+    struct tlb empty; /* for the knob `slow` */
 };
 
 /* Leads nowhere: even if address and context should match, to the thunk `miss`. */
@@ -169,6 +176,8 @@ uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode);
 void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size);
 /* Retire the blocks whose bytes are no longer what was translated. */
 void jit_blocks_verify(struct jit *j);
+/* Is the block still what memory holds? */
+bool jit_block_is_current(const struct jit *j, uint32_t block);
 uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e);
 void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding);
 /* The id of a binding, new or old; 0 without memory. */

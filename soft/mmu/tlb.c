@@ -18,6 +18,12 @@ static void bank_clear_slot(struct mmu_bank *b, unsigned slot)
     b->tlb.e[slot].rd = b->tlb.e[slot].wr = TLB_NEVER(slot);
 }
 
+void tlb_clear(struct tlb *t)
+{
+    for (unsigned n = 0; n < TLB_ENTRIES; n++)
+        t->e[n].rd = t->e[n].wr = TLB_NEVER(n);
+}
+
 static void bank_clear_fetch(struct mmu_bank *b)
 {
     for (unsigned n = 0; n < FETCH_ENTRIES; n++)
@@ -28,8 +34,7 @@ static void bank_flush(struct soft_vcpu *v, struct mmu_bank *b)
 {
     if (b->empty)
         return;
-    for (unsigned n = 0; n < TLB_ENTRIES; n++)
-        bank_clear_slot(b, n);
+    tlb_clear(&b->tlb);
     bank_clear_fetch(b);
     b->empty = true;
     b->global = false;
@@ -191,6 +196,8 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
     uint64_t page = align_down(va, 4096);
 
     bank_note_leaf(v, b, va, leaf);
+    if (UNLIKELY(v->hot.one_entry))
+        tlb_clear(&b->tlb);
     e->rd = allowed & MMU_READ ? page : TLB_NEVER(slot);
     /* atomic instructions look at `wr` only */
     e->wr = (allowed & MMU_READ) && (allowed & MMU_WRITE) ? page : TLB_NEVER(slot);
