@@ -232,19 +232,27 @@ bool emit_fccmp(jit_t t, const struct insn *i)
 
 /* Integers. */
 
-/* FCVTZS, FCVTZU to a general register. What is out of range, and with unsigned forms below zero,
- * is the slow path's; x86 says so by the smallest integer. */
-bool emit_fcvtz_general(jit_t t, const struct insn *i)
+/* FCVT to an integer in a general register, to the nearest, up, down, to zero (rmode<20:19>); ties
+ * away (bit 18) are the interpreter's. What is out of range, and with unsigned forms below zero, is
+ * the slow path's; x86 says so by the smallest integer. Rounding first signals nothing; converting
+ * the operand itself then raises what is inexact. */
+bool emit_fcvt_general(jit_t t, const struct insn *i)
 {
+    static const uint8_t mode[3] = { 8, 10, 9 };
     struct x86_buf *b = &t->hot;
     bool f64 = is_double(i), is_unsigned = bit(i->word, 16);
     unsigned sf = i->word >> 31, rd = i->rd == 31 ? REG_NONE : i->rd;
+    unsigned rounding = (unsigned)bits(i->word, 20, 19);
     uint8_t *slow[2] = { NULL, NULL };
 
-    if (!is_scalar(t, i))
+    if (!is_scalar(t, i) || bit(i->word, 18))
         return false;
     jit_clobber(t);
     load_scalar(t, XMM0, f64, i->rn);
+    if (rounding < 3) {
+        x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM0);
+        x86_sse_rri(b, f64 ? SSE_ROUNDSD : SSE_ROUNDSS, XMM0, XMM0, mode[rounding]);
+    }
     if (is_unsigned) {
         enum x86_sse op = f64 ? SSE_UCOMISD : SSE_UCOMISS;
         uint64_t limit =
@@ -261,6 +269,8 @@ bool emit_fcvtz_general(jit_t t, const struct insn *i)
         x86_alu_ri(b, sf, X86_CMP, RAX, 1);
         slow[0] = x86_jcc(b, CC_O);
     }
+    if (rounding < 3)
+        x86_cvttf2si(b, f64, sf | is_unsigned, RCX, XMM2);
     jit_done(t, rd, RAX);
     jit_slow_paths(t, i, slow, 2);
     return true;
@@ -289,17 +299,24 @@ bool emit_cvtf_general(jit_t t, const struct insn *i)
     return true;
 }
 
-/* SCVTF of a scalar in a SIMD register: sz<22>. */
-bool emit_scvtf_scalar(jit_t t, const struct insn *i)
+/* SCVTF, or with U<29> UCVTF, of a scalar in a SIMD register: sz<22>. */
+bool emit_cvtf_scalar(jit_t t, const struct insn *i)
 {
-    bool f64 = is_double(i);
+    bool f64 = is_double(i), is_unsigned = bit(i->word, 29);
+    uint8_t *slow = NULL;
 
     if (!fp_enabled(t))
         return false;
+    jit_clobber(t);
     x86_mov_rm(&t->hot, f64, RAX, vector_slot(i->rn));
+    if (is_unsigned && f64) {
+        x86_test_rr(&t->hot, 1, RAX, RAX);
+        slow = x86_jcc(&t->hot, CC_S);
+    }
     x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
-    x86_cvtsi2f(&t->hot, f64, f64, XMM0, RAX);
+    x86_cvtsi2f(&t->hot, f64, f64 | is_unsigned, XMM0, RAX);
     vector_store(t, i->rd, XMM0);
+    jit_slow_paths(t, i, &slow, 1);
     return true;
 }
 
@@ -583,13 +600,25 @@ bool emit_fcm_zero(jit_t t, const struct insn *i)
     return true;
 }
 
-/* Of 32 bits; x86-64-v2 has none of 64. */
+/* Of 64 bits one by one. */
 bool emit_scvtf_v(jit_t t, const struct insn *i)
 {
-    if (!fp_enabled(t) || is_double(i))
+    struct x86_buf *b = &t->hot;
+
+    if (!fp_enabled(t))
         return false;
-    load_lanes(t, i, XMM0, i->rn);
-    x86_sse_rr(&t->hot, SSE_CVTDQ2PS, XMM0, XMM0);
+    if (is_double(i)) {
+        for (unsigned k = 0; k < 2; k++) {
+            enum x86_xmm x = k ? XMM1 : XMM0;
+            x86_mov_rm(b, 1, RAX, vector_byte(i->rn, k * 8));
+            x86_sse_rr(b, SSE_PXOR, x, x);
+            x86_cvtsi2f(b, true, 1, x, RAX);
+        }
+        x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM0, XMM1);
+    } else {
+        load_lanes(t, i, XMM0, i->rn);
+        x86_sse_rr(b, SSE_CVTDQ2PS, XMM0, XMM0);
+    }
     vector_store(t, i->rd, XMM0);
     return true;
 }
@@ -607,4 +636,63 @@ bool emit_fcvtzs_v(jit_t t, const struct insn *i)
     x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
     x86_sse_rip(b, SSE_PCMPEQD, XMM1, indefinite);
     return finish(t, i, if_any(t, XMM1));
+}
+
+/* FCVTL: single to double precision, of the lower half or with Q of the upper one. */
+bool emit_fcvtl(jit_t t, const struct insn *i)
+{
+    if (!fp_enabled(t) || !bit(i->word, 22))
+        return false;
+    jit_clobber(t);
+    x86_sse_rm(&t->hot, SSE_MOVQ, XMM0, vector_byte(i->rn, bit(i->word, 30) ? 8 : 0));
+    x86_sse_rr(&t->hot, SSE_CVTPS2PD, XMM0, XMM0);
+    return finish(t, i, unless_lanes(t, XMM0, true, false));
+}
+
+/* FCVTN: double to single precision, to the lower half or with Q to the upper one. */
+bool emit_fcvtn(jit_t t, const struct insn *i)
+{
+    if (!fp_enabled(t) || !bit(i->word, 22))
+        return false;
+    jit_clobber(t);
+    x86_sse_rm(&t->hot, SSE_CVTPD2PS, XMM1, vector_slot(i->rn));
+    uint8_t *slow = unless_lanes(t, XMM1, false, true);
+    if (bit(i->word, 30)) {
+        vector_load(t, XMM0, i->rd);
+        x86_sse_rr(&t->hot, SSE_PUNPCKLQDQ, XMM0, XMM1);
+    } else {
+        x86_sse_rr(&t->hot, SSE_MOVAPS, XMM0, XMM1);
+    }
+    return finish(t, i, slow);
+}
+
+/* FABD */
+bool emit_fabd(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    load_lanes(t, i, XMM0, i->rn);
+    load_lanes(t, i, XMM1, i->rm);
+    x86_sse_rr(&t->hot, packed[SUB][f64], XMM0, XMM1);
+    uint8_t *slow = unless_lanes(t, XMM0, f64, false);
+    x86_sse_rip(&t->hot, SSE_ANDPS, XMM0, magnitude_mask(t, f64));
+    return finish(t, i, slow);
+}
+
+/* FRINT of lanes: the same modes as of scalars, by U<29>, o2<23>, o1<12>. */
+bool emit_frint_v(jit_t t, const struct insn *i)
+{
+    static const uint8_t mode[8] = { 8, 9, 10, 11, 0, 0, 0, 8 };
+    unsigned how = (unsigned)(bit(i->word, 29) << 2 | bit(i->word, 23) << 1 | bit(i->word, 12));
+    bool f64 = is_double(i);
+
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    load_lanes(t, i, XMM0, i->rn);
+    x86_sse_rri(&t->hot, f64 ? SSE_ROUNDPD : SSE_ROUNDPS, XMM0, XMM0, mode[how]);
+    return finish(t, i, unless_lanes(t, XMM0, f64, false));
 }

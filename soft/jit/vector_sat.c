@@ -1,0 +1,140 @@
+/*
+ * Saturating arithmetic and narrowing (DDI 0487 C4.1.96), where x86 saturates the same way. A
+ * result that is not the one without saturation sets FPSR.QC, in the cold part.
+ */
+#include "soft/interp/simd.h"
+#include "soft/jit/vector.h"
+
+/* XMM4 is all ones where nothing saturated. Changes RAX. */
+static void note_saturation(jit_t t)
+{
+    x86_pmovmskb(&t->hot, RAX, XMM4);
+    x86_alu_ri(&t->hot, 0, X86_CMP, RAX, 0xffff);
+    uint8_t *out = x86_jcc(&t->hot, CC_NE);
+    x86_to(&t->hot, out, t->cold.p);
+    x86_alu_mi(&t->cold, 0, X86_OR, JIT_CPU(fpsr), (int32_t)FPSR_QC);
+    uint8_t *back = x86_jmp(&t->cold);
+    x86_to(&t->cold, back, t->hot.p);
+}
+
+/* SQADD, UQADD, SQSUB, UQSUB of 8 and 16 bits: U<29>, bit 13 is SUB. */
+bool emit_sat_add(jit_t t, const struct insn *i)
+{
+    static const enum x86_sse saturating[2][2][2] = {
+        { { SSE_PADDSB, SSE_PADDSW }, { SSE_PSUBSB, SSE_PSUBSW } },
+        { { SSE_PADDUSB, SSE_PADDUSW }, { SSE_PSUBUSB, SSE_PSUBUSW } },
+    };
+    static const enum x86_sse plain[2][2] = { { SSE_PADDB, SSE_PADDW }, { SSE_PSUBB, SSE_PSUBW } };
+    struct x86_buf *b = &t->hot;
+    unsigned scale = (unsigned)bits(i->word, 23, 22);
+
+    if (!vector_enabled(t) || scale > 1)
+        return false;
+    jit_clobber(t);
+    x86_sse_rm(b, bit(i->word, 30) ? SSE_MOVAPS : SSE_MOVQ, XMM0, vector_slot(i->rn));
+    x86_sse_rm(b, bit(i->word, 30) ? SSE_MOVAPS : SSE_MOVQ, XMM1, vector_slot(i->rm));
+    x86_sse_rr(b, SSE_MOVAPS, XMM4, XMM0);
+    x86_sse_rr(b, saturating[bit(i->word, 29)][bit(i->word, 13)][scale], XMM0, XMM1);
+    x86_sse_rr(b, plain[bit(i->word, 13)][scale], XMM4, XMM1);
+    x86_sse_rr(b, SSE_PCMPEQB, XMM4, XMM0);
+    note_saturation(t);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+enum narrowing { SIGNED, UNSIGNED, SIGNED_TO_UNSIGNED };
+
+/* XMM0, elements of twice the size, narrowed: to the lower half, or with Q the upper one. */
+static void narrow(jit_t t, const struct insn *i, unsigned scale, enum narrowing how)
+{
+    static const enum x86_sse pack[2][2] = { { SSE_PACKSSWB, SSE_PACKSSDW },
+                                             { SSE_PACKUSWB, SSE_PACKUSDW } };
+    static const enum x86_sse widen[2][2] = { { SSE_PMOVSXBW, SSE_PMOVSXWD },
+                                              { SSE_PMOVZXBW, SSE_PMOVZXWD } };
+    struct x86_buf *b = &t->hot;
+    uint64_t top = scale ? 0x0000ffff0000ffff : 0x00ff00ff00ff00ff;
+
+    x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
+    if (how == UNSIGNED) /* x86 takes signed ones */
+        x86_sse_rip(b, scale ? SSE_PMINUD : SSE_PMINUW, XMM1, vector_literal(t, top, top));
+    x86_sse_rr(b, pack[how != SIGNED][scale], XMM1, XMM1);
+    x86_sse_rr(b, widen[how != SIGNED][scale], XMM4, XMM1);
+    x86_sse_rr(b, SSE_PCMPEQB, XMM4, XMM0);
+    note_saturation(t);
+    if (bit(i->word, 30)) {
+        vector_load(t, XMM0, i->rd);
+        x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM0, XMM1);
+    } else {
+        x86_sse_rr(b, SSE_MOVQ, XMM0, XMM1);
+    }
+    vector_store(t, i->rd, XMM0);
+}
+
+/* SQXTN, UQXTN (U<29>), and SQXTUN (U, bit 14 clear). */
+bool emit_sat_narrow(jit_t t, const struct insn *i)
+{
+    unsigned scale = (unsigned)bits(i->word, 23, 22);
+
+    if (!vector_enabled(t) || scale > 1)
+        return false;
+    jit_clobber(t);
+    vector_load(t, XMM0, i->rn);
+    narrow(t, i, scale,
+           !bit(i->word, 14)  ? SIGNED_TO_UNSIGNED
+           : bit(i->word, 29) ? UNSIGNED
+                              : SIGNED);
+    return true;
+}
+
+/* The same behind a right shift, with bit 11 rounded: SQSHRN, UQSHRN (U<29>), SQSHRUN (U, bit 12
+ * clear), SQRSHRN ... The rounding bit is added behind the shift, where it cannot overflow. */
+bool emit_sat_shift_narrow(jit_t t, const struct insn *i)
+{
+    static const enum x86_sse_shift right[2][2] = { { SSE_SRA_W, SSE_SRA_D },
+                                                    { SSE_SRL_W, SSE_SRL_D } };
+    struct x86_buf *b = &t->hot;
+    unsigned scale = simd_imm_size(i), n = simd_imm_right(i);
+    enum narrowing how = !bit(i->word, 12)  ? SIGNED_TO_UNSIGNED
+                         : bit(i->word, 29) ? UNSIGNED
+                                            : SIGNED;
+
+    if (!vector_enabled(t) || scale > 1)
+        return false;
+    jit_clobber(t);
+    vector_load(t, XMM0, i->rn);
+    if (bit(i->word, 11)) {
+        x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
+        x86_sse_shift(b, scale ? SSE_SLL_D : SSE_SLL_W, XMM1, (16u << scale) - n);
+        x86_sse_shift(b, scale ? SSE_SRL_D : SSE_SRL_W, XMM1, (16u << scale) - 1);
+    }
+    x86_sse_shift(b, right[how == UNSIGNED][scale], XMM0, n);
+    if (bit(i->word, 11))
+        x86_sse_rr(b, scale ? SSE_PADDD : SSE_PADDW, XMM0, XMM1);
+    narrow(t, i, scale, how);
+    return true;
+}
+
+/* SQRDMULH of 16 bits is PMULHRSW, but for the square of the least. */
+bool emit_sqrdmulh(jit_t t, const struct insn *i)
+{
+    struct x86_buf *b = &t->hot;
+    uint64_t least = 0x8000800080008000;
+
+    if (!vector_enabled(t) || bits(i->word, 23, 22) != 1)
+        return false;
+    jit_clobber(t);
+    const uint8_t *literal = vector_literal(t, least, least);
+    vector_load(t, XMM0, i->rn);
+    if (!bit(i->word, 30))
+        x86_sse_rr(b, SSE_MOVQ, XMM0, XMM0);
+    x86_sse_rm(b, SSE_PMULHRSW, XMM0, vector_slot(i->rm));
+    x86_sse_rip(b, SSE_MOVAPS, XMM1, literal);
+    x86_sse_rr(b, SSE_PCMPEQW, XMM1,
+               XMM0); /* that alone gives the least, and has to give ~ of it */
+    x86_sse_rr(b, SSE_PXOR, XMM0, XMM1);
+    x86_sse_rr(b, SSE_PCMPEQD, XMM4, XMM4);
+    x86_sse_rr(b, SSE_PXOR, XMM4, XMM1);
+    note_saturation(t);
+    vector_result(t, i, XMM0);
+    return true;
+}
