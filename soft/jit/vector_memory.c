@@ -1,8 +1,9 @@
 /*
  * Loads and stores of SIMD&FP registers (DDI 0487 C4.1.94), in the way of memory.c.
  *
- * A load clears the rest of its register, so what it loads goes through an xmm register. Of loads
- * and stores of structures, those that move whole registers or one element are translated.
+ * A load clears the rest of its register, so what it loads goes through an xmm register. Loads and
+ * stores of structures are translated but for single elements of several registers. Interleaved
+ * ones are shuffles of all inputs for each output.
  */
 #include "soft/jit/access.h"
 #include "soft/jit/vector.h"
@@ -169,19 +170,98 @@ static uint8_t *begin_structure(jit_t t, const struct insn *i, unsigned bytes, b
     return jit_look_up(t, bytes, !load);
 }
 
-/* LD1 and ST1 of one to four registers; LD2 to LD4 are the interpreter's. */
-bool emit_ld1_multiple(jit_t t, const struct insn *i)
+/* A structure of several interleaved registers: 8 or 16 bytes of each. */
+struct interleaved {
+    unsigned registers, each, scale;
+    bool load;
+};
+
+/* Where byte `at` of output `out` comes from: registers from pieces of memory, or pieces of memory
+ * from registers. */
+static unsigned source_of(const struct interleaved *s, unsigned out, unsigned at, unsigned *byte)
 {
-    static const uint8_t registers[16] = { [2] = 4, [6] = 3, [7] = 1, [10] = 2 };
-    unsigned n = registers[bits(i->word, 15, 12)], size = bit(i->word, 30) ? 16 : 8;
-    bool load = bit(i->word, 22);
+    unsigned low = at & ((1u << s->scale) - 1);
+
+    if (s->load) {
+        unsigned p = (((at >> s->scale) * s->registers + out) << s->scale) + low;
+        *byte = p % s->each;
+        return p / s->each;
+    }
+    unsigned element = (out * s->each + at) >> s->scale;
+    *byte = (element / s->registers << s->scale) + low;
+    return element % s->registers;
+}
+
+/* XMM4 = output `out` of the inputs in XMM0 to XMM3. Changes XMM5. */
+static void gather(jit_t t, const struct interleaved *s, unsigned out)
+{
+    bool first = true;
+
+    for (unsigned in = 0; in < s->registers; in++) {
+        uint8_t order[16];
+        uint64_t half[2];
+        bool any = false;
+        memset(order, 0x80, sizeof order);
+        for (unsigned at = 0; at < s->each; at++) {
+            unsigned byte;
+            if (source_of(s, out, at, &byte) == in) {
+                order[at] = (uint8_t)byte;
+                any = true;
+            }
+        }
+        if (!any)
+            continue;
+        enum x86_xmm x = first ? XMM4 : XMM5;
+        memcpy(half, order, sizeof half);
+        x86_sse_rr(&t->hot, SSE_MOVAPS, x, (enum x86_xmm)in);
+        x86_sse_rip(&t->hot, SSE_PSHUFB, x, vector_literal(t, half[0], half[1]));
+        if (!first)
+            x86_sse_rr(&t->hot, SSE_POR, XMM4, XMM5);
+        first = false;
+    }
+}
+
+static void move_interleaved(jit_t t, const struct insn *i, const struct interleaved *s)
+{
+    struct x86_buf *b = &t->hot;
+
+    for (unsigned r = 0; r < s->registers; r++) {
+        if (s->load)
+            x86_sse_rm(b, s->each == 8 ? SSE_MOVQ : SSE_MOVDQU, (enum x86_xmm)r,
+                       jit_found(r * s->each));
+        else
+            vector_load(t, (enum x86_xmm)r, i->rd + r);
+    }
+    for (unsigned r = 0; r < s->registers; r++) {
+        gather(t, s, r);
+        if (s->load)
+            vector_store(t, i->rd + r, XMM4);
+        else
+            x86_sse_store(b, s->each, jit_found(r * s->each), XMM4);
+    }
+}
+
+/* LD1 to LD4 and ST1 to ST4: opcode<15:12>. */
+bool emit_structures(jit_t t, const struct insn *i)
+{
+    static const uint8_t registers[16] = {
+        [0] = 4, [2] = 4, [4] = 3, [6] = 3, [7] = 1, [8] = 2, [10] = 2
+    };
+    unsigned opcode = (unsigned)bits(i->word, 15, 12), n = registers[opcode];
+    unsigned size = bit(i->word, 30) ? 16 : 8;
+    bool load = bit(i->word, 22), interleaved = opcode % 4 == 0;
     uint8_t *misaligned;
 
-    if (!vector_enabled(t) || !n)
+    if (!vector_enabled(t))
         return false;
     uint8_t *miss = begin_structure(t, i, n * size, load, &misaligned);
-    for (unsigned r = 0; r < n; r++)
-        move_vector(t, load, size, i->rd + r, jit_found(r * size));
+    if (interleaved) {
+        struct interleaved s = { n, size, (unsigned)bits(i->word, 11, 10), load };
+        move_interleaved(t, i, &s);
+    } else {
+        for (unsigned r = 0; r < n; r++)
+            move_vector(t, load, size, i->rd + r, jit_found(r * size));
+    }
     post_index(t, i, n * size);
     slow_paths(t, i, misaligned, miss);
     return true;
