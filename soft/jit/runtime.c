@@ -321,12 +321,14 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
 /* Execute insn[0], which insn[1] stops. True: go on behind it; else cpu.pc says where. */
 static bool run_one(struct cpu *c, const struct insn *insn)
 {
-    uint64_t instructions = c->instructions;
+    uint64_t counted = c->instructions;
     bool fp = may_see_fpsr(insn->word);
 
     enter_c(c);
     if (fp)
         fp_collect(c);
+    if (jit_of(c)->knobs.count)
+        c->instructions--; /* not if it faults */
     c->run = insn;
     c->budget = 1; /* every branch and exception comes back here, before it looks for its target */
     const struct insn *next = insn->fn(c, insn);
@@ -335,8 +337,10 @@ static bool run_one(struct cpu *c, const struct insn *insn)
     if (c->budget >= 0) /* below: attention is wanted */
         c->budget = CPU_BUDGET;
     c->run = NULL;
-    if (jit_of(c)->knobs.count)
-        c->instructions = instructions;
+    if (jit_of(c)->knobs.count) {
+        bool left = c->vcpu->exiting && c->pc == c->page_va + insn->offset;
+        c->instructions = counted - left;
+    }
     c->jit_flags = flags_from_nzcv(c->nzcv);
     if (UNLIKELY(jit_of(c)->knobs.check)) /* what is pending waits until the block ends */
         return next || (!c->vcpu->exiting && c->pc == c->page_va + insn->offset + 4);

@@ -116,15 +116,29 @@ static void note_sp(jit_t t, const struct jit_insn *n)
         t->sp_aligned = false;
 }
 
+/* The knob `count`; flags stay. Changes RAX. */
+static void count_instructions(jit_t t, unsigned n)
+{
+    if (!t->jit->knobs.count || !n)
+        return;
+    x86_mov_rm(&t->hot, 1, RAX, JIT_CPU(instructions));
+    x86_lea(&t->hot, 1, RAX, x86_at(RAX, (int32_t)n));
+    x86_mov_mr(&t->hot, 1, JIT_CPU(instructions), RAX);
+}
+
 static void emit_block(jit_t t)
 {
     for (t->at = 0; t->at < t->count && !t->ended; t->at++) {
         struct jit_insn *n = &t->insn[t->at];
         jit_emitter *emit = jit_emitters[n->op];
         bool last = t->at + 1 == t->count;
+        unsigned at = t->at;
+        count_instructions(t, 1);
         if (n->op == A64_B && !last)
             continue;
         bool emitted = emit && emit(t, &n->i);
+        if (!t->ended)
+            count_instructions(t, t->at - at); /* those that were emitted along */
         if (UNLIKELY(t->jit->knobs.wrong && n->op == A64_RBIT_x))
             x86_alu_mi(&t->hot, 1, X86_XOR, jit_slot(9), 1);
         note_sp(t, n);

@@ -2,6 +2,7 @@
 #include "guest.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const uint32_t no_code[] = { A64_BRK(0) };
@@ -409,6 +410,29 @@ static void statistics_count(void)
     guest_close(&g);
 }
 
+/* The JIT counts when it is asked to. */
+static void instructions_are_counted(void)
+{
+    static const uint32_t code[] = {
+        A64_MOVZ(0, 3),
+        0xf1000400u, /* subs x0, x0, #1 */
+        0x54ffffe1u, /* b.ne to it */
+        A64_BRK(0),
+    };
+    struct guest g;
+    struct hvx_vcpu_stats stats;
+
+    setenv("IREKO_JIT", "count", 1);
+    GUEST_OPEN(&g, code);
+    CHECK(guest_run_brk(&g, 0));
+    unsetenv("IREKO_JIT");
+    if (hvx_vcpu_get_stats(g.vcpu, &stats) == HV_UNSUPPORTED)
+        check_skip("this engine keeps none");
+    else
+        CHECK_EQ(stats.instructions, 7);
+    guest_close(&g);
+}
+
 int main(void)
 {
     RUN(handles_start_at_zero_and_are_reused);
@@ -433,5 +457,6 @@ int main(void)
     RUN(a_vcpu_refuses_other_threads);
 #endif
     RUN(statistics_count);
+    RUN(instructions_are_counted);
     return check_finish();
 }
