@@ -278,8 +278,8 @@ void soft_gic_sysreg_write(struct soft_vcpu *v, enum sysreg r, uint64_t value)
 /* What ends a WFI, whatever PSTATE masks. */
 static bool gic_wait_is_over(struct soft_vcpu *v)
 {
-    return (atomic_load(&v->cpu.attention) & ATTENTION_CANCEL) || atomic_load(&v->gic_lines) ||
-           v->irq[HV_INTERRUPT_TYPE_IRQ] || v->irq[HV_INTERRUPT_TYPE_FIQ] || v->serror;
+    return (atomic_load(&v->cpu.attention) & ATTENTION_CANCEL) ||
+           soft_line(v, HV_INTERRUPT_TYPE_IRQ) || soft_line(v, HV_INTERRUPT_TYPE_FIQ) || v->serror;
 }
 
 /* CLOCK_MONOTONIC at the counter's `ticks`. */
