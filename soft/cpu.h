@@ -54,7 +54,7 @@ enum { BTYPE_NONE, BTYPE_ANY, BTYPE_CALL, BTYPE_JUMP };
  * device memory, MMIO, watched pages and everything while the MMU is off or SCTLR_EL1.A is set take
  * the slow path.
  */
-#define TLB_ENTRIES 1024
+#define TLB_ENTRIES 4096
 /* What no address that maps to this slot matches: a page of the neighbouring slot. */
 #define TLB_NEVER(slot) (((uint64_t)(slot) ^ 1) << 12)
 

@@ -118,6 +118,7 @@ struct soft_vcpu {
     struct mmu_bank kernel;
     struct mmu_bank *user; /* the bank of the current ASID */
     struct mmu_bank bank[SOFT_EL0_BANKS];
+    struct tlb_second second[TLB_SECOND_ENTRIES];
     uint64_t bank_clock;
     /* Pages in `kernel` that belong to an ASID or that PAN protects: they go when the ASID changes
      * or PAN is set. */

@@ -55,19 +55,24 @@ void jit_emit_interp(jit_t t, const struct insn *i)
     cold_data(t, &call, sizeof call);
 }
 
-/* A record of the slow path for t->insn[first] to t->insn[last]. */
-static void slow_record(jit_t t, unsigned first, unsigned last, const uint8_t *after)
+/* A record of the slow path for t->insn[first] to the one being emitted. */
+static void slow_record(jit_t t, unsigned first, uint32_t thunk, const uint8_t *after)
 {
     struct jit_slow s = {
         .page_va = t->page_va,
         .next = offset_of(t, after),
         .offset = t->insn[first].i.offset,
-        .count = (uint16_t)(last - first + 1),
+        .count = (uint16_t)(t->at - first + 1),
     };
 
-    x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + t->jit->slow);
+    if (thunk == t->jit->refill) {
+        s.retry = offset_of(t, t->look_up.at);
+        s.size = (uint16_t)t->look_up.size;
+        s.write = t->look_up.write;
+    }
+    x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + thunk);
     cold_data(t, &s, sizeof s);
-    for (unsigned n = first; n <= last; n++)
+    for (unsigned n = first; n <= t->at; n++)
         cold_data(t, &(struct jit_slow_insn){ .word = t->insn[n].i.word, .op = t->insn[n].op },
                   sizeof(struct jit_slow_insn));
 }
@@ -76,17 +81,28 @@ void jit_slow_path(jit_t t, const struct insn *i, uint8_t *from, const uint8_t *
 {
     (void)i;
     x86_to(&t->hot, from, t->cold.p);
-    slow_record(t, t->at, t->at, after);
+    slow_record(t, t->at, t->jit->slow, after);
+}
+
+void jit_slow_look_up(jit_t t, unsigned first, uint8_t *from)
+{
+    x86_to(&t->hot, from, t->cold.p);
+    slow_record(t, first, t->jit->refill, t->hot.p);
 }
 
 void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count)
 {
-    const uint8_t *record = t->cold.p;
+    const uint8_t *record = NULL;
 
-    slow_record(t, first, t->at, t->hot.p);
-    for (size_t n = 0; n < count; n++)
-        if (from[n])
-            x86_to(&t->hot, from[n], record);
+    for (size_t n = 0; n < count; n++) {
+        if (!from[n])
+            continue;
+        if (!record) {
+            record = t->cold.p;
+            slow_record(t, first, t->jit->slow, t->hot.p);
+        }
+        x86_to(&t->hot, from[n], record);
+    }
 }
 
 void jit_slow_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t count)

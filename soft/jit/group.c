@@ -130,5 +130,6 @@ void jit_access_end(jit_t t, const struct insn *i)
     if (t->at < g->last)
         return;
     g->open = false;
-    jit_slow_group(t, g->first, g->slow, ARRAY_LEN(g->slow));
+    jit_slow_group(t, g->first, &g->slow[0], 1);
+    jit_slow_look_up(t, g->first, g->slow[1]);
 }

@@ -35,6 +35,9 @@ uint8_t *jit_look_up(jit_t t, unsigned size, bool write)
     struct x86_buf *b = &t->hot;
     size_t tag = write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd);
 
+    t->look_up.at = b->p;
+    t->look_up.size = size;
+    t->look_up.write = write;
     x86_mov_rr(b, 0, RCX, RAX);
     x86_shift_ri(b, 0, X86_SHR, RCX, 12 - ENTRY_SHIFT);
     x86_alu_ri(b, 0, X86_AND, RCX, (TLB_ENTRIES - 1) << ENTRY_SHIFT);
@@ -51,14 +54,12 @@ struct x86_mem jit_found(unsigned offset)
     return x86_indexed(RAX, RCX, 0, (int32_t)offset);
 }
 
-/* Both ways to the slow path lead to the same record. */
-static void slow_paths(jit_t t, const struct insn *i, uint8_t *first, uint8_t *second)
+/* The ways to the slow path: of something else, or NULL, and of the look-up. */
+static void slow_paths(jit_t t, const struct insn *i, uint8_t *other, uint8_t *look_up)
 {
-    const uint8_t *record = t->cold.p;
-
-    jit_slow_path(t, i, second, t->hot.p);
-    if (first)
-        x86_to(&t->hot, first, record);
+    if (other)
+        jit_slow_path(t, i, other, t->hot.p);
+    jit_slow_look_up(t, t->at, look_up);
 }
 
 /* RAX = base + imm, or base for post-indexed forms. */

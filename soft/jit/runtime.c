@@ -362,6 +362,20 @@ const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call)
     return run_one(c, call->insn) ? j->rx + call->next : resume(c);
 }
 
+const uint8_t *jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    struct jit_slow s;
+
+    struct mmu_bank *b = c->el ? &v->kernel : v->user;
+
+    memcpy(&s, record, sizeof s);
+    if ((va & 4095) + s.size > 4096 || c->tlb != &b->tlb || v->hot.one_entry ||
+        !tlb_refill(v, b, va, s.write))
+        return NULL;
+    return v->hot.jit->rx + s.retry;
+}
+
 const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
 {
     struct jit *j = jit_of(c);

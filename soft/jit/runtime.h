@@ -79,7 +79,10 @@ struct jit_call {
 struct jit_slow {
     uint64_t page_va;
     uint32_t next;
+    uint32_t retry; /* of thunk `refill`: the look-up, with the address in RAX */
     uint16_t offset, count;
+    uint16_t size; /* bytes looked up */
+    bool write;
     struct jit_slow_insn {
         uint32_t word;
         uint32_t op;
@@ -145,7 +148,7 @@ struct jit {
     uint32_t next_id; /* of banks */
 
     /* Thunks, offsets in the cache. */
-    uint32_t enter, leave, link, miss, interp, slow, vector, helper, svc, eret;
+    uint32_t enter, leave, link, miss, interp, slow, refill, vector, helper, svc, eret;
 
     struct jit_stats stats;
     FILE *trace;
@@ -214,6 +217,8 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record);
 const uint8_t *jit_miss(struct cpu *c, uint64_t pc);
 const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call);
 const uint8_t *jit_slow(struct cpu *c, const uint8_t *record);
+/* A look-up found nothing at `va`: where to try it again, or NULL for the slow path. */
+const uint8_t *jit_refill(struct cpu *c, uint64_t va, const uint8_t *record);
 insn_fn jit_stop; /* of insn[1] */
 /* SVC that returns to `pc`; ERET from EL1. */
 const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm);

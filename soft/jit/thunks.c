@@ -119,7 +119,29 @@ void jit_thunks_emit(struct jit *j)
     go_through(b, (const void *)jit_link);
     j->slow = here(j, b);
     x86_pop(b, RAX);
+    uint8_t *slow = b->p;
     go_through(b, (const void *)jit_slow);
+
+    /* The same with the address of a memory access in RAX. */
+    j->refill = here(j, b);
+    x86_pop(b, RDX);
+    spill(b, false);
+    x86_push(b, RAX);
+    x86_push(b, RDX);
+    x86_mov_rr(b, 1, RSI, RAX);
+    x86_lea(b, 1, RDI, x86_at(JIT_STATE, -JIT_BIAS));
+    x86_mov_ri(b, RAX, (uintptr_t)jit_refill);
+    x86_call_r(b, RAX);
+    x86_mov_rr(b, 1, RDX, RAX);
+    x86_pop(b, RCX);
+    x86_pop(b, RAX);
+    fill(b, false);
+    x86_test_rr(b, 1, RDX, RDX);
+    uint8_t *none = x86_jcc8(b, CC_E);
+    x86_jmp_r(b, RDX);
+    x86_here8(b, none);
+    x86_mov_rr(b, 1, RAX, RCX);
+    x86_to(b, x86_jmp(b), slow);
     j->interp = here(j, b);
     x86_pop(b, RAX);
     go_through(b, (const void *)jit_interp);

@@ -65,6 +65,11 @@ struct jit_translation {
     bool ef_stored;  /* cpu.jit_flags has what EFLAGS hold */
     bool sp_aligned; /* SP is known to be a multiple of 16 */
     struct jit_group group;
+    struct {
+        const uint8_t *at; /* where it begins */
+        unsigned size;
+        bool write;
+    } look_up;                  /* the last one */
     bool ended;                 /* the block's code ends here */
     const uint8_t *literal[16]; /* constants of vector code, in the cold part */
     unsigned literals;
@@ -187,6 +192,8 @@ void jit_slow_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t 
 typedef uint64_t jit_helper(struct cpu *c, uint64_t value);
 void jit_emit_helper(jit_t t, jit_helper *function);
 
+/* The same from a look-up, the last one, that found nothing. */
+void jit_slow_look_up(jit_t t, unsigned first, uint8_t *from);
 /* The same for the instructions from `first` to the one being emitted, which go on behind it. */
 void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count);
 

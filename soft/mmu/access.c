@@ -74,7 +74,8 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
     struct mmu_bank *bank = a->unprivileged || c->el == 0 ? v->user : &v->kernel;
     const struct tlb_entry *e = &bank->tlb.e[(va >> 12) % TLB_ENTRIES];
 
-    if (((a->kind == MMU_WRITE ? e->wr : e->rd) ^ va) < 4096) {
+    if (((a->kind == MMU_WRITE ? e->wr : e->rd) ^ va) < 4096 ||
+        tlb_refill(v, bank, va, a->kind == MMU_WRITE)) {
         *pa = e->pa | (va & 4095);
         return (uint8_t *)(e->add + va); /* NOLINT: the TLB's arithmetic */
     }

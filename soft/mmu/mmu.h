@@ -57,11 +57,20 @@ struct mmu_bank {
     bool fetch_gp[FETCH_ENTRIES]; /* fetch[n] is a guarded page (FEAT_BTI) */
     int asid;                     /* EL0: whose; -1 for none */
     uint64_t used;                /* EL0: when last, for replacement */
-    bool empty;                   /* nothing was filled since the last flush */
-    bool global;                  /* EL0: holds entries that belong to every ASID */
-    uint64_t blocks;              /* bit (va >> 21) % 64: holds part of a leaf above 4 KiB there */
+    uint64_t generation;
+    bool empty;      /* nothing was filled since the last flush */
+    bool global;     /* EL0: holds entries that belong to every ASID */
+    uint64_t blocks; /* bit (va >> 21) % 64: holds part of a leaf above 4 KiB there */
     struct jit_bank jit;
     uint64_t giants; /* bit (va >> 30) % 64: of one above 2 MiB */
+};
+
+/* Second level, behind all banks of a vCPU: see soft/mmu/tlb.c. */
+#define TLB_SECOND_ENTRIES 32768
+
+struct tlb_second {
+    struct tlb_entry e;
+    uint64_t owner; /* bank and its generation; 0 for none */
 };
 
 struct mmu_request {
@@ -117,6 +126,8 @@ void tlb_flush_fetch(struct soft_vcpu *v);
 /* Make v->user the bank of the current ASID. */
 void tlb_switch_asid(struct soft_vcpu *v);
 void tlb_flush_guarded(struct soft_vcpu *v);
+/* Fill from the second level. False: it has nothing that allows the access. */
+bool tlb_refill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write);
 void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct mmu_leaf *leaf,
               uint8_t *host_page, unsigned allowed);
 /* Code of this page will be executed without tlb_fill_fetch(). */

@@ -5,6 +5,10 @@
  * flushes nothing. EL1's bank also gets pages that belong to an ASID or that are EL1's only while
  * PSTATE.PAN is clear; they are remembered and dropped when either changes.
  *
+ * Behind the banks is a second level that they share: a table of more entries, each with the bank
+ * and the bank's generation that it belongs to. What leaves a bank leaves it too; a bank that is
+ * flushed gets a new generation.
+ *
  * Entries are 4 KiB whatever the guest maps. Invalidating one address of a larger leaf has to drop
  * all of its pages, so a bank remembers where it holds pieces of larger leaves.
  */
@@ -24,6 +28,17 @@ void tlb_clear(struct tlb *t)
         t->e[n].rd = t->e[n].wr = TLB_NEVER(n);
 }
 
+/* Who an entry of the second level belongs to. */
+static uint64_t bank_owner(const struct mmu_bank *b)
+{
+    return (uintptr_t)b << 16 ^ b->generation;
+}
+
+static struct tlb_second *second_of(struct soft_vcpu *v, uint64_t va)
+{
+    return &v->second[(va >> 12) % TLB_SECOND_ENTRIES];
+}
+
 static void bank_clear_fetch(struct mmu_bank *b)
 {
     for (unsigned n = 0; n < FETCH_ENTRIES; n++)
@@ -38,6 +53,7 @@ static void bank_flush(struct soft_vcpu *v, struct mmu_bank *b)
     bank_clear_fetch(b);
     b->empty = true;
     b->global = false;
+    b->generation++;
     b->blocks = b->giants = 0;
     jit_forget_bank(v, b);
 }
@@ -49,6 +65,11 @@ static void bank_flush_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t v
 
     for (uint64_t n = 0; n < pages && n < TLB_ENTRIES; n++)
         bank_clear_slot(b, (unsigned)((page + n) % TLB_ENTRIES));
+    if (pages > TLB_ENTRIES)
+        b->generation++;
+    else
+        for (uint64_t n = 0; n < pages; n++)
+            second_of(v, va + (n << 12))->owner = 0;
     for (uint64_t n = 0; n < pages && n < FETCH_ENTRIES; n++)
         b->fetch[(page + n) % FETCH_ENTRIES].va = TLB_NEVER((page + n) % FETCH_ENTRIES);
     jit_forget_pages(v, b, va, pages);
@@ -203,6 +224,22 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
     e->wr = (allowed & MMU_READ) && (allowed & MMU_WRITE) ? page : TLB_NEVER(slot);
     e->add = (uintptr_t)host_page - page;
     e->pa = align_down(leaf->pa, 4096);
+    *second_of(v, va) = (struct tlb_second){ .e = *e, .owner = bank_owner(b) };
+}
+
+bool tlb_refill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write)
+{
+    const struct tlb_second *s = second_of(v, va);
+
+    if (s->owner != bank_owner(b) || ((write ? s->e.wr : s->e.rd) ^ va) >= 4096)
+        return false;
+    struct tlb_entry *e = &b->tlb.e[(va >> 12) % TLB_ENTRIES];
+    *e = s->e;
+    /* what matches nothing in a slot of the second level might in this one */
+    unsigned slot = (va >> 12) % TLB_ENTRIES;
+    e->rd = (e->rd ^ va) < 4096 ? e->rd : TLB_NEVER(slot);
+    e->wr = (e->wr ^ va) < 4096 ? e->wr : TLB_NEVER(slot);
+    return true;
 }
 
 void tlb_note_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
