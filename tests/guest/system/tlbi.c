@@ -9,6 +9,8 @@ PROBE(ldr, "ldr x1, [x0]");
 PROBE(str, "str x1, [x0]");
 PROBE(jump, "br x0");
 PROBE(ldtr, "ldtr x1, [x0]");
+PROBE(ldtr_signed, "mov w2, #0x80\n sttrb w2, [x0, #9]\n ldtrsb w1, [x0, #9]\n"
+                   " ldtrsh x2, [x0, #8]\n ldtrb w3, [x0, #9]");
 PROBE(pan_load, "ldr x1, [x0]\n msr pan, #1\n ldr x1, [x0]");
 PROBE(pan_clear_load, "msr pan, #0\n ldr x1, [x0]");
 
@@ -356,6 +358,10 @@ static void permissions(void)
         check("cached", "not with PAN", load(EL1 | SPSR_PAN, VA), ESR(0x25, p3));
         check("cached", "EL0 does", load(EL0, VA), 0x11);
         check("cached", "LDTR does", run(ldtr, EL1 | SPSR_PAN, VA, 0)->x[1], 0x11);
+        const struct taken *t = run(ldtr_signed, EL1 | SPSR_PAN, VA, 0);
+        check("cached", "LDTRSB of STTRB's byte", t->x[1], 0xffffff80);
+        check("cached", "LDTRSH", t->x[2] & ~0xfful, 0xffffffffffff8000);
+        check("cached", "LDTRB", t->x[3], 0x80);
         check("cached", "LDTR with UAO does not", run(ldtr, EL1 | SPSR_PAN | SPSR_UAO, VA, 0)->esr,
               ESR(0x25, p3));
         check("cached", "misaligned", run(ldr, EL0, VA + 1, 0)->esr, SVC0);
