@@ -14,8 +14,8 @@
 
 static void put_constant(jit_t t, unsigned rd, uint64_t value)
 {
-    if (jit_pinned[rd] != X86_NONE)
-        x86_mov_ri(&t->hot, (enum x86_reg)jit_pinned[rd], value);
+    if (t->pinned[rd] != X86_NONE)
+        x86_mov_ri(&t->hot, (enum x86_reg)t->pinned[rd], value);
     else if ((int64_t)value == (int32_t)value) {
         x86_mov_mi(&t->hot, 1, jit_slot(rd), (int32_t)value);
     } else {
@@ -91,9 +91,9 @@ bool emit_movk(jit_t t, const struct insn *i)
     if (i->rd == REG_NONE || emit_known_constant(t, i))
         return true;
     jit_clobber(t);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
-    operand_load(t, w, d, operand_guest(i->rd));
+    operand_load(t, w, d, operand_guest(t, i->rd));
     if (w && i->a != 0) {
         x86_mov_ri(&t->hot, RCX, keep);
         x86_alu_rr(&t->hot, 1, X86_AND, d, RCX);
@@ -116,8 +116,8 @@ bool emit_movk(jit_t t, const struct insn *i)
 static void emit_binary(jit_t t, unsigned w, enum x86_alu op, const struct insn *i,
                         struct operand o)
 {
-    enum x86_reg d = jit_def(i->rd, RAX);
-    struct operand n = operand_guest(i->rn);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
+    struct operand n = operand_guest(t, i->rn);
 
     if (w && n.kind == OPERAND_SLOT && i->rd == i->rn && o.kind != OPERAND_SLOT) {
         if (o.kind == OPERAND_CONSTANT)
@@ -142,7 +142,7 @@ static void emit_binary(jit_t t, unsigned w, enum x86_alu op, const struct insn 
 /* rd = -o; EFLAGS are those of 0 - o. */
 static void emit_negate(jit_t t, unsigned w, const struct insn *i, struct operand o)
 {
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
     operand_load(t, w, d, o);
     x86_unary_r(&t->hot, w, X86_NEG, d);
@@ -151,7 +151,7 @@ static void emit_negate(jit_t t, unsigned w, const struct insn *i, struct operan
 
 static void emit_compare(jit_t t, unsigned w, const struct insn *i, struct operand o)
 {
-    struct operand n = operand_guest(i->rn);
+    struct operand n = operand_guest(t, i->rn);
 
     if (n.kind == OPERAND_SLOT && o.kind == OPERAND_CONSTANT)
         x86_alu_mi(&t->hot, w, X86_CMP, jit_slot(i->rn), o.constant);
@@ -189,7 +189,7 @@ static void emit_addsub(jit_t t, const struct insn *i, struct operand o)
 /* rd = rn + (m << scale); flags stay. `m` may be RCX. */
 static void emit_lea(jit_t t, const struct insn *i, enum x86_reg m, unsigned scale)
 {
-    enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(i->rd, RAX);
+    enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(t, i->rd, RAX);
 
     /* RBP and R13 as base need a displacement, and three terms are slow. */
     if (scale == 0 && (n & 7) == RBP) {
@@ -213,7 +213,7 @@ bool emit_addsub_imm(jit_t t, const struct insn *i)
     if (emit_known_constant(t, i))
         return true;
     int32_t imm = subtracts ? -(int32_t)i->imm : (int32_t)i->imm;
-    enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(i->rd, RAX);
+    enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(t, i->rd, RAX);
 
     if (imm == 0 && operand_width(i))
         d = n;
@@ -243,7 +243,7 @@ static struct operand shifted_operand(jit_t t, const struct insn *i)
     static const enum x86_shift ops[4] = { X86_SHL, X86_SHR, X86_SAR, X86_ROR };
     unsigned w = operand_width(i);
     struct shift s = shift_of(i);
-    struct operand m = operand_guest(i->rm);
+    struct operand m = operand_guest(t, i->rm);
 
     if (s.amount == 0 || m.kind == OPERAND_CONSTANT)
         return m;
@@ -279,7 +279,7 @@ bool emit_addsub_shift(jit_t t, const struct insn *i)
 /* In RCX unless it is all of a guest register; flags stay. */
 static struct operand extended_operand(jit_t t, const struct insn *i)
 {
-    struct operand m = operand_guest(i->rm);
+    struct operand m = operand_guest(t, i->rm);
     unsigned w = operand_width(i);
     enum x86_extend how;
 
@@ -341,9 +341,9 @@ bool emit_mov(jit_t t, const struct insn *i)
     if (i->rm == REG_ZR)
         put_constant(t, i->rd, 0);
     else if (w)
-        jit_done(t, i->rd, jit_use(t, i->rm, jit_def(i->rd, RAX)));
+        jit_done(t, i->rd, jit_use(t, i->rm, jit_def(t, i->rd, RAX)));
     else
-        jit_done(t, i->rd, jit_copy(t, 0, i->rm, jit_def(i->rd, RAX)));
+        jit_done(t, i->rd, jit_copy(t, 0, i->rm, jit_def(t, i->rd, RAX)));
     return true;
 }
 
@@ -358,9 +358,9 @@ static enum x86_alu logical_op(const struct insn *i)
 static void emit_mvn(jit_t t, const struct insn *i)
 {
     unsigned w = operand_width(i);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
-    operand_load(t, w, d, operand_guest(i->rm));
+    operand_load(t, w, d, operand_guest(t, i->rm));
     x86_unary_r(&t->hot, w, X86_NOT, d);
     jit_done(t, i->rd, d);
 }
@@ -371,7 +371,7 @@ static void emit_inverted(jit_t t, const struct insn *i, struct operand o)
     unsigned w = operand_width(i);
 
     if (logical_op(i) == X86_AND && t->jit->host.bmi1) {
-        enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(i->rd, RAX);
+        enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(t, i->rd, RAX);
 
         if (o.kind != OPERAND_HOST) {
             operand_load(t, w, RCX, o);
@@ -418,15 +418,15 @@ bool emit_logical_shift(jit_t t, const struct insn *i)
 /* AND with a mask of the low 8, 16 or 32 bits is a widening move, which leaves the flags. */
 static bool emit_low_bits(jit_t t, const struct insn *i)
 {
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
     enum x86_extend how = i->imm == 0xff ? X86_ZX8 : X86_ZX16;
 
     if (i->rn == REG_ZR || (i->imm != 0xff && i->imm != 0xffff && i->imm != UINT32_MAX))
         return false;
     if (i->imm == UINT32_MAX)
         jit_copy(t, 0, i->rn, d);
-    else if (jit_pinned[i->rn] != X86_NONE)
-        x86_ext_rr(&t->hot, how, 0, d, (enum x86_reg)jit_pinned[i->rn]);
+    else if (t->pinned[i->rn] != X86_NONE)
+        x86_ext_rr(&t->hot, how, 0, d, (enum x86_reg)t->pinned[i->rn]);
     else
         x86_ext_rm(&t->hot, how, 0, d, jit_slot(i->rn));
     jit_done(t, i->rd, d);
@@ -494,7 +494,7 @@ bool emit_carry(jit_t t, const struct insn *i)
     if (!sets && t->ef != EF_NONE && t->insn[t->at].flags_live)
         jit_flags_store(t);
     load_carry(t, subtracts);
-    emit_binary(t, operand_width(i), subtracts ? X86_SBB : X86_ADC, i, operand_guest(i->rm));
+    emit_binary(t, operand_width(i), subtracts ? X86_SBB : X86_ADC, i, operand_guest(t, i->rm));
     jit_flags_set(t, !sets ? EF_NONE : subtracts ? EF_SUB : EF_ADD);
     return true;
 }

@@ -90,30 +90,30 @@ bool emit_bitfield(jit_t t, const struct insn *i)
 {
     struct field f = field_of(i);
     bool is_signed = bits(i->word, 30, 29) == 0;
-    struct operand n = operand_guest(i->rn);
+    struct operand n = operand_guest(t, i->rn);
     unsigned w = f.width == 64;
 
     if (i->rd == REG_NONE)
         return true;
     if (n.kind == OPERAND_CONSTANT || f.length == f.width) {
-        enum x86_reg d = jit_copy(t, w, i->rn, jit_def(i->rd, RAX));
+        enum x86_reg d = jit_copy(t, w, i->rn, jit_def(t, i->rd, RAX));
         jit_done(t, i->rd, d);
         return true;
     }
     if (field_is_widening(f, n) && f.to == 0) {
-        enum x86_reg d = jit_def(i->rd, RAX);
+        enum x86_reg d = jit_def(t, i->rd, RAX);
         emit_widening(t, f, is_signed, d, n);
         jit_done(t, i->rd, d);
         return true;
     }
     if (f.to == 1 && field_is_shift(f)) {
-        enum x86_reg s = jit_use(t, i->rn, RAX), d = jit_def(i->rd, RAX);
+        enum x86_reg s = jit_use(t, i->rn, RAX), d = jit_def(t, i->rd, RAX);
         x86_lea(&t->hot, w, d, x86_indexed(s, s, 0, 0));
         jit_done(t, i->rd, d);
         return true;
     }
     jit_clobber(t);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
     if (field_is_widening(f, n) && !field_is_shift(f)) {
         emit_widening(t, f, is_signed, d, n);
@@ -141,12 +141,12 @@ bool emit_insert(jit_t t, const struct insn *i)
 {
     struct field f = field_of(i);
     unsigned w = f.width == 64;
-    struct operand n = operand_guest(i->rn);
+    struct operand n = operand_guest(t, i->rn);
 
     if (i->rd == REG_NONE)
         return true;
     jit_clobber(t);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
     if (n.kind != OPERAND_CONSTANT) {
         if (field_is_widening(f, n) && !field_is_shift(f)) {
@@ -156,7 +156,7 @@ bool emit_insert(jit_t t, const struct insn *i)
             emit_field(t, f, false, RCX, n);
         }
     }
-    operand_load(t, w, d, operand_guest(i->rd));
+    operand_load(t, w, d, operand_guest(t, i->rd));
     apply_mask(t, w, X86_AND, d, ~(ones(f.length) << f.to));
     if (n.kind != OPERAND_CONSTANT)
         x86_alu_rr(&t->hot, w, X86_OR, d, RCX);
@@ -170,16 +170,16 @@ static void emit_rotate(jit_t t, const struct insn *i, unsigned s, unsigned coun
     unsigned w = operand_width(i);
 
     if (t->jit->host.bmi2) {
-        enum x86_reg from = jit_use(t, s, RAX), d = jit_def(i->rd, RAX);
+        enum x86_reg from = jit_use(t, s, RAX), d = jit_def(t, i->rd, RAX);
 
         x86_rorx(&t->hot, w, d, from, count);
         jit_done(t, i->rd, d);
         return;
     }
     jit_clobber(t);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
-    operand_load(t, w, d, operand_guest(s));
+    operand_load(t, w, d, operand_guest(t, s));
     x86_shift_ri(&t->hot, w, X86_ROR, d, count);
     jit_done(t, i->rd, d);
 }
@@ -191,13 +191,13 @@ bool emit_extr(jit_t t, const struct insn *i)
     if (i->rd == REG_NONE)
         return true;
     if (i->a == 0) {
-        enum x86_reg d = jit_copy(t, w, i->rm, jit_def(i->rd, RAX));
+        enum x86_reg d = jit_copy(t, w, i->rm, jit_def(t, i->rd, RAX));
         jit_done(t, i->rd, d);
     } else if (i->rn == i->rm) {
         emit_rotate(t, i, i->rn, i->a);
     } else {
         jit_clobber(t);
-        operand_load(t, w, RAX, operand_guest(i->rm));
+        operand_load(t, w, RAX, operand_guest(t, i->rm));
         x86_shrd_ri(&t->hot, w, RAX, jit_use(t, i->rn, RCX), i->a);
         jit_done(t, i->rd, RAX);
     }
@@ -215,17 +215,17 @@ bool emit_shift_register(jit_t t, const struct insn *i)
         return true;
     if (op != X86_ROR && t->jit->host.bmi2) {
         enum x86_reg n = jit_use(t, i->rn, RAX), m = jit_use(t, i->rm, RCX);
-        enum x86_reg d = jit_def(i->rd, RAX);
+        enum x86_reg d = jit_def(t, i->rd, RAX);
 
         x86_shiftx(&t->hot, w, op, d, n, m);
         jit_done(t, i->rd, d);
         return true;
     }
     jit_clobber(t);
-    operand_load(t, 0, RCX, operand_guest(i->rm));
-    enum x86_reg d = jit_def(i->rd, RAX);
+    operand_load(t, 0, RCX, operand_guest(t, i->rm));
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
-    operand_load(t, w, d, operand_guest(i->rn));
+    operand_load(t, w, d, operand_guest(t, i->rn));
     x86_shift_rcl(&t->hot, w, op, d);
     jit_done(t, i->rd, d);
     return true;
@@ -252,7 +252,7 @@ bool emit_clz(jit_t t, const struct insn *i)
     if (i->rd == REG_NONE)
         return true;
     jit_clobber(t);
-    enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(i->rd, RAX);
+    enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(t, i->rd, RAX);
 
     count_leading_zeros(t, operand_width(i), d, n);
     jit_done(t, i->rd, d);
@@ -271,7 +271,7 @@ bool emit_cls(jit_t t, const struct insn *i)
     x86_mov_rr(&t->hot, w, RDX, RAX);
     x86_shift_ri(&t->hot, w, X86_SAR, RDX, 1);
     x86_alu_rr(&t->hot, w, X86_XOR, RAX, RDX);
-    enum x86_reg d = jit_def(i->rd, RDX);
+    enum x86_reg d = jit_def(t, i->rd, RDX);
 
     count_leading_zeros(t, w, d, RAX);
     x86_lea(&t->hot, w, d, x86_at(d, -1));
@@ -315,9 +315,9 @@ bool emit_rev(jit_t t, const struct insn *i)
 
     if (i->rd == REG_NONE)
         return true;
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
-    operand_load(t, w, d, operand_guest(i->rn));
+    operand_load(t, w, d, operand_guest(t, i->rn));
     x86_bswap(&t->hot, w, d);
     jit_done(t, i->rd, d);
     return true;
@@ -332,9 +332,9 @@ bool emit_rev_halves(jit_t t, const struct insn *i)
         return true;
     if (!t->jit->host.bmi2)
         jit_clobber(t);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
-    operand_load(t, w, d, operand_guest(i->rn));
+    operand_load(t, w, d, operand_guest(t, i->rn));
     x86_bswap(&t->hot, w, d);
     if (t->jit->host.bmi2)
         x86_rorx(&t->hot, w, d, d, half);
@@ -360,11 +360,11 @@ bool emit_rev16(jit_t t, const struct insn *i)
 bool emit_crc32c(jit_t t, const struct insn *i)
 {
     unsigned size = 1u << bits(i->word, 11, 10);
-    struct operand n = operand_guest(i->rn);
+    struct operand n = operand_guest(t, i->rn);
 
     if (i->rd == REG_NONE)
         return true;
-    enum x86_reg m = jit_use(t, i->rm, RCX), d = jit_def(i->rd, RAX);
+    enum x86_reg m = jit_use(t, i->rm, RCX), d = jit_def(t, i->rd, RAX);
 
     if (d == m)
         d = RAX;

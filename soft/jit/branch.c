@@ -166,7 +166,7 @@ bool emit_b(jit_t t, const struct insn *i)
 
 static void set_link(jit_t t, const struct insn *i)
 {
-    x86_mov_ri(&t->hot, (enum x86_reg)jit_pinned[REG_LR], jit_pc(t, i) + 4);
+    x86_mov_ri(&t->hot, (enum x86_reg)t->pinned[REG_LR], jit_pc(t, i) + 4);
 }
 
 bool emit_bl(jit_t t, const struct insn *i)
@@ -195,8 +195,8 @@ static void compare_zero(jit_t t, const struct insn *i, unsigned w, enum x86_cc 
     unsigned rn = i->rn;
 
     jit_clobber(t);
-    if (jit_pinned[rn] != X86_NONE) {
-        enum x86_reg r = (enum x86_reg)jit_pinned[rn];
+    if (t->pinned[rn] != X86_NONE) {
+        enum x86_reg r = (enum x86_reg)t->pinned[rn];
         x86_test_rr(&t->hot, w, r, r);
     } else if (rn == REG_ZR) {
         x86_alu_rr(&t->hot, 0, X86_XOR, RAX, RAX);
@@ -235,8 +235,8 @@ static void test_bit(jit_t t, const struct insn *i, bool set)
     unsigned n = i->a;
 
     jit_clobber(t);
-    if (jit_pinned[i->rn] != X86_NONE) {
-        enum x86_reg r = (enum x86_reg)jit_pinned[i->rn];
+    if (t->pinned[i->rn] != X86_NONE) {
+        enum x86_reg r = (enum x86_reg)t->pinned[i->rn];
         if (n < 31)
             x86_test_ri(&t->hot, 0, r, (int32_t)(1u << n));
         else

@@ -34,7 +34,7 @@ static void load_otherwise(jit_t t, const struct insn *i, enum x86_reg d)
         x86_lea(&t->hot, w, d, x86_at(jit_use(t, i->rm, d), 1));
         return;
     }
-    operand_load(t, w, d, operand_guest(i->rm));
+    operand_load(t, w, d, operand_guest(t, i->rm));
     if (s != SELECT_PLAIN)
         x86_unary_r(&t->hot, w, X86_NOT, d);
     if (s == SELECT_NEGATE)
@@ -46,7 +46,7 @@ static void emit_cset(jit_t t, const struct insn *i, enum x86_cc cc)
 {
     bool mask = selection_of(i) == SELECT_INVERT;
     unsigned w = operand_width(i);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
     /* 0 if the condition holds, else 1 or -1. */
     x86_setcc(&t->hot, mask ? cc : cc ^ 1, RAX);
@@ -60,9 +60,9 @@ static void emit_cset(jit_t t, const struct insn *i, enum x86_cc cc)
 bool emit_csel(jit_t t, const struct insn *i)
 {
     unsigned w = operand_width(i);
-    struct operand n = operand_guest(i->rn);
+    struct operand n = operand_guest(t, i->rn);
     enum selection s = selection_of(i);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
     if (i->rd == REG_NONE)
         return true;
@@ -141,7 +141,7 @@ static bool emit_conditional_compare(jit_t t, const struct insn *i, struct opera
 /* CCMP, CCMN of registers */
 bool emit_ccmp(jit_t t, const struct insn *i)
 {
-    return emit_conditional_compare(t, i, operand_guest(i->rm));
+    return emit_conditional_compare(t, i, operand_guest(t, i->rm));
 }
 
 bool emit_ccmp_imm(jit_t t, const struct insn *i)

@@ -54,9 +54,9 @@ static bool changes_base(const struct jit_insn *n, unsigned base, const struct m
 }
 
 /* MOV of a pinned register to another than the base. */
-static bool is_neutral(const struct jit_insn *n, unsigned base)
+static bool is_neutral(jit_t t, const struct jit_insn *n, unsigned base)
 {
-    return n->op == A64_ADD_imm_x && n->i.imm == 0 && jit_pinned[n->i.rn] != X86_NONE &&
+    return n->op == A64_ADD_imm_x && n->i.imm == 0 && t->pinned[n->i.rn] != X86_NONE &&
            n->i.rd != base;
 }
 
@@ -75,7 +75,7 @@ static unsigned group_extent(jit_t t, struct member m)
         moved += m.moves;
         do
             n++;
-        while (n < t->count && is_neutral(&t->insn[n], base));
+        while (n < t->count && is_neutral(t, &t->insn[n], base));
         if (n >= t->count || members == GROUP_MAX || t->insn[n].i.rn != base ||
             !is_member(&t->insn[n], &m) || m.write != write ||
             t->insn[n].i.offset != t->insn[t->at].i.offset + 4 * (n - t->at) ||
@@ -104,8 +104,8 @@ unsigned jit_access_begin(jit_t t, const struct insn *i)
         jit_clobber(t);
         unsigned span = group_extent(t, m);
         jit_check_base(t, i, &g->slow[0]);
-        if (jit_pinned[i->rn] != X86_NONE && g->low) {
-            x86_lea(&t->hot, 1, RAX, x86_at((enum x86_reg)jit_pinned[i->rn], (int32_t)g->low));
+        if (t->pinned[i->rn] != X86_NONE && g->low) {
+            x86_lea(&t->hot, 1, RAX, x86_at((enum x86_reg)t->pinned[i->rn], (int32_t)g->low));
         } else {
             jit_copy(t, 1, i->rn, RAX);
             if (g->low)

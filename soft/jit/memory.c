@@ -25,7 +25,7 @@ void jit_check_base(jit_t t, const struct insn *i, uint8_t **slow)
     *slow = NULL;
     if (i->rn != REG_SP || !(t->mode & JIT_MODE_SP_CHECK) || t->sp_aligned)
         return;
-    x86_test_ri(&t->hot, 0, (enum x86_reg)jit_pinned[REG_SP], 15);
+    x86_test_ri(&t->hot, 0, (enum x86_reg)t->pinned[REG_SP], 15);
     *slow = x86_jcc(&t->hot, CC_NE);
     t->sp_aligned = true;
 }
@@ -67,8 +67,8 @@ static void address_imm(jit_t t, const struct insn *i, bool post)
 {
     int64_t imm = post ? 0 : i->imm;
 
-    if (jit_pinned[i->rn] != X86_NONE && imm) {
-        x86_lea(&t->hot, 1, RAX, x86_at((enum x86_reg)jit_pinned[i->rn], (int32_t)imm));
+    if (t->pinned[i->rn] != X86_NONE && imm) {
+        x86_lea(&t->hot, 1, RAX, x86_at((enum x86_reg)t->pinned[i->rn], (int32_t)imm));
     } else {
         jit_copy(t, 1, i->rn, RAX);
         if (imm)
@@ -93,8 +93,8 @@ static void address_reg(jit_t t, const struct insn *i)
         x86_shift_ri(b, 1, X86_SHL, RAX, scale);
         scale = 0;
     }
-    if (jit_pinned[i->rn] != X86_NONE) {
-        x86_lea(b, 1, RAX, x86_indexed((enum x86_reg)jit_pinned[i->rn], RAX, scale, 0));
+    if (t->pinned[i->rn] != X86_NONE) {
+        x86_lea(b, 1, RAX, x86_indexed((enum x86_reg)t->pinned[i->rn], RAX, scale, 0));
     } else {
         enum x86_reg base = jit_use(t, i->rn, RCX);
         x86_lea(b, 1, RAX, x86_indexed(base, RAX, scale, 0));
@@ -106,9 +106,9 @@ enum extension { ZERO, SIGN_W, SIGN_X };
 
 void jit_write_back(jit_t t, const struct insn *i)
 {
-    enum x86_reg pinned = (enum x86_reg)jit_pinned[i->rn];
+    enum x86_reg pinned = (enum x86_reg)t->pinned[i->rn];
 
-    if (jit_pinned[i->rn] != X86_NONE) {
+    if (t->pinned[i->rn] != X86_NONE) {
         x86_lea(&t->hot, 1, pinned, x86_at(pinned, (int32_t)i->imm));
     } else {
         x86_alu_mi(&t->hot, 1, X86_ADD, jit_slot(i->rn), (int32_t)i->imm);
@@ -151,7 +151,7 @@ static void load_extended(jit_t t, unsigned size, enum extension e, enum x86_reg
 
 static void load_found(jit_t t, unsigned reg, unsigned offset, unsigned size, enum extension e)
 {
-    enum x86_reg d = jit_def(reg, RDX);
+    enum x86_reg d = jit_def(t, reg, RDX);
 
     load_extended(t, size, e, d, jit_found(offset));
     jit_done(t, reg, d);
@@ -231,7 +231,7 @@ bool emit_ldr_lit(jit_t t, const struct insn *i)
     jit_clobber(t);
     x86_mov_ri(&t->hot, RAX, t->page_va + (uint64_t)i->imm);
     uint8_t *miss = jit_look_up(t, size, false);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
     load_extended(t, size, opc == 2 ? SIGN_X : ZERO, d, jit_found(0));
     jit_done(t, i->rd, d);
     slow_paths(t, i, NULL, miss);
@@ -305,7 +305,7 @@ bool emit_ldar(jit_t t, const struct insn *i)
     jit_copy(t, 1, i->rn, RAX);
     uint8_t *misaligned = size > 1 ? check_aligned(t, size) : NULL;
     uint8_t *miss = jit_look_up(t, size, false);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
     load_extended(t, size, ZERO, d, jit_found(0));
     jit_done(t, i->rd, d);
     slow_paths(t, i, misaligned, miss);

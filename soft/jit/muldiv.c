@@ -19,7 +19,7 @@ static void multiply(jit_t t, unsigned w, enum x86_reg d, struct operand o)
 /* The zero register in a multiplication is rare enough to be loaded. */
 static struct operand factor(jit_t t, unsigned reg, enum x86_reg scratch)
 {
-    struct operand o = operand_guest(reg);
+    struct operand o = operand_guest(t, reg);
 
     return o.kind == OPERAND_CONSTANT ? operand_host(jit_use(t, reg, scratch)) : o;
 }
@@ -29,7 +29,7 @@ static void accumulate(jit_t t, const struct insn *i, enum x86_reg product)
 {
     unsigned w = operand_width(i);
     bool subtracts = bit(i->word, 15);
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
     if (i->ra == REG_ZR) {
         if (subtracts)
@@ -40,7 +40,7 @@ static void accumulate(jit_t t, const struct insn *i, enum x86_reg product)
 
         x86_lea(&t->hot, w, d, x86_indexed(product, a, 0, 0));
     } else {
-        operand_load(t, w, d, operand_guest(i->ra));
+        operand_load(t, w, d, operand_guest(t, i->ra));
         x86_alu_rr(&t->hot, w, X86_SUB, d, product);
     }
     jit_done(t, i->rd, d);
@@ -57,8 +57,8 @@ bool emit_madd(jit_t t, const struct insn *i)
     struct operand n = factor(t, i->rn, RAX), m = factor(t, i->rm, RDX);
 
     /* MUL into a host register needs no scratch. */
-    if (i->ra == REG_ZR && !bit(i->word, 15) && jit_pinned[i->rd] != X86_NONE) {
-        enum x86_reg d = (enum x86_reg)jit_pinned[i->rd];
+    if (i->ra == REG_ZR && !bit(i->word, 15) && t->pinned[i->rd] != X86_NONE) {
+        enum x86_reg d = (enum x86_reg)t->pinned[i->rd];
 
         if (operand_is_host(m, d)) {
             m = n;
@@ -77,7 +77,7 @@ bool emit_madd(jit_t t, const struct insn *i)
 /* The low half of a register, widened to 64 bits. */
 static void load_half(jit_t t, bool is_signed, enum x86_reg d, unsigned reg)
 {
-    struct operand o = operand_guest(reg);
+    struct operand o = operand_guest(t, reg);
 
     if (!is_signed || o.kind == OPERAND_CONSTANT)
         jit_copy(t, 0, reg, d);
@@ -108,7 +108,7 @@ bool emit_umulh(jit_t t, const struct insn *i)
         return true;
     if (t->jit->host.bmi2) {
         jit_copy(t, 1, i->rn, RDX);
-        enum x86_reg m = jit_use(t, i->rm, RCX), d = jit_def(i->rd, RCX);
+        enum x86_reg m = jit_use(t, i->rm, RCX), d = jit_def(t, i->rd, RCX);
 
         x86_mulx(&t->hot, 1, d, RAX, m);
         jit_done(t, i->rd, d);

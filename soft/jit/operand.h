@@ -27,12 +27,12 @@ static inline struct operand operand_constant(int32_t v)
 }
 
 /* A guest register; the zero register is memory that nobody writes, or better the constant. */
-static inline struct operand operand_guest(unsigned reg)
+static inline struct operand operand_guest(jit_t t, unsigned reg)
 {
     if (reg == REG_ZR)
         return operand_constant(0);
-    if (jit_pinned[reg] != X86_NONE)
-        return operand_host((enum x86_reg)jit_pinned[reg]);
+    if (t->pinned[reg] != X86_NONE)
+        return operand_host((enum x86_reg)t->pinned[reg]);
     return (struct operand){ .kind = OPERAND_SLOT, .slot = reg };
 }
 

@@ -180,7 +180,7 @@ bool emit_mrs(jit_t t, const struct insn *i)
         jit_clobber(t);
         slow = unless_set(t, control, n);
     }
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
     switch (move) {
     case MOVE_STACK: /* of EL1h's view */
         jit_clobber(t);

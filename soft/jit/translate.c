@@ -173,6 +173,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .page_va = va & ~4095ull,
         .page = page,
         .mode = mode,
+        .pinned = jit_pinned,
     };
     uint32_t exits = j->exit_count;
     unsigned high = decode_block(&t, va & 4095);

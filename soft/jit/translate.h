@@ -56,8 +56,9 @@ struct jit_translation {
     struct jit *jit;
     struct jit_block *block;
     uint64_t page_va;
-    const uint8_t *page; /* the guest's bytes */
-    unsigned mode;       /* JIT_MODE_* */
+    const uint8_t *page;  /* the guest's bytes */
+    unsigned mode;        /* JIT_MODE_* */
+    const int8_t *pinned; /* the register map of the code being emitted, as jit_pinned[] */
     struct jit_insn insn[JIT_BLOCK_MAX];
     uint64_t checksum;
     unsigned count, at; /* `at`: the one being emitted */
@@ -87,7 +88,8 @@ static inline uint64_t jit_pc(jit_t t, const struct insn *i)
 
 /* Registers. */
 
-/* The host register that holds guest register `reg` (REG_SP too), or X86_NONE. */
+/* The host register that holds guest register `reg` (REG_SP too), or X86_NONE: between blocks, as
+ * the thunks know it. Emitters ask jit_translation.pinned. */
 extern const int8_t jit_pinned[REG_COUNT];
 
 static inline struct x86_mem jit_slot(unsigned reg)
@@ -99,8 +101,8 @@ static inline struct x86_mem jit_slot(unsigned reg)
  * stay. */
 static inline enum x86_reg jit_use(jit_t t, unsigned reg, enum x86_reg scratch)
 {
-    if (jit_pinned[reg] != X86_NONE)
-        return (enum x86_reg)jit_pinned[reg];
+    if (t->pinned[reg] != X86_NONE)
+        return (enum x86_reg)t->pinned[reg];
     if (reg == REG_ZR)
         x86_mov_ri(&t->hot, scratch, 0);
     else
@@ -111,8 +113,8 @@ static inline enum x86_reg jit_use(jit_t t, unsigned reg, enum x86_reg scratch)
 /* `scratch` gets a copy of `reg` that may be changed. */
 static inline enum x86_reg jit_copy(jit_t t, unsigned w, unsigned reg, enum x86_reg scratch)
 {
-    if (jit_pinned[reg] != X86_NONE)
-        x86_mov_rr(&t->hot, w, scratch, (enum x86_reg)jit_pinned[reg]);
+    if (t->pinned[reg] != X86_NONE)
+        x86_mov_rr(&t->hot, w, scratch, (enum x86_reg)t->pinned[reg]);
     else if (reg == REG_ZR)
         x86_mov_ri(&t->hot, scratch, 0);
     else
@@ -122,17 +124,17 @@ static inline enum x86_reg jit_copy(jit_t t, unsigned w, unsigned reg, enum x86_
 
 /* Where a result for `reg` is to be made: its own register, or `scratch`; jit_done() afterwards
  * puts it away. REG_NONE: scratch. */
-static inline enum x86_reg jit_def(unsigned reg, enum x86_reg scratch)
+static inline enum x86_reg jit_def(jit_t t, unsigned reg, enum x86_reg scratch)
 {
-    return jit_pinned[reg] != X86_NONE ? (enum x86_reg)jit_pinned[reg] : scratch;
+    return t->pinned[reg] != X86_NONE ? (enum x86_reg)t->pinned[reg] : scratch;
 }
 
 static inline void jit_done(jit_t t, unsigned reg, enum x86_reg r)
 {
-    if (jit_pinned[reg] == X86_NONE && reg != REG_NONE)
+    if (t->pinned[reg] == X86_NONE && reg != REG_NONE)
         x86_mov_mr(&t->hot, 1, jit_slot(reg), r);
-    else if (jit_pinned[reg] != X86_NONE && (enum x86_reg)jit_pinned[reg] != r)
-        x86_mov_rr(&t->hot, 1, (enum x86_reg)jit_pinned[reg], r);
+    else if (t->pinned[reg] != X86_NONE && (enum x86_reg)t->pinned[reg] != r)
+        x86_mov_rr(&t->hot, 1, (enum x86_reg)t->pinned[reg], r);
 }
 
 /* soft/jit/flags.c */

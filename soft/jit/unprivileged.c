@@ -29,7 +29,7 @@ static uint8_t *look_up_user(jit_t t, unsigned size, bool write)
 static void load(jit_t t, const struct insn *i, unsigned size, unsigned opc)
 {
     static const enum x86_extend extend[2][2] = { { X86_ZX8, X86_ZX16 }, { X86_SX8, X86_SX16 } };
-    enum x86_reg d = jit_def(i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
     if (size == 4 && opc == 2)
         x86_ext_rm(&t->hot, X86_SX32, 1, d, jit_found(0));

@@ -96,7 +96,7 @@ static bool move_to_general(jit_t t, const struct insn *i, bool is_signed)
     static const enum x86_extend extend[2][2] = { { X86_ZX8, X86_ZX16 }, { X86_SX8, X86_SX16 } };
     unsigned scale = copy_scale(i), rd = i->rd == 31 ? REG_NONE : i->rd;
     struct x86_mem m = vector_byte(i->rn, copy_offset(i));
-    enum x86_reg d = jit_def(rd, RAX);
+    enum x86_reg d = jit_def(t, rd, RAX);
 
     if (!vector_enabled(t))
         return false;
@@ -124,7 +124,7 @@ bool emit_smov(jit_t t, const struct insn *i)
 bool emit_fmov_to_general(jit_t t, const struct insn *i)
 {
     unsigned type = (unsigned)bits(i->word, 23, 22), rd = i->rd == 31 ? REG_NONE : i->rd;
-    enum x86_reg d = jit_def(rd, RAX);
+    enum x86_reg d = jit_def(t, rd, RAX);
 
     if (!vector_enabled(t))
         return false;
