@@ -178,16 +178,20 @@ static void sysreg_write_regime(struct soft_vcpu *v, enum sysreg r, uint64_t val
 static void sysreg_write_ttbr(struct soft_vcpu *v, enum sysreg r, uint64_t value)
 {
     v->sys[r] = value;
-    mmu_update_regime(v);
-    tlb_switch_asid(v);
+    mmu_update_bases(v);
+    if (v->user->asid != v->regime.asid)
+        tlb_switch_asid(v);
 }
 
-/* The timer's line follows at once, so that no interrupt of it is taken twice. */
+/* The timer's line follows at once, so that no interrupt of it is taken twice. Without a GIC it may
+ * be an exit now: the interpreter looks at its budget, translated code at `attention`. */
 static void sysreg_timer_changed(struct soft_vcpu *v)
 {
     if (v->cpu.vm->gic)
         soft_gic_sync_inputs(v);
     v->cpu.budget = -1;
+    if (timer_fires(v))
+        cpu_attend(&v->cpu, ATTENTION_LOOK);
 }
 
 static void sysreg_write_special(struct soft_vcpu *v, enum sysreg r, uint64_t value)

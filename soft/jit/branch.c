@@ -69,7 +69,7 @@ void jit_exit_direct(jit_t t, uint64_t target)
     jit_clobber(t);
     poll(t, target);
     if (is_other_page(t, target)) {
-        struct x86_mem slot = JIT_VCPU(hot.bind);
+        struct x86_mem slot = x86_at(JIT_TLB, (int32_t)offsetof(struct mmu_bank, jit.bind));
         slot.disp += (int32_t)(jit_bind_slot(target) * 4);
         x86_op_rm(&t->hot, 0, 0, 0x81, X86_CMP, slot, false);
         bind_site = t->hot.p;

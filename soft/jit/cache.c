@@ -123,10 +123,20 @@ uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
 {
     uint32_t n = *block_bucket(j, pa, va, mode);
 
-    while (n != JIT_NONE && (j->block[n].pa != pa || j->block[n].va != va ||
-                             j->block[n].mode != mode || !j->block[n].code))
+    while (n != JIT_NONE &&
+           (j->block[n].pa != pa || j->block[n].va != va || j->block[n].mode != mode))
         n = j->block[n].hash_next;
     return n;
+}
+
+static void block_unhash(struct jit *j, uint32_t n)
+{
+    const struct jit_block *b = &j->block[n];
+    uint32_t *link = block_bucket(j, b->pa, b->va, b->mode);
+
+    while (*link != n)
+        link = &j->block[*link].hash_next;
+    *link = b->hash_next;
 }
 
 /* Nothing leads to the block any more. Its code stays, as it may be what runs now. */
@@ -143,6 +153,7 @@ static void block_retire(struct jit *j, uint32_t n)
     }
     if (jump->pc == b->va)
         *jump = jit_jump_empty(j);
+    block_unhash(j, n);
     b->code = 0;
     j->stats.retired++;
 }

@@ -24,13 +24,13 @@ struct jit_jump {
 
 #define JIT_JUMPS 8192
 
-/* Validated code pages: slot jit_bind_slot(va) holds the id of the binding (virtual page, physical
- * page, exception level) that is current, or 0. */
+/* Validated code pages of a bank: slot jit_bind_slot(va) holds the id of the binding (virtual page,
+ * physical page, exception level) that is current, or 0. */
 #define JIT_BINDS 1024
 
 static inline unsigned jit_bind_slot(uint64_t va)
 {
-    return (unsigned)(va >> 12 & (JIT_BINDS - 1)) + (va >> 63 ? JIT_BINDS : 0);
+    return (unsigned)(va >> 12 & (JIT_BINDS - 1));
 }
 
 /* In struct soft_vcpu, as translated code reaches it from the state pointer. */
@@ -39,7 +39,6 @@ struct jit_hot {
     bool running;      /* translated code was entered */
     struct tlb *empty; /* in place of every bank's, or NULL */
     bool one_entry;    /* keep one entry in each bank */
-    uint32_t bind[2 * JIT_BINDS];
     struct jit_jump jump[JIT_JUMPS];
 };
 
@@ -48,6 +47,7 @@ struct jit_hot {
 
 struct jit_bank {
     uint32_t id;
+    uint32_t bind[JIT_BINDS];
     uint64_t filter[JIT_FILTER_BITS / 64];
 };
 
@@ -71,8 +71,6 @@ void jit_update_context(struct cpu *c);
 void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64_t pages);
 void jit_forget_bank(struct soft_vcpu *v, struct mmu_bank *b);
 void jit_forget_all(struct soft_vcpu *v);
-/* Another bank is EL0's now. */
-void jit_switch_bank(struct soft_vcpu *v);
 
 /* Guest code changed: one line of 64 bytes, or anything. jit_drop_all() frees all translations. */
 void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa);

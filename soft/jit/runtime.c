@@ -4,8 +4,8 @@
  *
  * Two things lead to code by virtual address. The jump cache is keyed by address and context word;
  * the word has the id of the bank (exception level and address space), so giving a bank a new id
- * forgets all its entries at once. And exits to other pages compare the page's slot in `bind` with
- * the id of the binding that they were linked for.
+ * forgets all its entries at once. And exits to other pages compare the page's slot in the bank
+ * with the id of the binding that they were linked for.
  */
 #include <errno.h>
 #include <immintrin.h>
@@ -88,12 +88,9 @@ static bool filter_has(const struct mmu_bank *b, uint64_t page)
     return b->jit.filter[page / 64 % (JIT_FILTER_BITS / 64)] >> page % 64 & 1;
 }
 
-static void forget_binds(struct soft_vcpu *v, const struct mmu_bank *b)
+static void forget_binds(struct mmu_bank *b)
 {
-    if (b == v->user)
-        memset(v->hot.bind, 0, sizeof v->hot.bind / 2);
-    if (b == &v->kernel)
-        memset(v->hot.bind, 0, sizeof v->hot.bind); /* EL1 may run code of either half */
+    memset(b->jit.bind, 0, sizeof b->jit.bind);
 }
 
 void jit_forget_bank(struct soft_vcpu *v, struct mmu_bank *b)
@@ -102,7 +99,7 @@ void jit_forget_bank(struct soft_vcpu *v, struct mmu_bank *b)
         return;
     give_id(v, b);
     memset(b->jit.filter, 0, sizeof b->jit.filter);
-    forget_binds(v, b);
+    forget_binds(b);
     jit_update_context(&v->cpu);
 }
 
@@ -117,8 +114,8 @@ void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint
     if (!any)
         return;
     give_id(v, b);
-    for (uint64_t n = 0; n < pages && n < 2 * JIT_BINDS; n++)
-        v->hot.bind[jit_bind_slot(va + n * 4096)] = 0;
+    for (uint64_t n = 0; n < pages && n < JIT_BINDS; n++)
+        b->jit.bind[jit_bind_slot(va + n * 4096)] = 0;
     jit_update_context(&v->cpu);
 }
 
@@ -129,12 +126,6 @@ void jit_forget_all(struct soft_vcpu *v)
     jit_forget_bank(v, &v->kernel);
     for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
         jit_forget_bank(v, &v->bank[n]);
-}
-
-void jit_switch_bank(struct soft_vcpu *v)
-{
-    if (v->hot.jit)
-        memset(v->hot.bind, 0, sizeof v->hot.bind / 2);
 }
 
 /* Changes of code. */
@@ -156,7 +147,9 @@ void jit_drop_all(struct soft_vcpu *v)
     if (!v->hot.jit)
         return;
     jit_cache_reset(v->hot.jit);
-    memset(v->hot.bind, 0, sizeof v->hot.bind);
+    forget_binds(&v->kernel);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        forget_binds(&v->bank[n]);
     clear_jumps(v);
 }
 
@@ -168,11 +161,12 @@ static const struct jit_binding *bind_page(struct cpu *c, uint64_t pc)
     struct soft_vcpu *v = vcpu_of(c);
     struct jit *j = v->hot.jit;
     uint64_t va = pc & ~4095ull;
-    uint32_t *slot = &v->hot.bind[jit_bind_slot(va)];
+    struct mmu_bank *bank = c->el ? &v->kernel : v->user;
+    uint32_t *slot = &bank->jit.bind[jit_bind_slot(va)];
 
     if (*slot) {
         const struct jit_binding *b = &j->binding[*slot];
-        if (b->va == va && b->el == c->el)
+        if (b->va == va)
             return b;
     }
     uint64_t pa;
@@ -180,9 +174,8 @@ static const struct jit_binding *bind_page(struct cpu *c, uint64_t pc)
     uint32_t id = jit_binding_id(j, va, pa, host, c->el);
     if (!id)
         return NULL;
-    if (c->el || !(va >> 63)) /* what tlb_switch_asid() has to clear stays in the lower half */
-        *slot = id;
-    filter_add(c->el ? &v->kernel : v->user, va);
+    *slot = id;
+    filter_add(bank, va);
     return &j->binding[id];
 }
 
@@ -311,7 +304,8 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
         return j->rx + j->leave;
     uint64_t resets = j->stats.resets;
     uint32_t block = find_block(c);
-    uint32_t binding = vcpu_of(c)->hot.bind[jit_bind_slot(c->pc)];
+    const struct mmu_bank *bank = c->el ? &vcpu_of(c)->kernel : vcpu_of(c)->user;
+    uint32_t binding = bank->jit.bind[jit_bind_slot(c->pc)];
     if (j->stats.resets == resets && binding && !j->knobs.unlinked)
         jit_exit_link(j, exit, block, binding);
     c->jit_flags = flags_from_nzcv(c->nzcv);
@@ -445,8 +439,8 @@ int jit_create(struct soft_vcpu *v)
         log_warn("jit", "IREKO_JIT: cannot write %s: %s", j->knobs.trace, strerror(errno));
     v->hot.jit = j;
     v->hot.one_entry = j->knobs.tlb;
-    v->hot.empty = j->knobs.slow ? &j->empty : NULL;
-    tlb_clear(&j->empty);
+    v->hot.empty = j->knobs.slow ? &j->empty.tlb : NULL;
+    tlb_clear(&j->empty.tlb);
     clear_jumps(v);
     jit_forget_all(v);
     cpu_update_context(&v->cpu);

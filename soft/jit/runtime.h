@@ -13,6 +13,7 @@
 #include "soft/cpu.h"
 #include "soft/insn.h"
 #include "soft/jit/jit.h"
+#include "soft/mmu/mmu.h"
 
 struct cpu;
 struct soft_vcpu;
@@ -152,7 +153,7 @@ struct jit {
 
     struct jit_stats stats;
     FILE *trace;
-    struct tlb empty; /* for the knob `slow` */
+    struct mmu_bank empty; /* for the knob `slow`: no entry, and no binding either */
 };
 
 /* Leads nowhere: even if address and context should match, to the thunk `miss`. */

@@ -23,7 +23,9 @@
 #define JIT_BIAS 128
 
 #define JIT_STATE R15
-#define JIT_TLB   R14
+#define JIT_TLB   R14 /* also the bank, which begins with it */
+
+_Static_assert(offsetof(struct mmu_bank, tlb) == 0, "the bank is where its TLB is");
 
 /* Operands at the state pointer. */
 #define JIT_CPU(field)  x86_at(JIT_STATE, (int32_t)offsetof(struct cpu, field) - JIT_BIAS)

@@ -41,6 +41,7 @@ struct mmu_regime {
     uint16_t asid;
     struct mmu_half {
         uint64_t base; /* TTBRn_EL1.BADDR */
+        uint64_t base_mask;
         unsigned input_bits;
         unsigned granule_shift; /* 12, 14, 16 */
         bool bad;               /* T0SZ out of range: faults */
@@ -100,8 +101,10 @@ struct mmu_fault {
     uint64_t ipa;
 };
 
-/* Recompute v->regime from the registers; call after any of them changed. */
+/* Recompute v->regime from the registers; call after any of them changed. After TTBRn_EL1 only, the
+ * bases and the ASID suffice. */
 void mmu_update_regime(struct soft_vcpu *v);
+void mmu_update_bases(struct soft_vcpu *v);
 
 /* Stage 1. May set the access flag or the dirty state in the tables. False: `fault` says why. */
 bool mmu_translate(struct soft_vcpu *v, const struct mmu_request *q, struct mmu_leaf *leaf,

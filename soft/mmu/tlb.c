@@ -183,7 +183,6 @@ void tlb_switch_asid(struct soft_vcpu *v)
         v->user = tlb_bank_of(v, v->regime.asid);
         v->user->used = ++v->bank_clock;
         tlb_flush_guarded(v);
-        jit_switch_bank(v);
     }
     cpu_update_context(&v->cpu);
 }

@@ -24,7 +24,7 @@
 #define DESC_APT_EL0 (1ull << 61)
 #define DESC_APT_RO  (1ull << 62)
 
-static void regime_half(struct mmu_half *h, uint64_t ttbr, uint64_t tcr, bool upper, bool pauth)
+static void regime_half(struct mmu_half *h, uint64_t tcr, bool upper, bool pauth)
 {
     /* TG0 and TG1 encode the granule differently; a reserved value is taken as 4K. */
     static const uint8_t tg0[4] = { 12, 16, 14, 12 }, tg1[4] = { 12, 14, 12, 16 };
@@ -43,7 +43,19 @@ static void regime_half(struct mmu_half *h, uint64_t ttbr, uint64_t tcr, bool up
     unsigned stride = h->granule_shift - 3;
     unsigned levels = (h->input_bits - h->granule_shift + stride - 1) / stride;
     base_bits = 3 + h->input_bits - ((levels - 1) * stride + h->granule_shift);
-    h->base = ttbr & ones(48) & ~ones(base_bits < 5 ? 5 : base_bits);
+    h->base_mask = ones(48) & ~ones(base_bits < 5 ? 5 : base_bits);
+}
+
+void mmu_update_bases(struct soft_vcpu *v)
+{
+    struct mmu_regime *g = &v->regime;
+    uint64_t tcr = v->sys[SYSREG_TCR_EL1];
+
+    g->asid = (uint16_t)(v->sys[bit(tcr, 22) ? SYSREG_TTBR1_EL1 : SYSREG_TTBR0_EL1] >> 48);
+    if (!bit(tcr, 36)) /* AS */
+        g->asid &= 0xff;
+    g->half[0].base = v->sys[SYSREG_TTBR0_EL1] & g->half[0].base_mask;
+    g->half[1].base = v->sys[SYSREG_TTBR1_EL1] & g->half[1].base_mask;
 }
 
 void mmu_update_regime(struct soft_vcpu *v)
@@ -65,11 +77,9 @@ void mmu_update_regime(struct soft_vcpu *v)
     g->pa_bits = ips[bits(tcr, 34, 32)];
     if (g->pa_bits > pa_bits)
         g->pa_bits = pa_bits;
-    g->asid = (uint16_t)(v->sys[bit(tcr, 22) ? SYSREG_TTBR1_EL1 : SYSREG_TTBR0_EL1] >> 48);
-    if (!bit(tcr, 36)) /* AS */
-        g->asid &= 0xff;
-    regime_half(&g->half[0], v->sys[SYSREG_TTBR0_EL1], tcr, false, pauth);
-    regime_half(&g->half[1], v->sys[SYSREG_TTBR1_EL1], tcr, true, pauth);
+    regime_half(&g->half[0], tcr, false, pauth);
+    regime_half(&g->half[1], tcr, true, pauth);
+    mmu_update_bases(v);
     st_le64(g->mair, v->sys[SYSREG_MAIR_EL1]);
 }
 

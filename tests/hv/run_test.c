@@ -207,6 +207,23 @@ static void guest_sets_its_own_timer(void)
     guest_close(&g);
 }
 
+/* Long before the loop ends, and not by a tick: the first time around the timer is off. */
+static void timer_set_to_the_past_exits_soon(void)
+{
+    static const uint32_t code[] = {
+        A64_MSR(REG_CNTV_CTL, 0), A64_MOVZ(1, 100), A64_SUBS_IMM(1, 1), A64_B_NE(-1), A64_BRK(0xd0),
+    };
+    struct guest g;
+
+    GUEST_OPEN(&g, code);
+    CHECK(guest_run_brk(&g, 0xd0));
+    guest_set_reg(&g, HV_REG_PC, GUEST_CODE);
+    guest_set_reg(&g, HV_REG_X0, 1);
+    CHECK(guest_run(&g, HV_EXIT_REASON_VTIMER_ACTIVATED));
+    CHECK(guest_reg(&g, HV_REG_PC) < GUEST_CODE + 16);
+    guest_close(&g);
+}
+
 static void masked_timer_does_not_exit(void)
 {
     /* Waits until the timer's ISTATUS is set, then exits by BRK. */
@@ -528,6 +545,7 @@ int main(void)
     RUN(counter_is_absolute_time_minus_offset);
     RUN(expired_timer_exits_and_is_masked);
     RUN(guest_sets_its_own_timer);
+    RUN(timer_set_to_the_past_exits_soon);
     RUN(masked_timer_does_not_exit);
     RUN(unmasked_expired_timer_exits_at_once);
     RUN(disabled_or_imasked_timer_does_not_exit);
