@@ -36,6 +36,7 @@ static void help_run(FILE *f)
           "Keys\n"
           "  Ctrl-A x           stop the virtual machine now\n"
           "  Ctrl-A p           press its power key\n"
+          "  Ctrl-A s           show what it has done so far, as --stats does at the end\n"
           "  Ctrl-A h           help\n"
           "  Ctrl-A Ctrl-A      send one Ctrl-A\n"
           "\n"

@@ -167,6 +167,16 @@ static int parse_serial(struct run_options *o, const struct option *option, cons
     return 0;
 }
 
+static int parse_stats(struct run_options *o, const struct option *option, const char *value,
+                       struct err *e)
+{
+    (void)option;
+    (void)value;
+    (void)e;
+    o->stats = true;
+    return 0;
+}
+
 static int parse_help(struct run_options *o, const struct option *option, const char *value,
                       struct err *e)
 {
@@ -223,6 +233,12 @@ static const struct option options[] = {
     { "log", "LEVEL", GROUP_OTHER, BOTH, false,
       "how much to tell on standard error: error, warn\n(default), info or debug",
       parse_log, 0 },
+    { "stats", NULL, GROUP_OTHER, OPTION_RUN, false,
+      "tell at the end what the virtual machine has done",
+      parse_stats, 0 },
+    { "trace", "FILE", GROUP_OTHER, OPTION_RUN, false,
+      "write all code that --engine jit translates to FILE,\nthe guest's instructions and the host's bytes",
+      parse_string, offsetof(struct run_options, vm.trace) },
     { "help", NULL, GROUP_OTHER, BOTH, false,
       "this help",
       parse_help, 0 },

@@ -22,6 +22,7 @@ struct run_options {
     unsigned serial_count;
     enum log_level log_level;
     const char *out; /* ireko dtb --out */
+    bool stats;      /* ireko run --stats */
     bool help;
     uint32_t given; /* bit n: the n-th option of the table */
 };

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/stats.h"
 #include "host/loop.h"
 #include "host/serial.h"
 #include "host/term.h"
@@ -27,6 +29,7 @@
 #define RUN_PATIENCE_S 120
 
 struct run {
+    uint64_t started; /* clock_monotonic_ns() */
     struct loop *loop;
     struct serial *serial;
     struct vm *vm;
@@ -70,6 +73,23 @@ static void run_power_key(void *ctx)
 {
     struct run *run = ctx;
     vm_power_key(run->vm);
+}
+
+static void run_stats_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    run_print_line("", line);
+}
+
+static void run_show_stats(void *ctx)
+{
+    struct run *run = ctx;
+    struct stats_vm *s = calloc(1, sizeof *s);
+    if (!s)
+        return;
+    vm_stats(run->vm, s);
+    stats_print(s, run->started, run_stats_line, NULL);
+    free(s);
 }
 
 static void run_on_patience(void *ctx)
@@ -155,13 +175,14 @@ static int run_to_the_end(struct run *run, struct err *e)
 /* Returns the exit status; prints nothing but what is left in `e` for CLI_ERROR and CLI_USAGE. */
 static int run_machine(const struct run_options *o, struct err *e)
 {
-    struct run run = { 0 };
+    struct run run = { .started = clock_monotonic_ns() };
     struct vm_config config = o->vm;
     struct serial_config serial = {
         .endpoint = o->serial,
         .count = o->serial_count,
         .quit = run_quit,
         .power_key = run_power_key,
+        .stats = run_show_stats,
         .notice = run_notice,
         .ctx = &run,
     };
@@ -182,6 +203,8 @@ static int run_machine(const struct run_options *o, struct err *e)
     }
     if (r == 0) {
         r = run_to_the_end(&run, e);
+        if (o->stats)
+            run_show_stats(&run);
         vm_destroy(run.vm);
     }
     if (r == 0)

@@ -173,6 +173,8 @@ static void serial_do_keys(struct serial *s, unsigned keys)
 {
     if (keys & TERM_KEY_HELP)
         serial_notice(s, term_escape_help());
+    if (keys & TERM_KEY_STATS && s->config.stats)
+        s->config.stats(s->config.ctx);
     if (keys & TERM_KEY_POWER && s->config.power_key)
         s->config.power_key(s->config.ctx);
     if (keys & TERM_KEY_QUIT && s->config.quit)

@@ -26,9 +26,10 @@ struct serial_config {
     /* As `--serial` takes them: "stdio", "file:PATH", "pty", "unix:PATH"; "none" alone. */
     const char *const *endpoint;
     unsigned count; /* up to SERIAL_MAX */
-    /* The user pressed Ctrl-A x or Ctrl-A p. On the serial thread; may be NULL. */
+    /* The user pressed Ctrl-A x, Ctrl-A p or Ctrl-A s. On the serial thread; may be NULL. */
     void (*quit)(void *ctx);
     void (*power_key)(void *ctx);
+    void (*stats)(void *ctx);
     /* A line for the user: the name of a pty, the escape key's help. May be NULL. */
     void (*notice)(void *ctx, const char *line);
     void *ctx;

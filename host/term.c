@@ -146,6 +146,7 @@ static const struct {
 } escape_keys[] = {
     { 'x', TERM_KEY_QUIT },
     { 'p', TERM_KEY_POWER },
+    { 's', TERM_KEY_STATS },
     { 'h', TERM_KEY_HELP },
 };
 
@@ -153,6 +154,7 @@ const char *term_escape_help(void)
 {
     return "Ctrl-A x       stop the virtual machine now\n"
            "Ctrl-A p       press its power key\n"
+           "Ctrl-A s       what it has done so far\n"
            "Ctrl-A Ctrl-A  send one Ctrl-A to the guest\n"
            "Ctrl-A h       this help";
 }

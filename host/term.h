@@ -29,6 +29,7 @@ enum term_key {
     TERM_KEY_QUIT = 1 << 0,  /* Ctrl-A x */
     TERM_KEY_POWER = 1 << 1, /* Ctrl-A p */
     TERM_KEY_HELP = 1 << 2,  /* Ctrl-A h, and every key that means nothing */
+    TERM_KEY_STATS = 1 << 3, /* Ctrl-A s */
 };
 
 struct term_escape {

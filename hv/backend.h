@@ -29,6 +29,7 @@ struct hv_vm_desc {
     bool el2;
     const char *cpu;    /* what hvx_set_cpu() asked for, or NULL for the back end's usual CPU */
     const char *engine; /* what hvx_set_engine() asked for, or NULL for the back end's best */
+    int trace_fd;       /* what hvx_set_trace() asked for, or 0 */
 };
 
 /* Where hv_gic_create() wants the parts; hv/ has checked ranges and overlap. */
@@ -63,6 +64,7 @@ struct hv_backend {
     /* Can this back end run here, with this engine (NULL: its best)? 0, -ENOTSUP (no such engine),
      * -ENODEV. */
     int (*probe)(const char *engine);
+    bool (*translates)(const char *engine); /* NULL: none does */
     unsigned (*max_vcpus)(void);
     void (*ipa_bits)(unsigned *standard, unsigned *maximum);
 

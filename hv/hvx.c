@@ -98,6 +98,24 @@ hv_return_t hvx_cpu_feature(unsigned index, struct hvx_cpu_feature *feature)
     return hv_return_of(err);
 }
 
+hv_return_t hvx_set_trace(int fd)
+{
+    struct hv_process *p = &hv_process;
+    const struct hv_backend *backend;
+    const char *engine;
+
+    if (fd < 0)
+        return HV_BAD_ARGUMENT;
+    pthread_mutex_lock(&p->vm_lock);
+    int err = hv_process_choose(&backend, &engine);
+    if (!err && fd && !(backend->translates && backend->translates(engine)))
+        err = -ENOTSUP;
+    if (!err)
+        p->wanted_trace = fd;
+    pthread_mutex_unlock(&p->vm_lock);
+    return hv_return_of(err);
+}
+
 hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats)
 {
     struct hv_slot *s = hv_process_slot(vcpu);

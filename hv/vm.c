@@ -30,6 +30,7 @@ static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
         .ipa_bits = config && config->ipa_bits ? config->ipa_bits : standard,
         .cpu = p->wanted_cpu,
         .engine = engine,
+        .trace_fd = p->wanted_trace,
     };
 
     if (desc.ipa_bits > maximum) /* set for another engine */

@@ -35,6 +35,11 @@ static int soft_probe(const char *engine)
     return !engine || strcmp(engine, "interp") == 0 ? 0 : -ENOTSUP;
 }
 
+static bool soft_translates(const char *engine)
+{
+    return strcmp(engine, "jit") == 0 || strcmp(engine, "check") == 0;
+}
+
 static unsigned soft_max_vcpus(void)
 {
     return SOFT_MAX_VCPUS;
@@ -58,6 +63,7 @@ static int backend_vm_create(const struct hv_vm_desc *desc, struct hv_backend_vm
     if (err)
         return err;
     made->check = desc->engine && strcmp(desc->engine, "check") == 0;
+    made->trace_fd = desc->trace_fd;
     made->jit = made->check || (desc->engine && strcmp(desc->engine, "jit") == 0);
     *vm = (struct hv_backend_vm *)(void *)made;
     return 0;
@@ -383,13 +389,20 @@ static void backend_stats(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *s
     struct soft_vcpu *v = soft_of(vcpu);
 
     *stats = v->stats;
-    stats->instructions = v->cpu.instructions;
+    stats->kept = HVX_STATS_EVENTS;
+    if (v->hot.jit) {
+        jit_read_stats(v, stats);
+    } else {
+        stats->kept |= HVX_STATS_INSTRUCTIONS;
+        stats->instructions = v->cpu.instructions;
+    }
 }
 
 const struct hv_backend hv_backend_soft = {
     .name = "soft",
     .cpu_model = MODEL_NAME,
     .probe = soft_probe,
+    .translates = soft_translates,
     .max_vcpus = soft_max_vcpus,
     .ipa_bits = soft_ipa_bits,
     .vm_create = backend_vm_create,

@@ -62,6 +62,7 @@ struct soft_vm {
     bool native_debug_pmu;  /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
     bool jit;               /* engine jit, not the interpreter */
     bool check;             /* both: the engine check */
+    int trace_fd;           /* where the JIT writes what it translates, or 0 */
     struct lock check_lock; /* one vCPU at a time is compared */
     struct ticker ticker;   /* for the JIT, which does not count branches */
     struct soft_gic *gic;   /* or NULL; set before there are vCPUs */

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Mnemonics for a trace of the JIT (IREKO_JIT=trace=FILE): objdump disassembles the host's code of each block.
+"""Mnemonics for a trace of the JIT (ireko run --trace FILE): objdump disassembles the host's code of each block.
 
 usage: jit_disasm.py FILE [ADDRESS ...]    only blocks at these guest addresses (hexadecimal), if any are given
 """

@@ -11,16 +11,6 @@
 #include "vmm/sysreg.h"
 #include "vmm/vcpu.h"
 
-/* Exception classes, ESR_ELx<31:26>. */
-enum {
-    EXIT_EC_WFX = 0x01,
-    EXIT_EC_HVC = 0x16,
-    EXIT_EC_SMC = 0x17,
-    EXIT_EC_SYSREG = 0x18,
-    EXIT_EC_INSTRUCTION_ABORT = 0x20,
-    EXIT_EC_DATA_ABORT = 0x24,
-};
-
 #define EXIT_ISS_IL    (1u << 25)
 #define EXIT_ISS_CM    8
 #define EXIT_ISS_S1PTW 7

@@ -10,6 +10,16 @@
 
 struct vcpu;
 
+/* Exception classes, ESR_ELx<31:26>. */
+enum {
+    EXIT_EC_WFX = 0x01,
+    EXIT_EC_HVC = 0x16,
+    EXIT_EC_SMC = 0x17,
+    EXIT_EC_SYSREG = 0x18,
+    EXIT_EC_INSTRUCTION_ABORT = 0x20,
+    EXIT_EC_DATA_ABORT = 0x24,
+};
+
 /* A data abort that one plain load or store made. */
 struct exit_mmio {
     bool write;

@@ -37,6 +37,8 @@ struct vm {
     struct vcpu vcpu[MEMMAP_CPUS_MAX];
     unsigned vcpu_count; /* initialised ones */
     struct sysreg_log sysreg_log;
+    _Atomic uint64_t start_ns; /* when the first guest instruction was about to run, or 0 */
+    int trace_fd;              /* of config.trace, or 0 */
 
     /* Written under `lock` (LOCK_VM), with release; read by vCPU threads with acquire. */
     _Atomic enum vm_wish wish;

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include <Hypervisor/hvx.h>
 
@@ -171,6 +172,25 @@ enum psci_state vcpu_power_state(struct vcpu *v)
     enum psci_state s = v->power;
     lock_release(&v->lock);
     return s;
+}
+
+void vcpu_ask_stats(struct vcpu *v)
+{
+    lock_acquire(&v->lock);
+    if (v->alive) {
+        v->asked = true;
+        vcpu_kick_locked(v);
+    }
+    lock_release(&v->lock);
+}
+
+void vcpu_read_stats(struct vcpu *v, uint64_t deadline, struct stats_cpu *out)
+{
+    lock_acquire(&v->lock);
+    while (v->asked && lock_wait(&v->lock, &v->wake, deadline) != ETIMEDOUT)
+        ;
+    *out = v->told;
+    lock_release(&v->lock);
 }
 
 static void vcpu_alarm_fire(void *arg)
@@ -333,7 +353,7 @@ static void vcpu_wait_power(struct vcpu *v)
     bool starts = false;
     uint64_t entry = 0, context = 0;
     lock_acquire(&v->lock);
-    while (v->power == PSCI_STATE_OFF && !vm_is_stopping(v->vm))
+    while (v->power == PSCI_STATE_OFF && !v->asked && !vm_is_stopping(v->vm))
         lock_wait(&v->lock, &v->wake, UINT64_MAX);
     if (v->power == PSCI_STATE_ON_PENDING) {
         v->power = PSCI_STATE_ON;
@@ -342,8 +362,11 @@ static void vcpu_wait_power(struct vcpu *v)
         starts = true;
     }
     lock_release(&v->lock);
-    if (starts)
-        vcpu_reset_registers(v, entry, context);
+    if (!starts)
+        return;
+    vcpu_reset_registers(v, entry, context);
+    uint64_t never = 0;
+    (void)atomic_compare_exchange_strong(&v->vm->start_ns, &never, clock_monotonic_ns());
 }
 
 static void vcpu_power_off(struct vcpu *v)
@@ -356,6 +379,37 @@ static void vcpu_power_off(struct vcpu *v)
     if (v->vm->gicv3)
         vcpu_reset_interface(v);
     vcpu_sync_timers(v);
+}
+
+/* --- counters --- */
+
+static uint64_t vcpu_processor_ns(void)
+{
+    struct timespec t;
+    return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0
+               ? (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec
+               : 0;
+}
+
+/* Tell the counters to whoever asked. At the end of the thread they become those of the past, whose
+ * code memory is gone. */
+static void vcpu_tell_stats(struct vcpu *v, bool ends)
+{
+    struct stats_cpu now = { .cpu_ns = vcpu_processor_ns() };
+    memcpy(now.exits, v->exits, sizeof now.exits);
+    (void)hvx_vcpu_get_stats(v->handle, &now.engine); /* all zero where there are none */
+    stats_add(&now, &v->past);
+    lock_acquire(&v->lock);
+    v->told = now;
+    v->asked = false;
+    v->alive = !ends;
+    pthread_cond_broadcast(&v->wake);
+    lock_release(&v->lock);
+    if (!ends)
+        return;
+    v->past = now;
+    memset(v->past.exits, 0, sizeof v->past.exits);
+    v->past.engine.translation.cache_used = v->past.engine.translation.cache_size = 0;
 }
 
 /* --- the loop --- */
@@ -405,6 +459,7 @@ static void vcpu_handle_exception(struct vcpu *v)
 
 static void vcpu_handle_exit(struct vcpu *v)
 {
+    v->exits[stats_exit_of(v->exit)]++;
     switch (v->exit->reason) {
     case HV_EXIT_REASON_CANCELED:
         break;
@@ -429,10 +484,12 @@ static void vcpu_loop(struct vcpu *v)
     for (;;) {
         lock_acquire(&v->lock);
         v->kicked = false;
-        bool on = v->power == PSCI_STATE_ON;
+        bool on = v->power == PSCI_STATE_ON, asked = v->asked;
         lock_release(&v->lock);
         if (vm_is_stopping(v->vm))
             return;
+        if (asked)
+            vcpu_tell_stats(v, false);
         if (!on) {
             vcpu_wait_power(v);
             continue;
@@ -473,6 +530,7 @@ static void *vcpu_thread(void *arg)
     int r = vcpu_create_here(v, &e);
     lock_acquire(&v->lock);
     v->ready = true;
+    v->alive = r == 0;
     pthread_cond_broadcast(&v->wake);
     lock_release(&v->lock);
     if (r < 0) {
@@ -481,6 +539,7 @@ static void *vcpu_thread(void *arg)
     }
     vcpu_loop(v);
     alarm_set(&v->alarm, ALARM_OFF);
+    vcpu_tell_stats(v, true);
     hv_vcpu_destroy(v->handle);
     return NULL;
 }

@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "base/lock.h"
 #include "vmm/psci.h"
+#include "vmm/stats.h"
 #include "vmm/sysreg.h"
 
 struct vm;
@@ -41,16 +42,21 @@ struct vcpu {
     bool ptimer_level;    /* what PPI 30 is at */
     bool pmu_level;       /* what PPI 23 is at */
     uint64_t alarm_count; /* counter value the alarm is set to, or UINT64_MAX */
+    uint64_t exits[STATS_EXITS];
+    struct stats_cpu past; /* counters of earlier lives, but for `exits` */
 
     /* lock */
     struct lock lock;
     pthread_cond_t wake;
     bool ready;    /* the thread has its vCPU, or failed */
+    bool alive;    /* it has its vCPU */
+    bool asked;    /* somebody waits for a new `told` */
     bool in_guest; /* between the last look at the lines and the return of hv_vcpu_run */
     bool kicked;   /* look at everything again before waiting or running */
     bool irq, fiq; /* the GIC's outputs */
     enum psci_state power;
     uint64_t entry, context; /* of the next start: PC and X0 */
+    struct stats_cpu told;   /* the counters when somebody asked, or when the thread ended */
 };
 
 /* Fills the zeroed `v`; vcpu_fini is due in either case. 0 or a negative errno. */
@@ -71,6 +77,12 @@ void vcpu_kick(struct vcpu *v);
 
 /* The GIC's outputs to this vCPU. Any thread, locks up to LOCK_GIC. */
 void vcpu_set_lines(struct vcpu *v, bool irq, bool fiq);
+
+/* Ask for the counters (which makes the vCPU come out for a moment), and read them: the newest
+ * there are when the vCPU has not told them by `deadline` (CLOCK_MONOTONIC, ns). Any thread but a
+ * vCPU's, no lock held. */
+void vcpu_ask_stats(struct vcpu *v);
+void vcpu_read_stats(struct vcpu *v, uint64_t deadline, struct stats_cpu *out);
 
 /* PSCI CPU_ON and AFFINITY_INFO. Any thread. */
 int vcpu_power_on(struct vcpu *v, uint64_t entry, uint64_t context);

@@ -9,6 +9,7 @@
 #include "vmm/vm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +20,14 @@
 #include <Hypervisor/hvx.h>
 
 #include "base/bits.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "devices/pl011.h"
 #include "vmm/cmdline.h"
 #include "vmm/devicetree.h"
 #include "vmm/hvcall.h"
 #include "vmm/internal.h"
+#include "vmm/stats.h"
 
 /* RAM is aligned so that the host can back it with huge pages. */
 #define VM_RAM_ALIGN (2ull << 20)
@@ -146,6 +149,26 @@ static int vm_choose_engine(const struct vm_config *c, struct err *e)
         return err_set(e, hvcall_errno(r),
                        "--cpu %s: there is no such CPU; 'ireko info --cpu' shows what there is",
                        c->cpu ? c->cpu : "(default)");
+    return 0;
+}
+
+/* Also takes back what an earlier VM of the process asked for. */
+static int vm_open_trace(struct vm *vm, struct err *e)
+{
+    const char *path = vm->config.trace;
+    if (path) {
+        vm->trace_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        if (vm->trace_fd < 0) {
+            vm->trace_fd = 0;
+            return err_set(e, -errno, "--trace %s: cannot write to it: %s", path, strerror(errno));
+        }
+    }
+    hv_return_t r = hvx_set_trace(vm->trace_fd);
+    if (r != HV_SUCCESS)
+        return err_set(e, hvcall_errno(r),
+                       "--trace: the engine %s translates nothing; --engine jit does where "
+                       "'ireko info' lists it",
+                       hvx_engine());
     return 0;
 }
 
@@ -363,6 +386,8 @@ static int vm_build(struct vm *vm, struct err *e)
     if (r == 0)
         r = vm_choose_engine(&vm->config, e);
     if (r == 0)
+        r = vm_open_trace(vm, e);
+    if (r == 0)
         r = vm_init_vcpus(vm, e);
     if (r == 0 && vm->config.dtb)
         r = vm_read_user_tree(vm, e);
@@ -409,6 +434,8 @@ void vm_destroy(struct vm *vm)
     vm_unmap_ram(vm);
     if (vm->hv_created)
         hv_vm_destroy();
+    if (vm->trace_fd)
+        close(vm->trace_fd);
     if (vm->ram)
         munmap(vm->ram, vm->config.memory);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
@@ -506,6 +533,21 @@ void vm_power_key(struct vm *vm)
 size_t vm_serial_receive(struct vm *vm, const uint8_t *bytes, size_t n)
 {
     return pl011_receive(vm->machine.uart, bytes, n);
+}
+
+#define VM_STATS_WAIT_NS 1000000000u
+
+void vm_stats(struct vm *vm, struct stats_vm *out)
+{
+    uint64_t deadline = clock_monotonic_ns() + VM_STATS_WAIT_NS;
+    out->engine = hvx_engine();
+    out->cpus = vm->vcpu_count;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_ask_stats(&vm->vcpu[i]);
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_read_stats(&vm->vcpu[i], deadline, &out->cpu[i]);
+    out->start_ns = atomic_load(&vm->start_ns);
+    out->now_ns = clock_monotonic_ns();
 }
 
 const void *vm_dtb(const struct vm *vm, size_t *size)

@@ -16,6 +16,7 @@
 #define VM_MAX_DISKS 31
 
 struct vm;
+struct stats_vm;
 
 enum vm_gic { VM_GIC_AUTO, VM_GIC_V2, VM_GIC_V3 };
 
@@ -42,6 +43,7 @@ struct vm_config {
     const char *cpu; /* for hvx_set_cpu(), or NULL */
     enum vm_gic gic;
     const char *engine; /* for hvx_set_engine(), or NULL */
+    const char *trace;  /* path: translated code is written there, see hvx_set_trace(); or NULL */
     struct vm_disk disk[VM_MAX_DISKS];
     unsigned disk_count;
     struct vm_serial serial;
@@ -73,6 +75,10 @@ void vm_power_key(struct vm *vm);
 
 /* Host input for the first PL011; returns how many bytes fitted. Any thread. */
 size_t vm_serial_receive(struct vm *vm, const uint8_t *bytes, size_t n);
+
+/* What the VM has done so far, or did if it has stopped. Its CPUs come out for a moment; one that
+ * does not do so within a second counts as it was when it last did. Any thread but a CPU's. */
+void vm_stats(struct vm *vm, struct stats_vm *out);
 
 /* The device tree the VM would boot with: `*size` bytes, valid until vm_run() or vm_destroy(). */
 const void *vm_dtb(const struct vm *vm, size_t *size);

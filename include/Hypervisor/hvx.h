@@ -15,13 +15,46 @@
 extern "C" {
 #endif
 
+/* Which counters an engine keeps: bits of hvx_vcpu_stats.kept. */
+#define HVX_STATS_INSTRUCTIONS 1u /* `instructions` */
+#define HVX_STATS_EVENTS       2u /* exits to pages_decoded */
+#define HVX_STATS_TRANSLATION  4u /* `translation` and `calls` */
+
 /* Counters of one vCPU since it was created. A counter that the engine does not keep is 0. */
 struct hvx_vcpu_stats {
     uint64_t instructions; /* guest instructions executed */
     uint64_t exits;        /* returns from hv_vcpu_run */
-    uint64_t tlb_misses;   /* software TLB misses */
+    uint64_t tlb_misses;   /* of the software TLB, data only: walks of the guest's tables */
     uint64_t pages_decoded;
-    uint64_t exceptions; /* taken by the guest to EL1 */
+    uint64_t exceptions;  /* taken by the guest to EL1 */
+    uint64_t tlb_refills; /* misses of the TLB's first level that its second level answered */
+    uint32_t kept;        /* HVX_STATS_* */
+
+    /* From guest code to host code. */
+    struct {
+        uint64_t blocks;       /* runs of code translated */
+        uint64_t instructions; /* in them */
+        uint64_t ns;           /* time it took */
+        uint64_t hot_bytes;    /* host code made that runs as a rule ... */
+        uint64_t cold_bytes;   /* ... and that of slow paths */
+        uint64_t links;        /* exits of blocks made to jump to another block */
+        uint64_t retired;      /* blocks whose guest code changed */
+        uint64_t resets;       /* times that all was forgotten: full, or memory was mapped anew */
+        uint64_t cache_used, cache_size; /* code memory now, bytes */
+    } translation;
+
+    /* How often translated code called the engine, by reason. */
+    struct {
+        uint64_t link;   /* an exit that is not linked */
+        uint64_t lookup; /* an indirect branch that the jump cache does not know */
+        uint64_t refill; /* an access that the TLB's first level does not know */
+        uint64_t slow;   /* an access or instruction whose fast path does not do */
+        uint64_t interp; /* an instruction that is not translated */
+        uint64_t vector; /* the same, of SIMD and floating point registers only */
+        uint64_t helper; /* a function for a part of an instruction */
+        uint64_t svc;    /* SVC */
+        uint64_t eret;   /* ERET */
+    } calls;
 };
 
 /* A feature of the guest's CPU, as the Arm Architecture Reference Manual names it. */
@@ -78,6 +111,10 @@ static inline hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_sta
     *stats = (struct hvx_vcpu_stats){ 0 };
     return HV_UNSUPPORTED;
 }
+static inline hv_return_t hvx_set_trace(int fd)
+{
+    return fd > 0 ? HV_UNSUPPORTED : HV_SUCCESS;
+}
 static inline uint64_t hvx_absolute_time(void)
 {
     return mach_absolute_time();
@@ -116,6 +153,11 @@ hv_return_t hvx_cpu_feature(unsigned index, struct hvx_cpu_feature *feature);
 
 /* Owner thread of the vCPU. */
 hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats);
+
+/* Have the next VM write each piece of code that it translates to the open descriptor `fd`, as
+ * text: the guest's instructions by name and the host's code. 0: no more. The descriptor stays the
+ * caller's and has to outlive the VM. HV_UNSUPPORTED: the chosen engine translates nothing. */
+hv_return_t hvx_set_trace(int fd);
 
 /* What mach_absolute_time() is to a guest: 24 MHz ticks. A guest's CNTVCT_EL0 is this minus its
  * vtimer offset. */

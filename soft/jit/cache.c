@@ -64,11 +64,11 @@ void jit_cache_reset(struct jit *j)
     memset(j->block_hash, 0xff, sizeof j->block_hash);
     memset(j->page_hash, 0xff, sizeof j->page_hash);
     memset(j->bind_hash, 0xff, sizeof j->bind_hash);
+    j->stats.resets += j->block_count > 0;
     j->block_count = j->exit_count = 0;
     j->binding_count = 1; /* id 0 is no binding */
     j->hot = j->start;
     j->cold = j->hot_end;
-    j->stats.resets++;
 }
 
 /* Room for `more` entries. False: no memory; then the caller does as if the cache were full. */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct cpu;
+struct hvx_vcpu_stats;
 struct jit;
 struct mmu_bank;
 struct soft_vcpu;
@@ -39,6 +40,7 @@ struct jit_hot {
     bool running;      /* translated code was entered */
     struct tlb *empty; /* in place of every bank's, or NULL */
     bool one_entry;    /* keep one entry in each bank */
+    uint64_t helpers;  /* calls by the thunk `helper` */
     struct jit_jump jump[JIT_JUMPS];
 };
 
@@ -57,6 +59,9 @@ bool jit_host_is_able(void);
 /* -ENOMEM, or 0 with v->jit filled. */
 int jit_create(struct soft_vcpu *v);
 void jit_destroy(struct soft_vcpu *v);
+
+/* Fill in what the JIT counts. The vCPU has one. */
+void jit_read_stats(const struct soft_vcpu *v, struct hvx_vcpu_stats *stats);
 
 /* Run from cpu.pc until something needs the loop of soft/run.c. Faults leave by cpu.unwind. */
 void jit_run(struct soft_vcpu *v);

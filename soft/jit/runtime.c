@@ -186,7 +186,6 @@ static uint32_t find_block(struct cpu *c)
     struct jit *j = v->hot.jit;
     uint64_t pc = c->pc = soft_branch_address(v, c->pc);
 
-    j->stats.lookups++;
     if (UNLIKELY(pc & 3))
         exc_abort(c, EC_PC_ALIGNMENT, 0, pc, pc);
     for (;;) {
@@ -287,6 +286,7 @@ static void enter_c(struct cpu *c)
 
 const uint8_t *jit_miss(struct cpu *c, uint64_t pc)
 {
+    jit_of(c)->stats.miss_calls++;
     enter_c(c);
     c->pc = pc;
     return resume(c);
@@ -297,6 +297,7 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
     struct jit *j = jit_of(c);
     uint32_t exit;
 
+    j->stats.link_calls++;
     memcpy(&exit, record, sizeof exit);
     enter_c(c);
     c->pc = j->exit[exit].target;
@@ -363,6 +364,7 @@ const uint8_t *jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)
 
     struct mmu_bank *b = c->el ? &v->kernel : v->user;
 
+    v->hot.jit->stats.refill_calls++;
     memcpy(&s, record, sizeof s);
     if ((va & 4095) + s.size > 4096 || c->tlb != &b->tlb || v->hot.one_entry ||
         !tlb_refill(v, b, va, s.write))
@@ -395,6 +397,7 @@ const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
 
 const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm)
 {
+    jit_of(c)->stats.svc_calls++;
     enter_c(c);
     c->budget = CPU_BUDGET;
     exc_enter_sync(c, EC_SVC64, imm, pc);
@@ -403,6 +406,7 @@ const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm)
 
 const uint8_t *jit_eret(struct cpu *c)
 {
+    jit_of(c)->stats.eret_calls++;
     c->budget = CPU_BUDGET;
     exc_return(c);
     return resume(c);
@@ -410,6 +414,7 @@ const uint8_t *jit_eret(struct cpu *c)
 
 void jit_vector(struct cpu *c, const struct jit_call *call)
 {
+    jit_of(c)->stats.vector_calls++;
     c->page_va = call->page_va;
     c->run = call->insn;
     fp_collect(c);
@@ -435,8 +440,7 @@ int jit_create(struct soft_vcpu *v)
         free(j);
         return err;
     }
-    if (j->knobs.trace[0] && !(j->trace = fopen(j->knobs.trace, "a")))
-        log_warn("jit", "IREKO_JIT: cannot write %s: %s", j->knobs.trace, strerror(errno));
+    j->trace = jit_trace_open(v->cpu.vm->trace_fd, j->knobs.trace);
     v->hot.jit = j;
     v->hot.one_entry = j->knobs.tlb;
     v->hot.empty = j->knobs.slow ? &j->empty.tlb : NULL;

@@ -123,9 +123,11 @@ struct jit_host jit_host_read(void);
 /* From the text of IREKO_JIT (NULL for none), soft/jit/knobs.c. */
 struct jit_knobs jit_knobs_read(const char *text);
 
+/* hvx_vcpu_get_stats() says what they are: soft/jit/stats.c. */
 struct jit_stats {
-    uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, lookups, links, retired;
-    uint64_t interp_calls, slow_calls, translate_ns;
+    uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, links, retired, translate_ns;
+    uint64_t link_calls, miss_calls, refill_calls, slow_calls, interp_calls, vector_calls;
+    uint64_t svc_calls, eret_calls;
 };
 
 struct jit {
@@ -199,6 +201,12 @@ void jit_thunks_emit(struct jit *j);
 uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *page,
                        unsigned mode);
 
+/* soft/jit/trace.c: where blocks are written to as text: a descriptor, or a file by name that is
+ * appended to. NULL and a warning if it cannot be. */
+FILE *jit_trace_open(int fd, const char *path);
+/* Write a block to it. */
+void jit_trace_write(struct jit *j, uint32_t block);
+
 /* soft/jit/runtime.c: the block at cpu.pc, translated if need be (faults leave by cpu.unwind); run
  * it alone, from where its code begins. */
 uint32_t jit_find_block(struct soft_vcpu *v);
@@ -210,7 +218,7 @@ bool jit_is_alone(uint32_t word);
 /* soft/jit/trace.c: a block as text, line by line. */
 typedef void jit_trace_sink(void *ctx, const char *line);
 void jit_trace_block(const struct jit *j, uint32_t block, jit_trace_sink *sink, void *ctx);
-jit_trace_sink jit_trace_to_log, jit_trace_to_file; /* ctx: nothing; a FILE */
+jit_trace_sink jit_trace_to_log; /* ctx: nothing */
 
 /* soft/jit/runtime.c, called by thunks with all guest state in memory. They return the address to
  * go on at. */

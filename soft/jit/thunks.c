@@ -165,6 +165,7 @@ void jit_thunks_emit(struct jit *j)
 
     /* Called with the function's address in RCX and its argument in RAX; returns its result. */
     j->helper = here(j, b);
+    x86_alu_mi(b, 1, X86_ADD, JIT_VCPU(hot.helpers), 1);
     spill(b, false);
     x86_alu_ri(b, 1, X86_SUB, RSP, 8);
     x86_mov_rr(b, 1, RSI, RAX);

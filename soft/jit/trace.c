@@ -2,7 +2,11 @@
  * Blocks as text, for people: the guest's words with the names that soft/a64.decode gives them, and
  * the host's code as bytes. tools/jit_disasm.py makes mnemonics of the latter.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "soft/jit/runtime.h"
@@ -49,7 +53,41 @@ void jit_trace_to_log(void *ctx, const char *line)
     log_error("jit", "%s", line);
 }
 
-void jit_trace_to_file(void *ctx, const char *line)
+static void trace_to_file(void *ctx, const char *line)
 {
     fprintf(ctx, "%s\n", line);
+}
+
+/* A block is written at once, so that those of several vCPUs do not mix. */
+#define TRACE_BUFFER (256u << 10)
+
+FILE *jit_trace_open(int fd, const char *path)
+{
+    FILE *f;
+
+    if (fd) {
+        int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        f = own < 0 ? NULL : fdopen(own, "w");
+        if (!f && own >= 0)
+            close(own);
+    } else if (path[0]) {
+        f = fopen(path, "ae");
+    } else {
+        return NULL;
+    }
+    if (f)
+        setvbuf(f, NULL, _IOFBF, TRACE_BUFFER);
+    else
+        log_warn("jit", "no trace is written to %s: %s", fd ? "--trace" : path, strerror(errno));
+    return f;
+}
+
+void jit_trace_write(struct jit *j, uint32_t block)
+{
+    jit_trace_block(j, block, trace_to_file, j->trace);
+    if (fflush(j->trace) == 0)
+        return;
+    log_warn("jit", "the trace ends here: %s", strerror(errno));
+    fclose(j->trace);
+    j->trace = NULL;
 }

@@ -196,10 +196,8 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
                                       .hot_size = (uint32_t)(t.hot.p - j->rw) - j->hot,
                                       .cold_size = (uint32_t)(t.cold.p - j->rw) - j->cold,
                                   });
-    if (UNLIKELY(j->trace)) {
-        jit_trace_block(j, n, jit_trace_to_file, j->trace);
-        fflush(j->trace);
-    }
+    if (UNLIKELY(j->trace))
+        jit_trace_write(j, n);
     j->stats.blocks++;
     j->stats.instructions += t.count;
     j->stats.hot_bytes += (uint32_t)(t.hot.p - j->rw) - j->hot;

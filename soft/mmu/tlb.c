@@ -233,6 +233,7 @@ bool tlb_refill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write
     if (s->owner != bank_owner(b) || ((write ? s->e.wr : s->e.rd) ^ va) >= 4096)
         return false;
     struct tlb_entry *e = &b->tlb.e[(va >> 12) % TLB_ENTRIES];
+    v->stats.tlb_refills++;
     *e = s->e;
     /* what matches nothing in a slot of the second level might in this one */
     unsigned slot = (va >> 12) % TLB_ENTRIES;

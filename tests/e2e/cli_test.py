@@ -7,7 +7,9 @@ import fcntl
 import os
 import pathlib
 import pty
+import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -19,7 +21,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console, Timeout  # noqa: E402
-from harness.tap import check, run  # noqa: E402
+from harness.tap import Skip, check, run  # noqa: E402
 
 IREKO = os.environ["IREKO"]
 SECONDS = 20 * Console.patience
@@ -145,6 +147,14 @@ BAD = [
     ("run --kernel @sleep --serial file:@folder", 1, "--serial"),
     ("run --kernel @sleep --serial unix:@disk", 1, "--serial"),
     ("run --kernel @sleep --serial unix:@missing/socket", 1, "--serial"),
+    # looking inside
+    ("run --kernel @sleep --trace @folder", 1, "--trace"),
+    ("run --kernel @sleep --trace @missing/trace", 1, "--trace"),
+    ("run --kernel @sleep --trace @new --engine interp", 1, "translates nothing"),
+    ("run --kernel @sleep --trace=", 2, "--trace"),
+    ("run --kernel @sleep --stats=yes", 2, "--stats"),
+    ("dtb --stats", 2, "--stats"),
+    ("dtb --trace @new", 2, "--trace"),
     # the command line
     ("run", 2, "--kernel"),
     ("run @sleep", 2, "did you mean '--kernel"),
@@ -331,6 +341,91 @@ def stop_and_continue(files):
         check(t.finish() == 0, repr(t.log))
 
 
+def engines():
+    """The engines of this build and host, by name."""
+    done = subprocess.run([IREKO, "info"], capture_output=True, text=True, timeout=SECONDS, check=False)
+    return {e for e in ("jit", "interp", "kvm") if re.search(rf"^ .*\b{e}\b", done.stdout, re.M)}
+
+
+def counter(text, label):
+    """The number in the first column of a row of --stats."""
+    row = re.search(rf"^  {re.escape(label)} *(\d[\d ]*?)(?:  |$)", text, re.M)
+    check(row, f"no row '{label}' in:\n{text}")
+    return int(row[1].replace(" ", ""))
+
+
+def stats_at_the_end(files):
+    """--stats tells at the end what was done, on each engine, for each CPU and in sum"""
+    for engine in sorted(engines() - {"kvm"}):
+        done = subprocess.run([IREKO, "run", "--engine", engine, "--kernel", files("off"), "--stats"], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=SECONDS, check=False)
+        text = done.stderr
+        check(done.returncode == 0 and done.stdout == "!", f"{engine}: {done}")
+        check(re.match(rf"Virtual machine: 1 CPU, engine {engine}; started in [\d.]+ ms, [\d.]+ s ago\n", text), text)
+        check(all(len(line) <= 80 for line in text.splitlines()), "wider than 80 columns:\n" + text)
+        check(counter(text, "firmware calls: HVC and SMC") == 1, text)
+        check(counter(text, "device memory") == 2, text)
+        if engine == "jit":
+            check(counter(text, "blocks") > 0 and counter(text, "guest instructions in them") >= 8, text)
+            check("instructions are with IREKO_JIT=count" in text, text)
+        else:
+            check(counter(text, "guest instructions") == 7, text)  # two stores are the monitor's
+            check("Translation" not in text, text)
+    done = subprocess.run([IREKO, "run", "--cpus", "5", "--kernel", files("off"), "--stats"], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=SECONDS, check=False)
+    heads = [line.split() for line in done.stderr.splitlines() if line.lstrip().startswith("CPU ")]
+    check(heads == ["CPU 0 CPU 1 CPU 2 CPU 3".split(), "CPU 4 all".split()], done.stderr)
+    check(all(len(line) <= 80 for line in done.stderr.splitlines()), done.stderr)
+
+
+def stats_on_a_key(files):
+    """Ctrl-A s tells what was done so far, with CPUs that run, wait and are off, again and again"""
+    for kernel in ("echo", "sleep"):
+        before = 1
+        with Terminal("run", "--kernel", files(kernel), "--cpus", "2") as t:
+            t.wait_for(b"!")
+            for n in range(3):
+                if kernel == "echo":  # it has been in the guest since
+                    t.type(b"<%d>" % n)
+                    t.wait_for(b"<%d>" % n)
+                begin = len(t.log)
+                t.type(b"\x01s")
+                while b"Hits of the TLB" not in t.log[begin:] and b"counts nothing" not in t.log[begin:]:
+                    check(t.read(SECONDS), repr(t.log[begin:]))
+                text = t.log[begin:].decode()
+                check("\n" not in text.replace("\r\n", ""), "a line ends without a return: " + repr(text))
+                text = text.replace("\r", "")
+                now = counter(text, "device memory")
+                check(now > before if kernel == "echo" else now == 2, f"{before} before, now\n{text}")
+                before = now
+            t.type(b"\x01x")
+            check(t.finish() == 0, repr(t.log))
+
+
+def trace_of_the_jit(files):
+    """--trace writes blocks with the guest's instructions by name and the host's code; jit_disasm.py reads it"""
+    if "jit" not in engines():
+        raise Skip("this host has no engine that translates")
+    trace = files("trace")
+    pathlib.Path(trace).write_text("old\n" * 1000, encoding="ascii")
+    done = subprocess.run([IREKO, "run", "--engine", "jit", "--kernel", files("off"), "--trace", trace], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=SECONDS, check=False)
+    check(done.returncode == 0 and done.stdout == "!" and done.stderr == "", repr(done))
+    text = pathlib.Path(trace).read_text(encoding="ascii")
+    check(text.startswith("block 0 va 0x40200000 "), text)
+    names = re.findall(r"^  guest [0-9a-f]+: [0-9a-f]{8} (\w+)$", text, re.M)
+    check(names[0] == "B" and names[-1] == "HVC" and "STRB_imm" in " ".join(names), names)
+    check(re.search(r"^  hot  [0-9a-f]{8}:([0-9a-f]{2})+$", text, re.M), text)
+    if shutil.which("objdump"):
+        tool = pathlib.Path(__file__).parents[2] / "tools/jit_disasm.py"
+        done = subprocess.run([sys.executable, tool, trace], capture_output=True, text=True, timeout=SECONDS, check=False)
+        check(done.returncode == 0 and re.search(r"\t(mov|lea) ", done.stdout) and "(bad)" not in done.stdout, repr(done))
+    if os.path.exists("/dev/full"):
+        done = subprocess.run([IREKO, "run", "--engine", "jit", "--kernel", files("off"), "--trace", "/dev/full"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
+        check(done.returncode == 0 and done.stdout == "!" and done.stderr.count("the trace ends here") == 1, repr(done))
+
+
 def without_a_terminal(files):
     """standard input may be a pipe, /dev/null or closed; the guest goes on after its end"""
     with Console("run", "--kernel", files("echo")) as c:
@@ -428,7 +523,8 @@ def dtb_tells_the_gic(files):
     check(done.returncode == 0 or "this host has no GICv3" in done.stderr, done.stderr)
 
 
-TESTS = [help_is_pleasant, info_and_version, dtb_round_trip, dtb_tells_the_gic, each_mistake, locked_disk, power_off, keys, signals,
+TESTS = [help_is_pleasant, info_and_version, dtb_round_trip, dtb_tells_the_gic, each_mistake, locked_disk, power_off, keys, stats_at_the_end,
+         stats_on_a_key, trace_of_the_jit, signals,
          fatal_signal, stop_and_continue, without_a_terminal, serial_elsewhere]
 
 

@@ -2,6 +2,7 @@
 #include "guest.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -393,6 +394,11 @@ static void a_vcpu_refuses_other_threads(void)
 }
 #endif
 
+static bool engine_translates(void)
+{
+    return strcmp(hvx_engine(), "jit") == 0 || strcmp(hvx_engine(), "check") == 0;
+}
+
 static void statistics_count(void)
 {
     struct guest g;
@@ -406,8 +412,46 @@ static void statistics_count(void)
     if (result == HV_UNSUPPORTED)
         check_skip("this engine keeps none");
     else
-        CHECK(result == HV_SUCCESS && stats.exits == 1);
+        CHECK(result == HV_SUCCESS && stats.exits == 1 && (stats.kept & HVX_STATS_EVENTS));
+    if (engine_translates()) {
+        CHECK(stats.kept & HVX_STATS_TRANSLATION);
+        CHECK(stats.translation.blocks >= 1);
+        CHECK(stats.translation.instructions >= 1);
+        CHECK(stats.translation.hot_bytes > 0 && stats.translation.cache_used > 0 &&
+              stats.translation.cache_used <= stats.translation.cache_size);
+        CHECK_EQ(stats.translation.resets, 0);
+    } else {
+        CHECK(!(stats.kept & HVX_STATS_TRANSLATION));
+        CHECK_EQ(stats.translation.blocks, 0);
+    }
     guest_close(&g);
+}
+
+/* What is translated is written to a descriptor, by engines that translate. */
+static void translations_are_traced(void)
+{
+    struct guest g;
+    char text[512] = "";
+    FILE *f = tmpfile();
+    bool translates = engine_translates();
+
+    CHECK(f != NULL);
+    if (!f)
+        return;
+    CHECK_EQ(hvx_set_trace(-1), HV_BAD_ARGUMENT);
+    CHECK_EQ(hvx_set_trace(fileno(f)), translates ? HV_SUCCESS : HV_UNSUPPORTED);
+    GUEST_OPEN(&g, no_code);
+    CHECK(guest_run_brk(&g, 0));
+    guest_close(&g);
+    CHECK_OK(hvx_set_trace(0));
+    rewind(f);
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    if (translates)
+        CHECK(strncmp(text, "block 0 va ", 11) == 0 && strstr(text, " BRK\n") &&
+              strstr(text, "  hot  "));
+    else
+        CHECK_EQ(n, 0);
+    fclose(f);
 }
 
 /* The JIT counts when it is asked to. */
@@ -457,6 +501,7 @@ int main(void)
     RUN(a_vcpu_refuses_other_threads);
 #endif
     RUN(statistics_count);
+    RUN(translations_are_traced);
     RUN(instructions_are_counted);
     return check_finish();
 }

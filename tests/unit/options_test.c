@@ -13,7 +13,7 @@
 
 #include "cli/suggest.h"
 
-#define MAX_ARGS 8
+#define MAX_ARGS 9
 
 static int parse(struct run_options *o, enum option_verb verb, const char *const *args,
                  struct err *e)
@@ -94,11 +94,13 @@ static void test_all(void **state)
     (void)state;
     struct run_options o;
     struct err e = { "" };
-    assert_int_equal(parse(&o, OPTION_RUN,
-                           (const char *[]){ "--kernel=a=b", "--append", "-x=y --z", "--memory=2G",
-                                             "--cpus", "4", "--gic=v3", "--log=debug", NULL },
-                           &e),
-                     0);
+    assert_int_equal(
+        parse(&o, OPTION_RUN,
+              (const char *[]){ "--kernel=a=b", "--append", "-x=y --z", "--memory=2G", "--cpus",
+                                "4", "--gic=v3", "--log=debug", "--stats", NULL },
+              &e),
+        0);
+    assert_true(o.stats);
     assert_string_equal(o.vm.kernel, "a=b");
     assert_string_equal(o.vm.cmdline, "-x=y --z");
     assert_int_equal(o.vm.memory, 2ull << 30);
@@ -110,9 +112,11 @@ static void test_all(void **state)
     assert_int_equal(
         parse(&o, OPTION_RUN,
               (const char *[]){ "--kernel=k", "--disk=a,ro", "--disk", "b,c", "--serial=pty",
-                                "--serial=file:x", "--engine=interp", NULL },
+                                "--serial=file:x", "--engine=interp", "--trace=t", NULL },
               &e),
         0);
+    assert_string_equal(o.vm.trace, "t");
+    assert_false(o.stats);
     assert_int_equal(o.vm.disk_count, 2);
     assert_string_equal(o.vm.disk[0].path, "a");
     assert_true(o.vm.disk[0].read_only);

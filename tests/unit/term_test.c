@@ -33,6 +33,7 @@ static const struct escape_case escape_cases[] = {
     { { "\x01\x01" }, "\x01", 0 },
     { { "\x01", "\x01", "x" }, "\x01x", 0 },
     { { "\x01\x01\x01x" }, "\x01", TERM_KEY_QUIT },
+    { { "a\x01sb" }, "ab", TERM_KEY_STATS },
     { { "\x01p\x01h" }, "", TERM_KEY_POWER | TERM_KEY_HELP },
     { { "a\x01qb" }, "ab", TERM_KEY_HELP },
 };
