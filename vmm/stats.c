@@ -47,6 +47,7 @@ static void stats_add_engine(struct hvx_vcpu_stats *to, const struct hvx_vcpu_st
     to->translation.hot_bytes += from->translation.hot_bytes;
     to->translation.cold_bytes += from->translation.cold_bytes;
     to->translation.links += from->translation.links;
+    to->translation.cloned += from->translation.cloned;
     to->translation.retired += from->translation.retired;
     to->translation.resets += from->translation.resets;
     to->translation.cache_used += from->translation.cache_used;

@@ -24,15 +24,35 @@ static void put_constant(jit_t t, unsigned rd, uint64_t value)
     }
 }
 
-/* Does `at` only change a constant that the instruction before it made in the same register? */
+/* The same for one that is an address near the instruction's. */
+static void put_address(jit_t t, unsigned rd, uint64_t va)
+{
+    enum x86_reg d = jit_def(t, rd, RAX);
+
+    jit_mov_va(t, &t->hot, d, va);
+    jit_done(t, rd, d);
+}
+
+static bool is_address(jit_t t, unsigned at);
+
+/* Does `at` only change a constant that the instruction before it made in the same register? An
+ * address may only be added to. */
 static bool extends_constant(jit_t t, unsigned at)
 {
     const struct jit_insn *p = &t->insn[at];
 
     if (at == 0 || at >= t->count || p->i.rd != t->insn[at - 1].i.rd)
         return false;
-    return p->op == A64_MOVK_w || p->op == A64_MOVK_x ||
+    return ((p->op == A64_MOVK_w || p->op == A64_MOVK_x) && !is_address(t, at - 1)) ||
            (p->op == A64_ADD_imm_x && p->i.rn == p->i.rd);
+}
+
+/* Is the constant ADR's or ADRP's? */
+static bool is_address(jit_t t, unsigned at)
+{
+    while (extends_constant(t, at))
+        at--;
+    return t->insn[at].op == A64_ADR || t->insn[at].op == A64_ADRP;
 }
 
 /* The constant that the instruction `at` makes of nothing, or of the constant before it. */
@@ -73,7 +93,7 @@ static bool emit_known_constant(jit_t t, const struct insn *i)
     if (!known_constant(t, t->at, &value))
         return false;
     if (i->rd != REG_NONE && !extends_constant(t, t->at + 1))
-        put_constant(t, i->rd, value);
+        is_address(t, t->at) ? put_address(t, i->rd, value) : put_constant(t, i->rd, value);
     return true;
 }
 

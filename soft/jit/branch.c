@@ -53,13 +53,24 @@ static void poll(jit_t t, uint64_t target)
     if (t->hot.full || t->cold.full)
         return;
     x86_patch(wanted, t->cold.p);
-    x86_mov_ri(&t->cold, RAX, target);
+    jit_mov_va(t, &t->cold, RAX, target);
     x86_to(&t->cold, x86_jmp(&t->cold), t->jit->rw + t->jit->miss);
 }
 
 static bool is_other_page(jit_t t, uint64_t target)
 {
     return (target ^ t->page_va) >= CODE_PAGE_SIZE;
+}
+
+static int32_t bind_offset(uint64_t target)
+{
+    return (int32_t)(offsetof(struct mmu_bank, jit.bind) + jit_bind_slot(target) * 4);
+}
+
+void jit_bind_patch(uint8_t *at, uint64_t target)
+{
+    st_le32(at - 4, (uint32_t)bind_offset(target));
+    st_le32(at, UINT32_MAX);
 }
 
 void jit_exit_direct(jit_t t, uint64_t target)
@@ -69,8 +80,7 @@ void jit_exit_direct(jit_t t, uint64_t target)
     jit_clobber(t);
     poll(t, target);
     if (is_other_page(t, target)) {
-        struct x86_mem slot = x86_at(JIT_TLB, (int32_t)offsetof(struct mmu_bank, jit.bind));
-        slot.disp += (int32_t)(jit_bind_slot(target) * 4);
+        struct x86_mem slot = x86_at(JIT_TLB, bind_offset(target));
         x86_op_rm(&t->hot, 0, 0, 0x81, X86_CMP, slot, false);
         bind_site = t->hot.p;
         x86_imm32(&t->hot, UINT32_MAX); /* no binding */
@@ -136,7 +146,7 @@ void jit_exit_indirect(jit_t t)
 void jit_exit_lookup(jit_t t, uint64_t target)
 {
     jit_clobber(t);
-    x86_mov_ri(&t->hot, RAX, target);
+    jit_mov_va(t, &t->hot, RAX, target);
     jit_exit_indirect(t);
 }
 
@@ -166,7 +176,7 @@ bool emit_b(jit_t t, const struct insn *i)
 
 static void set_link(jit_t t, const struct insn *i)
 {
-    x86_mov_ri(&t->hot, (enum x86_reg)t->pinned[REG_LR], jit_pc(t, i) + 4);
+    jit_mov_va(t, &t->hot, (enum x86_reg)t->pinned[REG_LR], jit_pc(t, i) + 4);
 }
 
 bool emit_bl(jit_t t, const struct insn *i)

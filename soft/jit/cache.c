@@ -62,6 +62,7 @@ void jit_cache_destroy(struct jit *j)
 void jit_cache_reset(struct jit *j)
 {
     memset(j->block_hash, 0xff, sizeof j->block_hash);
+    memset(j->origin_hash, 0xff, sizeof j->origin_hash);
     memset(j->page_hash, 0xff, sizeof j->page_hash);
     memset(j->bind_hash, 0xff, sizeof j->bind_hash);
     j->stats.resets += j->block_count > 0;
@@ -101,6 +102,12 @@ static uint32_t *block_bucket(struct jit *j, uint64_t pa, uint64_t va, uint32_t 
     return &j->block_hash[h >> 48 & (JIT_BLOCK_HASH - 1)];
 }
 
+static uint32_t *origin_bucket(struct jit *j, uint64_t pa, uint32_t mode)
+{
+    uint64_t h = (pa >> 2 ^ (uint64_t)mode << 60) * 0x9e3779b97f4a7c15ull;
+    return &j->origin_hash[h >> 48 & (JIT_BLOCK_HASH - 1)];
+}
+
 static uint32_t *page_bucket(struct jit *j, uint64_t pa)
 {
     return &j->page_hash[pa >> 12 & (JIT_PAGE_HASH - 1)];
@@ -109,14 +116,40 @@ static uint32_t *page_bucket(struct jit *j, uint64_t pa)
 uint32_t jit_block_add(struct jit *j, const struct jit_block *b)
 {
     uint32_t n = j->block_count++;
-    uint32_t *hash = block_bucket(j, b->pa, b->va, b->mode), *page = page_bucket(j, b->pa);
+    uint32_t *origin = origin_bucket(j, b->pa, b->mode), *page = page_bucket(j, b->pa);
 
     j->block[n] = *b;
-    j->block[n].incoming = JIT_NONE;
-    j->block[n].hash_next = *hash;
+    j->block[n].clones = 0;
+    j->block[n].origin_next = *origin;
     j->block[n].page_next = *page;
-    *hash = *page = n;
+    *origin = *page = n;
+    jit_block_enter(j, n);
     return n;
+}
+
+uint32_t jit_block_add_clone(struct jit *j, const struct jit_block *b, uint32_t origin)
+{
+    uint32_t n = j->block_count++;
+    struct jit_block *o = &j->block[origin];
+
+    j->block[n] = *b;
+    j->block[n].next_clone = n;
+    if (o->clones++) {
+        struct jit_block *last = &j->block[o->last_clone];
+        j->block[n].next_clone = last->next_clone;
+        last->next_clone = n;
+    }
+    return o->last_clone = n;
+}
+
+void jit_block_enter(struct jit *j, uint32_t n)
+{
+    struct jit_block *b = &j->block[n];
+    uint32_t *hash = block_bucket(j, b->pa, b->va, b->mode);
+
+    b->incoming = JIT_NONE;
+    b->hash_next = *hash;
+    *hash = n;
 }
 
 uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
@@ -129,18 +162,17 @@ uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
     return n;
 }
 
-static void block_unhash(struct jit *j, uint32_t n)
+uint32_t jit_block_find_origin(struct jit *j, uint64_t pa, uint32_t mode)
 {
-    const struct jit_block *b = &j->block[n];
-    uint32_t *link = block_bucket(j, b->pa, b->va, b->mode);
+    uint32_t n = *origin_bucket(j, pa, mode);
 
-    while (*link != n)
-        link = &j->block[*link].hash_next;
-    *link = b->hash_next;
+    while (n != JIT_NONE && (j->block[n].pa != pa || j->block[n].mode != mode))
+        n = j->block[n].origin_next;
+    return n;
 }
 
-/* Nothing leads to the block any more. Its code stays, as it may be what runs now. */
-static void block_retire(struct jit *j, uint32_t n)
+/* Nothing leads to the block any more. */
+static void block_leave(struct jit *j, uint32_t n)
 {
     struct jit_block *b = &j->block[n];
     struct jit_jump *jump = jit_jump_of(j->hot_state, b->va);
@@ -153,9 +185,51 @@ static void block_retire(struct jit *j, uint32_t n)
     }
     if (jump->pc == b->va)
         *jump = jit_jump_empty(j);
-    block_unhash(j, n);
+    uint32_t *link = block_bucket(j, b->pa, b->va, b->mode);
+    while (*link != n)
+        link = &j->block[*link].hash_next;
+    *link = b->hash_next;
+}
+
+static void exit_unlink(struct jit *j, uint32_t exit)
+{
+    struct jit_exit *e = &j->exit[exit];
+
+    if (e->block == JIT_NONE)
+        return;
+    uint32_t *link = &j->block[e->block].incoming;
+    while (*link != exit)
+        link = &j->exit[*link].incoming_next;
+    *link = e->incoming_next;
+    e->block = JIT_NONE;
+}
+
+void jit_block_release(struct jit *j, uint32_t n)
+{
+    const struct jit_block *b = &j->block[n];
+
+    block_leave(j, n);
+    for (uint32_t k = 0; k < b->exit_count; k++)
+        exit_unlink(j, b->exit_first + k);
+}
+
+/* The same of an original and its clones. Their code stays, as it may be what runs now. */
+static void block_retire(struct jit *j, uint32_t n)
+{
+    struct jit_block *b = &j->block[n];
+    uint32_t *link = origin_bucket(j, b->pa, b->mode);
+
+    while (*link != n)
+        link = &j->block[*link].origin_next;
+    *link = b->origin_next;
+    for (uint32_t k = 0, clone = b->last_clone; k < b->clones; k++) {
+        block_leave(j, clone);
+        j->block[clone].code = 0;
+        clone = j->block[clone].next_clone;
+    }
+    block_leave(j, n);
     b->code = 0;
-    j->stats.retired++;
+    j->stats.retired += b->clones + 1;
 }
 
 void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size)
@@ -235,19 +309,6 @@ uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e)
     return n;
 }
 
-static void exit_unlink(struct jit *j, uint32_t exit)
-{
-    struct jit_exit *e = &j->exit[exit];
-
-    if (e->block == JIT_NONE)
-        return;
-    uint32_t *link = &j->block[e->block].incoming;
-    while (*link != exit)
-        link = &j->exit[*link].incoming_next;
-    *link = e->incoming_next;
-    e->block = JIT_NONE;
-}
-
 void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding)
 {
     struct jit_exit *e = &j->exit[exit];
@@ -267,7 +328,7 @@ void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t bindin
 uint32_t jit_binding_id(struct jit *j, uint64_t va, uint64_t pa, const uint8_t *host, uint32_t el)
 {
     uint64_t h = (va >> 12 ^ pa << 8 ^ el) * 0x9e3779b97f4a7c15ull;
-    uint32_t *bucket = &j->bind_hash[h >> 50 & (JIT_BIND_HASH - 1)];
+    uint32_t *bucket = &j->bind_hash[h >> 48 & (JIT_BIND_HASH - 1)];
 
     for (uint32_t n = *bucket; n != JIT_NONE; n = j->binding[n].next)
         if (j->binding[n].va == va && j->binding[n].pa == pa && j->binding[n].el == el)

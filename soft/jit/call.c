@@ -52,7 +52,9 @@ void jit_emit_interp(jit_t t, const struct insn *i)
     x86_to(&t->hot, x86_jmp(&t->hot), t->cold.p);
     x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + t->jit->interp);
     struct jit_call call = record_of(t, i, offset_of(t, t->hot.p));
-    cold_data(t, &call, sizeof call);
+    const uint8_t *record = cold_data(t, &call, sizeof call);
+    jit_note_va(t, record + offsetof(struct jit_call, page_va));
+    jit_note_code(t, record + offsetof(struct jit_call, next));
 }
 
 /* A record of the slow path for t->insn[first] to the one being emitted. */
@@ -71,7 +73,11 @@ static void slow_record(jit_t t, unsigned first, uint32_t thunk, const uint8_t *
         s.write = t->look_up.write;
     }
     x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + thunk);
-    cold_data(t, &s, sizeof s);
+    const uint8_t *record = cold_data(t, &s, sizeof s);
+    jit_note_va(t, record + offsetof(struct jit_slow, page_va));
+    jit_note_code(t, record + offsetof(struct jit_slow, next));
+    if (s.size)
+        jit_note_code(t, record + offsetof(struct jit_slow, retry));
     for (unsigned n = first; n <= t->at; n++)
         cold_data(t, &(struct jit_slow_insn){ .word = t->insn[n].i.word, .op = t->insn[n].op },
                   sizeof(struct jit_slow_insn));
@@ -171,6 +177,7 @@ void jit_emit_interp_vector(jit_t t, const struct insn *i)
     while (!t->cold.full && (uintptr_t)t->cold.p % 8)
         x86_plain(&t->cold, 0xcc);
     const uint8_t *record = cold_data(t, &call, sizeof call);
+    jit_note_va(t, record + offsetof(struct jit_call, page_va));
     x86_lea_rip(&t->hot, RAX, record);
     x86_to(&t->hot, x86_call(&t->hot), t->jit->rw + t->jit->vector);
 }

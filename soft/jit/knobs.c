@@ -20,6 +20,8 @@ static const struct {
     { "strict", offsetof(struct jit_knobs, strict) },
     { "ungrouped", offsetof(struct jit_knobs, ungrouped) },
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
+    { "uncloned", offsetof(struct jit_knobs, uncloned) },
+    { "cloned", offsetof(struct jit_knobs, cloned) },
     { "polls", offsetof(struct jit_knobs, polls) },
     { "slow", offsetof(struct jit_knobs, slow) },
     { "checksum", offsetof(struct jit_knobs, checksum) },

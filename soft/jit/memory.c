@@ -229,7 +229,7 @@ bool emit_ldr_lit(jit_t t, const struct insn *i)
     unsigned size = opc == 1 ? 8 : 4;
 
     jit_clobber(t);
-    x86_mov_ri(&t->hot, RAX, t->page_va + (uint64_t)i->imm);
+    jit_mov_va(t, &t->hot, RAX, t->page_va + (uint64_t)i->imm);
     uint8_t *miss = jit_look_up(t, size, false);
     enum x86_reg d = jit_def(t, i->rd, RAX);
     load_extended(t, size, opc == 2 ? SIGN_X : ZERO, d, jit_found(0));

@@ -58,11 +58,6 @@ void jit_forget_all(struct soft_vcpu *v)
     (void)v;
 }
 
-void jit_switch_bank(struct soft_vcpu *v)
-{
-    (void)v;
-}
-
 void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa)
 {
     (void)v, (void)pa;

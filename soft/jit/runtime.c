@@ -77,15 +77,21 @@ void jit_update_context(struct cpu *c)
         atomic_store(&c->jit_ctx, JIT_CTX_NEVER);
 }
 
-static void filter_add(struct mmu_bank *b, uint64_t va)
+/* The bit of a page. Each half of the address space has half of them, or pages of processes that
+ * leave EL1's bank would be taken for the kernel's code. */
+static unsigned filter_bit(uint64_t va)
 {
-    uint64_t page = va >> 12;
-    b->jit.filter[page / 64 % (JIT_FILTER_BITS / 64)] |= 1ull << page % 64;
+    return (unsigned)(va >> 12) % (JIT_FILTER_BITS / 2) + (va >> 63 ? JIT_FILTER_BITS / 2 : 0);
 }
 
-static bool filter_has(const struct mmu_bank *b, uint64_t page)
+static void filter_add(struct mmu_bank *b, uint64_t va)
 {
-    return b->jit.filter[page / 64 % (JIT_FILTER_BITS / 64)] >> page % 64 & 1;
+    b->jit.filter[filter_bit(va) / 64] |= 1ull << filter_bit(va) % 64;
+}
+
+static bool filter_has(const struct mmu_bank *b, uint64_t va)
+{
+    return b->jit.filter[filter_bit(va) / 64] >> filter_bit(va) % 64 & 1;
 }
 
 static void forget_binds(struct mmu_bank *b)
@@ -110,7 +116,7 @@ void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint
     if (!v->hot.jit)
         return;
     for (uint64_t n = 0; n < pages && n < JIT_FILTER_BITS && !any; n++)
-        any = filter_has(b, (va >> 12) + n);
+        any = filter_has(b, va + n * 4096);
     if (!any)
         return;
     give_id(v, b);
@@ -179,6 +185,22 @@ static const struct jit_binding *bind_page(struct cpu *c, uint64_t pc)
     return &j->binding[id];
 }
 
+/* Away from where it is, for the knob `cloned`. */
+#define ELSEWHERE 0x12345000u
+
+/* A clone of the same physical code, or a translation. JIT_NONE: no room. */
+static uint32_t make_block(struct soft_vcpu *v, uint64_t pc, const struct jit_binding *b)
+{
+    struct jit *j = v->hot.jit;
+    uint64_t pa = b->pa | (pc & 4095);
+    uint32_t mode = mode_of(&v->cpu);
+
+    if (UNLIKELY(j->knobs.cloned) && jit_block_find_origin(j, pa, mode) == JIT_NONE)
+        (void)jit_translate(v, pc + ELSEWHERE, pa, b->host, mode);
+    uint32_t n = jit_clone(v, pa, pc, mode);
+    return n != JIT_NONE ? n : jit_translate(v, pc, pa, b->host, mode);
+}
+
 /* The block at cpu.pc, translated if need be. Faults do not return. */
 static uint32_t find_block(struct cpu *c)
 {
@@ -199,7 +221,7 @@ static uint32_t find_block(struct cpu *c)
                 n = JIT_NONE;
             }
             if (n == JIT_NONE)
-                n = jit_translate(v, pc, b->pa | (pc & 4095), b->host, mode_of(c));
+                n = make_block(v, pc, b);
             if (n != JIT_NONE)
                 return n;
         }
@@ -303,11 +325,11 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
     c->pc = j->exit[exit].target;
     if (UNLIKELY(is_wanted(c)))
         return j->rx + j->leave;
-    uint64_t resets = j->stats.resets;
+    uint64_t changes = j->stats.resets + j->reused; /* of what the exit's number means */
     uint32_t block = find_block(c);
     const struct mmu_bank *bank = c->el ? &vcpu_of(c)->kernel : vcpu_of(c)->user;
     uint32_t binding = bank->jit.bind[jit_bind_slot(c->pc)];
-    if (j->stats.resets == resets && binding && !j->knobs.unlinked)
+    if (j->stats.resets + j->reused == changes && binding && !j->knobs.unlinked)
         jit_exit_link(j, exit, block, binding);
     c->jit_flags = flags_from_nzcv(c->nzcv);
     return block_code(c, block);

@@ -13,6 +13,7 @@
 #include "soft/cpu.h"
 #include "soft/insn.h"
 #include "soft/jit/jit.h"
+#include "soft/jit/x86.h"
 #include "soft/mmu/mmu.h"
 
 struct cpu;
@@ -34,17 +35,24 @@ enum jit_mode {
 /* A block: the translation of guest code from `pa`, mapped at `va`, in one mode. */
 struct jit_block {
     uint64_t pa, va;
-    const uint8_t *page; /* the guest's bytes */
     uint32_t mode;
-    uint64_t checksum; /* of the words that were translated */
-    uint16_t high;     /* end, as an offset in the page */
-    uint16_t count;    /* instructions */
-    uint32_t code;     /* offset in the cache; 0: retired */
-    uint32_t cold;     /* of the cold part */
+    uint32_t hash_next;  /* blocks of the same bucket */
+    uint32_t code;       /* offset in the cache; 0: retired */
+    uint32_t incoming;   /* first exit that is linked to this block */
+    const uint8_t *page; /* the guest's bytes */
+    uint64_t checksum;   /* of the words that were translated */
+    uint16_t high;       /* end, as an offset in the page */
+    uint16_t count;      /* instructions */
+    uint16_t exit_count;
+    uint16_t reloc_count; /* 0: it cannot be cloned */
+    uint32_t cold;        /* offset of the cold part */
     uint32_t hot_size, cold_size;
-    uint32_t hash_next; /* blocks of the same bucket */
-    uint32_t page_next; /* blocks of the same page bucket */
-    uint32_t incoming;  /* first exit that is linked to this block */
+    uint32_t exit_first;
+    uint32_t relocs;      /* offset of the list: soft/jit/clone.c */
+    uint32_t page_next;   /* originals of the same page bucket */
+    uint32_t origin_next; /* originals of the same bucket by physical address and mode */
+    uint32_t clones;      /* of an original, which form a ring */
+    uint32_t last_clone, next_clone;
 };
 
 /* A direct exit of a block: a jump that leads to its cold tail until it is linked. */
@@ -58,6 +66,12 @@ struct jit_exit {
 };
 
 #define JIT_BLOCK_EXITS 66
+
+/* In an exit's tail: its number, behind the call of thunk `link`. */
+#define JIT_TAIL_NUMBER 5
+
+/* Of blocks in the cache, the constants of vector code in mind. */
+#define JIT_ALIGN 16
 
 /* (virtual page, physical page, exception level) that has code. */
 struct jit_binding {
@@ -90,9 +104,17 @@ struct jit_slow {
     } insn[];
 };
 
+/* While a block is translated: what its code says of where it lies. */
+struct jit_relocs {
+    struct x86_sites hot, cold;
+    uint16_t at[2048];
+    unsigned count;
+    bool failed; /* it cannot be cloned */
+};
+
 #define JIT_BLOCK_HASH 65536
 #define JIT_PAGE_HASH  16384
-#define JIT_BIND_HASH  4096
+#define JIT_BIND_HASH  32768
 
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
@@ -107,6 +129,8 @@ struct jit_knobs {
     bool strict;     /* NZCV is right at every fault, also where nobody reads it */
     bool ungrouped;  /* a look-up for each access */
     bool unlinked;   /* no direct links */
+    bool uncloned;   /* each virtual address has a translation of its own */
+    bool cloned;     /* every block is the clone of one at another address */
     bool polls;      /* a poll at every exit */
     bool tlb;        /* one entry in a TLB */
     bool slow;       /* no entry: every access takes the slow path */
@@ -125,7 +149,8 @@ struct jit_knobs jit_knobs_read(const char *text);
 
 /* hvx_vcpu_get_stats() says what they are: soft/jit/stats.c. */
 struct jit_stats {
-    uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, links, retired, translate_ns;
+    uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, links, retired, cloned;
+    uint64_t translate_ns;
     uint64_t link_calls, miss_calls, refill_calls, slow_calls, interp_calls, vector_calls;
     uint64_t svc_calls, eret_calls;
 };
@@ -148,7 +173,10 @@ struct jit {
     struct jit_binding *binding; /* by id; 0 is none */
     uint32_t binding_count, binding_room;
     uint32_t block_hash[JIT_BLOCK_HASH], page_hash[JIT_PAGE_HASH], bind_hash[JIT_BIND_HASH];
+    uint32_t origin_hash[JIT_BLOCK_HASH];
     uint32_t next_id; /* of banks */
+    uint64_t reused;  /* clones that became other ones */
+    struct jit_relocs relocs;
 
     /* Thunks, offsets in the cache. */
     uint32_t enter, leave, link, miss, interp, slow, refill, vector, helper, svc, eret;
@@ -177,6 +205,13 @@ void jit_cache_reset(struct jit *j);
 /* Is there room in the tables and in memory for one more block? */
 bool jit_cache_ready(struct jit *j);
 uint32_t jit_block_add(struct jit *j, const struct jit_block *b);
+/* The youngest clone of `origin`; jit_block_enter() has it found. */
+uint32_t jit_block_add_clone(struct jit *j, const struct jit_block *b, uint32_t origin);
+void jit_block_enter(struct jit *j, uint32_t block);
+/* Nothing leads to the block any more, and it leads nowhere: its code and exits may be others'. */
+void jit_block_release(struct jit *j, uint32_t block);
+/* A block of the same physical code, translated at any virtual address. */
+uint32_t jit_block_find_origin(struct jit *j, uint64_t pa, uint32_t mode);
 uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode);
 /* Retire the blocks that have bytes of [pa, pa + size), which lies in one page. */
 void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size);
@@ -206,6 +241,14 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
 FILE *jit_trace_open(int fd, const char *path);
 /* Write a block to it. */
 void jit_trace_write(struct jit *j, uint32_t block);
+
+/* soft/jit/clone.c: the same by copying a block of the same physical code. JIT_NONE: there is none,
+ * or no room. */
+uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode);
+
+/* soft/jit/branch.c: the comparison of a slot with a binding whose constant is at `at` becomes that
+ * of the page of `target`, with no binding. */
+void jit_bind_patch(uint8_t *at, uint64_t target);
 
 /* soft/jit/runtime.c: the block at cpu.pc, translated if need be (faults leave by cpu.unwind); run
  * it alone, from where its code begins. */

@@ -293,7 +293,7 @@ bool emit_msr_imm(jit_t t, const struct insn *i)
 bool emit_svc(jit_t t, const struct insn *i)
 {
     jit_clobber(t);
-    x86_mov_ri(&t->hot, RAX, jit_pc(t, i) + 4);
+    jit_mov_va(t, &t->hot, RAX, jit_pc(t, i) + 4);
     x86_mov_ri(&t->hot, RDX, (uint32_t)i->imm);
     x86_to(&t->hot, x86_jmp(&t->hot), t->jit->rw + t->jit->svc);
     t->ended = true;

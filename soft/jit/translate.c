@@ -176,6 +176,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .pinned = jit_pinned,
     };
     uint32_t exits = j->exit_count;
+    jit_relocs_begin(&t);
     unsigned high = decode_block(&t, va & 4095);
     jit_flags_analyse(&t);
     emit_block(&t);
@@ -183,27 +184,31 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         j->exit_count = exits;
         return JIT_NONE;
     }
-    uint32_t n = jit_block_add(j, &(struct jit_block){
-                                      .pa = pa,
-                                      .va = va,
-                                      .page = page,
-                                      .mode = mode,
-                                      .high = (uint16_t)high,
-                                      .count = (uint16_t)t.count,
-                                      .checksum = t.checksum,
-                                      .code = j->hot,
-                                      .cold = j->cold,
-                                      .hot_size = (uint32_t)(t.hot.p - j->rw) - j->hot,
-                                      .cold_size = (uint32_t)(t.cold.p - j->rw) - j->cold,
-                                  });
+    struct jit_block b = {
+        .pa = pa,
+        .va = va,
+        .page = page,
+        .mode = mode,
+        .high = (uint16_t)high,
+        .count = (uint16_t)t.count,
+        .checksum = t.checksum,
+        .code = j->hot,
+        .cold = j->cold,
+        .hot_size = (uint32_t)(t.hot.p - j->rw) - j->hot,
+        .cold_size = (uint32_t)(t.cold.p - j->rw) - j->cold,
+        .exit_first = exits,
+        .exit_count = (uint16_t)(j->exit_count - exits),
+    };
+    jit_relocs_end(&t, &b);
+    uint32_t n = jit_block_add(j, &b);
     if (UNLIKELY(j->trace))
         jit_trace_write(j, n);
     j->stats.blocks++;
     j->stats.instructions += t.count;
     j->stats.hot_bytes += (uint32_t)(t.hot.p - j->rw) - j->hot;
     j->stats.cold_bytes += (uint32_t)(t.cold.p - j->rw) - j->cold;
-    j->hot = align_up((uint32_t)(t.hot.p - j->rw), 16);
-    j->cold = align_up((uint32_t)(t.cold.p - j->rw), 8);
+    j->hot = align_up((uint32_t)(t.hot.p - j->rw), JIT_ALIGN);
+    j->cold = align_up((uint32_t)(t.cold.p - j->rw), JIT_ALIGN);
     j->stats.translate_ns += now_ns() - start;
     return n;
 }

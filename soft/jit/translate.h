@@ -57,7 +57,7 @@ struct jit_translation {
     struct soft_vcpu *v;
     struct jit *jit;
     struct jit_block *block;
-    uint64_t page_va;
+    uint64_t page_va;     /* code has it by jit_mov_va() only */
     const uint8_t *page;  /* the guest's bytes */
     unsigned mode;        /* JIT_MODE_* */
     const int8_t *pinned; /* the register map of the code being emitted, as jit_pinned[] */
@@ -158,6 +158,16 @@ enum x86_cc jit_condition(jit_t t, unsigned cond);
 void jit_flags_immediate(jit_t t, unsigned nzcv, enum jit_eflags ef);
 /* Backward pass: jit_insn.flags_live. */
 void jit_flags_analyse(jit_t t);
+
+/* soft/jit/clone.c: where code says where it lies. Constants made of virtual addresses (in the hot
+ * or the cold part; flags stay), and in cold records: such an address of 64 bits, the offset of hot
+ * code in the cache. */
+void jit_mov_va(jit_t t, struct x86_buf *b, enum x86_reg d, uint64_t va);
+void jit_note_va(jit_t t, const uint8_t *at);
+void jit_note_code(jit_t t, const uint8_t *at);
+void jit_relocs_begin(jit_t t);
+/* Keep the list behind the cold part, if the block can be cloned. */
+void jit_relocs_end(jit_t t, struct jit_block *b);
 
 /* soft/jit/branch.c */
 

@@ -98,7 +98,7 @@ bool emit_vldr_lit(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     jit_clobber(t);
-    x86_mov_ri(&t->hot, RAX, t->page_va + (uint64_t)i->imm);
+    jit_mov_va(t, &t->hot, RAX, t->page_va + (uint64_t)i->imm);
     uint8_t *miss = jit_look_up(t, size, false);
     load_vector(t, size, i->rd, jit_found(0));
     slow_paths(t, i, NULL, miss);

@@ -74,9 +74,18 @@ struct x86_mem {
     int32_t disp;
 };
 
+/* Where displacements from the instruction pointer are; `count` may be more than there is room. */
+#define X86_SITES 1024
+
+struct x86_sites {
+    unsigned count;
+    uint8_t *at[X86_SITES];
+};
+
 struct x86_buf {
     uint8_t *p, *limit;
-    intptr_t exec; /* address of execution minus address of writing */
+    intptr_t exec;           /* address of execution minus address of writing */
+    struct x86_sites *sites; /* or NULL: not noted */
     bool full;
 };
 
@@ -100,6 +109,16 @@ static inline bool x86_room(struct x86_buf *b)
         return true;
     b->full = true;
     return false;
+}
+
+/* A displacement from the instruction pointer comes next. */
+static inline void x86_note_site(struct x86_buf *b)
+{
+    if (!b->sites)
+        return;
+    if (b->sites->count < X86_SITES)
+        b->sites->at[b->sites->count] = b->p;
+    b->sites->count++;
 }
 
 static inline void x86_8(struct x86_buf *b, unsigned v)
@@ -200,6 +219,16 @@ static inline void x86_mov_rr(struct x86_buf *b, unsigned w, enum x86_reg d, enu
     x86_op_rr(b, 0, w, 0x8b, d, s, false);
 }
 
+/* The form that any constant fits in, at the end of the instruction. */
+static inline void x86_mov_ri64(struct x86_buf *b, enum x86_reg d, uint64_t imm)
+{
+    if (!x86_room(b))
+        return;
+    x86_rex(b, 1, 0, 0, d, false);
+    x86_8(b, 0xb8 | (d & 7));
+    x86_64(b, imm);
+}
+
 /* The shortest form; flags stay. */
 static inline void x86_mov_ri(struct x86_buf *b, enum x86_reg d, uint64_t imm)
 {
@@ -213,9 +242,7 @@ static inline void x86_mov_ri(struct x86_buf *b, enum x86_reg d, uint64_t imm)
         x86_op_rr(b, 0, 1, 0xc7, 0, d, false);
         x86_32(b, (uint32_t)imm);
     } else {
-        x86_rex(b, 1, 0, 0, d, false);
-        x86_8(b, 0xb8 | (d & 7));
-        x86_64(b, imm);
+        x86_mov_ri64(b, d, imm);
     }
 }
 
@@ -565,6 +592,7 @@ static inline uint8_t *x86_jump(struct x86_buf *b, unsigned op)
         return at;
     x86_opcode(b, op);
     at = b->p;
+    x86_note_site(b);
     x86_32(b, 0);
     return at;
 }
@@ -665,6 +693,7 @@ static inline void x86_lea_rip(struct x86_buf *b, enum x86_reg d, const uint8_t 
     x86_8(b, 0x8d);
     x86_8(b, (d & 7) << 3 | 5);
     int32_t rel = (int32_t)(to - (b->p + 4));
+    x86_note_site(b);
     x86_32(b, (uint32_t)rel);
 }
 

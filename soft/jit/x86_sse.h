@@ -176,6 +176,7 @@ static inline void x86_sse_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm 
     x86_opcode(b, x86_sse_opcode(op));
     x86_8(b, d << 3 | 5);
     int32_t rel = (int32_t)(to - (b->p + 4));
+    x86_note_site(b);
     x86_32(b, (uint32_t)rel);
 }
 

@@ -2,7 +2,8 @@
  * Code that is written while it exists (DDI 0487 B2, "Synchronization and coherency issues
  * between data and instruction accesses"): after DC CVAU and IC IVAU or IC IALLU, DSB and ISB the
  * new instructions are executed: in the page that does it, in another page, through another mapping
- * than the one that was written, at EL0 and EL1, and on the other CPU.
+ * than the one that was written, at EL0 and EL1, and on the other CPU. And what code makes of its
+ * own address is right wherever the same page is mapped.
  */
 #include "kit.h"
 
@@ -104,6 +105,95 @@ static void same_page(bool all)
         good &= run((const void *)CODE, EL1, CODE + 6 * 4, SVC(n))->esr == ESR(0x15, n);
     check("same page", all ? "IC IALLU" : "IC IVAU", good, 1);
     map(&kit_low, CODE, 3, TARGET | PAGE | X);
+}
+
+/* Two pages of code that say where they are; they go to and fro between each other. */
+#define WHERE 0x1e00
+
+static void write_where(void)
+{
+    static const struct {
+        uint32_t offset, word;
+    } program[] = {
+        { WHERE + 0x00, 0x18000402 },                               /* ldr w2, WHERE + 0x80 */
+        { WHERE + 0x04, 0x100001e2 },                               /* adr x2, WHERE + 0x40 */
+        { WHERE + 0x08, 0xb0000003 },                               /* adrp x3, 0x2000 */
+        { WHERE + 0x0c, 0x91006063 },                               /* add x3, x3, #0x18 */
+        { WHERE + 0x10, 0x58000384 },                               /* ldr x4, WHERE + 0x80 */
+        { WHERE + 0x14, 0x940000bb },                               /* bl 0x2100 */
+        { WHERE + 0x18, 0xaa1e03e6 },                               /* mov x6, x30 */
+        { WHERE + 0x1c, 0xd2800007 },                               /* mov x7, #0 */
+        { WHERE + 0x20, 0x910004e7 },                               /* add x7, x7, #1 */
+        { WHERE + 0x24, 0xf10190ff },                               /* cmp x7, #100 */
+        { WHERE + 0x28, 0x54001ec1 },                               /* b.ne 0x2200 */
+        { WHERE + 0x2c, 0x9e670080 },                               /* fmov d0, x4 */
+        { WHERE + 0x30, 0x5c000281 },                               /* ldr d1, WHERE + 0x80 */
+        { WHERE + 0x34, 0x14000023 },                               /* b WHERE + 0xc0 */
+        { WHERE + 0x80, 0x33333333 },                               /* a literal */
+        { WHERE + 0x84, 0x44444444 }, { WHERE + 0xc0, 0xca030040 }, /* eor x0, x2, x3 */
+        { WHERE + 0xc4, 0x8b0000a5 },                               /* add x5, x5, x0 */
+        { WHERE + 0xc8, 0x9e660020 },                               /* fmov x0, d1 */
+        { WHERE + 0xcc, 0xcb040000 },                               /* sub x0, x0, x4 */
+        { WHERE + 0xd0, 0x8b070000 },                               /* add x0, x0, x7 */
+        { WHERE + 0xd4, 0xaa0503e1 },                               /* mov x1, x5 */
+        { WHERE + 0xd8, 0xaa0603e2 },                               /* mov x2, x6 */
+        { WHERE + 0xdc, 0xd4000001 },                               /* svc #0 */
+        { 0x2100, 0x10000005 },                                     /* adr x5, . */
+        { 0x2104, 0xd65f03c0 },                                     /* ret */
+        { 0x2200, 0x17ffff08 },                                     /* b WHERE + 0x20 */
+    };
+
+    for (unsigned n = 0; n < COUNT(program); n++)
+        write_word(program[n].offset, program[n].word, BY_VA);
+}
+
+/* `change`: what the word at 0x2100 adds to its address. */
+static bool says_where(uint64_t base, uint64_t el, uint64_t change)
+{
+    const struct taken *t = run(jump, el, base + WHERE, 0);
+    uint64_t xored = (base + WHERE + 0x40) ^ (base + 0x2018);
+
+    return t->esr == SVC0 && t->x[0] == 100 && t->x[1] == base + 0x2100 + change + xored &&
+           t->x[2] == base + WHERE + 0x18 && t->x[3] == base + 0x2018;
+}
+
+static void two_addresses(void)
+{
+    bool good = true;
+
+    write_where();
+    for (unsigned n = 0; n < 20; n++) {
+        good &= says_where(CODE, EL0, 0) && says_where(ALIAS, EL0, 0);
+        good &= says_where(ALIAS, EL1, 0) && says_where(CODE, EL1, 0);
+    }
+    check("two addresses", "each says where it is", good, 1);
+    for (unsigned form = 0; form < FORMS; form++)
+        for (unsigned n = 1; n < 5; n++) {
+            write_word(0x2100, 0x10000005 | n << 5, form); /* adr x5, . + 4n */
+            good = says_where(CODE, EL0, n * 4) && says_where(ALIAS, EL0, n * 4) &&
+                   says_where(ALIAS, EL1, n * 4) && says_where(CODE, EL1, n * 4);
+            check("two addresses", form_names[form], good, 1);
+        }
+}
+
+/* Mappings that come and go, as programs do. */
+static void many_addresses(void)
+{
+    bool good = true;
+
+    write_where();
+    for (unsigned n = 1; n < 100; n++) {
+        uint64_t base = ALIAS + (n % 25 + 1) * 0x10000, pages[] = { 0x1000, 0x2000 };
+        uint64_t el = n & 1 ? EL1 : EL0;
+        for (unsigned i = 0; i < COUNT(pages); i++)
+            *slot(&kit_low, base + pages[i], 3) = (TARGET + pages[i]) | PAGE | X;
+        flush();
+        good &= says_where(base, el, 0) && says_where(CODE, el, 0) && says_where(base, el, 0);
+        for (unsigned i = 0; n % 3 && i < COUNT(pages); i++)
+            *slot(&kit_low, base + pages[i], 3) = 0;
+        flush();
+    }
+    check("many addresses", "each says where it is", good, 1);
 }
 
 /* A loop, already hot, is patched to its end. */
@@ -210,6 +300,8 @@ void test(void)
     same_page(false);
     same_page(true);
     hot_loop();
+    two_addresses();
+    many_addresses();
     other_cpu();
     racing(BY_ALIAS);
     racing(ALL_SHARED);

@@ -1,0 +1,245 @@
+/*
+ * The same code at another virtual address: processes map the same physical pages of programs and
+ * libraries wherever they like, so what was translated once is copied.
+ *
+ * A block's code says where it lies in three ways: constants that are made of virtual addresses;
+ * displacements to its other part (hot, cold) or to thunks; and offsets in records. All of them are
+ * noted while the block is translated and kept as a list behind its cold part. What depends on
+ * addresses in any other way must not be in a block.
+ *
+ * A clone whose page no bank binds to its address any more, since the process has ended or runs
+ * another program, becomes the new one, in its place. So processes that come and go use no code
+ * memory, and touch none that is cold.
+ */
+#include "soft/jit/translate.h"
+
+/* A relocation, 16 bits: the part, the kind, the offset in the part. */
+#define IN_COLD    0x8000u
+#define KIND_SHIFT 13
+#define OFFSET     0x1fffu
+
+enum kind {
+    OTHER_PART, /* displacement */
+    THUNK,      /* displacement */
+    VA64,       /* constant of 64 bits */
+    VA32,       /* in the hot part: of 32 bits, zero-extended */
+    CODE = 3,   /* in the cold part: offset in the cache, of hot code */
+};
+
+static void note(jit_t t, const struct x86_buf *b, enum kind kind, const uint8_t *at)
+{
+    struct jit_relocs *r = &t->jit->relocs;
+    bool cold = b == &t->cold;
+    size_t offset = (size_t)(at - t->jit->rw) - (cold ? t->jit->cold : t->jit->hot);
+
+    if (b->full || r->count == ARRAY_LEN(r->at) || offset > OFFSET)
+        r->failed = true;
+    else
+        r->at[r->count++] = (uint16_t)((cold ? IN_COLD : 0) | kind << KIND_SHIFT | offset);
+}
+
+void jit_mov_va(jit_t t, struct x86_buf *b, enum x86_reg d, uint64_t va)
+{
+    if (b == &t->hot && va <= UINT32_MAX) {
+        x86_mov_ri(b, d, va);
+        note(t, b, VA32, b->p - 4);
+    } else {
+        x86_mov_ri64(b, d, va);
+        note(t, b, VA64, b->p - 8);
+    }
+}
+
+void jit_note_va(jit_t t, const uint8_t *at)
+{
+    note(t, &t->cold, VA64, at);
+}
+
+void jit_note_code(jit_t t, const uint8_t *at)
+{
+    note(t, &t->cold, CODE, at);
+}
+
+void jit_relocs_begin(jit_t t)
+{
+    struct jit_relocs *r = &t->jit->relocs;
+
+    r->count = r->hot.count = r->cold.count = 0;
+    r->failed = t->jit->knobs.uncloned;
+    if (r->failed)
+        return;
+    t->hot.sites = &r->hot;
+    t->cold.sites = &r->cold;
+}
+
+/* Displacements: those that leave their part. */
+static void note_sites(jit_t t, const struct x86_buf *b, const struct x86_sites *sites)
+{
+    const uint8_t *rw = t->jit->rw;
+    const uint8_t *hot = rw + t->jit->hot, *cold = rw + t->jit->cold;
+
+    if (sites->count > X86_SITES) {
+        t->jit->relocs.failed = true;
+        return;
+    }
+    for (unsigned n = 0; n < sites->count; n++) {
+        const uint8_t *to = sites->at[n] + 4 + (int32_t)ld_le32(sites->at[n]);
+        bool in_hot = to >= hot && to <= t->hot.p, in_cold = to >= cold && to <= t->cold.p;
+        if (to < rw + t->jit->start)
+            note(t, b, THUNK, sites->at[n]);
+        else if (b == &t->hot ? in_cold : in_hot)
+            note(t, b, OTHER_PART, sites->at[n]);
+        else if (!in_hot && !in_cold)
+            t->jit->relocs.failed = true;
+    }
+}
+
+void jit_relocs_end(jit_t t, struct jit_block *b)
+{
+    struct jit_relocs *r = &t->jit->relocs;
+
+    b->relocs = b->reloc_count = 0;
+    if (r->failed)
+        return;
+    note_sites(t, &t->hot, &r->hot);
+    note_sites(t, &t->cold, &r->cold);
+    size_t size = r->count * sizeof r->at[0];
+    uint8_t *at = t->cold.p + ((uintptr_t)t->cold.p & 1);
+    if (r->failed || t->cold.limit - at < (ptrdiff_t)size)
+        return;
+    memcpy(at, r->at, size);
+    b->relocs = (uint32_t)(at - t->jit->rw);
+    b->reloc_count = (uint16_t)r->count;
+    t->cold.p = at + size;
+}
+
+/* Copying. */
+
+static void add_32(uint8_t *p, uint32_t delta)
+{
+    st_le32(p, ld_le32(p) + delta);
+}
+
+static const uint16_t *relocs_of(const struct jit *j, const struct jit_block *o)
+{
+    return (const uint16_t *)(const void *)(j->rw + o->relocs);
+}
+
+/* Do the constants of 32 bits have room for addresses `delta` further on? */
+static bool fits(const struct jit *j, const struct jit_block *o, uint64_t delta)
+{
+    const uint16_t *reloc = relocs_of(j, o);
+
+    for (unsigned n = 0; n < o->reloc_count; n++)
+        if (reloc[n] >> KIND_SHIFT == VA32 &&
+            ld_le32(j->rw + o->code + (reloc[n] & OFFSET)) + delta > UINT32_MAX)
+            return false;
+    return true;
+}
+
+/* The exits of `o`, `count` of them from `first` on, as exits of `b`, which lead nowhere yet. */
+static void copy_exits(struct jit *j, const struct jit_block *o, const struct jit_block *b)
+{
+    for (uint32_t n = 0; n < o->exit_count; n++) {
+        uint32_t number = b->exit_first + n;
+        struct jit_exit e = j->exit[o->exit_first + n];
+        e.target += b->va - o->va;
+        e.site += b->code - o->code;
+        e.tail += b->cold - o->cold;
+        e.block = JIT_NONE;
+        x86_patch(j->rw + e.site, j->rw + e.tail);
+        st_le32(j->rw + e.tail + JIT_TAIL_NUMBER, number);
+        if (e.bind_site) {
+            e.bind_site += b->code - o->code;
+            jit_bind_patch(j->rw + e.bind_site, e.target);
+        }
+        j->exit[number] = e;
+    }
+}
+
+static void copy_code(struct jit *j, const struct jit_block *o, const struct jit_block *b)
+{
+    const uint16_t *reloc = relocs_of(j, o);
+    uint32_t hot = b->code - o->code, cold = b->cold - o->cold;
+    uint64_t va = b->va - o->va;
+
+    memcpy(j->rw + b->code, j->rw + o->code, o->hot_size);
+    memcpy(j->rw + b->cold, j->rw + o->cold, o->cold_size);
+    for (unsigned n = 0; n < o->reloc_count; n++) {
+        bool in_cold = reloc[n] & IN_COLD;
+        uint8_t *p = j->rw + (in_cold ? b->cold : b->code) + (reloc[n] & OFFSET);
+        switch ((enum kind)(reloc[n] >> KIND_SHIFT & 3)) {
+        case OTHER_PART:
+            add_32(p, in_cold ? hot - cold : cold - hot);
+            break;
+        case THUNK:
+            add_32(p, 0u - (in_cold ? cold : hot));
+            break;
+        case VA64:
+            st_le64(p, ld_le64(p) + va);
+            break;
+        default:
+            add_32(p, in_cold ? hot : (uint32_t)va);
+            break;
+        }
+    }
+}
+
+static bool is_bound(const struct jit *j, const struct mmu_bank *bank, const struct jit_block *b)
+{
+    uint32_t id = bank->jit.bind[jit_bind_slot(b->va)];
+
+    return id && j->binding[id].va == (b->va & ~4095ull) && j->binding[id].pa == (b->pa & ~4095ull);
+}
+
+/* Is the block's page bound to its address in any bank? */
+static bool is_in_use(const struct soft_vcpu *v, const struct jit_block *b)
+{
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        if (is_bound(v->hot.jit, &v->bank[n], b))
+            return true;
+    return is_bound(v->hot.jit, &v->kernel, b);
+}
+
+/* Where the clone's code and exits go: to the place of one that nobody uses, or to a new one. */
+static uint32_t clone_place(const struct soft_vcpu *v, uint32_t origin)
+{
+    struct jit *j = v->hot.jit;
+    struct jit_block *o = &j->block[origin];
+
+    for (uint32_t n = 0; n < o->clones; n++) {
+        uint32_t oldest = o->last_clone = j->block[o->last_clone].next_clone;
+        if (is_in_use(v, &j->block[oldest]))
+            continue;
+        jit_block_release(j, oldest);
+        j->reused++;
+        return oldest;
+    }
+    struct jit_block b = *o;
+    b.code = j->hot;
+    b.cold = j->cold;
+    b.exit_first = j->exit_count;
+    j->exit_count += b.exit_count;
+    j->hot = align_up(j->hot + b.hot_size, JIT_ALIGN);
+    j->cold = align_up(j->cold + b.cold_size, JIT_ALIGN);
+    return jit_block_add_clone(j, &b, origin);
+}
+
+uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode)
+{
+    struct jit *j = v->hot.jit;
+    uint32_t origin = jit_block_find_origin(j, pa, mode);
+
+    if (origin == JIT_NONE || !j->block[origin].reloc_count || !jit_cache_ready(j) ||
+        !jit_block_is_current(j, origin) || !fits(j, &j->block[origin], va - j->block[origin].va))
+        return JIT_NONE;
+    uint32_t n = clone_place(v, origin);
+    struct jit_block *b = &j->block[n];
+    b->va = va;
+    copy_code(j, &j->block[origin], b);
+    copy_exits(j, &j->block[origin], b);
+    jit_block_enter(j, n);
+    j->stats.cloned++;
+    if (UNLIKELY(j->trace))
+        jit_trace_write(j, n);
+    return n;
+}
