@@ -103,6 +103,12 @@ static void request_apply(struct soft_vcpu *v, const struct request *r)
         code_invalidate_line(v, r->address);
         jit_invalidate_line(v, r->address);
         break;
+    case REQUEST_CODE_PAGE:
+        jit_invalidate_page(v, r->address);
+        break;
+    case REQUEST_WRITE_PROTECT:
+        tlb_forbid_write(v, r->address);
+        break;
     case REQUEST_CODE_ALL:
         code_invalidate_all(v);
         jit_invalidate_all(v);
@@ -115,7 +121,7 @@ static void request_drain(struct soft_vcpu *v)
 {
     lock_acquire(&v->request_lock);
     if (v->request_count > REQUEST_RING) {
-        tlb_flush_all(v);
+        tlb_flush_all(v); /* among them entries for writing */
         code_invalidate_all(v);
         jit_invalidate_all(v);
     } else {
@@ -210,6 +216,8 @@ static void run_attend(struct soft_vcpu *v)
     }
     if (attention & ATTENTION_REQUEST)
         request_drain(v);
+    if (UNLIKELY(v->hot.written_count)) /* by the interpreter */
+        jit_track_settle(v);
     if (v->pmu.active)
         pmu_sync_active(v);
     if (v->cpu.vm->gic)

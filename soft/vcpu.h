@@ -58,14 +58,15 @@ struct soft_vm {
     struct soft_vcpu *vcpu[SOFT_MAX_VCPUS]; /* by handle; NULL for none */
     unsigned vcpu_end;                      /* no vCPU at or above this one */
     unsigned ipa_bits;
-    unsigned options;       /* enum model_option: what the CPU has beyond its base */
-    bool native_debug_pmu;  /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
-    bool jit;               /* engine jit, not the interpreter */
-    bool check;             /* both: the engine check */
-    int trace_fd;           /* where the JIT writes what it translates, or 0 */
-    struct lock check_lock; /* one vCPU at a time is compared */
-    struct ticker ticker;   /* for the JIT, which does not count branches */
-    struct soft_gic *gic;   /* or NULL; set before there are vCPUs */
+    unsigned options;        /* enum model_option: what the CPU has beyond its base */
+    bool native_debug_pmu;   /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
+    bool jit;                /* engine jit, not the interpreter */
+    bool check;              /* both: the engine check */
+    int trace_fd;            /* where the JIT writes what it translates, or 0 */
+    struct lock check_lock;  /* one vCPU at a time is compared */
+    struct ticker ticker;    /* for the JIT, which does not count branches */
+    struct soft_gic *gic;    /* or NULL; set before there are vCPUs */
+    struct jit_track *track; /* used, and so in memory, with the knob `track` only */
 };
 
 /* What one vCPU asks of another. */
@@ -74,7 +75,9 @@ enum request_kind {
     REQUEST_TLB_ASID,
     REQUEST_TLB_VA,
     REQUEST_CODE_LINE,
+    REQUEST_CODE_PAGE,
     REQUEST_CODE_ALL,
+    REQUEST_WRITE_PROTECT,
 };
 
 #define REQUEST_ANY_ASID (-1)
@@ -82,7 +85,7 @@ enum request_kind {
 struct request {
     enum request_kind kind;
     int asid;         /* REQUEST_ANY_ASID, or the one whose entries go */
-    uint64_t address; /* virtual, of the first page; or physical, of the line */
+    uint64_t address; /* virtual, of the first page; or physical, of the line or page */
     uint64_t size;    /* bytes; for REQUEST_TLB_VA */
 };
 

@@ -179,16 +179,19 @@ int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
 {
     struct soft_vm *vm = calloc(1, sizeof *vm);
     struct soft_map *map = map_new(0);
+    struct jit_track *track = calloc(1, sizeof *track);
 
-    if (!vm || !map) {
+    if (!vm || !map || !track) {
         free(vm);
         free(map);
+        free(track);
         return -ENOMEM;
     }
     lock_init(&vm->lock, LOCK_VCPU);
     lock_init(&vm->check_lock, LOCK_HOST);
     vm->ipa_bits = ipa_bits;
     vm->options = options;
+    vm->track = track;
     atomic_store(&vm->map, map);
     *out = vm;
     return 0;
@@ -200,6 +203,7 @@ void soft_vm_destroy(struct soft_vm *vm)
         return;
     ticker_stop(vm);
     soft_gic_destroy(vm->gic);
+    free(vm->track);
     free(atomic_load(&vm->map));
     lock_fini(&vm->lock);
     lock_fini(&vm->check_lock);

@@ -281,21 +281,29 @@ bool jit_block_is_current(const struct jit *j, uint32_t block)
     return block_checksum(&j->block[block]) == j->block[block].checksum;
 }
 
-void jit_blocks_verify(struct jit *j)
+static void bucket_verify(struct jit *j, uint32_t *link)
 {
-    for (uint32_t bucket = 0; bucket < JIT_PAGE_HASH; bucket++) {
-        uint32_t *link = &j->page_hash[bucket];
-        while (*link != JIT_NONE) {
-            uint32_t n = *link;
-            struct jit_block *b = &j->block[n];
-            if (block_checksum(b) != b->checksum) {
-                *link = b->page_next;
-                block_retire(j, n);
-            } else {
-                link = &b->page_next;
-            }
+    while (*link != JIT_NONE) {
+        uint32_t n = *link;
+        struct jit_block *b = &j->block[n];
+        if (block_checksum(b) != b->checksum) {
+            *link = b->page_next;
+            block_retire(j, n);
+        } else {
+            link = &b->page_next;
         }
     }
+}
+
+void jit_blocks_verify(struct jit *j)
+{
+    for (uint32_t bucket = 0; bucket < JIT_PAGE_HASH; bucket++)
+        bucket_verify(j, &j->page_hash[bucket]);
+}
+
+void jit_blocks_verify_page(struct jit *j, uint64_t pa)
+{
+    bucket_verify(j, page_bucket(j, pa));
 }
 
 /* Exits. */

@@ -435,6 +435,7 @@ int check_create(struct soft_vcpu *v)
     v->check = k;
     v->hot.jit->knobs.check = true;
     v->hot.jit->knobs.strict = true;
+    v->hot.track = false; /* what the interpreter stores is taken back */
     return 0;
 }
 

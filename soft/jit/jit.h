@@ -34,13 +34,19 @@ static inline unsigned jit_bind_slot(uint64_t va)
     return (unsigned)(va >> 12 & (JIT_BINDS - 1));
 }
 
+/* With the knob `track`: pages that were written, until the instruction is done. */
+#define JIT_WRITTEN 4
+
 /* In struct soft_vcpu, as translated code reaches it from the state pointer. */
 struct jit_hot {
     struct jit *jit;   /* NULL: the interpreter runs */
     bool running;      /* translated code was entered */
     struct tlb *empty; /* in place of every bank's, or NULL */
     bool one_entry;    /* keep one entry in each bank */
-    uint64_t helpers;  /* calls by the thunk `helper` */
+    bool track;        /* stores to code are seen: soft/jit/track.c */
+    unsigned written_count;
+    uint64_t written[JIT_WRITTEN];
+    uint64_t helpers; /* calls by the thunk `helper` */
     struct jit_jump jump[JIT_JUMPS];
 };
 
@@ -51,6 +57,14 @@ struct jit_bank {
     uint32_t id;
     uint32_t bind[JIT_BINDS];
     uint64_t filter[JIT_FILTER_BITS / 64];
+};
+
+/* Of a VM: pages (modulo the bits) that translated code was made of, and that some TLB had an entry
+ * for writing of. */
+#define JIT_TRACK_BITS (1u << 20)
+
+struct jit_track {
+    _Atomic uint64_t code[JIT_TRACK_BITS / 64], written[JIT_TRACK_BITS / 64];
 };
 
 /* x86-64-v2, and not told otherwise by IREKO_JIT=off. */
@@ -77,8 +91,18 @@ void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint
 void jit_forget_bank(struct soft_vcpu *v, struct mmu_bank *b);
 void jit_forget_all(struct soft_vcpu *v);
 
-/* Guest code changed: one line of 64 bytes, or anything. jit_drop_all() frees all translations. */
+/* If v->hot.track: may a TLB have an entry for writing of this page? And somebody is about to write
+ * to it. */
+bool jit_track_may_write(struct soft_vcpu *v, uint64_t pa);
+void jit_track_write(struct soft_vcpu *v, uint64_t pa);
+/* If v->hot.written_count, between instructions: blocks of what was written are retired if they
+ * differ from it, those of other vCPUs soon. */
+void jit_track_settle(struct soft_vcpu *v);
+
+/* Guest code changed: one line of 64 bytes, perhaps a page, or anything. jit_drop_all() frees all
+ * translations. */
 void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa);
+void jit_invalidate_page(struct soft_vcpu *v, uint64_t pa);
 void jit_invalidate_all(struct soft_vcpu *v);
 void jit_drop_all(struct soft_vcpu *v);
 

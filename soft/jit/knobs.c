@@ -24,6 +24,7 @@ static const struct {
     { "cloned", offsetof(struct jit_knobs, cloned) },
     { "polls", offsetof(struct jit_knobs, polls) },
     { "slow", offsetof(struct jit_knobs, slow) },
+    { "track", offsetof(struct jit_knobs, track) },
     { "checksum", offsetof(struct jit_knobs, checksum) },
     { "wrong", offsetof(struct jit_knobs, wrong) },
 };

@@ -63,6 +63,27 @@ void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa)
     (void)v, (void)pa;
 }
 
+void jit_invalidate_page(struct soft_vcpu *v, uint64_t pa)
+{
+    (void)v, (void)pa;
+}
+
+bool jit_track_may_write(struct soft_vcpu *v, uint64_t pa)
+{
+    (void)v, (void)pa;
+    return true;
+}
+
+void jit_track_write(struct soft_vcpu *v, uint64_t pa)
+{
+    (void)v, (void)pa;
+}
+
+void jit_track_settle(struct soft_vcpu *v)
+{
+    (void)v;
+}
+
 void jit_invalidate_all(struct soft_vcpu *v)
 {
     (void)v;

@@ -142,6 +142,12 @@ void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa)
         jit_blocks_retire(v->hot.jit, pa & ~63ull, 64);
 }
 
+void jit_invalidate_page(struct soft_vcpu *v, uint64_t pa)
+{
+    if (v->hot.jit)
+        jit_blocks_verify_page(v->hot.jit, pa);
+}
+
 void jit_invalidate_all(struct soft_vcpu *v)
 {
     if (v->hot.jit)
@@ -220,6 +226,8 @@ static uint32_t find_block(struct cpu *c)
                 jit_blocks_retire(j, b->pa | (pc & 4095), 4);
                 n = JIT_NONE;
             }
+            if (n == JIT_NONE && UNLIKELY(v->hot.track) && jit_track_code(v, b->pa))
+                continue;
             if (n == JIT_NONE)
                 n = make_block(v, pc, b);
             if (n != JIT_NONE)
@@ -359,6 +367,12 @@ static bool run_one(struct cpu *c, const struct insn *insn)
         c->instructions = counted - left;
     }
     c->jit_flags = flags_from_nzcv(c->nzcv);
+    if (UNLIKELY(vcpu_of(c)->hot.written_count)) {
+        jit_track_settle(vcpu_of(c));
+        if (next) /* the block may be another one now */
+            c->pc = c->page_va + insn->offset + 4;
+        return false;
+    }
     if (UNLIKELY(jit_of(c)->knobs.check)) /* what is pending waits until the block ends */
         return next || (!c->vcpu->exiting && c->pc == c->page_va + insn->offset + 4);
     return next != NULL;
@@ -465,6 +479,7 @@ int jit_create(struct soft_vcpu *v)
     j->trace = jit_trace_open(v->cpu.vm->trace_fd, j->knobs.trace);
     v->hot.jit = j;
     v->hot.one_entry = j->knobs.tlb;
+    v->hot.track = j->knobs.track;
     v->hot.empty = j->knobs.slow ? &j->empty.tlb : NULL;
     tlb_clear(&j->empty.tlb);
     clear_jumps(v);
@@ -501,6 +516,8 @@ static void enter_code(struct cpu *c, const uint8_t *code)
 void jit_run(struct soft_vcpu *v)
 {
     jit_update_context(&v->cpu);
+    if (UNLIKELY(v->hot.written_count)) /* before a fault */
+        jit_track_settle(v);
     enter_code(&v->cpu, resume(&v->cpu));
 }
 

@@ -135,6 +135,7 @@ struct jit_knobs {
     bool tlb;        /* one entry in a TLB */
     bool slow;       /* no entry: every access takes the slow path */
     bool checksum;   /* a block is compared with the guest's bytes before C leads to it */
+    bool track;      /* stores to code are seen */
     bool check;      /* back to C at the end of each block: soft/jit/check.c */
     bool wrong;      /* RBIT is translated wrongly, for tests of the engine `check` */
     unsigned max;    /* instructions in a block */
@@ -217,6 +218,7 @@ uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode);
 void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size);
 /* Retire the blocks whose bytes are no longer what was translated. */
 void jit_blocks_verify(struct jit *j);
+void jit_blocks_verify_page(struct jit *j, uint64_t pa);
 /* Is the block still what memory holds? */
 bool jit_block_is_current(const struct jit *j, uint32_t block);
 uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e);
@@ -254,6 +256,10 @@ void jit_bind_patch(uint8_t *at, uint64_t target);
  * it alone, from where its code begins. */
 uint32_t jit_find_block(struct soft_vcpu *v);
 void jit_run_block(struct soft_vcpu *v, uint32_t block);
+
+/* soft/jit/track.c: code of the page is about to be translated. True: it was not known to have
+ * code, and other vCPUs' requests may have been done meanwhile. */
+bool jit_track_code(struct soft_vcpu *v, uint64_t pa);
 
 /* soft/jit/check.c: an instruction that cannot be executed twice. */
 bool jit_is_alone(uint32_t word);

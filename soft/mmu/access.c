@@ -100,6 +100,8 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
         access_leave(a, va, leaf.pa, r != NULL);
     uint8_t *host = r->host + (leaf.pa - r->ipa);
     *pa = leaf.pa;
+    if (UNLIKELY(v->hot.track) && a->kind == MMU_WRITE)
+        jit_track_write(v, leaf.pa);
     if (!device && !v->regime.align_check && !(v->debug.watches && debug_watches_in(v, va))) {
         unsigned allowed = leaf.allowed;
         if (!(r->flags & HV_MEMORY_READ))

@@ -133,6 +133,8 @@ void tlb_flush_guarded(struct soft_vcpu *v);
 bool tlb_refill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write);
 void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct mmu_leaf *leaf,
               uint8_t *host_page, unsigned allowed);
+/* No bank may have an entry for writing of the physical page. */
+void tlb_forbid_write(struct soft_vcpu *v, uint64_t pa);
 /* Code of this page will be executed without tlb_fill_fetch(). */
 void tlb_note_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
                     const struct mmu_leaf *leaf);

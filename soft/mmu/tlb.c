@@ -216,6 +216,8 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
     uint64_t page = align_down(va, 4096);
 
     bank_note_leaf(v, b, va, leaf);
+    if (UNLIKELY(v->hot.track) && !jit_track_may_write(v, leaf->pa))
+        allowed &= ~(unsigned)MMU_WRITE;
     if (UNLIKELY(v->hot.one_entry))
         tlb_clear(&b->tlb);
     e->rd = allowed & MMU_READ ? page : TLB_NEVER(slot);
@@ -224,6 +226,23 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
     e->add = (uintptr_t)host_page - page;
     e->pa = align_down(leaf->pa, 4096);
     *second_of(v, va) = (struct tlb_second){ .e = *e, .owner = bank_owner(b) };
+}
+
+static void bank_forbid_write(struct mmu_bank *b, uint64_t pa)
+{
+    for (unsigned n = 0; n < TLB_ENTRIES; n++)
+        if (b->tlb.e[n].pa == pa)
+            b->tlb.e[n].wr = TLB_NEVER(n);
+}
+
+void tlb_forbid_write(struct soft_vcpu *v, uint64_t pa)
+{
+    bank_forbid_write(&v->kernel, pa);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        bank_forbid_write(&v->bank[n], pa);
+    for (unsigned n = 0; n < TLB_SECOND_ENTRIES; n++)
+        if (v->second[n].e.pa == pa)
+            v->second[n].owner = 0;
 }
 
 bool tlb_refill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write)

@@ -42,9 +42,15 @@ static void checksums_see_the_change(void)
     change_a_function("checksum", 2);
 }
 
+static void tracking_sees_the_change(void)
+{
+    change_a_function("track", 2);
+}
+
 int main(void)
 {
     RUN(without_a_net_the_change_is_not_seen);
     RUN(checksums_see_the_change);
+    RUN(tracking_sees_the_change);
     return check_finish();
 }

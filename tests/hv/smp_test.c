@@ -9,6 +9,7 @@
 #include "guest.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define B_OFFSET 0x1000u
@@ -241,30 +242,55 @@ static void tlb_maintenance_reaches_the_other_vcpu(void)
     }
 }
 
-/* B changes a function that A has called: after its DSB and A's ISB, A must run the new one. */
-static void code_maintenance_reaches_the_other_vcpu(void)
+/* B changes a function that A has called; A must run the new one. */
+static void change_a_function(const uint32_t *b, size_t b_size)
 {
     static const uint32_t a[] = {
         A64_BLR_X1, SET_FLAG(READY), SPIN_WHILE_ZERO(GO), A64_ISB, A64_BLR_X1, A64_HVC(0),
-    };
-    static const uint32_t b[] = {
-        SPIN_WHILE_ZERO(READY), A64_STR_W(VALUE, WHERE),
-        A64_DC_CVAU_X1,         A64_DSB_ISH,
-        A64_IC_IVAU_X1,         A64_DSB_ISH,
-        SET_FLAG(GO),           A64_HVC(0),
     };
     static const uint32_t function[] = { A64_MOVZ(SEEN, 1), 0xd65f03c0 /* ret */ };
 
     for (unsigned round = 0; round < 10; round++) {
         struct pair p;
 
-        PAIR_OPEN(&p, a, b);
+        pair_open(&p, a, sizeof a, b, b_size);
         memcpy(p.ram + (SUBJECT - GUEST_RAM), function, sizeof function);
         p.value = A64_MOVZ(SEEN, 2);
         pair_run(&p);
         CHECK_EQ(p.end[0].x[SEEN], 2);
         pair_close(&p);
     }
+}
+
+/* After its DSB and A's ISB. */
+static void code_maintenance_reaches_the_other_vcpu(void)
+{
+    static const uint32_t b[] = {
+        SPIN_WHILE_ZERO(READY), A64_STR_W(VALUE, WHERE),
+        A64_DC_CVAU_X1,         A64_DSB_ISH,
+        A64_IC_IVAU_X1,         A64_DSB_ISH,
+        SET_FLAG(GO),           A64_HVC(0),
+    };
+
+    change_a_function(b, sizeof b);
+}
+
+/* Without maintenance: a net that only the JIT has. */
+static void tracked_changes_reach_the_other_vcpu(void)
+{
+    static const uint32_t b[] = {
+        SPIN_WHILE_ZERO(READY),
+        A64_STR_W(VALUE, WHERE),
+        SET_FLAG(GO),
+        A64_HVC(0),
+    };
+    const char *engine = getenv("IREKO_ENGINE"), *knobs = getenv("IREKO_JIT");
+
+    if (!engine || strcmp(engine, "jit") != 0 || knobs)
+        return;
+    setenv("IREKO_JIT", "track", 1);
+    change_a_function(b, sizeof b);
+    unsetenv("IREKO_JIT");
 }
 
 int main(void)
@@ -275,5 +301,6 @@ int main(void)
     RUN(barriers_order_stores_and_loads);
     RUN(tlb_maintenance_reaches_the_other_vcpu);
     RUN(code_maintenance_reaches_the_other_vcpu);
+    RUN(tracked_changes_reach_the_other_vcpu);
     return check_finish();
 }
