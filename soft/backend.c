@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "soft/model.h"
 #include "soft/vcpu.h"
@@ -166,7 +167,7 @@ static void vcpu_free(struct soft_vcpu *v)
     pthread_cond_destroy(&v->wait_cond);
     lock_fini(&v->wait_lock);
     lock_fini(&v->request_lock);
-    free(v);
+    munmap(v, sizeof *v);
 }
 
 static int backend_vcpu_create(struct hv_backend_vm *vm, unsigned index, hv_vcpu_exit_t *exit,
@@ -177,10 +178,10 @@ static int backend_vcpu_create(struct hv_backend_vm *vm, unsigned index, hv_vcpu
 
     if (index >= SOFT_MAX_VCPUS)
         return -ENOSPC;
-    v = aligned_alloc(64, align_up(sizeof *v, 64));
-    if (!v)
+    /* Zero pages that cost nothing until they are used: most of it are banks of the TLB. */
+    v = mmap(NULL, sizeof *v, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (v == MAP_FAILED)
         return -ENOMEM;
-    memset(v, 0, sizeof *v);
     v->cpu.vm = m;
     v->cpu.vcpu = v;
     v->index = index;

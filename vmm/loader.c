@@ -98,25 +98,32 @@ static int blob_fill(struct loader_blob *b, int fd, uint64_t capacity, uint64_t 
     }
 }
 
-int loader_read_file(const char *path, const char *option, uint64_t limit, struct loader_blob *out,
-                     struct err *e)
+/* A file or pipe for reading: a descriptor, or a negative errno and the sentence. */
+static int open_file(const char *path, const char *option, struct stat *st, struct err *e)
 {
-    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, st) < 0) {
         int code = errno;
+        close_fd(&fd);
         return err_set(e, -code, "%s '%s': cannot open it (%s); check the path", option, path,
                        strerror(code));
     }
-    if (S_ISDIR(st.st_mode))
+    if (S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode))
+        return fd;
+    close_fd(&fd);
+    if (S_ISDIR(st->st_mode))
         return err_set(e, -EISDIR, "%s '%s': this is a directory; give a file", option, path);
-    if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
-        return err_set(e, -EINVAL, "%s '%s': this is a device or socket; give a file", option,
-                       path);
+    return err_set(e, -EINVAL, "%s '%s': this is a device or socket; give a file", option, path);
+}
+
+/* loader_read_file(), from a descriptor. */
+static int read_all(int fd, const struct stat *st, const char *path, const char *option,
+                    uint64_t limit, struct loader_blob *out, struct err *e)
+{
     struct loader_blob b = { 0 };
     uint64_t capacity = 1u << 20; /* doubled by the first blob_grow() */
-    if (S_ISREG(st.st_mode) && st.st_size > 0 && (uint64_t)st.st_size <= limit)
-        capacity = (uint64_t)st.st_size / 2 + 1;
+    if (S_ISREG(st->st_mode) && st->st_size > 0 && (uint64_t)st->st_size <= limit)
+        capacity = (uint64_t)st->st_size / 2 + 1;
     int rc = blob_fill(&b, fd, capacity, limit);
     if (rc < 0)
         rc = err_set(e, rc, "%s '%s': cannot read it (%s)", option, path, strerror(-rc));
@@ -135,24 +142,81 @@ int loader_read_file(const char *path, const char *option, uint64_t limit, struc
     return 0;
 }
 
+int loader_read_file(const char *path, const char *option, uint64_t limit, struct loader_blob *out,
+                     struct err *e)
+{
+    struct stat st;
+    CLEANUP(close_fd) int fd = open_file(path, option, &st, e);
+    return fd < 0 ? fd : read_all(fd, &st, path, option, limit, out, e);
+}
+
 void loader_blob_free(struct loader_blob *b)
 {
     free(b->bytes);
     *b = (struct loader_blob){ 0 };
 }
 
-int loader_load_file(const struct gmem *m, gpa_t gpa, uint64_t limit, const char *path,
-                     const char *option, uint64_t *size, struct err *e)
+static int read_piece(int fd, uint64_t offset, const struct iovec *v)
 {
-    CLEANUP(loader_blob_free) struct loader_blob b = { 0 };
-    int rc = loader_read_file(path, option, limit, &b, e);
-    if (rc < 0)
-        return rc;
-    if (gmem_write(m, gpa, b.bytes, b.size) < 0)
-        return err_set(e, -EFAULT, "%s '%s': there is no RAM at 0x%llx; give more with --memory",
-                       option, path, (unsigned long long)gpa);
-    *size = b.size;
+    for (size_t done = 0; done < v->iov_len;) {
+        ssize_t n =
+            pread(fd, (uint8_t *)v->iov_base + done, v->iov_len - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -ENODATA;
+        done += (size_t)n;
+    }
     return 0;
+}
+
+int loader_read_guest(const struct gmem *m, gpa_t gpa, int fd, uint64_t offset, uint64_t size)
+{
+    struct iovec v[GMEM_MAX_REGIONS];
+    int rc = 0, pieces = gmem_iov(m, gpa, size, v, GMEM_MAX_REGIONS);
+    for (int n = 0; n < pieces && rc == 0; n++) {
+        rc = read_piece(fd, offset, &v[n]);
+        offset += v[n].iov_len;
+    }
+    return pieces < 0 ? pieces : rc;
+}
+
+int loader_open_file(const char *path, const char *option, uint64_t limit, struct loader_file *out,
+                     struct err *e)
+{
+    struct stat st;
+    int fd = open_file(path, option, &st, e);
+    *out = (struct loader_file){ .path = path, .option = option, .fd = -1 };
+    if (fd < 0)
+        return fd;
+    if (S_ISREG(st.st_mode) && st.st_size > 0 && (uint64_t)st.st_size <= limit) {
+        out->fd = fd;
+        out->size = (uint64_t)st.st_size;
+        return 0;
+    }
+    int rc = read_all(fd, &st, path, option, limit, &out->read, e);
+    out->size = out->read.size;
+    close_fd(&fd);
+    return rc;
+}
+
+int loader_load_file(const struct loader_file *f, const struct gmem *m, gpa_t gpa, struct err *e)
+{
+    int rc = f->fd < 0 ? gmem_write(m, gpa, f->read.bytes, f->size)
+                       : loader_read_guest(m, gpa, f->fd, 0, f->size);
+    if (rc == -EFAULT)
+        return err_set(e, rc, "%s '%s': there is no RAM at 0x%llx; give more with --memory",
+                       f->option, f->path, (unsigned long long)gpa);
+    if (rc < 0)
+        return err_set(e, rc, "%s '%s': cannot read it (%s)", f->option, f->path, strerror(-rc));
+    return 0;
+}
+
+void loader_close_file(struct loader_file *f)
+{
+    close_fd(&f->fd);
+    f->fd = -1;
+    loader_blob_free(&f->read);
 }
 
 /* ------------------------------------------------------------------ formats */
@@ -218,36 +282,68 @@ static int explain_foreign(const struct loader_job *j, const uint8_t *bytes, uin
                        "Image.gz, EFI zboot or ELF file");
 }
 
+enum format { FORMAT_GZIP, FORMAT_ZSTD, FORMAT_ZBOOT, FORMAT_ELF, FORMAT_IMAGE, FORMAT_FOREIGN };
+
+static enum format tell_format(const uint8_t *bytes, uint64_t size)
+{
+    struct loader_image_header header;
+    if (has_magic(bytes, size, 0, "\x1f\x8b", 2))
+        return FORMAT_GZIP;
+    if (has_magic(bytes, size, 0, "\x28\xb5\x2f\xfd", 4))
+        return FORMAT_ZSTD;
+    if (loader_is_zboot(bytes, size))
+        return FORMAT_ZBOOT;
+    if (has_magic(bytes, size, 0, "\177ELF", 4))
+        return FORMAT_ELF;
+    return loader_image_header(bytes, size, &header) ? FORMAT_IMAGE : FORMAT_FOREIGN;
+}
+
 /* Load what is at `bytes`, unwrapping at most `wrappers` more layers. */
 static int load_any(const struct loader_job *j, const uint8_t *bytes, uint64_t size, int wrappers,
                     struct loader_image *out)
 {
-    struct loader_image_header header;
     CLEANUP(loader_blob_free) struct loader_blob inner = { 0 };
-    int rc;
+    const uint8_t *payload;
+    uint64_t payload_size;
+    int rc = -ENOEXEC;
     if (wrappers < 0)
-        return loader_fail(j, -ENOEXEC, "it is compressed again and again; unpack it first");
-    if (has_magic(bytes, size, 0, "\x1f\x8b", 2)) {
+        return loader_fail(j, rc, "it is compressed again and again; unpack it first");
+    switch (tell_format(bytes, size)) {
+    case FORMAT_GZIP:
         rc = loader_gunzip(j, bytes, size, &inner);
-    } else if (has_magic(bytes, size, 0, "\x28\xb5\x2f\xfd", 4)) {
+        break;
+    case FORMAT_ZSTD:
         rc = loader_unzstd(j, bytes, size, &inner);
-    } else if (loader_is_zboot(bytes, size)) {
-        const uint8_t *payload;
-        uint64_t payload_size;
+        break;
+    case FORMAT_ZBOOT:
         rc = loader_zboot_payload(j, bytes, size, &payload, &payload_size);
-        if (rc < 0)
-            return rc;
-        return load_any(j, payload, payload_size, wrappers - 1, out);
-    } else if (has_magic(bytes, size, 0, "\177ELF", 4)) {
+        return rc < 0 ? rc : load_any(j, payload, payload_size, wrappers - 1, out);
+    case FORMAT_ELF:
         return loader_load_elf(j, bytes, size, out);
-    } else if (loader_image_header(bytes, size, &header)) {
+    case FORMAT_IMAGE:
         return loader_load_image(j, bytes, size, out);
-    } else {
+    case FORMAT_FOREIGN:
         return explain_foreign(j, bytes, size);
     }
-    if (rc < 0)
-        return rc;
-    return load_any(j, inner.bytes, inner.size, wrappers - 1, out);
+    return rc < 0 ? rc : load_any(j, inner.bytes, inner.size, wrappers - 1, out);
+}
+
+/* Where the first bytes of an Image tell all that is to be checked. */
+#define HEAD_SIZE 8192
+
+/* The usual kernel, an Image in a file, goes straight to guest memory: that is the copy. True:
+ * `*rc` is the result. False: the file wants to be looked at as a whole. */
+static bool load_directly(const struct loader_job *j, int fd, uint64_t size,
+                          struct loader_image *out, int *rc)
+{
+    uint8_t head[HEAD_SIZE];
+    ssize_t n = pread(fd, head, sizeof head, 0);
+    if (n <= 0 || (uint64_t)n != (size < sizeof head ? size : sizeof head) ||
+        tell_format(head, (uint64_t)n) != FORMAT_IMAGE ||
+        loader_pe_truncated(head, (uint64_t)n, size))
+        return false;
+    *rc = loader_read_image(j, fd, head, (uint64_t)n, size, out);
+    return true;
 }
 
 int loader_load_kernel(const struct gmem *m, gpa_t ram_base, uint64_t ram_size, const char *path,
@@ -257,11 +353,17 @@ int loader_load_kernel(const struct gmem *m, gpa_t ram_base, uint64_t ram_size, 
         .m = m, .ram_base = ram_base, .ram_size = ram_size, .path = path, .e = e
     };
     CLEANUP(loader_blob_free) struct loader_blob file = { 0 };
-    int rc = loader_read_file(path, "--kernel", KERNEL_FILE_MAX, &file, e);
-    if (rc < 0)
-        return rc;
     struct loader_image image = { 0 };
-    rc = load_any(&job, file.bytes, file.size, MAX_WRAPPERS, &image);
+    struct stat st;
+    CLEANUP(close_fd) int fd = open_file(path, "--kernel", &st, e);
+    if (fd < 0)
+        return fd;
+    int rc = 0;
+    if (!S_ISREG(st.st_mode) || !load_directly(&job, fd, (uint64_t)st.st_size, &image, &rc)) {
+        rc = read_all(fd, &st, path, "--kernel", KERNEL_FILE_MAX, &file, e);
+        if (rc == 0)
+            rc = load_any(&job, file.bytes, file.size, MAX_WRAPPERS, &image);
+    }
     if (rc == 0)
         *out = image;
     return rc;

@@ -1,7 +1,7 @@
 /*
  * Kernels, initrds and device trees: from files to guest memory.
  *
- * Everything here runs before the first vCPU does (and again after a guest reset). A file is read
+ * Everything here runs before the first vCPU does (and again after a guest reset). A byte is read
  * once; what is checked and used is the copy, so nobody can change it under us. All sizes and
  * addresses are bytes. On failure one sentence in `e` that names the option and the path.
  */
@@ -42,9 +42,21 @@ int loader_read_file(const char *path, const char *option, uint64_t limit, struc
                      struct err *e) MUST_CHECK;
 void loader_blob_free(struct loader_blob *b);
 
-/* loader_read_file() and a copy to [gpa, gpa + limit); `*size` is what it took. */
-int loader_load_file(const struct gmem *m, gpa_t gpa, uint64_t limit, const char *path,
-                     const char *option, uint64_t *size, struct err *e) MUST_CHECK;
+/* A file for guest memory, whose place depends on its size. A pipe has been read, a file is read
+ * when it is loaded. */
+struct loader_file {
+    const char *path, *option;
+    uint64_t size;
+    int fd; /* or -1 */
+    struct loader_blob read;
+};
+
+/* Arguments and errors as of loader_read_file(); loader_close_file() is due in either case. */
+int loader_open_file(const char *path, const char *option, uint64_t limit, struct loader_file *out,
+                     struct err *e) MUST_CHECK;
+int loader_load_file(const struct loader_file *f, const struct gmem *m, gpa_t gpa,
+                     struct err *e) MUST_CHECK;
+void loader_close_file(struct loader_file *f);
 
 /* Where the rest goes. */
 struct loader_places {

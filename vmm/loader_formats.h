@@ -20,6 +20,11 @@ struct loader_job {
 /* The sentence "--kernel 'PATH': ..." and `code`. */
 int loader_fail(const struct loader_job *j, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* Read `size` bytes of a file from `offset` on into guest memory. Negative errno: -EFAULT where
+ * there is none, -ENODATA when the file has become shorter. */
+int loader_read_guest(const struct gmem *m, gpa_t gpa, int fd, uint64_t offset,
+                      uint64_t size) MUST_CHECK;
+
 /* The lowest good base for a kernel that wants to lie `text_offset` behind a 2 MiB boundary, and
  * whether [base, base + size) is inside RAM: 0 or -E2BIG with a sentence. */
 int loader_choose_base(const struct loader_job *j, uint64_t text_offset, uint64_t size,
@@ -36,6 +41,10 @@ struct loader_image_header {
 bool loader_image_header(const uint8_t *bytes, uint64_t size, struct loader_image_header *h);
 int loader_load_image(const struct loader_job *j, const uint8_t *bytes, uint64_t size,
                       struct loader_image *out) MUST_CHECK;
+/* The same of a file of `size` bytes, the first `have` of which are at `head` (at least its
+ * header). Only the pages that the kernel comes to lie on are touched. */
+int loader_read_image(const struct loader_job *j, int fd, const uint8_t *head, uint64_t have,
+                      uint64_t size, struct loader_image *out) MUST_CHECK;
 /* ELF64 for AArch64. */
 int loader_load_elf(const struct loader_job *j, const uint8_t *bytes, uint64_t size,
                     struct loader_image *out) MUST_CHECK;
@@ -45,8 +54,9 @@ bool loader_is_zboot(const uint8_t *bytes, uint64_t size);
 int loader_zboot_payload(const struct loader_job *j, const uint8_t *bytes, uint64_t size,
                          const uint8_t **payload, uint64_t *payload_size) MUST_CHECK;
 
-/* Does a PE program's section table reach beyond its file? */
-bool loader_pe_truncated(const uint8_t *bytes, uint64_t size);
+/* Does a PE program's section table reach beyond its file, or itself beyond the first `have` bytes
+ * of it? */
+bool loader_pe_truncated(const uint8_t *bytes, uint64_t have, uint64_t size);
 /* The PE Machine field, or 0 when this is no PE program. */
 unsigned loader_pe_machine(const uint8_t *bytes, uint64_t size);
 

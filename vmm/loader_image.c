@@ -58,8 +58,10 @@ bool loader_image_header(const uint8_t *bytes, uint64_t size, struct loader_imag
     return true;
 }
 
-int loader_load_image(const struct loader_job *j, const uint8_t *bytes, uint64_t size,
-                      struct loader_image *out)
+/* Check an Image of `size` bytes, of which the first `have` are at `bytes`, and choose its place.
+ */
+static int image_place(const struct loader_job *j, const uint8_t *bytes, uint64_t have,
+                       uint64_t size, struct loader_image *out)
 {
     struct loader_image_header h;
     if (!loader_image_header(bytes, size, &h))
@@ -68,17 +70,38 @@ int loader_load_image(const struct loader_job *j, const uint8_t *bytes, uint64_t
         return loader_fail(j, -ENOEXEC,
                            "this is a big-endian kernel; give one built without "
                            "CONFIG_CPU_BIG_ENDIAN");
-    if (loader_pe_truncated(bytes, size))
+    if (loader_pe_truncated(bytes, have, size))
         return loader_fail(j, -ENOEXEC, "the file is truncated; get it again");
     gpa_t base;
     int rc = loader_choose_base(j, h.text_offset, h.image_size, &base);
     if (rc < 0)
         return rc;
-    if (gmem_write(j->m, base, bytes, size) < 0)
-        return loader_fail(j, -EFAULT, "there is no RAM at 0x%llx", (unsigned long long)base);
     *out = (struct loader_image){
         .entry = base, .base = base, .end = base + h.image_size, .is_linux = true
     };
+    return 0;
+}
+
+int loader_load_image(const struct loader_job *j, const uint8_t *bytes, uint64_t size,
+                      struct loader_image *out)
+{
+    int rc = image_place(j, bytes, size, size, out);
+    if (rc == 0 && gmem_write(j->m, out->base, bytes, size) < 0)
+        return loader_fail(j, -EFAULT, "there is no RAM at 0x%llx", (unsigned long long)out->base);
+    return rc;
+}
+
+int loader_read_image(const struct loader_job *j, int fd, const uint8_t *head, uint64_t have,
+                      uint64_t size, struct loader_image *out)
+{
+    int rc = image_place(j, head, have, size, out);
+    if (rc < 0)
+        return rc;
+    rc = gmem_write(j->m, out->base, head, have);
+    if (rc == 0)
+        rc = loader_read_guest(j->m, out->base + have, fd, have, size - have);
+    if (rc < 0)
+        return loader_fail(j, rc, "cannot read it (%s)", strerror(-rc));
     return 0;
 }
 
@@ -129,15 +152,15 @@ unsigned loader_pe_machine(const uint8_t *bytes, uint64_t size)
     return at ? ld_le16(bytes + at + PE_MACHINE) : 0;
 }
 
-bool loader_pe_truncated(const uint8_t *bytes, uint64_t size)
+bool loader_pe_truncated(const uint8_t *bytes, uint64_t have, uint64_t size)
 {
-    uint64_t at = pe_header(bytes, size);
+    uint64_t at = pe_header(bytes, have);
     if (at == 0)
         return false;
     unsigned count = ld_le16(bytes + at + PE_SECTION_COUNT);
     uint64_t section = at + PE_HEADER_SIZE + ld_le16(bytes + at + PE_OPTIONAL_SIZE);
     for (unsigned i = 0; i < count; i++, section += PE_SECTION_SIZE) {
-        if (section + PE_SECTION_SIZE > size)
+        if (section + PE_SECTION_SIZE > have)
             return true;
         uint64_t end = (uint64_t)ld_le32(bytes + section + PE_SECTION_RAW_OFFSET) +
                        ld_le32(bytes + section + PE_SECTION_RAW_SIZE);

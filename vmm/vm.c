@@ -332,17 +332,17 @@ static int vm_load_kernel(struct vm *vm, struct err *e)
 /* Load kernel and initrd, choose the places. The tree comes last, as it names the initrd's. */
 static int vm_load(struct vm *vm, struct err *e)
 {
-    struct loader_blob initrd = { 0 };
+    struct loader_file initrd = { .fd = -1 };
     int r = vm_load_kernel(vm, e);
     if (r == 0 && vm->config.initrd)
-        r = loader_read_file(vm->config.initrd, "--initrd", vm->config.memory, &initrd, e);
+        r = loader_open_file(vm->config.initrd, "--initrd", vm->config.memory, &initrd, e);
     if (r == 0)
         r = loader_place(&vm->kernel, MEMMAP_RAM, vm->config.memory, LOADER_DTB_MAX, initrd.size,
                          &vm->places, e);
     if (r == 0 && initrd.size > 0)
-        r = gmem_write(&vm->gmem, vm->places.initrd, initrd.bytes, initrd.size);
+        r = loader_load_file(&initrd, &vm->gmem, vm->places.initrd, e);
     vm->initrd_size = initrd.size;
-    loader_blob_free(&initrd);
+    loader_close_file(&initrd);
     return r;
 }
 

@@ -23,6 +23,8 @@
 #define BLOCK_HOT_MAX  16384u
 #define BLOCK_COLD_MAX 16384u
 
+#define TABLE_ROOM 4096 /* entries to begin with; makes whole pages */
+
 int jit_cache_create(struct jit *j, size_t size)
 {
     j->fd = memfd_create("ireko-code", MFD_CLOEXEC);
@@ -46,6 +48,12 @@ int jit_cache_create(struct jit *j, size_t size)
     return 0;
 }
 
+static void table_free(void *table, uint32_t room, size_t size)
+{
+    if (room)
+        munmap(table, room * size);
+}
+
 void jit_cache_destroy(struct jit *j)
 {
     if (j->rw && j->rw != MAP_FAILED)
@@ -54,9 +62,9 @@ void jit_cache_destroy(struct jit *j)
         munmap(j->rx, j->size);
     if (j->fd >= 0)
         close(j->fd);
-    free(j->block);
-    free(j->exit);
-    free(j->binding);
+    table_free(j->block, j->block_room, sizeof *j->block);
+    table_free(j->exit, j->exit_room, sizeof *j->exit);
+    table_free(j->binding, j->binding_room, sizeof *j->binding);
 }
 
 void jit_cache_reset(struct jit *j)
@@ -72,14 +80,17 @@ void jit_cache_reset(struct jit *j)
     j->cold = j->hot_end;
 }
 
-/* Room for `more` entries. False: no memory; then the caller does as if the cache were full. */
+/* Room for `more` entries. False: no memory; then the caller does as if the cache were full. Pages
+ * are moved, not copied, and those that are not used yet cost nothing. */
 static bool table_grow(void **table, uint32_t count, uint32_t more, uint32_t *room, size_t size)
 {
     if (count + more <= *room)
         return true;
-    uint32_t wanted = *room ? *room * 2 : 4096;
-    void *grown = realloc(*table, wanted * size);
-    if (!grown)
+    uint32_t wanted = *room ? *room * 2 : TABLE_ROOM;
+    void *grown = *room ? mremap(*table, *room * size, wanted * size, MREMAP_MAYMOVE)
+                        : mmap(NULL, wanted * size, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (grown == MAP_FAILED)
         return false;
     *table = grown;
     *room = wanted;

@@ -480,8 +480,10 @@ int jit_create(struct soft_vcpu *v)
     v->hot.jit = j;
     v->hot.one_entry = j->knobs.tlb;
     v->hot.track = j->knobs.track;
-    v->hot.empty = j->knobs.slow ? &j->empty.tlb : NULL;
-    tlb_clear(&j->empty.tlb);
+    if (j->knobs.slow) {
+        v->hot.empty = &j->empty.tlb;
+        tlb_clear(v->hot.empty);
+    }
     clear_jumps(v);
     jit_forget_all(v);
     cpu_update_context(&v->cpu);

@@ -119,7 +119,7 @@ static inline bool mmu_is_device(uint8_t attr)
 }
 
 /* soft/mmu/tlb.c */
-void tlb_init(struct soft_vcpu *v);
+void tlb_init(struct soft_vcpu *v); /* once, of a zeroed vCPU */
 void tlb_clear(struct tlb *t);
 void tlb_flush_all(struct soft_vcpu *v);
 void tlb_flush_asid(struct soft_vcpu *v, int asid);

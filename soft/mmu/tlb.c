@@ -103,14 +103,21 @@ static void bank_flush_va(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, 
     bank_flush_pages(v, b, va, (end >> 12) - (va >> 12) + 1);
 }
 
+/* Of zeroed memory, without touching more of it than needed: a zero matches the first page of
+ * addresses only, which is slot 0's. */
+static void bank_init(struct mmu_bank *b)
+{
+    bank_clear_slot(b, 0);
+    b->fetch[0].va = TLB_NEVER(0);
+    b->asid = -1;
+    b->empty = true;
+}
+
 void tlb_init(struct soft_vcpu *v)
 {
-    v->kernel.asid = -1;
-    bank_flush(v, &v->kernel);
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++) {
-        bank_flush(v, &v->bank[n]);
-        v->bank[n].asid = -1;
-    }
+    bank_init(&v->kernel);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        bank_init(&v->bank[n]);
     v->bank[0].asid = 0;
     v->user = &v->bank[0];
 }

@@ -449,6 +449,18 @@ static void bad_paths(void **state)
     assert_string_equal(f->e.text, "--kernel '/tmp': this is a directory; give a file");
 }
 
+/* Open, load at `gpa`, close; `*size` is the file's. */
+static int load_file(struct fixture *f, const char *path, uint64_t limit, gpa_t gpa, uint64_t *size)
+{
+    struct loader_file file;
+    int rc = loader_open_file(path, "--initrd", limit, &file, &f->e);
+    *size = file.size;
+    if (rc == 0)
+        rc = loader_load_file(&file, &f->m, gpa, &f->e);
+    loader_close_file(&file);
+    return rc;
+}
+
 /* What a shell gives for <(command). */
 static void pipes(void **state)
 {
@@ -460,7 +472,7 @@ static void pipes(void **state)
     snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
     assert_int_equal(write(ends[1], "hello", 5), 5);
     close(ends[1]);
-    assert_int_equal(loader_load_file(&f->m, RAM, 5, path, "--initrd", &size, &f->e), 0);
+    assert_int_equal(load_file(f, path, 5, RAM, &size), 0);
     assert_int_equal(size, 5);
     assert_memory_equal(f->ram, "hello", 5);
     close(ends[0]);
@@ -474,19 +486,29 @@ static void blobs(void **state)
     for (size_t i = 0; i < 3 * MIB; i++)
         b[i] = (uint8_t)(i >> 4);
     load_fails(f, b, 3 * MIB, "no arm64 kernel"); /* writes the file */
-    assert_int_equal(loader_load_file(&f->m, RAM + MIB, 3 * MIB, f->path, "--initrd", &size, &f->e),
-                     0);
+    assert_int_equal(load_file(f, f->path, 3 * MIB, RAM + MIB, &size), 0);
     assert_int_equal(size, 3 * MIB);
     assert_memory_equal(f->ram + MIB, b, 3 * MIB);
-    assert_int_equal(loader_load_file(&f->m, RAM, 3 * MIB - 1, f->path, "--initrd", &size, &f->e),
-                     -E2BIG);
+    assert_int_equal(load_file(f, f->path, 3 * MIB - 1, RAM, &size), -E2BIG);
     assert_non_null(strstr(f->e.text, "--initrd '"));
-    assert_int_equal(
-        loader_load_file(&f->m, RAM + RAM_SIZE - MIB, 3 * MIB, f->path, "--initrd", &size, &f->e),
-        -EFAULT);
+    assert_int_equal(load_file(f, f->path, 3 * MIB, RAM + RAM_SIZE - MIB, &size), -EFAULT);
     /* A device never ends. */
-    assert_int_equal(loader_load_file(&f->m, RAM, 3 * MIB, "/dev/zero", "--initrd", &size, &f->e),
-                     -EINVAL);
+    assert_int_equal(load_file(f, "/dev/zero", 3 * MIB, RAM, &size), -EINVAL);
+    free(b);
+}
+
+/* Somebody writes to the file between the look at its size and the reading. */
+static void shrinking_files(void **state)
+{
+    struct fixture *f = *state;
+    struct loader_file file;
+    uint8_t *b = calloc(1, MIB);
+    load_fails(f, b, MIB, "no arm64 kernel"); /* writes the file */
+    assert_int_equal(loader_open_file(f->path, "--initrd", MIB, &file, &f->e), 0);
+    assert_int_equal(truncate(f->path, MIB / 2), 0);
+    assert_int_equal(loader_load_file(&file, &f->m, RAM, &f->e), -ENODATA);
+    assert_non_null(strstr(f->e.text, "--initrd '"));
+    loader_close_file(&file);
     free(b);
 }
 
@@ -598,6 +620,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(foreign, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_paths, setup, teardown),
         cmocka_unit_test_setup_teardown(pipes, setup, teardown),
+        cmocka_unit_test_setup_teardown(shrinking_files, setup, teardown),
         cmocka_unit_test_setup_teardown(blobs, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged, setup, teardown),
         cmocka_unit_test(places),
