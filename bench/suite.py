@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import budget  # noqa: E402
 import machines  # noqa: E402
 import payload  # noqa: E402
 import plot  # noqa: E402
@@ -37,14 +38,15 @@ def say(message):
 
 
 def choose(wanted):
-    """The rows that --rows names, by row or by group."""
+    """The rows that --rows names, by row or by group, and the names of budgets."""
+    budgets = [b.name for b in budget.BUDGETS]
     if not wanted:
-        return ROWS
+        return ROWS, budgets
     names = wanted.split(",")
-    unknown = [n for n in names if n not in GROUPS and n not in [r.name for r in ROWS]]
+    unknown = [n for n in names if n not in GROUPS and n not in [r.name for r in ROWS] and n not in ["budget", *budgets]]
     if unknown:
         sys.exit(f"bench: --rows {','.join(unknown)}: no such row; ./dev bench --list shows them")
-    return [r for r in ROWS if r.name in names or r.group in names]
+    return [r for r in ROWS if r.name in names or r.group in names], [b for b in budgets if b in names or "budget" in names]
 
 
 def make_machines(args, files):
@@ -153,11 +155,11 @@ def facts(args, files, found, results, loads):
     ]
 
 
-def save(folder, results, lines, about):
+def save(folder, results, lines, costs, about):
     folder.mkdir(parents=True, exist_ok=True)
     raw = {row: {m: [vars(s) for s in taken] for m, taken in by.items()} for row, by in results.items()}
-    (folder / "results.json").write_text(json.dumps({"facts": dict(about), "results": raw}, indent=1), encoding="utf-8")
-    (folder / "RESULTS.md").write_text(report.markdown(lines, about), encoding="utf-8")
+    (folder / "results.json").write_text(json.dumps({"facts": dict(about), "results": raw, "budget": costs}, indent=1), encoding="utf-8")
+    (folder / "RESULTS.md").write_text(report.markdown(lines, about) + budget.markdown(costs), encoding="utf-8")
     known = dict(about)
     caption = f"{known['date']}; ireko {known['ireko']}; QEMU {known['QEMU'].split()[0]}; {known['host']}"
     caption = "PROVISIONAL, on a busy machine; " * ("provisional" in known) + caption
@@ -201,9 +203,10 @@ def parse():
 def main():
     args = parse()
     if args.list:
-        print("\n".join(f"{r.name:12}{r.group:10}{r.title}" for r in ROWS))
+        print("\n".join([f"{b.name:12}{'budget':10}{b.title}" for b in budget.BUDGETS] +
+                        [f"{r.name:12}{r.group:10}{r.title}" for r in ROWS]))
         return
-    rows = choose(args.rows)
+    rows, budgets = choose(args.rows)
     with tempfile.TemporaryDirectory(prefix="ireko-bench-") as folder:
         made = payload.Payload(pathlib.Path(folder), rows, not args.no_native)
         disk, no_programs = None, ""
@@ -211,25 +214,26 @@ def main():
             disk, no_programs = payload.programs_disk(args.cache)
         results = {row.name: {} for row in rows}
         rows = leave_out(rows, made, no_programs, results)
-        if not rows:
+        if not rows and not budgets:
             sys.exit("bench: no row is left to run")
         files = Files(args.cache / "guest", [d for d in (disk, made.image) if d])
         found = make_machines(args, made)
         loads = [load()]
+        costs = budget.measure(args.ireko, args.engine, args.cache / "guest", pathlib.Path(folder), budgets, args.runs)
         try:
-            for number in range(args.runs):
+            for number in range(args.runs if rows else 0):
                 one_run(number, args, rows, found, files, results)
                 loads.append(load())
         except KeyboardInterrupt:
             say("interrupted; this is what was measured")
         lines = report.lines(results)
-        print(report.text_table(lines))
+        print("\n\n".join(t for t in (budget.text_table(costs), report.text_table(lines) if rows else "") if t))
         if args.against:
             print("\n" + report.comparison(lines, earlier(args.against)))
         about = facts(args, files, found, results, loads)
-        save(args.cache / "bench", results, lines, about)
+        save(args.cache / "bench", results, lines, costs, about)
         if args.publish:
-            save(HERE, results, lines, about)
+            save(HERE, results, lines, costs, about)
             (HERE / "results.json").unlink()
         say(f"the table, the picture and every sample are in {args.cache / 'bench'}")
     if any(line.failed for line in lines):

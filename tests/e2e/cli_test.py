@@ -344,7 +344,7 @@ def stop_and_continue(files):
 def engines():
     """The engines of this build and host, by name."""
     done = subprocess.run([IREKO, "info"], capture_output=True, text=True, timeout=SECONDS, check=False)
-    return {e for e in ("jit", "interp", "kvm") if re.search(rf"^ .*\b{e}\b", done.stdout, re.M)}
+    return {e for e in ("jit", "interp", "kvm") if re.search(rf"^(?:engines)? +(?:\* )?{e}  ", done.stdout, re.M)}
 
 
 def counter(text, label):
@@ -414,12 +414,13 @@ def trace_of_the_jit(files):
     text = pathlib.Path(trace).read_text(encoding="ascii")
     check(text.startswith("block 0 va 0x40200000 "), text)
     names = re.findall(r"^  guest [0-9a-f]+: [0-9a-f]{8} (\w+)$", text, re.M)
-    check(names[0] == "B" and names[-1] == "HVC" and "STRB_imm" in " ".join(names), names)
+    check(names[0] == "B" and names[-1] == "HVC" and "STRB_uimm" in names, names)
     check(re.search(r"^  hot  [0-9a-f]{8}:([0-9a-f]{2})+$", text, re.M), text)
     if shutil.which("objdump"):
         tool = pathlib.Path(__file__).parents[2] / "tools/jit_disasm.py"
         done = subprocess.run([sys.executable, tool, trace], capture_output=True, text=True, timeout=SECONDS, check=False)
-        check(done.returncode == 0 and re.search(r"\t(mov|lea) ", done.stdout) and "(bad)" not in done.stdout, repr(done))
+        hot = "".join(re.findall(r"^  hot\n(.*?)^  cold\n", done.stdout, re.M | re.S))
+        check(done.returncode == 0 and re.search(r"\t(mov|lea) ", hot) and "(bad)" not in hot, repr(done))
     if os.path.exists("/dev/full"):
         done = subprocess.run([IREKO, "run", "--engine", "jit", "--kernel", files("off"), "--trace", "/dev/full"],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)

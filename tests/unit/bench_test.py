@@ -7,6 +7,7 @@ import xml.dom.minidom
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
+import budget  # noqa: E402
 import payload  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
@@ -116,6 +117,49 @@ def every_source_is_there():
     check(payload.text(1000) == payload.text(2000)[:1000], "the text to compress")
 
 
+SMAPS = """\
+55d1c4000000-55d1c4100000 rw-p 00000000 00:00 0                          [heap]
+Size:               1024 kB
+Rss:                1000 kB
+7fd800000000-7fd810000000 rw-p 00000000 00:00 0
+Size:             262144 kB
+Rss:              262144 kB
+7fd820000000-7fd828000000 r-xs 00000000 00:01 7                          /memfd:ireko-code (deleted)
+Rss:              131072 kB
+7fd830000000-7fd830001000 rw-p 00000000 00:00 0
+Rss:                  24 kB
+"""
+
+STATS = """\
+  time                                110 ms
+    for a guest instruction         1.25 us
+  hot host code                     9.76 MiB
+    for a byte of the guest's           5.49
+"""
+
+
+def budgets_are_read():
+    """memory is all but guest RAM and code, translation is what --stats prints, and a median above its bar is told"""
+    check(budget.resident_beyond(SMAPS, 256 << 20) == 1, "memory")
+    check(budget.resident_beyond(SMAPS, 128 << 20) is None, "guest RAM was not found")
+    check(budget.translation(STATS) == {"translation": 1250, "density": 5.49}, budget.translation(STATS))
+    check(budget.translation("Virtual machine: 1 CPU") == {}, "an engine that does not translate")
+    results = {"start": [4, 11, 6], "memory": [17]}
+    text, page = budget.text_table(results), budget.markdown(results)
+    check("6.00 ms, goal: at most 10\n" in text and text.endswith("17.00 MiB, goal: at most 16  MISSED"), text)
+    check("| 6.00 ms | 10 ms | 4.00 to 11.00 |" in page and "translate" not in page, page)
+    check(budget.markdown({}) == "", "nothing was measured")
+
+
+def first_instructions_replace_a_kernel():
+    """the kernel that only says that it runs has the header and the size of the other"""
+    image = bytes(56) + b"ARM\x64" + bytes(1000)
+    made = budget.make_kernel(image)
+    check(len(made) == len(image) and made[56:60] == b"ARM\x64" and made[64:68] == b"\x01\x20\xa1\xd2", made[:80])
+    check(budget.make_kernel(b"\x1f\x8b" + bytes(100)) is None, "a compressed kernel")
+
+
 if __name__ == "__main__":
     run([best_model_counts, wrong_answers_do_not_count, answers_of_the_target_differ, most_runs_must_succeed, skipped_has_its_reason,
-         groups_are_summed_up, earlier_runs_compare, own_time_counts, processor_time, table_and_picture_of_all_rows, no_compiler_is_a_sentence, every_source_is_there])
+         groups_are_summed_up, earlier_runs_compare, own_time_counts, processor_time, table_and_picture_of_all_rows, no_compiler_is_a_sentence, every_source_is_there,
+         budgets_are_read, first_instructions_replace_a_kernel])
