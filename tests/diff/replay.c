@@ -151,5 +151,7 @@ int main(int argc, char **argv)
                 (unsigned long long)get_sys(vcpu, HV_SYS_REG_ELR_EL1));
         return 1;
     }
+    check(hv_vcpu_destroy(vcpu), "hv_vcpu_destroy");
+    check(hv_vm_destroy(), "hv_vm_destroy");
     return fwrite(data.host, 1, data.file_size, stdout) == data.file_size ? 0 : 2;
 }
