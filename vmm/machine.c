@@ -1,7 +1,6 @@
 #include "vmm/machine.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <Hypervisor/Hypervisor.h>
@@ -9,7 +8,6 @@
 #include "devices/pl011.h"
 #include "devices/pl031.h"
 #include "devices/pl061.h"
-#include "devices/virtio/blk.h"
 #include "gic/gicv3.h"
 
 /* How long the power key stays down: longer than the 5 ms for which Linux' gpio-keys waits until
@@ -110,14 +108,12 @@ static void machine_spi_set(void *ctx, unsigned n, bool level)
         (void)hv_gic_set_spi(GICV3_SPI_BASE + n, level); /* what fails is a VM that never runs */
 }
 
-static struct irq_line machine_spi(struct machine *m, unsigned spi)
+struct irq_line machine_spi(struct machine *m, unsigned spi)
 {
     return (struct irq_line){ .set = machine_spi_set, .ctx = m, .n = spi };
 }
 
-/* Take over `d` (from here on machine_fini() destroys it) and put it on the bus. */
-static int machine_add_device(struct machine *m, struct device *d, gpa_t base, unsigned spi,
-                              struct err *e)
+int machine_add_device(struct machine *m, struct device *d, gpa_t base, unsigned spi, struct err *e)
 {
     m->device[m->device_count++] = (struct machine_device){
         .device = d,
@@ -129,7 +125,7 @@ static int machine_add_device(struct machine *m, struct device *d, gpa_t base, u
     return 0;
 }
 
-static int machine_device_error(struct err *e, int r, const char *name)
+int machine_device_error(struct err *e, int r, const char *name)
 {
     return err_set(e, r, "cannot create the %s device: %s", name, strerror(-r));
 }
@@ -207,32 +203,6 @@ static int machine_add_gpio(struct machine *m, const struct machine_config *c, s
     return machine_add_device(m, m->gpio, MEMMAP_GPIO, MEMMAP_SPI_GPIO, e);
 }
 
-/* Disk n is virtio-mmio slot n. */
-static int machine_add_disk(struct machine *m, const struct machine_config *c, unsigned n,
-                            struct err *e)
-{
-    const struct disk_options options = {
-        .path = c->vm->disk[n].path,
-        .read_only = c->vm->disk[n].read_only,
-    };
-    int r = disk_open(&options, &m->disk[n], e);
-    if (r < 0)
-        return r;
-    m->disk_count = n + 1;
-    struct virtio_blk_config config = {
-        .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + n),
-        .gmem = c->gmem,
-        .disk = m->disk[n],
-    };
-    snprintf(config.serial, sizeof config.serial, "ireko-disk%u", n);
-    struct device *d;
-    r = virtio_blk_create(&config, &d);
-    if (r < 0)
-        return machine_device_error(e, r, "disk");
-    return machine_add_device(m, d, MEMMAP_VIRTIO + n * MEMMAP_VIRTIO_STRIDE, MEMMAP_SPI_VIRTIO + n,
-                              e);
-}
-
 int machine_init(struct machine *m, const struct machine_config *config, struct err *e)
 {
     int r = config->gicv3 ? 0 : machine_add_gic(m, config, e);
@@ -242,8 +212,8 @@ int machine_init(struct machine *m, const struct machine_config *config, struct 
         r = machine_add_rtc(m, config, e);
     if (r == 0)
         r = machine_add_gpio(m, config, e);
-    for (unsigned i = 0; r == 0 && i < config->vm->disk_count; i++)
-        r = machine_add_disk(m, config, i, e);
+    if (r == 0)
+        r = machine_add_virtio(m, config, e);
     bus_freeze(&m->bus);
     return r;
 }
@@ -279,8 +249,7 @@ void machine_fini(struct machine *m)
         struct device *d = m->device[--m->device_count].device;
         d->ops->destroy(d);
     }
-    while (m->disk_count > 0)
-        disk_close(m->disk[--m->disk_count]);
+    machine_close_virtio(m);
     gicv2_destroy(m->gic);
     m->gic = NULL;
 }

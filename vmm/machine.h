@@ -15,7 +15,7 @@
 #include "vmm/memmap.h"
 #include "vmm/vm.h"
 
-#define MACHINE_MAX_DEVICES (3 + VM_MAX_DISKS)
+#define MACHINE_MAX_DEVICES (3 + MEMMAP_VIRTIO_SLOTS)
 
 struct machine_device {
     struct device *device;
@@ -28,6 +28,7 @@ struct machine {
     struct machine_device device[MACHINE_MAX_DEVICES]; /* in the order of the device tree */
     unsigned device_count;
     struct device *uart, *rtc, *gpio; /* also in device[] */
+    unsigned virtio_used;             /* slots that are taken from the end */
     struct disk *disk[VM_MAX_DISKS];
     unsigned disk_count;
     struct alarm power_key; /* releases the key */
@@ -48,6 +49,19 @@ enum { MACHINE_PHANDLE_GIC = 1, MACHINE_PHANDLE_CLOCK = 2, MACHINE_PHANDLE_MSI =
 /* Fill the zeroed `m`, which must not move afterwards. One sentence in `e` on failure; machine_fini
  * is due in either case. */
 int machine_init(struct machine *m, const struct machine_config *config, struct err *e) MUST_CHECK;
+
+/* For machine.c and machine_virtio.c: a wire, and taking over a device at its place. From then on
+ * machine_fini() destroys it. */
+struct irq_line machine_spi(struct machine *m, unsigned spi);
+int machine_add_device(struct machine *m, struct device *d, gpa_t base, unsigned spi,
+                       struct err *e) MUST_CHECK;
+int machine_device_error(struct err *e, int r, const char *name);
+
+/* Create the virtio devices that the configuration asks for. */
+int machine_add_virtio(struct machine *m, const struct machine_config *config,
+                       struct err *e) MUST_CHECK;
+/* Close their host ends; the devices are destroyed. */
+void machine_close_virtio(struct machine *m);
 
 /* Back to power-on. No vCPU runs. */
 void machine_reset(struct machine *m);

@@ -13,7 +13,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
-#define VM_MAX_DISKS 31
+#define VM_MAX_DISKS 24
 
 struct vm;
 struct stats_vm;

@@ -94,23 +94,39 @@ static bool mmio_running(const struct virtio_mmio *v)
     return (v->status & VIRTIO_STATUS_DRIVER_OK) && !(v->status & VIRTIO_STATUS_NEEDS_RESET);
 }
 
+bool virtio_mmio_queue_runs(const struct virtio_mmio *v, unsigned queue)
+{
+    return mmio_running(v) && v->queue[queue].ready;
+}
+
+void virtio_mmio_push_all(struct virtio_mmio *v, unsigned queue, const struct virtq_used *used,
+                          unsigned n)
+{
+    if (virtio_mmio_queue_runs(v, queue) && virtq_push_all(&v->queue[queue], used, n) < 0)
+        virtio_mmio_fail(v, "the used ring is not RAM");
+}
+
 void virtio_mmio_push(struct virtio_mmio *v, unsigned queue, uint16_t head, uint32_t written)
 {
-    struct virtq *q = &v->queue[queue];
-    if (mmio_running(v) && q->ready && virtq_push(q, head, written) < 0)
-        virtio_mmio_fail(v, "the used ring is not RAM");
+    virtio_mmio_push_all(v, queue, &(struct virtq_used){ head, written }, 1);
 }
 
 void virtio_mmio_interrupt(struct virtio_mmio *v, unsigned queue)
 {
-    struct virtq *q = &v->queue[queue];
-    if (!mmio_running(v) || !q->ready)
+    if (!virtio_mmio_queue_runs(v, queue))
         return;
-    int wanted = virtq_needs_interrupt(q);
+    int wanted = virtq_needs_interrupt(&v->queue[queue]);
     if (wanted < 0)
         virtio_mmio_fail(v, "the available ring is not RAM");
     else if (wanted)
         mmio_set_interrupt(v, v->interrupt_status | INTERRUPT_USED);
+}
+
+void virtio_mmio_config_changed(struct virtio_mmio *v)
+{
+    v->config_generation++;
+    if (mmio_running(v))
+        mmio_set_interrupt(v, v->interrupt_status | INTERRUPT_CONFIG);
 }
 
 /* ------------------------------------------------------------------ reset and status */
@@ -128,10 +144,10 @@ static void mmio_drain(struct virtio_mmio *v)
 static void mmio_reset(struct device *d)
 {
     struct virtio_mmio *v = mmio_of(d);
-    for (unsigned i = 0; i < v->ops->queues; i++)
+    for (unsigned i = 0; i < v->queues; i++)
         v->queue[i].ready = false;
     mmio_drain(v);
-    for (unsigned i = 0; i < v->ops->queues; i++)
+    for (unsigned i = 0; i < v->queues; i++)
         virtq_reset(&v->queue[i]);
     v->accepted = 0;
     v->offered_sel = v->accepted_sel = v->queue_sel = 0;
@@ -139,6 +155,12 @@ static void mmio_reset(struct device *d)
     if (v->ops->reset)
         v->ops->reset(v);
     mmio_set_interrupt(v, 0);
+}
+
+static bool mmio_features_are_good(const struct virtio_mmio *v)
+{
+    return !(v->accepted & ~v->offered) && virtio_mmio_has(v, VIRTIO_F_VERSION_1) &&
+           (!v->ops->accept || v->ops->accept(v, v->accepted));
 }
 
 static void mmio_write_status(struct virtio_mmio *v, uint32_t value)
@@ -150,17 +172,16 @@ static void mmio_write_status(struct virtio_mmio *v, uint32_t value)
     uint32_t added = value & ~(uint32_t)v->status &
                      (VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK |
                       VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FAILED);
-    if (added & VIRTIO_STATUS_FEATURES_OK) {
-        bool good = !(v->accepted & ~v->offered) && (v->accepted & VIRTIO_F_VERSION_1);
-        if (!good)
-            added &= ~(uint32_t)VIRTIO_STATUS_FEATURES_OK;
-    }
+    if ((added & VIRTIO_STATUS_FEATURES_OK) && !mmio_features_are_good(v))
+        added &= ~(uint32_t)VIRTIO_STATUS_FEATURES_OK;
     if (!((v->status | added) & VIRTIO_STATUS_FEATURES_OK))
         added &= ~(uint32_t)VIRTIO_STATUS_DRIVER_OK;
     v->status |= (uint8_t)added;
     /* A queue broken before DRIVER_OK has had no one to tell it to. */
     if ((added & VIRTIO_STATUS_DRIVER_OK) && (v->status & VIRTIO_STATUS_NEEDS_RESET))
         mmio_set_interrupt(v, v->interrupt_status | INTERRUPT_CONFIG);
+    else if ((added & VIRTIO_STATUS_DRIVER_OK) && v->ops->start)
+        v->ops->start(v);
 }
 
 /* ------------------------------------------------------------------ features and queues */
@@ -183,7 +204,7 @@ static void mmio_write_features(struct virtio_mmio *v, uint32_t value)
 
 static struct virtq *mmio_selected(struct virtio_mmio *v)
 {
-    return v->queue_sel < v->ops->queues ? &v->queue[v->queue_sel] : NULL;
+    return v->queue_sel < v->queues ? &v->queue[v->queue_sel] : NULL;
 }
 
 static void mmio_write_ready(struct virtio_mmio *v, struct virtq *q, uint32_t value)
@@ -238,7 +259,7 @@ static void mmio_write_queue(struct virtio_mmio *v, uint64_t offset, uint32_t va
 
 static void mmio_notify(struct virtio_mmio *v, uint32_t queue)
 {
-    if (mmio_running(v) && queue < v->ops->queues && v->queue[queue].ready)
+    if (queue < v->queues && virtio_mmio_queue_runs(v, queue))
         v->ops->notify(v, queue);
 }
 
@@ -286,7 +307,7 @@ static uint64_t mmio_read(struct device *d, uint64_t offset, unsigned width)
     case REG_SHM_BASE_HIGH:
         return UINT32_MAX; /* no shared memory region has this id */
     case REG_CONFIG_GENERATION:
-        return 0; /* no device changes its configuration on its own */
+        return v->config_generation;
     default:
         return 0;
     }
@@ -376,7 +397,8 @@ static const struct device_ops mmio_ops = {
 
 void virtio_mmio_init(struct virtio_mmio *v, const struct virtio_mmio_setup *setup)
 {
-    assert(setup->ops->queues <= VIRTIO_MAX_QUEUES && setup->ops->queue_size <= VIRTQ_MAX_SIZE);
+    v->queues = setup->queues ? setup->queues : setup->ops->queues;
+    assert(v->queues <= VIRTIO_MAX_QUEUES && setup->ops->queue_size <= VIRTQ_MAX_SIZE);
     v->device.ops = &mmio_ops;
     lock_init(&v->device.lock, LOCK_DEVICE);
     v->ops = setup->ops;
@@ -385,7 +407,7 @@ void virtio_mmio_init(struct virtio_mmio *v, const struct virtio_mmio_setup *set
     v->offered = setup->features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX;
     v->config = setup->config;
     v->config_size = setup->config_size;
-    for (unsigned i = 0; i < v->ops->queues; i++)
+    for (unsigned i = 0; i < v->queues; i++)
         v->queue[i] = (struct virtq){ .gmem = v->gmem, .max_size = v->ops->queue_size };
 }
 

@@ -17,7 +17,7 @@
 #include "devices/virtio/queue.h"
 
 #define VIRTIO_MMIO_SIZE  0x200
-#define VIRTIO_MAX_QUEUES 4
+#define VIRTIO_MAX_QUEUES 16
 
 /* Feature bits of every device (6). */
 #define VIRTIO_F_INDIRECT_DESC (1ull << 28)
@@ -40,9 +40,15 @@ struct virtio_mmio;
 struct virtio_ops {
     const char *name;    /* for logs: "virtio-blk" */
     uint32_t id;         /* 5: device ID */
-    unsigned queues;     /* at most VIRTIO_MAX_QUEUES */
+    unsigned queues;     /* at most VIRTIO_MAX_QUEUES; see also struct virtio_mmio_setup */
     uint16_t queue_size; /* at most VIRTQ_MAX_SIZE */
 
+    /* Can the device work with just `features` of what it offers? NULL: with any of them. What
+     * is wanted and cannot be had makes FEATURES_OK not stick (3.1.1). */
+    bool (*accept)(const struct virtio_mmio *v, uint64_t features);
+    /* DRIVER_OK was set: buffers may be used from now on, also those that came before it. NULL: the
+     * device waits for a notification. */
+    void (*start)(struct virtio_mmio *v);
     /* The driver has new buffers in `queue`, which is ready; DRIVER_OK is set. */
     void (*notify)(struct virtio_mmio *v, unsigned queue);
     /* The driver wrote the device's configuration space. NULL: it is read-only. */
@@ -62,8 +68,10 @@ struct virtio_mmio {
     const struct gmem *gmem;
     struct irq_line irq;
     uint64_t offered; /* features */
+    unsigned queues;
     const uint8_t *config;
     unsigned config_size;
+    uint32_t config_generation;
 
     uint64_t accepted; /* features */
     uint32_t offered_sel, accepted_sel, queue_sel;
@@ -78,6 +86,7 @@ struct virtio_mmio_setup {
     const struct gmem *gmem; /* outlives the device */
     struct irq_line irq;
     uint64_t features;     /* the device's own; the transport adds its part */
+    unsigned queues;       /* when the number is not the description's; 0: it is */
     const uint8_t *config; /* configuration space, little-endian; the device's own memory */
     unsigned config_size;
 };
@@ -94,10 +103,18 @@ static inline bool virtio_mmio_has(const struct virtio_mmio *v, uint64_t feature
     return (v->accepted & feature) == feature;
 }
 
+/* May buffers of `queue` be used: DRIVER_OK, not broken, the queue ready? */
+bool virtio_mmio_queue_runs(const struct virtio_mmio *v, unsigned queue);
 /* Give a chain back to the driver. A no-op once the queue was stopped or the driver broke it. */
 void virtio_mmio_push(struct virtio_mmio *v, unsigned queue, uint16_t head, uint32_t written);
+/* The same for several chains, which the driver sees at once. */
+void virtio_mmio_push_all(struct virtio_mmio *v, unsigned queue, const struct virtq_used *used,
+                          unsigned n);
 /* Raise the interrupt if the driver wants one for what was pushed. */
 void virtio_mmio_interrupt(struct virtio_mmio *v, unsigned queue);
+/* The device changed its configuration space on its own: tell the driver. Call it after the change,
+ * in the same hold of the lock, so that the driver sees the new generation with the new bytes. */
+void virtio_mmio_config_changed(struct virtio_mmio *v);
 /* The driver broke the rules, `what` says how: stop until it resets us (2.1.2). */
 void virtio_mmio_fail(struct virtio_mmio *v, const char *what);
 

@@ -186,32 +186,50 @@ int virtq_pop(struct virtq *q, struct virtq_chain *c)
     return 1;
 }
 
+void virtq_unpop(struct virtq *q, unsigned n)
+{
+    q->next_avail = (uint16_t)(q->next_avail - n);
+}
+
+int virtq_push_all(struct virtq *q, const struct virtq_used *used, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t elem[USED_ELEM_SIZE];
+        unsigned entry = (q->next_used + i) & (q->size - 1u);
+        st_le32(elem, used[i].head);
+        st_le32(elem + 4, used[i].written);
+        if (gmem_write(q->gmem, q->used + USED_RING + (gpa_t)USED_ELEM_SIZE * entry, elem,
+                       sizeof elem) < 0)
+            return -EFAULT;
+    }
+    q->next_used = (uint16_t)(q->next_used + n);
+    return gmem_store16(q->gmem, q->used + USED_IDX, q->next_used);
+}
+
 int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
 {
-    uint8_t elem[USED_ELEM_SIZE];
-    st_le32(elem, head);
-    st_le32(elem + 4, written);
-    gpa_t at = q->used + USED_RING + (gpa_t)USED_ELEM_SIZE * (q->next_used & (q->size - 1u));
-    if (gmem_write(q->gmem, at, elem, sizeof elem) < 0)
-        return -EFAULT;
-    q->next_used++;
-    return gmem_store16(q->gmem, q->used + USED_IDX, q->next_used);
+    return virtq_push_all(q, &(struct virtq_used){ head, written }, 1);
 }
 
 /* ------------------------------------------------------------------ notifications */
 
-int virtq_rearm(struct virtq *q)
+int virtq_rearm_beyond(struct virtq *q, unsigned enough)
 {
-    uint16_t waiting;
+    uint16_t waiting, event = (uint16_t)(q->next_avail + enough);
     if (!q->ready)
         return 0;
-    if (q->event_idx && gmem_store16(q->gmem, avail_event(q), q->next_avail) < 0)
+    if (q->event_idx && gmem_store16(q->gmem, avail_event(q), event) < 0)
         return -EFAULT;
     /* The driver writes avail->idx and then reads avail_event; we do the reverse. One of us sees
      * the other's write. */
     atomic_thread_fence(memory_order_seq_cst);
     int rc = virtq_waiting(q, &waiting);
-    return rc < 0 ? rc : waiting > 0;
+    return rc < 0 ? rc : waiting > enough;
+}
+
+int virtq_rearm(struct virtq *q)
+{
+    return virtq_rearm_beyond(q, 0);
 }
 
 int virtq_needs_interrupt(struct virtq *q)

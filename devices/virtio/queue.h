@@ -57,12 +57,24 @@ int virtq_start(struct virtq *q) MUST_CHECK;
  * rules. */
 int virtq_pop(struct virtq *q, struct virtq_chain *c) MUST_CHECK;
 
-/* Give a chain back: `written` bytes from the start of its writable part were written. */
+/* Put the last `n` chains taken back, as if they had not been; none of them was pushed. */
+void virtq_unpop(struct virtq *q, unsigned n);
+
+/* A chain to give back: `written` bytes from the start of its writable part were written. */
+struct virtq_used {
+    uint16_t head;
+    uint32_t written;
+};
+
 int virtq_push(struct virtq *q, uint16_t head, uint32_t written) MUST_CHECK;
+/* Give `n` chains back at once: the driver sees all of them or none. */
+int virtq_push_all(struct virtq *q, const struct virtq_used *used, unsigned n) MUST_CHECK;
 
 /* Ask the driver to notify us about the next available buffer. 1 when there is one already (go on
  * popping), 0, or a negative errno. */
 int virtq_rearm(struct virtq *q) MUST_CHECK;
+/* The same when `enough` waiting chains do not suffice: ask for, and look for, one more. */
+int virtq_rearm_beyond(struct virtq *q, unsigned enough) MUST_CHECK;
 
 /* Does the driver want an interrupt for what was pushed since the last call? 1, 0, or a negative
  * errno. */

@@ -30,7 +30,8 @@ static struct {
     struct virtio_mmio v;
     struct driver driver;
     bool level;
-    unsigned notified, drained, resets, destroyed;
+    unsigned notified, drained, resets, destroyed, started;
+    bool refuse; /* features */
     unsigned last_queue;
     uint64_t config_offset, config_value;
     unsigned config_width;
@@ -43,6 +44,19 @@ static void fake_notify(struct virtio_mmio *v, unsigned queue)
     assert_ptr_equal(v, &t.v);
     t.notified++;
     t.last_queue = queue;
+}
+
+static bool fake_accept(const struct virtio_mmio *v, uint64_t features)
+{
+    assert_ptr_equal(v, &t.v);
+    assert_true(features & VIRTIO_F_VERSION_1);
+    return !t.refuse;
+}
+
+static void fake_start(struct virtio_mmio *v)
+{
+    assert_true(v->status & OK);
+    t.started++;
 }
 
 static void fake_config_write(struct virtio_mmio *v, uint64_t offset, unsigned width,
@@ -83,6 +97,8 @@ static const struct virtio_ops fake_ops = {
     .id = 42,
     .queues = 2,
     .queue_size = 64,
+    .accept = fake_accept,
+    .start = fake_start,
     .notify = fake_notify,
     .config_write = fake_config_write,
     .drain = fake_drain,
@@ -278,6 +294,37 @@ static void status_machine(void **state)
     assert_false(virtio_mmio_has(&t.v, 1ull << 3));
 }
 
+static void features_the_device_refuses(void **state)
+{
+    (void)state;
+    t.refuse = true;
+    wr(STATUS, ACK | DRV);
+    accept(VIRTIO_F_VERSION_1);
+    wr(STATUS, ACK | DRV | FEAT);
+    assert_int_equal(rd(STATUS), ACK | DRV);
+    t.refuse = false; /* the driver may try others */
+    wr(STATUS, ACK | DRV | FEAT);
+    assert_int_equal(rd(STATUS), ACK | DRV | FEAT);
+}
+
+/* The device hears of DRIVER_OK once, and not if a queue is broken. */
+static void start_at_driver_ok(void **state)
+{
+    (void)state;
+    wr(STATUS, ACK | DRV | OK);
+    assert_int_equal(t.started, 0);
+    run_up();
+    assert_int_equal(t.started, 1);
+    wr(STATUS, ACK | DRV | FEAT | OK);
+    assert_int_equal(t.started, 1);
+    wr(STATUS, 0);
+    bring_up();
+    set_queue(1, 3);
+    wr(QUEUE_READY, 1);
+    wr(STATUS, ACK | DRV | FEAT | OK);
+    assert_int_equal(t.started, 1);
+}
+
 static void features_beyond(void **state)
 {
     (void)state;
@@ -414,6 +461,61 @@ static void interrupts(void **state)
     assert_false(t.level);
 }
 
+/* 2.5.2, 4.2.2: a new generation with each change, an interrupt if there is a driver. */
+static void config_changes(void **state)
+{
+    (void)state;
+    lock_acquire(&t.v.device.lock);
+    virtio_mmio_config_changed(&t.v);
+    lock_release(&t.v.device.lock);
+    assert_int_equal(rd(GENERATION), 1);
+    assert_false(t.level);
+    run_up();
+    lock_acquire(&t.v.device.lock);
+    virtio_mmio_config_changed(&t.v);
+    lock_release(&t.v.device.lock);
+    assert_int_equal(rd(GENERATION), 2);
+    assert_int_equal(rd(INT_STATUS), 2);
+    assert_true(t.level);
+    wr(INT_ACK, 2);
+    assert_false(t.level);
+}
+
+static void more_queues_than_described(void **state)
+{
+    (void)state;
+    virtio_mmio_fini(&t.v);
+    memset(&t.v, 0, sizeof t.v);
+    virtio_mmio_init(&t.v, &(struct virtio_mmio_setup){ .ops = &fake_ops,
+                                                        .gmem = &t.driver.m,
+                                                        .irq = { .set = set_irq, .n = 5 },
+                                                        .queues = VIRTIO_MAX_QUEUES });
+    wr(QUEUE_SEL, VIRTIO_MAX_QUEUES - 1);
+    assert_int_equal(rd(QUEUE_NUM_MAX), 64);
+    wr(QUEUE_SEL, VIRTIO_MAX_QUEUES);
+    assert_int_equal(rd(QUEUE_NUM_MAX), 0);
+}
+
+static void several_chains_at_once(void **state)
+{
+    (void)state;
+    const struct virtq_used used[] = { { 3, 77 }, { 1, 0 }, { 2, 5 } };
+    run_up();
+    lock_acquire(&t.v.device.lock);
+    assert_true(virtio_mmio_queue_runs(&t.v, 0));
+    assert_false(virtio_mmio_queue_runs(&t.v, 1));
+    virtio_mmio_push_all(&t.v, 1, used, 3); /* not ready: nothing happens */
+    virtio_mmio_push_all(&t.v, 0, used, 3);
+    virtio_mmio_interrupt(&t.v, 0);
+    lock_release(&t.v.device.lock);
+    assert_int_equal(driver_used_idx(&t.driver), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(driver_used_id(&t.driver, i), used[i].head);
+        assert_int_equal(driver_used_len(&t.driver, i), used[i].written);
+    }
+    assert_true(t.level);
+}
+
 static void failure(void **state)
 {
     (void)state;
@@ -477,7 +579,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(offered_features, setup, teardown),
         cmocka_unit_test_setup_teardown(config_space, setup, teardown),
         cmocka_unit_test_setup_teardown(status_machine, setup, teardown),
+        cmocka_unit_test_setup_teardown(features_the_device_refuses, setup, teardown),
+        cmocka_unit_test_setup_teardown(start_at_driver_ok, setup, teardown),
         cmocka_unit_test_setup_teardown(features_beyond, setup, teardown),
+        cmocka_unit_test_setup_teardown(config_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(more_queues_than_described, setup, teardown),
+        cmocka_unit_test_setup_teardown(several_chains_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(queue_registers, setup, teardown),
         cmocka_unit_test_setup_teardown(queue_needs_features, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_queues, setup, teardown),

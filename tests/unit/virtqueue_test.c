@@ -369,6 +369,56 @@ static void rearm(void **state)
     assert_int_equal(driver_avail_event(&driver), 1);
 }
 
+/* Two chains wait, which is not enough: the event is behind them, not at the first. */
+static void rearm_beyond(void **state)
+{
+    (void)state;
+    queue.event_idx = true;
+    driver_desc(&driver, 0, RAM + BUFFERS, 1, F_WRITE, 0);
+    driver_offer(&driver, 0);
+    driver_offer(&driver, 0);
+    assert_int_equal(virtq_rearm_beyond(&queue, 2), 0);
+    assert_int_equal(driver_avail_event(&driver), 2);
+    driver_offer(&driver, 0);
+    assert_int_equal(virtq_rearm_beyond(&queue, 2), 1);
+}
+
+static void unpop(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        driver_desc(&driver, i, RAM + BUFFERS, i + 1, F_WRITE, 0);
+        driver_offer(&driver, (uint16_t)i);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(virtq_pop(&queue, &chain), 1);
+    assert_int_equal(virtq_pop(&queue, &chain), 0);
+    virtq_unpop(&queue, 2);
+    for (unsigned i = 1; i < 3; i++) {
+        assert_int_equal(virtq_pop(&queue, &chain), 1);
+        assert_int_equal(chain.head, i);
+        assert_int_equal(chain.writable_bytes, i + 1);
+    }
+    assert_int_equal(virtq_pop(&queue, &chain), 0);
+}
+
+/* The index moves once, over the end of the ring too. */
+static void push_all(void **state)
+{
+    (void)state;
+    const struct virtq_used used[] = { { 4, 10 }, { 5, 20 }, { 6, 30 } };
+    for (unsigned round = 0; round < 4; round++) {
+        assert_int_equal(virtq_push_all(&queue, used, 3), 0);
+        assert_int_equal(driver_used_idx(&driver), 3 * (round + 1));
+        for (unsigned i = 0; i < 3; i++) {
+            assert_int_equal(driver_used_id(&driver, 3 * round + i), used[i].head);
+            assert_int_equal(driver_used_len(&driver, 3 * round + i), used[i].written);
+        }
+    }
+    assert_int_equal(virtq_push_all(&queue, used, 0), 0);
+    assert_int_equal(driver_used_idx(&driver), 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +437,9 @@ int main(void)
         cmocka_unit_test_setup(interrupt_flag, setup),
         cmocka_unit_test_setup(event_index, setup),
         cmocka_unit_test_setup(rearm, setup),
+        cmocka_unit_test_setup(rearm_beyond, setup),
+        cmocka_unit_test_setup(unpop, setup),
+        cmocka_unit_test_setup(push_all, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

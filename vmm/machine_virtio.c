@@ -1,0 +1,55 @@
+/*
+ * The paravirtual devices of the machine, and their host ends.
+ *
+ * Disks fill the virtio-mmio slots from the first one on, so that the n-th --disk is slot n;
+ * everything else fills them from the last one down, in the order of machine_add_virtio().
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "devices/virtio/blk.h"
+#include "vmm/machine.h"
+
+static int virtio_place(struct machine *m, struct device *d, unsigned slot, struct err *e)
+{
+    return machine_add_device(m, d, MEMMAP_VIRTIO + slot * MEMMAP_VIRTIO_STRIDE,
+                              MEMMAP_SPI_VIRTIO + slot, e);
+}
+
+static int virtio_add_disk(struct machine *m, const struct machine_config *c, unsigned n,
+                           struct err *e)
+{
+    const struct disk_options options = {
+        .path = c->vm->disk[n].path,
+        .read_only = c->vm->disk[n].read_only,
+    };
+    int r = disk_open(&options, &m->disk[n], e);
+    if (r < 0)
+        return r;
+    m->disk_count = n + 1;
+    struct virtio_blk_config config = {
+        .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + n),
+        .gmem = c->gmem,
+        .disk = m->disk[n],
+    };
+    snprintf(config.serial, sizeof config.serial, "ireko-disk%u", n);
+    struct device *d;
+    r = virtio_blk_create(&config, &d);
+    if (r < 0)
+        return machine_device_error(e, r, "disk");
+    return virtio_place(m, d, n, e);
+}
+
+int machine_add_virtio(struct machine *m, const struct machine_config *config, struct err *e)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < config->vm->disk_count; i++)
+        r = virtio_add_disk(m, config, i, e);
+    return r;
+}
+
+void machine_close_virtio(struct machine *m)
+{
+    while (m->disk_count > 0)
+        disk_close(m->disk[--m->disk_count]);
+}
