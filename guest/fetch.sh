@@ -12,7 +12,7 @@ guest=$cache/guest
 
 # shellcheck source=guest/apt.sh
 . "$here/apt.sh"
-modules='virtio_mmio virtio_blk evdev'
+modules='virtio_mmio virtio_blk virtio_rng virtio_net evdev'
 # mkfs.ext4 and what it is linked with, for the disk tests.
 e2fs_packages='e2fsprogs libext2fs2 libcom-err2 libblkid1 libuuid1 libc6'
 

@@ -8,12 +8,41 @@
 #include <stdio.h>
 
 #include "devices/virtio/blk.h"
+#include "devices/virtio/rng.h"
 #include "vmm/machine.h"
 
 static int virtio_place(struct machine *m, struct device *d, unsigned slot, struct err *e)
 {
     return machine_add_device(m, d, MEMMAP_VIRTIO + slot * MEMMAP_VIRTIO_STRIDE,
                               MEMMAP_SPI_VIRTIO + slot, e);
+}
+
+/* The next slot from the end, for what is no disk; -ENOSPC if the disks have it. */
+static int virtio_take_slot(struct machine *m, unsigned *slot, struct err *e)
+{
+    *slot = MEMMAP_VIRTIO_SLOTS - 1 - m->virtio_used;
+    if (m->virtio_used + m->disk_count >= MEMMAP_VIRTIO_SLOTS)
+        return err_set(e, -ENOSPC, "the machine has room for %u virtio devices; leave some away",
+                       MEMMAP_VIRTIO_SLOTS);
+    m->virtio_used++;
+    return 0;
+}
+
+static int virtio_add_rng(struct machine *m, const struct machine_config *c, struct err *e)
+{
+    unsigned slot;
+    struct device *d;
+    int r = virtio_take_slot(m, &slot, e);
+    if (r < 0)
+        return r;
+    const struct virtio_rng_config config = {
+        .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
+        .gmem = c->gmem,
+    };
+    r = virtio_rng_create(&config, &d);
+    if (r < 0)
+        return machine_device_error(e, r, "random number");
+    return virtio_place(m, d, slot, e);
 }
 
 static int virtio_add_disk(struct machine *m, const struct machine_config *c, unsigned n,
@@ -45,6 +74,8 @@ int machine_add_virtio(struct machine *m, const struct machine_config *config, s
     int r = 0;
     for (unsigned i = 0; r == 0 && i < config->vm->disk_count; i++)
         r = virtio_add_disk(m, config, i, e);
+    if (r == 0)
+        r = virtio_add_rng(m, config, e);
     return r;
 }
 

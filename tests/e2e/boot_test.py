@@ -72,6 +72,14 @@ def shell_runs_a_command():
         check(c.finish() == 0, c.tail())
 
 
+def random_bytes_come_from_the_host():
+    """virtio-rng is the guest's hardware generator and gives bytes"""
+    with boot(append='ireko.cmd="cat /sys/class/misc/hw_random/rng_current; head -c 4096 /dev/hwrng | wc -c"') as c:
+        c.wait_for("virtio_rng")
+        c.wait_for("4096")
+        check(c.finish() == 0, c.tail())
+
+
 def options_of_the_cpu_are_found():
     """--cpu ireko-v1,pauth,bti: the kernel finds both, uses them and reaches the shell"""
     with boot("--cpu", "ireko-v1,pauth,bti") as c:
@@ -199,9 +207,9 @@ def sigterm_is_a_key_of_gpio_keys():
     shut_down_by_sigterm(own_kernel())
 
 
-FAST = [earlycon_prints, debian_kernel_boots, no_root_panics, shell_runs_a_command, options_of_the_cpu_are_found,
-        paste_loses_nothing, early_input_waits, disk_survives, two_disks_one_read_only, reset_restarts, idle_is_idle,
-        sigterm_presses_the_power_key]
+FAST = [earlycon_prints, debian_kernel_boots, no_root_panics, shell_runs_a_command, random_bytes_come_from_the_host,
+        options_of_the_cpu_are_found, paste_loses_nothing, early_input_waits, disk_survives, two_disks_one_read_only,
+        reset_restarts, idle_is_idle, sigterm_presses_the_power_key]
 SLOW = [own_kernel_boots, own_kernel_is_small, sigterm_is_a_key_of_gpio_keys]
 
 if __name__ == "__main__":
