@@ -28,6 +28,22 @@ int disk_os_sync(int fd)
     return fsync(fd) < 0 ? -errno : 0; /* file systems without F_FULLFSYNC */
 }
 
+int disk_os_direct(int fd)
+{
+    return fcntl(fd, F_NOCACHE, 1) < 0 ? -errno : 0;
+}
+
+/* There is no call that reads only what is cached. */
+int disk_os_read_now(int fd, const struct iovec *iov, int count, uint64_t offset, uint64_t length)
+{
+    (void)fd;
+    (void)iov;
+    (void)count;
+    (void)offset;
+    (void)length;
+    return -EAGAIN;
+}
+
 static int disk_punch(int fd, uint64_t offset, uint64_t length)
 {
     fpunchhole_t hole = { .fp_offset = (off_t)offset, .fp_length = (off_t)length };

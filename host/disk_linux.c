@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int disk_os_device_size(int fd, uint64_t *size)
@@ -15,6 +16,18 @@ int disk_os_device_size(int fd, uint64_t *size)
 int disk_os_sync(int fd)
 {
     return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int disk_os_direct(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 || fcntl(fd, F_SETFL, flags | O_DIRECT) < 0 ? -errno : 0;
+}
+
+int disk_os_read_now(int fd, const struct iovec *iov, int count, uint64_t offset, uint64_t length)
+{
+    ssize_t n = preadv2(fd, iov, count, (off_t)offset, RWF_NOWAIT);
+    return n >= 0 && (uint64_t)n == length ? 0 : -EAGAIN;
 }
 
 static int disk_fallocate(int fd, int mode, uint64_t offset, uint64_t length)

@@ -48,11 +48,7 @@ static int virtio_add_rng(struct machine *m, const struct machine_config *c, str
 static int virtio_add_disk(struct machine *m, const struct machine_config *c, unsigned n,
                            struct err *e)
 {
-    const struct disk_options options = {
-        .path = c->vm->disk[n].path,
-        .read_only = c->vm->disk[n].read_only,
-    };
-    int r = disk_open(&options, &m->disk[n], e);
+    int r = disk_open(&c->vm->disk[n], &m->disk[n], e);
     if (r < 0)
         return r;
     m->disk_count = n + 1;

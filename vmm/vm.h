@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "base/err.h"
+#include "host/disk.h"
 
 #define VM_MAX_DISKS 24
 
@@ -19,11 +20,6 @@ struct vm;
 struct stats_vm;
 
 enum vm_gic { VM_GIC_AUTO, VM_GIC_V2, VM_GIC_V3 };
-
-struct vm_disk {
-    const char *path;
-    bool read_only;
-};
 
 /* How the first PL011 reaches the host; cli/ fills it from host/. */
 struct vm_serial {
@@ -44,7 +40,7 @@ struct vm_config {
     enum vm_gic gic;
     const char *engine; /* for hvx_set_engine(), or NULL */
     const char *trace;  /* path: translated code is written there, see hvx_set_trace(); or NULL */
-    struct vm_disk disk[VM_MAX_DISKS];
+    struct disk_options disk[VM_MAX_DISKS];
     unsigned disk_count;
     struct vm_serial serial;
     /* One-shot timers for device alarms: make one that calls `fire(ctx)` at the deadline set

@@ -81,7 +81,7 @@ class Files:
             "sleep": image(SLEEP), "off": image(POWER_OFF), "echo": image(ECHO),
             "empty": b"", "short": image(SLEEP)[:40], "noise": bytes(range(256)) * 64, "x86": x86_kernel(),
             "x86.elf": elf(62), "cut.elf": elf(183)[:70], "cut.gz": b"\x1f\x8b\x08\0" + bytes(6) + b"\x4b\x4c",
-            "huge": image(SLEEP, size=1 << 40), "disk": bytes(1 << 20), "odd": bytes(1000),
+            "huge": image(SLEEP, size=1 << 40), "disk": bytes(1 << 20), "odd": bytes(1000), "qcow2": b"QFI\xfb".ljust(512, b"\0"),
             "bad.dtb": b"\xd0\x0d\xfe\xed" + bytes(60), "not.dtb": b"no device tree at all",
             "cut.dtb": b"\xd0\x0d\xfe\xed\0\0\x10\0" + bytes(40),
         }.items():
@@ -124,6 +124,13 @@ BAD = [
     ("run --kernel @sleep --disk @missing", 1, "--disk"),
     ("run --kernel @sleep --disk @folder", 1, "--disk"),
     ("run --kernel @sleep --disk /dev/null", 1, "--disk"),
+    ("run --kernel @sleep --disk @qcow2", 1, "format=qcow2"),
+    ("run --kernel @sleep --disk @odd,cache=none", 1, "truncate -s %4096"),
+    ("run --kernel @sleep --disk @disk,cache=fast", 2, "--disk"),
+    ("run --kernel @sleep --disk @disk,format=vmdk", 2, "--disk"),
+    ("run --kernel @sleep --disk @disk,iops=none", 2, "--disk"),
+    ("run --kernel @sleep --disk @disk,bps=0", 2, "--disk"),
+    ("run --kernel @sleep --disk @disk,ro,overlay", 2, "--disk"),
     ("run --kernel @sleep --disk @disk --disk @disk", 1, "--disk"),
     ("run --kernel @sleep" + " --disk @disk,ro" * 32, 2, "--disk"),
     # the machine

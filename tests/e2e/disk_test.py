@@ -2,8 +2,10 @@
 """What Linux writes to a virtio-blk disk is what the host finds in the image: ext4 made in the guest, a power-off without
 unmount, a killed ireko. Needs the guest of `./dev guest` (IREKO_GUEST) and e2fsprogs on the host.
 """
+import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -63,9 +65,9 @@ class Folder:
         return image
 
 
-def boot(script, *disks):
+def boot(script, *disks, options=()):
     """Boot with the disks as /dev/vda, ..., run `script`, which stops at the first failure, and power off."""
-    options = []
+    options = list(options)
     for disk in disks:
         options += ["--disk", disk]
     return Console("run", "--kernel", guest("Image"), "--initrd", guest("initramfs"), "--memory", "512M", *options,
@@ -145,6 +147,33 @@ def discard_frees_the_host():
         check(after < before / 10, f"{before} blocks before, {after} after")
 
 
+def overlay_keeps_the_image():
+    """with overlay the guest writes and reads back, the image stays; two CPUs have two queues"""
+    with Folder() as f:
+        image = f.ext4("disk.img", 64 * MIB)
+        before = image.read_bytes()
+        script = ("ls /sys/block/vda/mq; mount -t ext4 /dev/vda /mnt; seq 1 20000 > /mnt/numbers; sync; "
+                  "echo 3 > /proc/sys/vm/drop_caches; md5sum < /mnt/numbers; umount /mnt; echo done $((6 * 7))")
+        with boot(script, f"{image},overlay", options=("--cpus", "2")) as c:
+            c.wait_for("1")
+            c.wait_for(hashlib.md5(numbers(20000).encode()).hexdigest())
+            c.wait_for("done 42")
+            check(c.finish() == 0, c.tail())
+        check(re.search(r"^0\s+1\s*$", c.log, re.M), "not two queues\n" + c.tail())
+        check(image.read_bytes() == before, "the image was written to")
+
+
+def write_cache():
+    """cache=writethrough: the guest sees no write cache, and its writes survive a kill without a flush"""
+    with Folder() as f:
+        image = f.blank("disk.img", MIB)
+        script = "cat /sys/block/vda/queue/write_cache; echo written | dd of=/dev/vda conv=notrunc,sync oflag=direct; echo done $((6 * 7)); cat"
+        with boot(script, f"{image},cache=writethrough") as c:
+            c.wait_for("write through")
+            c.wait_for("done 42")
+        check(image.read_bytes().startswith(b"written\n"), "the write is not there")
+
+
 def many_disks():
     """each of eight disks is itself"""
     with Folder() as f:
@@ -164,7 +193,8 @@ def many_disks():
             check(image.read_bytes().startswith(f"seen {'abcdefgh'[n]}\n".encode()), f"disk {n} was not written")
 
 
-ALL = [guest_makes_ext4, power_off_without_unmount, killed_ireko, discard_frees_the_host, many_disks]
+ALL = [guest_makes_ext4, power_off_without_unmount, killed_ireko, discard_frees_the_host, overlay_keeps_the_image, write_cache,
+       many_disks]
 
 if __name__ == "__main__":
     run([t for t in ALL if len(sys.argv) == 1 or t.__name__ in sys.argv[1:]])

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "host/disk.h"
 
@@ -64,6 +65,12 @@ static int open_disk(struct fixture *f, bool read_only)
                      &f->e);
 }
 
+static int open_with(struct fixture *f, struct disk_options options)
+{
+    options.path = f->path;
+    return disk_open(&options, &f->disk, &f->e);
+}
+
 static void open_fails(struct fixture *f, const char *path, bool read_only, const char *part)
 {
     struct disk *d = NULL;
@@ -87,7 +94,7 @@ static void call_done(struct disk_request *r, int result)
 {
     struct call *c = CONTAINER_OF(r, struct call, r);
     c->result = result;
-    c->calls++;
+    __atomic_fetch_add(&c->calls, 1, __ATOMIC_RELEASE);
 }
 
 static int run(struct disk *d, enum disk_op op, uint64_t offset, uint64_t length,
@@ -285,6 +292,166 @@ static void unusable(void **state)
     assert_int_equal(open_disk(f, false), 0);
 }
 
+/* Random reads and writes against a copy in memory: pieces, sector-aligned, at odd addresses. */
+static void compare_with_model(struct disk *d, uint8_t *model)
+{
+    static uint8_t buffer[(64u << 10) + 64];
+    unsigned seed = 7;
+    for (unsigned i = 0; i < 400; i++) {
+        uint64_t offset = (uint64_t)(rand_r(&seed) % (SIZE / 512)) * 512;
+        uint64_t length = (uint64_t)(1 + rand_r(&seed) % 100) * 512;
+        if (length > SIZE - offset)
+            length = SIZE - offset;
+        uint8_t *at = buffer + rand_r(&seed) % 2 * 48;
+        uint64_t first = (uint64_t)rand_r(&seed) % length;
+        struct iovec v[] = { { at, first }, { at + first, length - first } };
+        switch (rand_r(&seed) % 4) {
+        case 0:
+            for (unsigned k = 0; k < length; k++)
+                at[k] = (uint8_t)rand_r(&seed);
+            memcpy(model + offset, at, length);
+            assert_int_equal(run(d, DISK_WRITE, offset, length, v, 2), 0);
+            break;
+        case 1:
+            memset(model + offset, 0, length);
+            assert_int_equal(run(d, DISK_WRITE_ZEROES, offset, length, NULL, 0), 0);
+            break;
+        default:
+            assert_int_equal(run(d, DISK_READ, offset, length, v, 2), 0);
+            assert_memory_equal(at, model + offset, length);
+        }
+    }
+}
+
+static uint8_t *original(void)
+{
+    uint8_t *bytes = malloc(SIZE);
+    for (unsigned i = 0; i < SIZE; i++)
+        bytes[i] = byte_at(i);
+    return bytes;
+}
+
+static void file_has(const struct fixture *f, const uint8_t *bytes)
+{
+    uint8_t *there = malloc(SIZE);
+    int fd = open(f->path, O_RDONLY);
+    assert_int_equal(pread(fd, there, SIZE, 0), SIZE);
+    close(fd);
+    assert_memory_equal(there, bytes, SIZE);
+    free(there);
+}
+
+static void cache_modes(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *model = original();
+    for (int cache = DISK_CACHE_WRITEBACK; cache <= DISK_CACHE_UNSAFE; cache++) {
+        int rc = open_with(f, (struct disk_options){ .cache = (enum disk_cache)cache });
+        if (rc < 0 && cache == DISK_CACHE_NONE) {
+            assert_non_null(strstr(f->e.text, "leave ',cache=none' out")); /* tmpfs, perhaps */
+            continue;
+        }
+        assert_int_equal(rc, 0);
+        assert_int_equal(disk_write_through(f->disk), cache == DISK_CACHE_WRITETHROUGH);
+        compare_with_model(f->disk, model);
+        assert_int_equal(run(f->disk, DISK_FLUSH, 0, 0, NULL, 0), 0);
+        disk_close(f->disk);
+        f->disk = NULL;
+        file_has(f, model);
+    }
+    free(model);
+}
+
+/* What is not a multiple of a page cannot be read past the host's cache. */
+static void odd_size_uncached(void **state)
+{
+    struct fixture *f = *state;
+    const struct disk_options uncached = { .cache = DISK_CACHE_NONE };
+    assert_int_equal(truncate(f->path, SIZE - 512), 0);
+    assert_true(open_with(f, uncached) < 0);
+    assert_non_null(strstr(f->e.text, "cache=none"));
+}
+
+static void overlay(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *bytes = original(), *model = original();
+    const struct disk_options options = { .overlay = true };
+    assert_int_equal(open_with(f, options), 0);
+    assert_false(disk_read_only(f->disk));
+    assert_int_equal(disk_size(f->disk), SIZE);
+    struct disk *second; /* the file is only read, so others may read it */
+    assert_int_equal(
+        disk_open(&(struct disk_options){ .path = f->path, .read_only = true }, &second, &f->e), 0);
+    disk_close(second);
+    compare_with_model(f->disk, model);
+    memset(model + 4096, 0, 65536);
+    assert_int_equal(run(f->disk, DISK_DISCARD, 4096, 65536, NULL, 0), 0);
+    assert_int_equal(run(f->disk, DISK_FLUSH, 0, 0, NULL, 0), 0);
+    compare_with_model(f->disk, model);
+    disk_close(f->disk);
+    f->disk = NULL;
+    file_has(f, bytes);
+    setenv("TMPDIR", "/nonexistent", 1);
+    assert_true(open_with(f, options) < 0);
+    unsetenv("TMPDIR");
+    assert_non_null(strstr(f->e.text, "set TMPDIR"));
+    free(model);
+    free(bytes);
+}
+
+static uint64_t run_reads(struct disk *d, unsigned count, uint64_t length)
+{
+    static uint8_t buffer[SIZE];
+    struct iovec v = { buffer, length };
+    uint64_t start = clock_monotonic_ns();
+    for (unsigned i = 0; i < count; i++) {
+        struct call c = {
+            .r = { .op = DISK_READ, .length = length, .iov = &v, .iov_count = 1, .done = call_done }
+        };
+        disk_submit(d, &c.r);
+        while (__atomic_load_n(&c.calls, __ATOMIC_ACQUIRE) == 0)
+            usleep(500);
+    }
+    return (clock_monotonic_ns() - start) / 1000000; /* ms */
+}
+
+/* 100 ms are free; whatever is more than that takes its time, or less if there is a hurry. */
+static void limits(void **state)
+{
+    struct fixture *f = *state;
+    const struct disk_options requests = { .iops = 100 }, bytes = { .bps = SIZE };
+    assert_int_equal(open_with(f, requests), 0);
+    assert_in_range(run_reads(f->disk, 30, 512), 150, 60000);
+    assert_int_equal(disk_read_now(f->disk, &(struct disk_request){ .op = DISK_READ }), -EAGAIN);
+    disk_close(f->disk);
+    assert_int_equal(open_with(f, bytes), 0);
+    assert_in_range(run_reads(f->disk, 5, SIZE / 16), 100, 60000);
+    struct call last = { .r = { .op = DISK_WRITE_ZEROES, .length = 512, .done = call_done } };
+    run_reads(f->disk, 1, SIZE);
+    disk_submit(f->disk, &last.r); /* has to wait for a second */
+    uint64_t start = clock_monotonic_ns();
+    disk_drain(f->disk);
+    assert_int_equal(last.calls, 1);
+    assert_true(clock_monotonic_ns() - start < 700000000);
+}
+
+/* No guest may choose the format of its disk, and no user may overlook it. */
+static void looks_like_qcow2(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *model = original();
+    int fd = open(f->path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "QFI\xfb", 4, 0), 4);
+    close(fd);
+    memcpy(model, "QFI\xfb", 4);
+    open_fails(f, f->path, false, "format=qcow2");
+    open_fails(f, f->path, true, "format=raw");
+    assert_int_equal(open_with(f, (struct disk_options){ .format = DISK_FORMAT_RAW }), 0);
+    compare_with_model(f->disk, model);
+    free(model);
+}
+
 static void not_writable(void **state)
 {
     struct fixture *f = *state;
@@ -312,6 +479,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(locking, setup, teardown),
         cmocka_unit_test_setup_teardown(unusable, setup, teardown),
         cmocka_unit_test_setup_teardown(not_writable, setup, teardown),
+        cmocka_unit_test_setup_teardown(cache_modes, setup, teardown),
+        cmocka_unit_test_setup_teardown(odd_size_uncached, setup, teardown),
+        cmocka_unit_test_setup_teardown(overlay, setup, teardown),
+        cmocka_unit_test_setup_teardown(limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(looks_like_qcow2, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,26 @@ static void test_all(void **state)
 
     assert_int_equal(
         parse(&o, OPTION_RUN,
+              (const char *[]){ "--kernel=k", "--disk=a,b=c,overlay,cache=unsafe,iops=2K",
+                                "--disk=ro,format=raw,bps=1M", "--disk=a,cache=none", NULL },
+              &e),
+        0);
+    const struct disk_options *d = o.vm.disk;
+    assert_string_equal(d[0].path, "a,b=c");
+    assert_true(d[0].overlay && !d[0].read_only);
+    assert_int_equal(d[0].format, DISK_FORMAT_DEFAULT);
+    assert_int_equal(d[0].cache, DISK_CACHE_UNSAFE);
+    assert_int_equal(d[0].iops, 2048);
+    assert_int_equal(d[0].bps, 0);
+    assert_string_equal(d[1].path, "ro");
+    assert_int_equal(d[1].format, DISK_FORMAT_RAW);
+    assert_int_equal(d[1].cache, DISK_CACHE_WRITEBACK);
+    assert_int_equal(d[1].bps, 1 << 20);
+    assert_int_equal(d[2].cache, DISK_CACHE_NONE);
+    run_options_fini(&o);
+
+    assert_int_equal(
+        parse(&o, OPTION_RUN,
               (const char *[]){ "--kernel=k", "--disk=a,ro", "--disk", "b,c", "--serial=pty",
                                 "--serial=file:x", "--engine=interp", "--trace=t", NULL },
               &e),
@@ -170,6 +190,14 @@ static const struct bad_case {
     { OPTION_RUN, { "--engine", "fast" }, "it is jit, interp, check or kvm" },
     { OPTION_RUN, { "--log", "loud" }, "error, warn, info or debug" },
     { OPTION_RUN, { "--disk", ",ro" }, "--disk needs a FILE" },
+    { OPTION_RUN, { "--disk", "x,ro,overlay" }, "give ',ro' or ',overlay'" },
+    { OPTION_RUN, { "--disk", "x,format=vmdk" }, "'format=vmdk': it is raw" },
+    { OPTION_RUN, { "--disk", "x,fromat=raw" }, "did you mean 'format'?" },
+    { OPTION_RUN, { "--disk", "x,cache=fast,ro" }, "'cache=fast': it is writeback, writethrough" },
+    { OPTION_RUN, { "--disk", "x,iops=0" }, "'iops=0': it is a number of requests" },
+    { OPTION_RUN, { "--disk", "x,iops=" }, "'iops=': it is a number of requests" },
+    { OPTION_RUN, { "--disk", "x,bps=1" }, "'bps=1': it is bytes a second, 4K or more" },
+    { OPTION_RUN, { "--disk", "x,bps=fast" }, "'bps=fast': it is bytes a second" },
     { OPTION_RUN, { "--help=yes" }, "--help takes no value" },
     { OPTION_RUN, { "--kernel=x", "--out=y" }, "--out is not for 'ireko run'" },
     { OPTION_DTB, { "--serial", "pty" }, "--serial is not for 'ireko dtb'" },
