@@ -56,6 +56,7 @@ static int virtio_add_disk(struct machine *m, const struct machine_config *c, un
         .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + n),
         .gmem = c->gmem,
         .disk = m->disk[n],
+        .queues = c->vm->cpus,
     };
     snprintf(config.serial, sizeof config.serial, "ireko-disk%u", n);
     struct device *d;

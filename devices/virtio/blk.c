@@ -1,9 +1,11 @@
 /*
  * virtio-blk: virtio 1.2, section 5.2.
  *
- * The vCPU that notifies takes the chains off the ring, checks them and hands them to the disk; the
- * disk's worker finishes them and raises the interrupt. One slot per queue entry holds a request
- * while it is under way, and no more can be (queue.c). Reset waits until the slots are empty.
+ * The vCPU that notifies takes the chains off the ring, checks them and hands them to the disk; a
+ * worker of the disk finishes them and raises the interrupt. Short reads of what the host has in
+ * memory are done at once: two changes of threads would take longer. One slot per queue entry holds
+ * a request while it is under way, and no more can be (queue.c). Reset waits until the slots are
+ * empty.
  *
  * Durability: with VIRTIO_BLK_F_FLUSH negotiated and the write cache on, data is stable when a
  * FLUSH completes; otherwise (5.2.6.2) a write only completes once it was flushed.
@@ -25,6 +27,8 @@
 /* Ranges of one DISCARD or WRITE_ZEROES, and the longest of them: 1 GiB. */
 #define BLK_MAX_RANGES        16
 #define BLK_MAX_RANGE_SECTORS (1u << 21)
+/* The longest read that the vCPU does itself, in bytes. */
+#define BLK_READ_NOW (64u << 10)
 
 /* Feature bits (5.2.3). */
 #define BLK_F_SEG_MAX      (1ull << 2)
@@ -33,6 +37,7 @@
 #define BLK_F_FLUSH        (1ull << 9)
 #define BLK_F_TOPOLOGY     (1ull << 10)
 #define BLK_F_CONFIG_WCE   (1ull << 11)
+#define BLK_F_MQ           (1ull << 12)
 #define BLK_F_DISCARD      (1ull << 13)
 #define BLK_F_WRITE_ZEROES (1ull << 14)
 
@@ -58,6 +63,7 @@ enum {
     CFG_PHYSICAL_BLOCK_EXP = 24,
     CFG_MIN_IO_SIZE = 26,
     CFG_WRITEBACK = 32,
+    CFG_NUM_QUEUES = 34,
     CFG_MAX_DISCARD_SECTORS = 36,
     CFG_MAX_DISCARD_SEG = 40,
     CFG_DISCARD_ALIGNMENT = 44,
@@ -90,6 +96,7 @@ struct blk_slot {
     struct virtq_chain chain; /* without header and status */
     uint8_t *status;
     uint32_t type;
+    uint16_t queue;
     bool flush_after; /* write-through: a flush follows the write */
     unsigned range, ranges;
     struct blk_range todo[BLK_MAX_RANGES];
@@ -103,8 +110,9 @@ struct virtio_blk {
 
     pthread_cond_t idle; /* in_flight fell to 0 */
     unsigned in_flight;
-    struct blk_slot *free;
-    struct blk_slot slot[BLK_QUEUE_SIZE + 1]; /* one to pop into when all others are in flight */
+    unsigned used;          /* of slot[], so that memory that was never needed is not touched */
+    struct blk_slot *free;  /* of those */
+    struct blk_slot slot[]; /* one to pop into when all others are in flight */
 };
 
 static struct virtio_blk *blk_of(struct virtio_mmio *v)
@@ -120,7 +128,8 @@ static void blk_finish(struct virtio_blk *b, struct blk_slot *s, uint8_t status,
 {
     *s->status = status;
     /* What counts is what was written without a gap from the start (2.7.8.2). */
-    virtio_mmio_push(&b->mmio, 0, s->chain.head, data == s->chain.writable_bytes ? data + 1 : data);
+    virtio_mmio_push(&b->mmio, s->queue, s->chain.head,
+                     data == s->chain.writable_bytes ? data + 1 : data);
     s->next_free = b->free;
     b->free = s;
     if (--b->in_flight == 0)
@@ -150,11 +159,12 @@ static void blk_done(struct disk_request *r, int result)
     struct virtio_blk *b = s->blk;
     struct lock *lock = &b->mmio.device.lock;
     lock_acquire(lock);
+    unsigned queue = s->queue;
     if (result < 0 || !blk_continue(b, s)) {
         bool filled = result == 0 && s->type == BLK_T_IN;
         blk_finish(b, s, result < 0 ? BLK_S_IOERR : BLK_S_OK,
                    filled ? (uint32_t)s->chain.writable_bytes : 0);
-        virtio_mmio_interrupt(&b->mmio, 0);
+        virtio_mmio_interrupt(&b->mmio, queue);
     }
     lock_release(lock);
 }
@@ -179,8 +189,8 @@ static bool blk_write_through(const struct virtio_blk *b)
     return !virtio_mmio_has(&b->mmio, BLK_F_FLUSH);
 }
 
-/* Hand the slot's ranges to the disk. */
-static void blk_submit(struct virtio_blk *b, struct blk_slot *s, enum disk_op op)
+/* Fill in the disk's request for the slot's first range. */
+static void blk_prepare(struct virtio_blk *b, struct blk_slot *s, enum disk_op op)
 {
     bool writes = op == DISK_WRITE || op == DISK_WRITE_ZEROES;
     s->flush_after = writes && blk_write_through(b);
@@ -193,6 +203,12 @@ static void blk_submit(struct virtio_blk *b, struct blk_slot *s, enum disk_op op
         .iov_count = s->chain.readable + s->chain.writable,
         .done = blk_done,
     };
+}
+
+/* Hand the slot's ranges to the disk. */
+static void blk_submit(struct virtio_blk *b, struct blk_slot *s, enum disk_op op)
+{
+    blk_prepare(b, s, op);
     disk_submit(b->disk, &s->request);
 }
 
@@ -210,7 +226,11 @@ static int blk_transfer(struct virtio_blk *b, struct blk_slot *s, uint64_t secto
     if (!in && disk_read_only(b->disk))
         return BLK_S_IOERR;
     s->ranges = 1;
-    blk_submit(b, s, in ? DISK_READ : DISK_WRITE);
+    blk_prepare(b, s, in ? DISK_READ : DISK_WRITE);
+    if (in && bytes <= BLK_READ_NOW && disk_read_now(b->disk, &s->request) == 0)
+        blk_finish(b, s, BLK_S_OK, (uint32_t)bytes);
+    else
+        disk_submit(b->disk, &s->request);
     return BLK_TAKEN;
 }
 
@@ -300,26 +320,39 @@ static bool blk_start(struct virtio_blk *b, struct blk_slot *s)
 
 /* ------------------------------------------------------------------ the transport's calls */
 
-/* Take everything that is available, and ask to be told about more. At most the queue's size can be
- * in flight (queue.c), so a slot is always free. */
+/* A slot that nothing uses. At most the queue's size can be in flight (queue.c), so there is one.
+ */
+static struct blk_slot *blk_slot(struct virtio_blk *b)
+{
+    struct blk_slot *s = b->free;
+    if (s) {
+        b->free = s->next_free;
+    } else {
+        s = &b->slot[b->used++];
+        s->blk = b;
+    }
+    return s;
+}
+
+/* Take everything that is available, and ask to be told about more. */
 static void blk_notify(struct virtio_mmio *v, unsigned queue)
 {
     struct virtio_blk *b = blk_of(v);
     struct virtq *q = &v->queue[queue];
     int rc;
     do {
-        struct blk_slot *s = b->free;
+        struct blk_slot *s = blk_slot(b);
+        s->queue = (uint16_t)queue;
         rc = virtq_pop(q, &s->chain);
-        if (rc == 0) {
-            rc = virtq_rearm(q);
-        } else if (rc > 0) {
-            b->free = s->next_free;
-            if (!blk_start(b, s)) {
-                s->next_free = b->free;
-                b->free = s;
-                rc = -EPROTO;
-            }
+        bool taken = rc > 0 && blk_start(b, s);
+        if (rc > 0 && !taken)
+            rc = -EPROTO;
+        if (!taken) {
+            s->next_free = b->free;
+            b->free = s;
         }
+        if (rc == 0)
+            rc = virtq_rearm(q);
     } while (rc > 0);
     if (rc < 0)
         virtio_mmio_fail(v, rc == -EFAULT ? "a buffer is not RAM" : "malformed request");
@@ -336,13 +369,16 @@ static void blk_config_write(struct virtio_mmio *v, uint64_t offset, unsigned wi
 static void blk_drain(struct virtio_mmio *v)
 {
     struct virtio_blk *b = blk_of(v);
+    disk_hurry(b->disk, true);
     while (b->in_flight > 0)
         lock_wait(&v->device.lock, &b->idle, UINT64_MAX);
+    disk_hurry(b->disk, false);
 }
 
 static void blk_reset(struct virtio_mmio *v)
 {
-    blk_of(v)->config[CFG_WRITEBACK] = 1;
+    struct virtio_blk *b = blk_of(v);
+    b->config[CFG_WRITEBACK] = !disk_write_through(b->disk);
 }
 
 static void blk_destroy(struct virtio_mmio *v)
@@ -366,7 +402,7 @@ static const struct virtio_ops blk_ops = {
     .destroy = blk_destroy,
 };
 
-static void blk_fill_config(struct virtio_blk *b)
+static void blk_fill_config(struct virtio_blk *b, unsigned queues)
 {
     uint8_t *c = b->config;
     st_le64(c + CFG_CAPACITY, disk_size(b->disk) >> BLK_SECTOR_SHIFT);
@@ -374,7 +410,8 @@ static void blk_fill_config(struct virtio_blk *b)
     st_le32(c + CFG_BLK_SIZE, BLK_SECTOR);
     c[CFG_PHYSICAL_BLOCK_EXP] = 3; /* 4 KiB, what host file systems use */
     st_le16(c + CFG_MIN_IO_SIZE, 8);
-    c[CFG_WRITEBACK] = 1;
+    c[CFG_WRITEBACK] = !disk_write_through(b->disk);
+    st_le16(c + CFG_NUM_QUEUES, (uint16_t)queues);
     st_le32(c + CFG_MAX_DISCARD_SECTORS, BLK_MAX_RANGE_SECTORS);
     st_le32(c + CFG_MAX_DISCARD_SEG, BLK_MAX_RANGES);
     st_le32(c + CFG_DISCARD_ALIGNMENT, 8);
@@ -384,29 +421,35 @@ static void blk_fill_config(struct virtio_blk *b)
 
 int virtio_blk_create(const struct virtio_blk_config *config, struct device **out)
 {
-    struct virtio_blk *b = calloc(1, sizeof *b);
+    unsigned queues = config->queues < 1                ? 1
+                      : config->queues > BLK_MAX_QUEUES ? BLK_MAX_QUEUES
+                                                        : config->queues;
+    size_t slots = (size_t)queues * BLK_QUEUE_SIZE + 1;
+    struct virtio_blk *b = calloc(1, sizeof *b + slots * sizeof b->slot[0]);
     if (!b)
         return -ENOMEM;
     b->disk = config->disk;
     memcpy(b->serial, config->serial, strnlen(config->serial, sizeof b->serial));
-    blk_fill_config(b);
+    blk_fill_config(b, queues);
     cond_init(&b->idle);
-    for (unsigned i = 0; i < ARRAY_LEN(b->slot); i++) {
-        b->slot[i].blk = b;
-        b->slot[i].next_free = b->free;
-        b->free = &b->slot[i];
-    }
-    uint64_t features = BLK_F_SEG_MAX | BLK_F_BLK_SIZE | BLK_F_TOPOLOGY | BLK_F_FLUSH;
+    uint64_t features = BLK_F_SEG_MAX | BLK_F_BLK_SIZE | BLK_F_TOPOLOGY;
+    if (queues > 1)
+        features |= BLK_F_MQ;
+    if (!disk_write_through(b->disk))
+        features |= BLK_F_FLUSH;
     if (disk_read_only(b->disk))
         features |= BLK_F_RO;
     else
-        features |= BLK_F_CONFIG_WCE | BLK_F_DISCARD | BLK_F_WRITE_ZEROES;
+        features |= BLK_F_DISCARD | BLK_F_WRITE_ZEROES;
+    if (!disk_read_only(b->disk) && !disk_write_through(b->disk))
+        features |= BLK_F_CONFIG_WCE;
     virtio_mmio_init(&b->mmio, &(struct virtio_mmio_setup){ .ops = &blk_ops,
                                                             .gmem = config->gmem,
                                                             .irq = config->irq,
                                                             .features = features,
                                                             .config = b->config,
-                                                            .config_size = sizeof b->config });
+                                                            .config_size = sizeof b->config,
+                                                            .queues = queues });
     *out = &b->mmio.device;
     return 0;
 }

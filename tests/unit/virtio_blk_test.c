@@ -33,6 +33,7 @@ enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2, S_NONE = 0xee };
 #define F_CONFIG_WCE   (1ull << 11)
 #define F_DISCARD      (1ull << 13)
 #define F_WRITE_ZEROES (1ull << 14)
+#define F_MQ           (1ull << 12)
 #define F_ALL          (F_FLUSH | F_CONFIG_WCE | F_DISCARD | F_WRITE_ZEROES)
 
 #define SECTORS 64u
@@ -41,7 +42,9 @@ enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2, S_NONE = 0xee };
 
 struct disk {
     uint8_t bytes[SECTORS * 512];
-    bool read_only;
+    bool read_only, write_through;
+    bool cached;    /* reads are done at once */
+    unsigned hurry; /* calls of disk_hurry(true) that were not taken back */
     struct disk_request *held[512];
     unsigned count; /* held, oldest first */
 };
@@ -59,9 +62,40 @@ bool disk_read_only(const struct disk *d)
     return d->read_only;
 }
 
+bool disk_write_through(const struct disk *d)
+{
+    return d->write_through;
+}
+
 void disk_drain(struct disk *d)
 {
     (void)d;
+}
+
+void disk_hurry(struct disk *d, bool hurry)
+{
+    d->hurry += hurry ? 1 : -1u;
+}
+
+/* Move the bytes of a read or write. */
+static void transfer(struct disk *d, const struct disk_request *r)
+{
+    uint64_t at = r->offset;
+    for (int k = 0; k < r->iov_count; k++) {
+        if (r->op == DISK_READ)
+            memcpy(r->iov[k].iov_base, d->bytes + at, r->iov[k].iov_len);
+        else if (r->op == DISK_WRITE)
+            memcpy(d->bytes + at, r->iov[k].iov_base, r->iov[k].iov_len);
+        at += r->iov[k].iov_len;
+    }
+}
+
+int disk_read_now(struct disk *d, const struct disk_request *r)
+{
+    if (!d->cached)
+        return -EAGAIN;
+    transfer(d, r);
+    return 0;
 }
 
 void disk_submit(struct disk *d, struct disk_request *r)
@@ -76,14 +110,8 @@ static void complete(unsigned i, int result)
     struct disk_request *r = the_disk.held[i];
     memmove(&the_disk.held[i], &the_disk.held[i + 1],
             (--the_disk.count - i) * sizeof the_disk.held[0]);
-    uint64_t at = r->offset;
-    for (int k = 0; result == 0 && k < r->iov_count; k++) {
-        if (r->op == DISK_READ)
-            memcpy(r->iov[k].iov_base, the_disk.bytes + at, r->iov[k].iov_len);
-        else if (r->op == DISK_WRITE)
-            memcpy(the_disk.bytes + at, r->iov[k].iov_base, r->iov[k].iov_len);
-        at += r->iov[k].iov_len;
-    }
+    if (result == 0)
+        transfer(&the_disk, r);
     r->done(r, result);
 }
 
@@ -134,11 +162,12 @@ static void wr(uint64_t offset, uint32_t value)
     wr_width(offset, 4, value);
 }
 
-static void create(bool read_only)
+static void create_with(bool read_only, bool write_through, unsigned queues)
 {
     memset(&t, 0, sizeof t);
     memset(&the_disk, 0, sizeof the_disk);
     the_disk.read_only = read_only;
+    the_disk.write_through = write_through;
     for (unsigned i = 0; i < sizeof the_disk.bytes; i++)
         the_disk.bytes[i] = (uint8_t)(i ^ (i >> 7));
     log_set_sink(quiet, NULL);
@@ -146,8 +175,14 @@ static void create(bool read_only)
     const struct virtio_blk_config config = { .irq = { .set = set_irq },
                                               .gmem = &t.driver.m,
                                               .disk = &the_disk,
-                                              .serial = "0123456789abcdefghij" };
+                                              .serial = "0123456789abcdefghij",
+                                              .queues = queues };
     assert_int_equal(virtio_blk_create(&config, &t.dev), 0);
+}
+
+static void create(bool read_only)
+{
+    create_with(read_only, false, 1);
 }
 
 static void bring_up(uint64_t features)
@@ -411,6 +446,86 @@ static void write_through(void **state)
     expect_ops(through, 2);
 }
 
+/* A disk without a write cache offers none, and its writes complete once they were flushed. */
+static void no_write_cache(void **state)
+{
+    static const enum disk_op through[] = { DISK_WRITE, DISK_FLUSH };
+    teardown(state);
+    create_with(false, true, 1);
+    assert_int_equal(offered() & F_ALL, F_DISCARD | F_WRITE_ZEROES);
+    assert_int_equal(rd(CONFIG + 32) & 0xff, 0);
+    bring_up(F_DISCARD | F_WRITE_ZEROES);
+    wr_width(CONFIG + 32, 1, 1); /* cannot be turned on */
+    offer(0, T_OUT, 0, 512, false);
+    wr(QUEUE_NOTIFY, 0);
+    expect_ops(through, 2);
+    wr(STATUS, 0);
+    assert_int_equal(rd(CONFIG + 32) & 0xff, 0);
+}
+
+/* What the host has in memory is there when the notification returns; long reads never are. */
+static void cached_reads(void **state)
+{
+    (void)state;
+    the_disk.cached = true;
+    offer(0, T_IN, 3, 512, true);
+    wr(QUEUE_NOTIFY, 0);
+    assert_int_equal(the_disk.count, 0);
+    assert_int_equal(status(0), S_OK);
+    assert_int_equal(driver_used_len(&t.driver, 0), 513);
+    assert_memory_equal(t.driver.ram + data_of(0), the_disk.bytes + 3 * 512, 512);
+    assert_true(t.level);
+    offer(1, T_OUT, 3, 512, false);
+    wr(QUEUE_NOTIFY, 0);
+    assert_int_equal(the_disk.count, 1);
+    complete_all();
+}
+
+/* Each queue is answered in its own ring, whatever the others do. */
+static void several_queues(void **state)
+{
+    enum { OTHER = 0x8000 }; /* where the rings of queue 3 are */
+    teardown(state);
+    create_with(false, false, 9);
+    assert_true(offered() & F_MQ);
+    assert_int_equal(rd(CONFIG + 34) & 0xffff, BLK_MAX_QUEUES);
+    driver_init(&t.driver, 16);
+    const uint64_t features = F_ALL | F_MQ | VIRTIO_F_VERSION_1;
+    wr(STATUS, 3);
+    for (unsigned i = 0; i < 2; i++) {
+        wr(DRV_FEATURES_SEL, i);
+        wr(DRV_FEATURES, (uint32_t)(features >> (32 * i)));
+    }
+    wr(STATUS, 11);
+    for (unsigned q = 0; q <= 3; q += 3) {
+        uint32_t at = (uint32_t)RAM + (q ? OTHER : 0);
+        wr(QUEUE_SEL, q);
+        wr(QUEUE_NUM, 16);
+        wr(DESC, at + RING_DESC);
+        wr(AVAIL, at + RING_AVAIL);
+        wr(USED, at + RING_USED);
+        wr(QUEUE_READY, 1);
+    }
+    wr(QUEUE_SEL, BLK_MAX_QUEUES);
+    assert_int_equal(rd(0x34), 0);
+    wr(STATUS, 15);
+    assert_int_equal(rd(STATUS), 15);
+
+    offer(0, T_IN, 1, 512, true); /* on queue 0; the same chain on queue 3 */
+    memcpy(t.driver.ram + OTHER, t.driver.ram, 0x2000);
+    wr(QUEUE_NOTIFY, 3);
+    wr(QUEUE_NOTIFY, 1); /* not ready */
+    assert_int_equal(the_disk.count, 1);
+    complete(0, 0);
+    assert_int_equal(driver_used_idx(&t.driver), 0);
+    assert_int_equal(ld_le16(t.driver.ram + OTHER + RING_USED + 2), 1);
+    assert_true(t.level);
+    wr(QUEUE_NOTIFY, 0);
+    complete(0, 0);
+    assert_int_equal(driver_used_idx(&t.driver), 1);
+    assert_int_equal(ld_le16(t.driver.ram + OTHER + RING_USED + 2), 1);
+}
+
 /* ------------------------------------------------------------------ discard, write zeroes */
 
 static void put_range(unsigned i, uint64_t sector, uint32_t count, uint32_t flags)
@@ -568,10 +683,12 @@ static void reset_waits(void **state)
         sched_yield();
     assert_int_not_equal(rd(STATUS), 0);
     assert_false(atomic_load(&done));
+    assert_int_equal(the_disk.hurry, 1);
     complete(0, 0);
     assert_int_not_equal(rd(STATUS), 0);
     complete(0, 0);
     pthread_join(thread, NULL);
+    assert_int_equal(the_disk.hurry, 0);
     assert_int_equal(rd(STATUS), 0);
     assert_int_equal(driver_used_idx(&t.driver), 0); /* the driver heard of none */
     assert_false(t.level);
@@ -654,6 +771,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(odd_framing, setup, teardown),
         cmocka_unit_test_setup_teardown(out_of_order, setup, teardown),
         cmocka_unit_test_setup_teardown(write_through, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_write_cache, setup, teardown),
+        cmocka_unit_test_setup_teardown(cached_reads, setup, teardown),
+        cmocka_unit_test_setup_teardown(several_queues, setup, teardown),
         cmocka_unit_test_setup_teardown(ranges, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_ranges, setup, teardown),
         cmocka_unit_test_setup_teardown(malformed, setup, teardown),
