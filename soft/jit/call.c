@@ -48,6 +48,7 @@ void jit_emit_interp(jit_t t, const struct insn *i)
 {
     jit_clobber(t);
     t->sp_aligned = false;
+    vector_cache_forget(t);
     align_call(&t->cold);
     x86_to(&t->hot, x86_jmp(&t->hot), t->cold.p);
     x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + t->jit->interp);
@@ -57,22 +58,27 @@ void jit_emit_interp(jit_t t, const struct insn *i)
     jit_note_code(t, record + offsetof(struct jit_call, next));
 }
 
-/* A record of the slow path for t->insn[first] to the one being emitted. */
-static void slow_record(jit_t t, unsigned first, uint32_t thunk, const uint8_t *after)
+/* A slow path for t->insn[first] to the one being emitted, of a look-up or of something else. */
+static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const uint8_t *after)
 {
+    const struct jit *j = t->jit;
+    bool copies = t->cache.used;
     struct jit_slow s = {
         .page_va = t->page_va,
-        .next = offset_of(t, after),
+        .next = offset_of(t, vector_cache_reload(t, after)),
         .offset = t->insn[first].i.offset,
         .count = (uint16_t)(t->at - first + 1),
     };
+    uint32_t thunk = copies ? j->slow_v : j->slow;
 
-    if (thunk == t->jit->refill) {
+    if (look_up) {
+        thunk = copies ? j->refill_v : j->refill;
         s.retry = offset_of(t, t->look_up.at);
         s.size = (uint16_t)t->look_up.size;
         s.write = t->look_up.write;
     }
-    x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + thunk);
+    const uint8_t *start = t->cold.p;
+    x86_to(&t->cold, x86_call(&t->cold), j->rw + thunk);
     const uint8_t *record = cold_data(t, &s, sizeof s);
     jit_note_va(t, record + offsetof(struct jit_slow, page_va));
     jit_note_code(t, record + offsetof(struct jit_slow, next));
@@ -81,19 +87,18 @@ static void slow_record(jit_t t, unsigned first, uint32_t thunk, const uint8_t *
     for (unsigned n = first; n <= t->at; n++)
         cold_data(t, &(struct jit_slow_insn){ .word = t->insn[n].i.word, .op = t->insn[n].op },
                   sizeof(struct jit_slow_insn));
+    return start;
 }
 
 void jit_slow_path(jit_t t, const struct insn *i, uint8_t *from, const uint8_t *after)
 {
     (void)i;
-    x86_to(&t->hot, from, t->cold.p);
-    slow_record(t, t->at, t->jit->slow, after);
+    x86_to(&t->hot, from, slow_record(t, t->at, false, after));
 }
 
 void jit_slow_look_up(jit_t t, unsigned first, uint8_t *from)
 {
-    x86_to(&t->hot, from, t->cold.p);
-    slow_record(t, first, t->jit->refill, t->hot.p);
+    x86_to(&t->hot, from, slow_record(t, first, true, t->hot.p));
 }
 
 void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count)
@@ -103,32 +108,29 @@ void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count)
     for (size_t n = 0; n < count; n++) {
         if (!from[n])
             continue;
-        if (!record) {
-            record = t->cold.p;
-            slow_record(t, first, t->jit->slow, t->hot.p);
-        }
+        if (!record)
+            record = slow_record(t, first, false, t->hot.p);
         x86_to(&t->hot, from[n], record);
     }
 }
 
 void jit_slow_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t count)
 {
+    (void)i;
     const uint8_t *record = NULL;
 
     for (size_t n = 0; n < count; n++) {
         if (!from[n])
             continue;
-        if (record) {
-            x86_to(&t->hot, from[n], record);
-        } else {
-            record = t->cold.p;
-            jit_slow_path(t, i, from[n], t->hot.p);
-        }
+        if (!record)
+            record = slow_record(t, t->at, false, t->hot.p);
+        x86_to(&t->hot, from[n], record);
     }
 }
 
 void jit_emit_helper(jit_t t, jit_helper *function)
 {
+    vector_cache_forget(t);
     x86_mov_ri(&t->hot, RCX, (uintptr_t)function);
     x86_to(&t->hot, x86_call(&t->hot), t->jit->rw + t->jit->helper);
 }
@@ -180,4 +182,5 @@ void jit_emit_interp_vector(jit_t t, const struct insn *i)
     jit_note_va(t, record + offsetof(struct jit_call, page_va));
     x86_lea_rip(&t->hot, RAX, record);
     x86_to(&t->hot, x86_call(&t->hot), t->jit->rw + t->jit->vector);
+    vector_cache_forget(t);
 }

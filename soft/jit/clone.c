@@ -23,7 +23,7 @@ enum kind {
     THUNK,      /* displacement */
     VA64,       /* constant of 64 bits */
     VA32,       /* in the hot part: of 32 bits, zero-extended */
-    CODE = 3,   /* in the cold part: offset in the cache, of hot code */
+    CODE = 3,   /* in the cold part: offset in the cache, of code of the block */
 };
 
 static void note(jit_t t, const struct x86_buf *b, enum kind kind, const uint8_t *at)
@@ -178,7 +178,10 @@ static void copy_code(struct jit *j, const struct jit_block *o, const struct jit
             st_le64(p, ld_le64(p) + va);
             break;
         default:
-            add_32(p, in_cold ? hot : (uint32_t)va);
+            if (!in_cold)
+                add_32(p, (uint32_t)va);
+            else
+                add_32(p, ld_le32(p) - o->cold < o->cold_size ? cold : hot);
             break;
         }
     }

@@ -19,6 +19,7 @@ static const struct {
     { "count", offsetof(struct jit_knobs, count) },
     { "strict", offsetof(struct jit_knobs, strict) },
     { "ungrouped", offsetof(struct jit_knobs, ungrouped) },
+    { "uncached", offsetof(struct jit_knobs, uncached) },
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "uncloned", offsetof(struct jit_knobs, uncloned) },
     { "cloned", offsetof(struct jit_knobs, cloned) },

@@ -128,6 +128,7 @@ struct jit_knobs {
     bool count;      /* count instructions in cpu.instructions */
     bool strict;     /* NZCV is right at every fault, also where nobody reads it */
     bool ungrouped;  /* a look-up for each access */
+    bool uncached;   /* no copies of V registers in host registers */
     bool unlinked;   /* no direct links */
     bool uncloned;   /* each virtual address has a translation of its own */
     bool cloned;     /* every block is the clone of one at another address */
@@ -180,7 +181,8 @@ struct jit {
     struct jit_relocs relocs;
 
     /* Thunks, offsets in the cache. */
-    uint32_t enter, leave, link, miss, interp, slow, refill, vector, helper, svc, eret;
+    uint32_t enter, leave, link, miss, interp, slow, slow_v, refill, refill_v, vector, helper, svc,
+        eret;
 
     struct jit_stats stats;
     FILE *trace;

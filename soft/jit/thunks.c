@@ -7,6 +7,7 @@
  * the host's stack pointer is a multiple of 16.
  */
 #include "soft/jit/translate.h"
+#include "soft/jit/x86_sse.h"
 
 const int8_t jit_pinned[REG_COUNT] = {
     [0] = RBX,
@@ -85,6 +86,68 @@ static void go_through(struct x86_buf *b, const void *function)
     x86_jmp_r(b, RAX);
 }
 
+/* XMM6 to XMM15, which may hold copies of V registers, on the stack. */
+
+static struct x86_mem copy_slot(unsigned k)
+{
+    return x86_at(RSP, (int32_t)(k * 16));
+}
+
+static void save_copies(struct x86_buf *b)
+{
+    x86_alu_ri(b, 1, X86_SUB, RSP, JIT_VECTOR_COPIES * 16);
+    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
+        x86_movaps_mr(b, copy_slot(k), (enum x86_xmm)(XMM6 + k));
+}
+
+static void restore_copies(struct x86_buf *b)
+{
+    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
+        x86_sse_rm(b, SSE_MOVAPS, (enum x86_xmm)(XMM6 + k), copy_slot(k));
+    x86_alu_ri(b, 1, X86_ADD, RSP, JIT_VECTOR_COPIES * 16);
+}
+
+/* The slow path, called with a record behind the call. */
+static void slow(struct x86_buf *b, bool copies)
+{
+    x86_pop(b, RAX);
+    spill(b, true);
+    if (copies)
+        save_copies(b);
+    call(b, (const void *)jit_slow);
+    if (copies)
+        restore_copies(b);
+    fill(b, true);
+    x86_jmp_r(b, RAX);
+}
+
+/* The same with the address of a memory access in RAX: perhaps the second level knows it. */
+static void refill(struct x86_buf *b, bool copies)
+{
+    x86_pop(b, RDX);
+    spill(b, false);
+    x86_push(b, RAX);
+    x86_push(b, RDX);
+    if (copies)
+        save_copies(b);
+    x86_mov_rr(b, 1, RSI, RAX);
+    x86_lea(b, 1, RDI, x86_at(JIT_STATE, -JIT_BIAS));
+    x86_mov_ri(b, RAX, (uintptr_t)jit_refill);
+    x86_call_r(b, RAX);
+    if (copies)
+        restore_copies(b);
+    x86_mov_rr(b, 1, RDX, RAX);
+    x86_pop(b, RCX);
+    x86_pop(b, RAX);
+    fill(b, false);
+    x86_test_rr(b, 1, RDX, RDX);
+    uint8_t *none = x86_jcc8(b, CC_E);
+    x86_jmp_r(b, RDX);
+    x86_here8(b, none);
+    x86_push(b, RCX);
+    slow(b, copies);
+}
+
 static uint32_t here(struct jit *j, const struct x86_buf *b)
 {
     return (uint32_t)(b->p - j->rw);
@@ -118,30 +181,13 @@ void jit_thunks_emit(struct jit *j)
     x86_pop(b, RAX);
     go_through(b, (const void *)jit_link);
     j->slow = here(j, b);
-    x86_pop(b, RAX);
-    uint8_t *slow = b->p;
-    go_through(b, (const void *)jit_slow);
-
-    /* The same with the address of a memory access in RAX. */
+    slow(b, false);
     j->refill = here(j, b);
-    x86_pop(b, RDX);
-    spill(b, false);
-    x86_push(b, RAX);
-    x86_push(b, RDX);
-    x86_mov_rr(b, 1, RSI, RAX);
-    x86_lea(b, 1, RDI, x86_at(JIT_STATE, -JIT_BIAS));
-    x86_mov_ri(b, RAX, (uintptr_t)jit_refill);
-    x86_call_r(b, RAX);
-    x86_mov_rr(b, 1, RDX, RAX);
-    x86_pop(b, RCX);
-    x86_pop(b, RAX);
-    fill(b, false);
-    x86_test_rr(b, 1, RDX, RDX);
-    uint8_t *none = x86_jcc8(b, CC_E);
-    x86_jmp_r(b, RDX);
-    x86_here8(b, none);
-    x86_mov_rr(b, 1, RAX, RCX);
-    x86_to(b, x86_jmp(b), slow);
+    refill(b, false);
+    j->slow_v = here(j, b);
+    slow(b, true);
+    j->refill_v = here(j, b);
+    refill(b, true);
     j->interp = here(j, b);
     x86_pop(b, RAX);
     go_through(b, (const void *)jit_interp);

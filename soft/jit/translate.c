@@ -133,6 +133,7 @@ static void emit_block(jit_t t)
         jit_emitter *emit = jit_emitters[n->op];
         bool last = t->at + 1 == t->count;
         unsigned at = t->at;
+        t->cache.written = 0;
         count_instructions(t, 1);
         if (n->op == A64_B && !last)
             continue;

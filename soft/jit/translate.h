@@ -52,6 +52,17 @@ struct jit_group {
     uint8_t *slow[2];
 };
 
+/* Copies of V registers in host registers: soft/jit/vector_cache.c. */
+#define JIT_VECTOR_COPIES 10
+
+struct jit_vector_cache {
+    uint8_t host[32];  /* the xmm register, or 0 */
+    uint8_t bytes[32]; /* above these the register is known to be zero */
+    uint8_t owner[JIT_VECTOR_COPIES], next;
+    uint16_t used;    /* owner[] that count */
+    uint32_t written; /* by the instruction being emitted */
+};
+
 struct jit_translation {
     struct x86_buf hot, cold;
     struct soft_vcpu *v;
@@ -72,7 +83,8 @@ struct jit_translation {
         const uint8_t *at; /* where it begins */
         unsigned size;
         bool write;
-    } look_up;                  /* the last one */
+    } look_up; /* the last one */
+    struct jit_vector_cache cache;
     bool ended;                 /* the block's code ends here */
     const uint8_t *literal[16]; /* constants of vector code, in the cold part */
     unsigned literals;
@@ -160,8 +172,8 @@ void jit_flags_immediate(jit_t t, unsigned nzcv, enum jit_eflags ef);
 void jit_flags_analyse(jit_t t);
 
 /* soft/jit/clone.c: where code says where it lies. Constants made of virtual addresses (in the hot
- * or the cold part; flags stay), and in cold records: such an address of 64 bits, the offset of hot
- * code in the cache. */
+ * or the cold part; flags stay), and in cold records: such an address of 64 bits, the offset in the
+ * cache of code of the block. */
 void jit_mov_va(jit_t t, struct x86_buf *b, enum x86_reg d, uint64_t va);
 void jit_note_va(jit_t t, const uint8_t *at);
 void jit_note_code(jit_t t, const uint8_t *at);
@@ -183,6 +195,12 @@ void jit_exit_lookup(jit_t t, uint64_t target);
 uint8_t *jit_look_up(jit_t t, unsigned size, bool write);
 /* What that found. */
 struct x86_mem jit_found(unsigned offset);
+
+/* soft/jit/vector_cache.c. No copy counts any more. */
+void vector_cache_forget(jit_t t);
+/* In cold code: where a slow path goes on whose instruction's code ends at `after`, with copies of
+ * what the interpreter wrote. */
+const uint8_t *vector_cache_reload(jit_t t, const uint8_t *after);
 
 /* soft/jit/call.c: the interpreter's function, with everything in memory; or one that touches
  * nothing but SIMD&FP registers. */

@@ -24,7 +24,7 @@ bool emit_aes_round(jit_t t, const struct insn *i)
     if (!vector_enabled(t) || !t->jit->host.aes)
         return false;
     vector_load(t, XMM0, i->rd);
-    x86_sse_rm(b, SSE_PXOR, XMM0, vector_slot(i->rn));
+    vector_op(t, SSE_PXOR, XMM0, i->rn);
     x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
     x86_sse_rr(b, ops[bit(i->word, 12)][is_round(t, t->at)], XMM0, XMM1);
     vector_store(t, i->rd, XMM0);
@@ -41,7 +41,7 @@ bool emit_aesmc(jit_t t, const struct insn *i)
     if (t->at > 0 && is_round(t, t->at - 1))
         return true;
     if (bit(i->word, 12)) {
-        x86_sse_rm(b, SSE_AESIMC, XMM0, vector_slot(i->rn));
+        vector_op(t, SSE_AESIMC, XMM0, i->rn);
     } else {
         vector_load(t, XMM0, i->rn);
         x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
@@ -58,7 +58,7 @@ bool emit_pmull(jit_t t, const struct insn *i)
     if (!vector_enabled(t) || !t->jit->host.pclmul || bits(i->word, 23, 22) != 3)
         return false;
     vector_load(t, XMM0, i->rn);
-    x86_sse_rmi(&t->hot, SSE_PCLMULQDQ, XMM0, vector_slot(i->rm), bit(i->word, 30) ? 0x11 : 0);
+    vector_op_imm(t, SSE_PCLMULQDQ, XMM0, i->rm, bit(i->word, 30) ? 0x11 : 0);
     vector_store(t, i->rd, XMM0);
     return true;
 }
@@ -78,10 +78,10 @@ bool emit_sha1_rounds(jit_t t, const struct insn *i)
         return false;
     vector_load(t, XMM1, i->rm);
     x86_sse_rip(b, SSE_PSUBD, XMM1, vector_literal(t, constant[function], constant[function]));
-    x86_sse_rm(b, SSE_MOVSS, XMM2, vector_slot(i->rn));
+    vector_load_low(t, XMM2, i->rn, 4);
     x86_sse_rr(b, SSE_PADDD, XMM1, XMM2);
     x86_sse_rri(b, SSE_PSHUFD, XMM1, XMM1, REVERSED);
-    x86_sse_rmi(b, SSE_PSHUFD, XMM0, vector_slot(i->rd), REVERSED);
+    vector_op_imm(t, SSE_PSHUFD, XMM0, i->rd, REVERSED);
     x86_sse_rri(b, SSE_SHA1RNDS4, XMM0, XMM1, function);
     x86_sse_rri(b, SSE_PSHUFD, XMM0, XMM0, REVERSED);
     vector_store(t, i->rd, XMM0);
@@ -101,9 +101,9 @@ bool emit_sha1h(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    x86_sse_rm(&t->hot, SSE_MOVSS, XMM0, vector_slot(i->rn));
+    vector_load_low(t, XMM0, i->rn, 4);
     rotate_left(t, XMM0, 30, XMM1);
-    vector_store(t, i->rd, XMM0);
+    vector_store_low(t, i->rd, XMM0, 4);
     return true;
 }
 
@@ -112,9 +112,9 @@ bool emit_sha1su0(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     vector_load(t, XMM0, i->rd);
-    x86_sse_rmi(&t->hot, SSE_SHUFPD, XMM0, vector_slot(i->rn), 1);
-    x86_sse_rm(&t->hot, SSE_PXOR, XMM0, vector_slot(i->rd));
-    x86_sse_rm(&t->hot, SSE_PXOR, XMM0, vector_slot(i->rm));
+    vector_op_imm(t, SSE_SHUFPD, XMM0, i->rn, 1);
+    vector_op(t, SSE_PXOR, XMM0, i->rd);
+    vector_op(t, SSE_PXOR, XMM0, i->rm);
     vector_store(t, i->rd, XMM0);
     return true;
 }
@@ -128,7 +128,7 @@ bool emit_sha1su1(jit_t t, const struct insn *i)
         return false;
     vector_load(t, XMM0, i->rn);
     x86_sse_shift(b, SSE_SRL_DQ, XMM0, 4);
-    x86_sse_rm(b, SSE_PXOR, XMM0, vector_slot(i->rd));
+    vector_op(t, SSE_PXOR, XMM0, i->rd);
     rotate_left(t, XMM0, 1, XMM1);
     x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM0);
     x86_sse_shift(b, SSE_SLL_DQ, XMM2, 12);
@@ -148,8 +148,8 @@ bool emit_sha256_rounds(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t) || !t->jit->host.sha)
         return false;
-    x86_sse_rmi(b, SSE_PSHUFD, XMM1, vector_slot(second ? i->rd : i->rn), REVERSED);
-    x86_sse_rmi(b, SSE_PSHUFD, XMM3, vector_slot(second ? i->rn : i->rd), REVERSED);
+    vector_op_imm(t, SSE_PSHUFD, XMM1, second ? i->rd : i->rn, REVERSED);
+    vector_op_imm(t, SSE_PSHUFD, XMM3, second ? i->rn : i->rd, REVERSED);
     x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM1);
     x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM1, XMM3);
     x86_sse_rr(b, SSE_PUNPCKHQDQ, XMM2, XMM3);
@@ -168,7 +168,7 @@ bool emit_sha256su0(jit_t t, const struct insn *i)
     if (!vector_enabled(t) || !t->jit->host.sha)
         return false;
     vector_load(t, XMM0, i->rd);
-    x86_sse_rm(&t->hot, SSE_SHA256MSG1, XMM0, vector_slot(i->rn));
+    vector_op(t, SSE_SHA256MSG1, XMM0, i->rn);
     vector_store(t, i->rd, XMM0);
     return true;
 }
@@ -181,8 +181,8 @@ bool emit_sha256su1(jit_t t, const struct insn *i)
         return false;
     vector_load(t, XMM1, i->rm);
     x86_sse_rr(b, SSE_MOVAPS, XMM0, XMM1);
-    x86_sse_rmi(b, SSE_PALIGNR, XMM0, vector_slot(i->rn), 4);
-    x86_sse_rm(b, SSE_PADDD, XMM0, vector_slot(i->rd));
+    vector_op_imm(t, SSE_PALIGNR, XMM0, i->rn, 4);
+    vector_op(t, SSE_PADDD, XMM0, i->rd);
     x86_sse_rr(b, SSE_SHA256MSG2, XMM0, XMM1);
     vector_store(t, i->rd, XMM0);
     return true;
@@ -193,8 +193,8 @@ bool emit_eor3(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     vector_load(t, XMM0, (unsigned)bits(i->word, 14, 10));
-    x86_sse_rm(&t->hot, SSE_PXOR, XMM0, vector_slot(i->rm));
-    x86_sse_rm(&t->hot, SSE_PXOR, XMM0, vector_slot(i->rn));
+    vector_op(t, SSE_PXOR, XMM0, i->rm);
+    vector_op(t, SSE_PXOR, XMM0, i->rn);
     vector_store(t, i->rd, XMM0);
     return true;
 }
@@ -205,8 +205,8 @@ bool emit_bcax(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     vector_load(t, XMM0, (unsigned)bits(i->word, 14, 10));
-    x86_sse_rm(&t->hot, SSE_PANDN, XMM0, vector_slot(i->rm));
-    x86_sse_rm(&t->hot, SSE_PXOR, XMM0, vector_slot(i->rn));
+    vector_op(t, SSE_PANDN, XMM0, i->rm);
+    vector_op(t, SSE_PXOR, XMM0, i->rn);
     vector_store(t, i->rd, XMM0);
     return true;
 }

@@ -42,7 +42,7 @@ static bool is_double(const struct insn *i)
 
 static void load_scalar(jit_t t, enum x86_xmm x, bool f64, unsigned v)
 {
-    x86_sse_rm(&t->hot, f64 ? SSE_MOVSD : SSE_MOVSS, x, vector_slot(v));
+    vector_load_low(t, x, v, f64 ? 8 : 4);
 }
 
 /* Jump if x is a NaN. */
@@ -71,6 +71,14 @@ static bool finish(jit_t t, const struct insn *i, uint8_t *slow)
     return true;
 }
 
+/* The same for a scalar, with zero above it. */
+static bool finish_scalar(jit_t t, const struct insn *i, bool f64, uint8_t *slow)
+{
+    vector_store_low(t, i->rd, XMM0, f64 ? 8 : 4);
+    jit_slow_path(t, i, slow, t->hot.p);
+    return true;
+}
+
 /* FADD, FSUB: opcode<15:12> 2, 3; FMUL, FDIV, FNMUL: 0, 1, 8. */
 bool emit_fp_binary(jit_t t, const struct insn *i)
 {
@@ -85,12 +93,12 @@ bool emit_fp_binary(jit_t t, const struct insn *i)
         return false;
     jit_clobber(t);
     load_scalar(t, XMM0, f64, i->rn);
-    x86_sse_rm(&t->hot, ops[opcode & 3][f64], XMM0, vector_slot(i->rm));
+    vector_op(t, ops[opcode & 3][f64], XMM0, i->rm);
     uint8_t *slow = opcode & 2 ? unless_number(t, XMM0, f64) : unless_plain(t, XMM0, f64);
     if (opcode == 8)
         x86_sse_rip(&t->hot, SSE_XORPS, XMM0,
                     vector_literal(t, f64 ? sign_mask[1] : 0x80000000, 0));
-    return finish(t, i, slow);
+    return finish_scalar(t, i, f64, slow);
 }
 
 /* FMAX, FMIN, FMAXNM, FMINNM of numbers, which are all the same but for the signs of zeros: x86
@@ -111,7 +119,7 @@ bool emit_fp_minmax(jit_t t, const struct insn *i)
     x86_sse_rr(&t->hot, ops[min][f64], XMM0, XMM1);
     x86_sse_rr(&t->hot, ops[min][f64], XMM1, XMM2);
     x86_sse_rr(&t->hot, min ? SSE_ORPS : SSE_ANDPS, XMM0, XMM1);
-    return finish(t, i, slow);
+    return finish_scalar(t, i, f64, slow);
 }
 
 bool emit_fsqrt(jit_t t, const struct insn *i)
@@ -123,7 +131,7 @@ bool emit_fsqrt(jit_t t, const struct insn *i)
     jit_clobber(t);
     load_scalar(t, XMM0, f64, i->rn);
     x86_sse_rr(&t->hot, f64 ? SSE_SQRTSD : SSE_SQRTSS, XMM0, XMM0);
-    return finish(t, i, unless_number(t, XMM0, f64));
+    return finish_scalar(t, i, f64, unless_number(t, XMM0, f64));
 }
 
 /* FMADD, FMSUB, FNMADD, FNMSUB: o1<21>, o0<15>. */
@@ -139,7 +147,7 @@ bool emit_fmadd(jit_t t, const struct insn *i)
     load_scalar(t, XMM1, f64, i->rm);
     load_scalar(t, XMM2, f64, i->ra);
     x86_fma(&t->hot, ops[bit(i->word, 21)][bit(i->word, 15)], f64, true, XMM0, XMM1, XMM2);
-    return finish(t, i, unless_plain(t, XMM0, f64));
+    return finish_scalar(t, i, f64, unless_plain(t, XMM0, f64));
 }
 
 /* FRINTN, P, M, Z, -, -, X, I: opcode<17:15>, as ROUNDSD has it; bit 3 there is not to signal what
@@ -155,7 +163,7 @@ bool emit_frint(jit_t t, const struct insn *i)
     jit_clobber(t);
     load_scalar(t, XMM0, f64, i->rn);
     x86_sse_rri(&t->hot, f64 ? SSE_ROUNDSD : SSE_ROUNDSS, XMM0, XMM0, mode[opcode]);
-    return finish(t, i, unless_number(t, XMM0, f64));
+    return finish_scalar(t, i, f64, unless_number(t, XMM0, f64));
 }
 
 /* Between single and double precision: opc<16:15> is the result's type. */
@@ -170,7 +178,8 @@ bool emit_fcvt(jit_t t, const struct insn *i)
     load_scalar(t, XMM1, f64, i->rn);
     x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
     x86_sse_rr(&t->hot, f64 ? SSE_CVTSD2SS : SSE_CVTSS2SD, XMM0, XMM1);
-    return finish(t, i, f64 ? unless_plain(t, XMM0, false) : unless_number(t, XMM0, true));
+    return finish_scalar(t, i, !f64,
+                         f64 ? unless_plain(t, XMM0, false) : unless_number(t, XMM0, true));
 }
 
 /* Comparisons. EFLAGS as after a subtraction of integers: the difference of `above` and `below`.
@@ -186,7 +195,7 @@ static void compare(jit_t t, const struct insn *i, bool zero)
         x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
         x86_sse_rr(b, op, XMM0, XMM1);
     } else {
-        x86_sse_rm(b, op, XMM0, vector_slot(i->rm));
+        vector_op(t, op, XMM0, i->rm);
     }
     uint8_t *unordered = x86_jcc(b, CC_P);
     x86_setcc(b, CC_A, RAX);
@@ -308,14 +317,14 @@ bool emit_cvtf_scalar(jit_t t, const struct insn *i)
     if (!fp_enabled(t))
         return false;
     jit_clobber(t);
-    x86_mov_rm(&t->hot, f64, RAX, vector_slot(i->rn));
+    vector_to_general(t, f64 ? 8 : 4, RAX, i->rn);
     if (is_unsigned && f64) {
         x86_test_rr(&t->hot, 1, RAX, RAX);
         slow = x86_jcc(&t->hot, CC_S);
     }
     x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
     x86_cvtsi2f(&t->hot, f64, f64 | is_unsigned, XMM0, RAX);
-    vector_store(t, i->rd, XMM0);
+    vector_store_low(t, i->rd, XMM0, f64 ? 8 : 4);
     jit_slow_paths(t, i, &slow, 1);
     return true;
 }
@@ -342,7 +351,7 @@ static void load_lanes(jit_t t, const struct insn *i, enum x86_xmm x, unsigned v
     if (bit(i->word, 28))
         load_scalar(t, x, is_double(i), v);
     else
-        x86_sse_rm(&t->hot, bit(i->word, 30) ? SSE_MOVAPS : SSE_MOVQ, x, vector_slot(v));
+        vector_load_low(t, x, v, bit(i->word, 30) ? 16 : 8);
 }
 
 /* Jump if a lane of the mask is set. Changes RAX. */
@@ -447,11 +456,16 @@ static void load_by_element(jit_t t, const struct insn *i, enum x86_xmm x)
     bool f64 = is_double(i);
     unsigned index = (unsigned)(bit(i->word, 11) << 1 | bit(i->word, 21)), rm = i->rm;
     struct x86_mem m = f64 ? vector_byte(rm, index >> 1 << 3) : vector_byte(rm, index << 2);
+    enum x86_xmm copy;
 
-    x86_sse_rm(&t->hot, f64 ? SSE_MOVSD : SSE_MOVSS, x, m);
-    if (bit(i->word, 28))
-        return;
-    vector_replicate(t, x, f64 ? 3 : 2);
+    if (vector_cached(t, rm, &copy) && !bit(i->word, 28)) {
+        x86_sse_rri(&t->hot, SSE_PSHUFD, x, copy, f64 ? (index >> 1 ? 0xee : 0x44) : index * 0x55);
+    } else {
+        x86_sse_rm(&t->hot, f64 ? SSE_MOVSD : SSE_MOVSS, x, m);
+        if (bit(i->word, 28))
+            return;
+        vector_replicate(t, x, f64 ? 3 : 2);
+    }
     if (!bit(i->word, 30))
         x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
 }
@@ -523,7 +537,7 @@ bool emit_faddp_scalar(jit_t t, const struct insn *i)
     jit_clobber(t);
     load_scalar(t, XMM0, f64, i->rn);
     x86_sse_rm(&t->hot, f64 ? SSE_ADDSD : SSE_ADDSS, XMM0, vector_byte(i->rn, f64 ? 8 : 4));
-    return finish(t, i, unless_number(t, XMM0, f64));
+    return finish_scalar(t, i, f64, unless_number(t, XMM0, f64));
 }
 
 bool emit_fsqrt_v(jit_t t, const struct insn *i)
@@ -644,7 +658,7 @@ bool emit_fcvtl(jit_t t, const struct insn *i)
     if (!fp_enabled(t) || !bit(i->word, 22))
         return false;
     jit_clobber(t);
-    x86_sse_rm(&t->hot, SSE_MOVQ, XMM0, vector_byte(i->rn, bit(i->word, 30) ? 8 : 0));
+    vector_half(t, XMM0, i->rn, bit(i->word, 30));
     x86_sse_rr(&t->hot, SSE_CVTPS2PD, XMM0, XMM0);
     return finish(t, i, unless_lanes(t, XMM0, true, false));
 }
@@ -655,7 +669,7 @@ bool emit_fcvtn(jit_t t, const struct insn *i)
     if (!fp_enabled(t) || !bit(i->word, 22))
         return false;
     jit_clobber(t);
-    x86_sse_rm(&t->hot, SSE_CVTPD2PS, XMM1, vector_slot(i->rn));
+    vector_op(t, SSE_CVTPD2PS, XMM1, i->rn);
     uint8_t *slow = unless_lanes(t, XMM1, false, true);
     if (bit(i->word, 30)) {
         vector_load(t, XMM0, i->rd);

@@ -58,7 +58,7 @@ bool emit_lanes(jit_t t, const struct insn *i)
     if (!vector_enabled(t) || !op)
         return false;
     vector_load(t, XMM0, i->rn);
-    x86_sse_rm(&t->hot, op, XMM0, vector_slot(i->rm));
+    vector_op(t, op, XMM0, i->rm);
     vector_result(t, i, XMM0);
     return true;
 }
@@ -69,7 +69,7 @@ bool emit_cmge(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     vector_load(t, XMM0, i->rm);
-    x86_sse_rm(&t->hot, greater[scale_of(i)], XMM0, vector_slot(i->rn));
+    vector_op(t, greater[scale_of(i)], XMM0, i->rn);
     invert(t, XMM0, XMM1);
     vector_result(t, i, XMM0);
     return true;
@@ -120,7 +120,7 @@ bool emit_cmtst(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     vector_load(t, XMM0, i->rn);
-    x86_sse_rm(&t->hot, SSE_PAND, XMM0, vector_slot(i->rm));
+    vector_op(t, SSE_PAND, XMM0, i->rm);
     x86_sse_rr(&t->hot, SSE_PXOR, XMM1, XMM1);
     x86_sse_rr(&t->hot, equal[scale_of(i)], XMM0, XMM1);
     invert(t, XMM0, XMM1);
@@ -146,7 +146,7 @@ bool emit_cm_zero(jit_t t, const struct insn *i)
         x86_sse_rr(b, (eq ? equal : greater)[scale_of(i)], XMM0, XMM1);
     } else {
         x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
-        x86_sse_rm(b, greater[scale_of(i)], XMM0, vector_slot(i->rn));
+        vector_op(t, greater[scale_of(i)], XMM0, i->rn);
     }
     if (le || ge)
         invert(t, XMM0, XMM1);
@@ -166,11 +166,11 @@ bool emit_vlogic(jit_t t, const struct insn *i)
         return false;
     vector_load(t, XMM0, i->rm);
     if (eor) {
-        x86_sse_rm(&t->hot, SSE_PXOR, XMM0, vector_slot(i->rn));
+        vector_op(t, SSE_PXOR, XMM0, i->rn);
     } else if (!(size == 2 && i->rn == i->rm)) { /* MOV is ORR with itself */
         if (size == 3)
             invert(t, XMM0, XMM1);
-        x86_sse_rm(&t->hot, ops[size], XMM0, vector_slot(i->rn));
+        vector_op(t, ops[size], XMM0, i->rn);
     }
     vector_result(t, i, XMM0);
     return true;
@@ -204,7 +204,7 @@ bool emit_mla(jit_t t, const struct insn *i)
     if (!vector_enabled(t) || !multiply[scale])
         return false;
     vector_load(t, XMM1, i->rn);
-    x86_sse_rm(&t->hot, multiply[scale], XMM1, vector_slot(i->rm));
+    vector_op(t, multiply[scale], XMM1, i->rm);
     vector_load(t, XMM0, i->rd);
     x86_sse_rr(&t->hot, (bit(i->word, 29) ? sub : add)[scale], XMM0, XMM1);
     vector_result(t, i, XMM0);
@@ -236,7 +236,7 @@ bool emit_mul_element(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     load_by_element(t, i, XMM0);
-    x86_sse_rm(&t->hot, multiply[scale], XMM0, vector_slot(i->rn));
+    vector_op(t, multiply[scale], XMM0, i->rn);
     if (opcode != 8) {
         vector_load(t, XMM1, i->rd);
         x86_sse_rr(&t->hot, (opcode ? sub : add)[scale], XMM1, XMM0);
@@ -252,6 +252,18 @@ static const struct simple pairwise[] = {
     { A64_UMAXP_v, umax }, { A64_UMINP_v, umin },
 };
 
+/* Pairs of bytes of x to the low byte of their halfword, by an operation in which the high bytes do
+ * no harm; zero above it. Changes `scratch`. */
+static void pair_bytes(jit_t t, enum x86_sse op, enum x86_xmm x, enum x86_xmm scratch)
+{
+    const uint64_t low = 0x00ff00ff00ff00ff;
+
+    x86_sse_rr(&t->hot, SSE_MOVAPS, scratch, x);
+    x86_sse_shift(&t->hot, SSE_SRL_W, scratch, 8);
+    x86_sse_rr(&t->hot, op, x, scratch);
+    x86_sse_rip(&t->hot, SSE_PAND, x, vector_literal(t, low, low));
+}
+
 bool emit_pairwise(jit_t t, const struct insn *i)
 {
     unsigned scale = scale_of(i);
@@ -262,6 +274,20 @@ bool emit_pairwise(jit_t t, const struct insn *i)
             op = pairwise[n].by_size[scale];
     if (!vector_enabled(t) || !op)
         return false;
+    if (scale == 0) {
+        vector_load(t, XMM0, i->rn);
+        pair_bytes(t, op, XMM0, XMM1);
+        if (i->rm != i->rn) {
+            vector_load(t, XMM2, i->rm);
+            pair_bytes(t, op, XMM2, XMM1);
+        }
+        bool same = i->rm == i->rn, q = bit(i->word, 30);
+        if (!q && !same)
+            x86_sse_rr(&t->hot, SSE_PUNPCKLQDQ, XMM0, XMM2);
+        x86_sse_rr(&t->hot, SSE_PACKUSWB, XMM0, q && !same ? XMM2 : XMM0);
+        vector_result(t, i, XMM0);
+        return true;
+    }
     vector_unzip(t, i, scale, XMM0, false);
     vector_unzip(t, i, scale, XMM1, true);
     x86_sse_rr(&t->hot, op, XMM0, XMM1);
@@ -273,7 +299,7 @@ bool emit_addp_scalar(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    x86_sse_rm(&t->hot, SSE_MOVQ, XMM0, vector_slot(i->rn));
+    vector_op(t, SSE_MOVQ, XMM0, i->rn);
     x86_sse_rm(&t->hot, SSE_MOVQ, XMM1, vector_byte(i->rn, 8));
     x86_sse_rr(&t->hot, SSE_PADDQ, XMM0, XMM1);
     vector_store(t, i->rd, XMM0);
@@ -378,7 +404,7 @@ bool emit_uaddlp(jit_t t, const struct insn *i)
     vector_load(t, XMM0, i->rn);
     add_neighbours(t, scale);
     if (op_of(t) == A64_UADALP_v)
-        x86_sse_rm(&t->hot, add[scale + 1], XMM0, vector_slot(i->rd));
+        vector_op(t, add[scale + 1], XMM0, i->rd);
     vector_result(t, i, XMM0);
     return true;
 }
@@ -393,7 +419,7 @@ bool emit_abs(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     if (scale < 3) {
-        x86_sse_rm(&t->hot, by_size[scale], XMM0, vector_slot(i->rn));
+        vector_op(t, by_size[scale], XMM0, i->rn);
     } else { /* (n ^ sign) - sign */
         vector_load(t, XMM0, i->rn);
         x86_sse_rr(&t->hot, SSE_PXOR, XMM1, XMM1);
@@ -410,7 +436,7 @@ bool emit_vneg(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
-    x86_sse_rm(&t->hot, sub[scale_of(i)], XMM0, vector_slot(i->rn));
+    vector_op(t, sub[scale_of(i)], XMM0, i->rn);
     vector_result(t, i, XMM0);
     return true;
 }
@@ -480,7 +506,7 @@ bool emit_abd(jit_t t, const struct insn *i)
     x86_sse_rr(b, (is_unsigned ? umin : smin)[scale], XMM1, XMM2);
     x86_sse_rr(b, sub[scale], XMM0, XMM1);
     if (op_of(t) == A64_SABA_v || op_of(t) == A64_UABA_v)
-        x86_sse_rm(b, add[scale], XMM0, vector_slot(i->rd));
+        vector_op(t, add[scale], XMM0, i->rd);
     vector_result(t, i, XMM0);
     return true;
 }
@@ -492,8 +518,7 @@ static void widen(jit_t t, const struct insn *i, enum x86_xmm x, unsigned v)
     static const enum x86_sse ops[2][3] = { { SSE_PMOVSXBW, SSE_PMOVSXWD, SSE_PMOVSXDQ },
                                             { SSE_PMOVZXBW, SSE_PMOVZXWD, SSE_PMOVZXDQ } };
 
-    x86_sse_rm(&t->hot, ops[bit(i->word, 29)][scale_of(i)], x,
-               vector_byte(v, bit(i->word, 30) ? 8 : 0));
+    vector_widen(t, ops[bit(i->word, 29)][scale_of(i)], x, v, bit(i->word, 30));
 }
 
 /* ADDL, ADDW, SUBL, SUBW: opcode<15:12> 0 to 3. */
@@ -532,7 +557,7 @@ static void accumulate_long(jit_t t, const struct insn *i, bool subtracts)
         x86_sse_rr(&t->hot, sub[scale], XMM1, XMM0);
         vector_store(t, i->rd, XMM1);
     } else {
-        x86_sse_rm(&t->hot, add[scale], XMM0, vector_slot(i->rd));
+        vector_op(t, add[scale], XMM0, i->rd);
         vector_store(t, i->rd, XMM0);
     }
 }

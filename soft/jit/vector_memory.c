@@ -19,15 +19,18 @@ static void load_vector(jit_t t, unsigned size, unsigned v, struct x86_mem m)
     } else {
         x86_sse_rm(b, size == 4 ? SSE_MOVSS : size == 8 ? SSE_MOVQ : SSE_MOVDQU, XMM0, m);
     }
-    vector_store(t, v, XMM0);
+    vector_store_low(t, v, XMM0, size < 4 ? 4 : size);
 }
 
 /* Changes RDX or XMM0. */
 static void store_vector(jit_t t, unsigned size, unsigned v, struct x86_mem m)
 {
     struct x86_buf *b = &t->hot;
+    enum x86_xmm copy;
 
-    if (size == 16) {
+    if (size >= 4 && vector_cached(t, v, &copy)) {
+        x86_sse_store(b, size, m, copy);
+    } else if (size == 16) {
         vector_load(t, XMM0, v);
         x86_sse_store(b, 16, m, XMM0);
     } else {

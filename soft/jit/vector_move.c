@@ -36,7 +36,10 @@ bool emit_dup_element(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    load_element(t, XMM0, copy_scale(i), vector_byte(i->rn, copy_offset(i)));
+    if (copy_scale(i) >= 2 && !copy_offset(i))
+        vector_load(t, XMM0, i->rn);
+    else
+        load_element(t, XMM0, copy_scale(i), vector_byte(i->rn, copy_offset(i)));
     vector_replicate(t, XMM0, copy_scale(i));
     vector_result(t, i, XMM0);
     return true;
@@ -130,8 +133,10 @@ bool emit_fmov_to_general(jit_t t, const struct insn *i)
         return false;
     if (type == 3)
         x86_ext_rm(&t->hot, X86_ZX16, 0, d, vector_slot(i->rn));
+    else if (type == 2)
+        x86_mov_rm(&t->hot, 1, d, vector_byte(i->rn, 8));
     else
-        x86_mov_rm(&t->hot, type != 0, d, vector_byte(i->rn, type == 2 ? 8 : 0));
+        vector_to_general(t, type ? 8 : 4, d, i->rn);
     jit_done(t, rd, d);
     return true;
 }
@@ -153,7 +158,7 @@ bool emit_fmov_from_general(jit_t t, const struct insn *i)
     } else {
         x86_movd_to(b, type, XMM0, n);
     }
-    vector_store(t, i->rd, XMM0);
+    vector_store_low(t, i->rd, XMM0, type == 2 ? 16 : 8);
     return true;
 }
 
@@ -166,12 +171,15 @@ bool emit_fmov(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
-    load_element(t, XMM0, type == 3 ? 1 : 2 + type, vector_slot(i->rn));
+    if (type == 3)
+        load_element(t, XMM0, 1, vector_slot(i->rn));
+    else
+        vector_load_low(t, XMM0, i->rn, type ? 8 : 4);
     if (opcode == 1)
         x86_sse_rip(&t->hot, SSE_PAND, XMM0, vector_literal(t, sign - 1, 0));
     else if (opcode == 2)
         x86_sse_rip(&t->hot, SSE_PXOR, XMM0, vector_literal(t, sign, 0));
-    vector_store(t, i->rd, XMM0);
+    vector_store_low(t, i->rd, XMM0, type == 1 ? 8 : 4);
     return true;
 }
 
@@ -183,15 +191,15 @@ bool emit_fcsel(jit_t t, const struct insn *i)
     if (!vector_enabled(t) || type == 3)
         return false;
     if (cond >= 14) {
-        load_element(t, XMM0, 2 + type, vector_slot(i->rn));
-        vector_store(t, i->rd, XMM0);
+        vector_load_low(t, XMM0, i->rn, type ? 8 : 4);
+        vector_store_low(t, i->rd, XMM0, type ? 8 : 4);
         return true;
     }
     enum x86_cc cc = jit_condition(t, cond);
     x86_mov_rm(&t->hot, type, RCX, vector_slot(i->rm));
     x86_cmov_rm(&t->hot, type, cc, RCX, vector_slot(i->rn));
     x86_movd_to(&t->hot, type, XMM0, RCX);
-    vector_store(t, i->rd, XMM0);
+    vector_store_low(t, i->rd, XMM0, type ? 8 : 4);
     return true;
 }
 
@@ -274,7 +282,7 @@ void vector_unzip(jit_t t, const struct insn *i, unsigned scale, enum x86_xmm d,
     if (bit(i->word, 30)) {
         vector_load(t, other, i->rm);
     } else {
-        x86_sse_rm(b, SSE_PUNPCKLQDQ, d, vector_slot(i->rm));
+        vector_op(t, SSE_PUNPCKLQDQ, d, i->rm);
         x86_sse_rr(b, SSE_MOVAPS, other, d);
     }
     if (scale < 2) {
@@ -317,7 +325,7 @@ bool emit_zip(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     vector_load(t, XMM0, i->rn);
-    x86_sse_rm(&t->hot, (second && q ? high : low)[permute_scale(i)], XMM0, vector_slot(i->rm));
+    vector_op(t, (second && q ? high : low)[permute_scale(i)], XMM0, i->rm);
     if (second && !q)
         x86_sse_shift(&t->hot, SSE_SRL_DQ, XMM0, 8);
     vector_result(t, i, XMM0);
@@ -364,10 +372,10 @@ bool emit_ext(jit_t t, const struct insn *i)
         return false;
     if (bit(i->word, 30)) {
         vector_load(t, XMM0, i->rm);
-        x86_sse_rmi(b, SSE_PALIGNR, XMM0, vector_slot(i->rn), from);
+        vector_op_imm(t, SSE_PALIGNR, XMM0, i->rn, from);
     } else {
         vector_load(t, XMM0, i->rn);
-        x86_sse_rm(b, SSE_PUNPCKLQDQ, XMM0, vector_slot(i->rm));
+        vector_op(t, SSE_PUNPCKLQDQ, XMM0, i->rm);
         x86_sse_shift(b, SSE_SRL_DQ, XMM0, from);
     }
     vector_result(t, i, XMM0);
@@ -391,7 +399,7 @@ bool emit_tbl(jit_t t, const struct insn *i)
         x86_sse_rip(b, SSE_MOVAPS, XMM0, vector_literal(t, end, end));
         x86_sse_rr(b, SSE_PMAXUB, XMM0, XMM1);
         x86_sse_rr(b, SSE_PCMPEQB, XMM0, XMM1);
-        x86_sse_rm(b, SSE_PAND, XMM0, vector_slot(i->rd));
+        vector_op(t, SSE_PAND, XMM0, i->rd);
     } else {
         x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
     }

@@ -31,8 +31,8 @@ bool emit_sat_add(jit_t t, const struct insn *i)
     if (!vector_enabled(t) || scale > 1)
         return false;
     jit_clobber(t);
-    x86_sse_rm(b, bit(i->word, 30) ? SSE_MOVAPS : SSE_MOVQ, XMM0, vector_slot(i->rn));
-    x86_sse_rm(b, bit(i->word, 30) ? SSE_MOVAPS : SSE_MOVQ, XMM1, vector_slot(i->rm));
+    vector_load_low(t, XMM0, i->rn, bit(i->word, 30) ? 16 : 8);
+    vector_load_low(t, XMM1, i->rm, bit(i->word, 30) ? 16 : 8);
     x86_sse_rr(b, SSE_MOVAPS, XMM4, XMM0);
     x86_sse_rr(b, saturating[bit(i->word, 29)][bit(i->word, 13)][scale], XMM0, XMM1);
     x86_sse_rr(b, plain[bit(i->word, 13)][scale], XMM4, XMM1);
@@ -127,7 +127,7 @@ bool emit_sqrdmulh(jit_t t, const struct insn *i)
     vector_load(t, XMM0, i->rn);
     if (!bit(i->word, 30))
         x86_sse_rr(b, SSE_MOVQ, XMM0, XMM0);
-    x86_sse_rm(b, SSE_PMULHRSW, XMM0, vector_slot(i->rm));
+    vector_op(t, SSE_PMULHRSW, XMM0, i->rm);
     x86_sse_rip(b, SSE_MOVAPS, XMM1, literal);
     x86_sse_rr(b, SSE_PCMPEQW, XMM1,
                XMM0); /* that alone gives the least, and has to give ~ of it */

@@ -83,7 +83,7 @@ bool emit_shr(jit_t t, const struct insn *i)
     else
         shift_right_signed(t, XMM0, scale, simd_imm_right(i));
     if (bit(i->word, 12))
-        x86_sse_rm(&t->hot, add[scale], XMM0, vector_slot(i->rd));
+        vector_op(t, add[scale], XMM0, i->rd);
     vector_result(t, i, XMM0);
     return true;
 }
@@ -172,8 +172,7 @@ bool emit_shll(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
-    x86_sse_rm(&t->hot, widen[bit(i->word, 29)][scale], XMM0,
-               vector_byte(i->rn, bit(i->word, 30) ? 8 : 0));
+    vector_widen(t, widen[bit(i->word, 29)][scale], XMM0, i->rn, bit(i->word, 30));
     if (n)
         x86_sse_shift(&t->hot, left[scale + 1], XMM0, n);
     vector_store(t, i->rd, XMM0);

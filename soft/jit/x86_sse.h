@@ -3,16 +3,16 @@
  * FMA3. Source: Intel SDM volume 2.
  *
  * An instruction is its mandatory prefix (bits 31:24) and its opcode, named as in the SDM; its
- * destination is also its first source. The legacy encodings are enough: V registers are operands
- * in memory, so a three-operand form would save no instruction. Operands in memory are multiples of
- * 16, but for the moves that say otherwise.
+ * destination is also its first source. The legacy encodings are enough: results are made in
+ * scratch registers, so a three-operand form would save no instruction. Operands in memory are
+ * multiples of 16, but for the moves that say otherwise.
  */
 #ifndef SOFT_JIT_X86_SSE_H
 #define SOFT_JIT_X86_SSE_H
 
 #include "soft/jit/x86.h"
 
-enum x86_xmm { XMM0, XMM1, XMM2, XMM3, XMM4, XMM5 };
+enum x86_xmm { XMM0, XMM1, XMM2, XMM3, XMM4, XMM5, XMM6, XMM15 = 15 };
 
 /* Name and encoding of all that have the form xmm, xmm/m; tests/unit/jit_sse_test.c checks them by
  * their names. */
