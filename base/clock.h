@@ -29,7 +29,8 @@ static inline uint64_t clock_realtime(const struct clock *c)
     return c->realtime_ns(c->ctx);
 }
 
-/* Host CLOCK_MONOTONIC in nanoseconds. Any thread. */
+/* Nanoseconds of a clock that never goes back and stands still while the host sleeps. Any thread.
+ */
 uint64_t clock_monotonic_ns(void);
 
 /* The same in ticks of 24 MHz, the rate of every guest's counter. Any thread. */

@@ -87,7 +87,7 @@ static void run_show_stats(void *ctx)
     struct stats_vm *s = calloc(1, sizeof *s);
     if (!s)
         return;
-    vm_stats(run->vm, s);
+    vm_read_stats(run->vm, s);
     stats_print(s, run->started, run_stats_line, NULL);
     free(s);
 }

@@ -5,6 +5,9 @@
 
 #include "base/compiler.h"
 
+/* HV_EXISTS, which SDKs before macOS 26's do not have. */
+#define HVCALL_EXISTS ((hv_return_t)0xfae94008)
+
 /* clang-format off */
 static const struct {
     hv_return_t code;
@@ -21,7 +24,7 @@ static const struct {
     { HV_NO_DEVICE,           ENODEV,  "there is no virtual machine" },
     { HV_DENIED,              EPERM,   "not permitted; on macOS sign the program with the "
                                        "entitlement com.apple.security.hypervisor" },
-    { HV_EXISTS,              EEXIST,  "the range is mapped already" },
+    { HVCALL_EXISTS,          EEXIST,  "the range is mapped already" },
     { HV_UNSUPPORTED,         ENOTSUP, "this host cannot do it; try another --engine" },
 };
 /* clang-format on */

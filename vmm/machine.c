@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <Hypervisor/Hypervisor.h>
+#include <Hypervisor/hvx.h>
 
 #include "devices/pl011.h"
 #include "devices/pl031.h"
@@ -104,7 +104,7 @@ static void machine_spi_set(void *ctx, unsigned n, bool level)
     const struct machine *m = ctx;
     if (m->gic)
         gicv2_set_spi(m->gic, n, level);
-    else
+    else if (HVX_SINCE(15.0))
         (void)hv_gic_set_spi(GICV3_SPI_BASE + n, level); /* what fails is a VM that never runs */
 }
 
@@ -230,7 +230,7 @@ void machine_reset(struct machine *m)
     }
     if (m->gic)
         gicv2_reset(m->gic);
-    else
+    else if (HVX_SINCE(15.0))
         (void)hv_gic_reset();
 }
 

@@ -300,7 +300,7 @@ static const uint16_t vcpu_zeroed[] = {
 };
 
 /* The GICv3's CPU interface, which is not part of hv_gic_reset(). */
-static void vcpu_reset_interface(const struct vcpu *v)
+HVX_NEEDS(15.0) static void vcpu_zero_interface(const struct vcpu *v)
 {
     static const hv_gic_icc_reg_t zeroed[] = {
         HV_GIC_ICC_REG_IGRPEN0_EL1, HV_GIC_ICC_REG_IGRPEN1_EL1, HV_GIC_ICC_REG_PMR_EL1,
@@ -311,6 +311,14 @@ static void vcpu_reset_interface(const struct vcpu *v)
         vcpu_check(v, hv_gic_set_icc_reg(v->handle, zeroed[i], 0), "writing GIC", zeroed[i]);
     vcpu_set_sys(v, HV_SYS_REG_CNTP_CTL_EL0, 0);
     vcpu_set_sys(v, HV_SYS_REG_CNTP_CVAL_EL0, 0);
+}
+
+static void vcpu_reset_interface(const struct vcpu *v)
+{
+    if (!v->vm->gicv3)
+        return;
+    if (HVX_SINCE(15.0))
+        vcpu_zero_interface(v);
 }
 
 /* Everything we rely on, since a vCPU's first state is not documented and a vCPU that was off keeps
@@ -328,8 +336,7 @@ static void vcpu_reset_registers(struct vcpu *v, uint64_t entry, uint64_t contex
     vcpu_set_reg(v, HV_REG_CPSR, VCPU_CPSR_RESET);
     vcpu_set_reg(v, HV_REG_PC, entry);
     sysreg_reset(&v->sys);
-    if (v->vm->gicv3)
-        vcpu_reset_interface(v);
+    vcpu_reset_interface(v);
 }
 
 /* Identity that the guest must see: its number, GIC system registers with GICv3 only, no PMU if it
@@ -376,8 +383,7 @@ static void vcpu_power_off(struct vcpu *v)
     lock_release(&v->lock);
     sysreg_reset(&v->sys);
     vcpu_set_sys(v, SYSREG_CNTV_CTL, 0);
-    if (v->vm->gicv3)
-        vcpu_reset_interface(v);
+    vcpu_reset_interface(v);
     vcpu_sync_timers(v);
 }
 

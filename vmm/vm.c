@@ -187,7 +187,7 @@ static int vm_create_hv(struct vm *vm, struct err *e)
 }
 
 /* 0: the hypervisor has made its GICv3. -ENOTSUP: it has none. */
-static int vm_create_gicv3(struct err *e)
+HVX_NEEDS(15.0) static int vm_create_gicv3(struct err *e)
 {
     hv_gic_config_t config = hv_gic_config_create();
     if (!config)
@@ -217,7 +217,11 @@ static bool vm_wants_gicv3(const struct vm *vm)
 static int vm_choose_gic(struct vm *vm, struct err *e)
 {
     const struct vm_config *c = &vm->config;
-    int r = vm_wants_gicv3(vm) ? vm_create_gicv3(e) : -ENOTSUP;
+    int r = -ENOTSUP;
+    if (HVX_SINCE(15.0)) {
+        if (vm_wants_gicv3(vm))
+            r = vm_create_gicv3(e);
+    }
     vm->gicv3 = r == 0;
     /* The physical counter is the hypervisor's with its GIC, and the virtual one is to be the same.
      */
@@ -234,6 +238,8 @@ static int vm_choose_gic(struct vm *vm, struct err *e)
                        : c->dtb            ? "the tree of --dtb has a"
                                            : "this host has only a",
                        MEMMAP_CPUS_MAX_V2);
+    if (vm_wants_gicv3(vm))
+        log_limited(LOG_INFO, "vm", "this host has no GICv3 for guests, so this one has a GICv2");
     return 0;
 }
 
@@ -537,7 +543,7 @@ size_t vm_serial_receive(struct vm *vm, const uint8_t *bytes, size_t n)
 
 #define VM_STATS_WAIT_NS 1000000000u
 
-void vm_stats(struct vm *vm, struct stats_vm *out)
+void vm_read_stats(struct vm *vm, struct stats_vm *out)
 {
     uint64_t deadline = clock_monotonic_ns() + VM_STATS_WAIT_NS;
     out->engine = hvx_engine();

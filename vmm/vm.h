@@ -74,7 +74,7 @@ size_t vm_serial_receive(struct vm *vm, const uint8_t *bytes, size_t n);
 
 /* What the VM has done so far, or did if it has stopped. Its CPUs come out for a moment; one that
  * does not do so within a second counts as it was when it last did. Any thread but a CPU's. */
-void vm_stats(struct vm *vm, struct stats_vm *out);
+void vm_read_stats(struct vm *vm, struct stats_vm *out);
 
 /* The device tree the VM would boot with: `*size` bytes, valid until vm_run() or vm_destroy(). */
 const void *vm_dtb(const struct vm *vm, size_t *size);

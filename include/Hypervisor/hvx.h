@@ -80,6 +80,19 @@ struct hvx_cpu_feature {
  */
 #define HVX_NATIVE_DEBUG_PMU 1u
 
+/*
+ * Is there what macOS brought with `version`: hv_gic_* with 15.0, say? Ask as `if
+ * (HVX_SINCE(15.0))`, alone, around what uses it or around the call of a function marked
+ * HVX_NEEDS(15.0): then Apple's compiler knows, and the program starts on an older macOS, too.
+ */
+#if defined(__APPLE__) && defined(__arm64__)
+#define HVX_SINCE(version) __builtin_available(macOS version, *)
+#define HVX_NEEDS(version) __attribute__((availability(macos, introduced = version)))
+#else
+#define HVX_SINCE(version) true
+#define HVX_NEEDS(version)
+#endif
+
 #if defined(__APPLE__) && defined(__arm64__)
 
 #include <mach/mach_time.h>
