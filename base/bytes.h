@@ -1,6 +1,6 @@
 /*
- * Little-endian loads and stores on byte buffers. Guest and file formats are little-endian and
- * unaligned; no byte buffer is ever cast to a wider pointer.
+ * Loads and stores on byte buffers, little-endian as guests and most file formats are, and
+ * big-endian. Unaligned; no byte buffer is ever cast to a wider pointer.
  */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
@@ -22,6 +22,14 @@
     static inline void st_le##width(void *p, uint##width##_t v)                                    \
     {                                                                                              \
         memcpy(p, &v, sizeof v);                                                                   \
+    }                                                                                              \
+    static inline uint##width##_t ld_be##width(const void *p)                                      \
+    {                                                                                              \
+        return __builtin_bswap##width(ld_le##width(p));                                            \
+    }                                                                                              \
+    static inline void st_be##width(void *p, uint##width##_t v)                                    \
+    {                                                                                              \
+        st_le##width(p, __builtin_bswap##width(v));                                                \
     }
 
 BYTES_ACCESSORS(16)

@@ -164,10 +164,17 @@ static bool disk_overlay(struct disk_options *d, const char *value)
     return true;
 }
 
+static bool disk_backing(struct disk_options *d, const char *value)
+{
+    (void)value;
+    d->backing = true;
+    return true;
+}
+
 static bool disk_format(struct disk_options *d, const char *value)
 {
-    static const char *const names[] = { "raw", NULL };
-    static const enum disk_format formats[] = { DISK_FORMAT_RAW };
+    static const char *const names[] = { "raw", "qcow2", NULL };
+    static const enum disk_format formats[] = { DISK_FORMAT_RAW, DISK_FORMAT_QCOW2 };
     int i = find_name(value, names);
     if (i >= 0)
         d->format = formats[i];
@@ -200,7 +207,8 @@ static const struct disk_word {
 } disk_words[] = {
     { "ro", NULL, disk_ro },
     { "overlay", NULL, disk_overlay },
-    { "format", "raw", disk_format },
+    { "format", "raw or qcow2", disk_format },
+    { "backing", NULL, disk_backing },
     { "cache", "writeback, writethrough, none or unsafe", disk_cache },
     { "iops", "a number of requests a second, as in 500", disk_iops },
     { "bps", "bytes a second, 4K or more, as in 20M", disk_bps },
@@ -257,6 +265,9 @@ static int disk_parse_words(struct disk_options *d, char *text, const struct opt
                        "--%s '%s': give ',ro' or ',overlay': what the guest cannot write needs no "
                        "overlay",
                        option->name, text);
+    if (d->backing && d->format != DISK_FORMAT_QCOW2)
+        return err_set(e, -EINVAL, "--%s '%s': ',backing' is for ',format=qcow2'", option->name,
+                       text);
     return 0;
 }
 
@@ -340,7 +351,8 @@ static const struct option options[] = {
       "an image or block device as virtio disk; repeat for\nmore: vda, vdb, ... After FILE may follow:\n"
       "ro           the guest can only read it\n"
       "overlay      changes go to a temporary file\n"
-      "format=NAME  raw (default)\n"
+      "format=NAME  raw (default) or qcow2\n"
+      "backing      a qcow2 image's backing files are read\n"
       "cache=MODE   writeback, writethrough, none or unsafe\n"
       "iops=N       at most so many requests a second\n"
       "bps=SIZE     at most so many bytes a second",

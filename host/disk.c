@@ -24,7 +24,7 @@
 
 struct disk {
     struct image *image;
-    enum disk_cache cache;
+    bool write_through;
     atomic_int sync_error; /* a failed flush: what it was about is lost, so no later one succeeds */
     bool limited;
     pthread_t worker[WORKERS];
@@ -43,7 +43,7 @@ struct disk {
 
 static int disk_flush(struct disk *d)
 {
-    if (d->cache == DISK_CACHE_UNSAFE || d->image->read_only)
+    if (d->image->read_only)
         return 0;
     int failed = atomic_load(&d->sync_error);
     if (failed == 0) {
@@ -209,7 +209,7 @@ int disk_open(const struct disk_options *options, struct disk **out, struct err 
     struct disk *d = calloc(1, sizeof *d);
     if (!d)
         return err_set(e, -ENOMEM, "--disk '%s': no memory", options->path);
-    d->cache = options->cache;
+    d->write_through = options->cache == DISK_CACHE_WRITETHROUGH;
     d->requests.rate = options->iops;
     d->bytes.rate = options->bps;
     d->limited = options->iops || options->bps;
@@ -250,5 +250,5 @@ bool disk_read_only(const struct disk *d)
 
 bool disk_write_through(const struct disk *d)
 {
-    return d->cache == DISK_CACHE_WRITETHROUGH;
+    return d->write_through;
 }

@@ -35,17 +35,19 @@ enum disk_cache {
     DISK_CACHE_WRITEBACK,    /* the guest has a write cache, and flushes it */
     DISK_CACHE_WRITETHROUGH, /* a write is on stable storage when it completes */
     DISK_CACHE_NONE,         /* writeback, past the host's page cache */
-    DISK_CACHE_UNSAFE,       /* a flush does nothing */
+    DISK_CACHE_UNSAFE,       /* a flush does not wait for storage */
 };
 
 struct disk_options {
     const char *path;
     bool read_only;
     bool overlay; /* changes go to a temporary file; the image is only read */
+    bool backing; /* the image may name others that it is a change of, and they are read */
     enum disk_format format;
     enum disk_cache cache;
-    uint64_t iops; /* most requests a second that move data, or 0 */
-    uint64_t bps;  /* most bytes a second, or 0 */
+    uint64_t iops;  /* most requests a second that move data, or 0 */
+    uint64_t bps;   /* most bytes a second, or 0 */
+    unsigned depth; /* 0; the image code's own: how many images are above this one */
 };
 
 /* Opens and locks. On failure one sentence in `e` that names `--disk PATH`. */

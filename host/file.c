@@ -169,6 +169,11 @@ int file_write(struct file *f, uint64_t offset, const void *buffer, size_t lengt
     return file_writev(f, offset, length, &(struct cursor){ .iov = &v, .count = 1 });
 }
 
+int file_sync(struct file *f)
+{
+    return f->no_sync ? 0 : disk_os_sync(f->fd);
+}
+
 int file_zero(struct file *f, uint64_t offset, uint64_t length)
 {
     static const uint8_t zeroes[CHUNK] __attribute__((aligned(FILE_ALIGN)));
@@ -272,7 +277,9 @@ static int file_prepare(struct file *f, const struct disk_options *o, struct err
     if (rc < 0)
         return rc;
     f->size = (uint64_t)st.st_size;
-    if (S_ISBLK(st.st_mode))
+    f->device = S_ISBLK(st.st_mode);
+    f->no_sync = o->cache == DISK_CACHE_UNSAFE;
+    if (f->device)
         rc = disk_os_device_size(f->fd, &f->size);
     if (rc < 0)
         return err_set(e, rc, "--disk '%s': cannot tell its size (%s)", o->path, strerror(-rc));

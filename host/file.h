@@ -23,7 +23,9 @@ struct file {
     int fd;
     uint64_t size; /* bytes, when it was opened */
     bool read_only;
-    bool direct; /* past the page cache */
+    bool device;
+    bool direct;  /* past the page cache */
+    bool no_sync; /* file_sync() does nothing */
     /* Writes that cover blocks of FILE_ALIGN partly read them first, alone; others share. The last
      * lock there is: nothing is called with it held. */
     pthread_rwlock_t blocks;
@@ -39,6 +41,8 @@ int file_writev(struct file *f, uint64_t offset, uint64_t length, struct cursor 
 /* The same for one buffer; what is beyond the end of the file reads as zeroes. */
 int file_read(struct file *f, uint64_t offset, void *buffer, size_t length) MUST_CHECK;
 int file_write(struct file *f, uint64_t offset, const void *buffer, size_t length) MUST_CHECK;
+/* Everything written is on stable storage when this returns 0. */
+int file_sync(struct file *f) MUST_CHECK;
 /* Make the range zeroes, by a hole or by writing. */
 int file_zero(struct file *f, uint64_t offset, uint64_t length) MUST_CHECK;
 

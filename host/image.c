@@ -9,7 +9,8 @@ int image_open(const struct disk_options *options, struct image **out, struct er
     struct image *image;
     if (options->overlay)
         lower.read_only = true;
-    int rc = image_raw_open(&lower, &image, e);
+    int rc = options->format == DISK_FORMAT_QCOW2 ? image_qcow2_open(&lower, &image, e)
+                                                  : image_raw_open(&lower, &image, e);
     if (rc < 0 || !options->overlay) {
         *out = rc < 0 ? NULL : image;
         return rc;

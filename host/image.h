@@ -43,9 +43,11 @@ struct image {
 /* Open what the options say, overlay included. One sentence that names `--disk PATH`. */
 int image_open(const struct disk_options *options, struct image **out, struct err *e) MUST_CHECK;
 
-/* The kinds of image. Each takes its lower one over, also when it fails. */
+/* The kinds of image. An overlay takes the image below over, also when it fails. */
 int image_raw_open(const struct disk_options *options, struct image **out,
                    struct err *e) MUST_CHECK;
+int image_qcow2_open(const struct disk_options *options, struct image **out,
+                     struct err *e) MUST_CHECK;
 int image_overlay_open(struct image *base, const struct disk_options *options, struct image **out,
                        struct err *e) MUST_CHECK;
 

@@ -51,7 +51,7 @@ static int raw_discard(struct image *image, uint64_t offset, uint64_t length)
 
 static int raw_flush(struct image *image)
 {
-    return disk_os_sync(raw_of(image)->file.fd);
+    return file_sync(&raw_of(image)->file);
 }
 
 static int raw_read_now(struct image *image, uint64_t offset, uint64_t length, struct cursor *c)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Write the seeds of tests/fuzz/corpus. Of mmio_fuzz: short lists of records (see mmio_fuzz.c) that get a device
-through what it is for, so that the fuzzer starts from there. Of loader_fuzz: the smallest file of each kernel format."""
+through what it is for, so that the fuzzer starts from there. Of loader_fuzz: the smallest file of each kernel format. Of
+qcow2_fuzz: images with each kind of cluster."""
 import gzip
 import pathlib
 import struct
+import zlib
 
 WRITE, READ, WAIT, TYPE, WIRE, RESET, POKE, DESCRIPTOR, OFFER, REQUEST, START = 0, 4, 6, 7, 8, 9, 10, 12, 13, 14, 15
 PL011, PL031, PL061, BLK, DIST, CPU = range(6)
@@ -51,8 +53,49 @@ packed = gzip.compress(image, mtime=0)
 zboot = struct.pack("<2s2x4sIII4x32s", b"MZ", b"zimg", 64, len(packed), 0, b"gzip").ljust(64, b"\0") + packed
 loader_seeds = {"elf": elf, "image": image, "image-gzip": packed, "image-zstd": zstd, "zboot": zboot}
 
+# qcow2_fuzz: how to open, how many requests, the requests, the image.
+READ_IT, WRITE_IT, ZERO_IT, DISCARD_IT, FLUSH_IT = range(5)
+requests = [(READ_IT, 0, 8), (WRITE_IT, 0, 3), (ZERO_IT, 5, 9), (FLUSH_IT, 0, 0), (DISCARD_IT, 0, 20), (WRITE_IT, 7, 30),
+            (FLUSH_IT, 0, 0), (READ_IT, 0, 60)]
+
+
+def qcow2(version=3, l2=(), data=b"", features=0, snapshot=False):
+    """An image with clusters of 512 bytes: header, L1, refcount table, refcount block, L2, data, and a snapshot's tables."""
+    clusters = 5 + (len(data) + 511) // 512
+    header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", version, 0, 0, 9, 64 * 512, 0, 1, 512, 1024, 1, int(snapshot), clusters * 512)
+    if version == 3:
+        header += struct.pack(">QQQIIB7x", features, 1, 0, 4, 112, 1 if features & 8 else 0)
+    l1 = struct.pack(">Q", 4 * 512 | (0 if snapshot else 1 << 63))
+    block = struct.pack(f">{clusters + snapshot}H", *([1] * 4 + [2 if snapshot else 1] * (clusters - 4) + [1] * snapshot))
+    table = b"".join(struct.pack(">Q", entry) for entry in l2)
+    parts = [header, l1, struct.pack(">Q", 1536), block, table]
+    image = b"".join(p.ljust(512, b"\0") for p in parts) + data.ljust((clusters - 5) * 512, b"\0")
+    if snapshot:
+        image += (struct.pack(">QIHHIIQII", 512, 1, 1, 1, 0, 0, 0, 0, 0) + b"1s").ljust(512, b"\0")
+    return image
+
+
+deflate = zlib.compressobj(9, zlib.DEFLATED, -12)
+deflated = deflate.compress(b"ireko" * 102 + b"\0\0") + deflate.flush()
+zstd_cluster = struct.pack("<IBH", 0xFD2FB528, 0x60, 512 - 256) + (512 << 3 | 1).to_bytes(3, "little") + b"z" * 512
+COPIED, PACKED, AT = 1 << 63, 1 << 62, 5 * 512
+qcow2_seeds = {
+    "empty": (1, qcow2()),
+    "version2": (1, qcow2(version=2, l2=[AT | COPIED, 0, AT + 512 | COPIED], data=b"a" * 1024)),
+    "zeroes": (1, qcow2(l2=[1, AT | COPIED | 1, AT + 512 | COPIED], data=b"a" * 1024)),
+    "zlib": (1, qcow2(l2=[PACKED | AT, AT + 512 | COPIED], data=deflated.ljust(512, b"\0") + b"b" * 512)),
+    "zstd": (1, qcow2(l2=[PACKED | 1 << 61 | AT], data=zstd_cluster, features=8)),
+    "dirty": (1, qcow2(l2=[AT | COPIED], data=b"c" * 512, features=1)),
+    "corrupt": (0, qcow2(l2=[AT | COPIED], data=b"c" * 512, features=2)),
+    "snapshot": (1, qcow2(l2=[AT, AT + 512], data=b"d" * 1024, snapshot=True)),
+}
+
 corpus = pathlib.Path(__file__).parent / "corpus"
 for name, records in mmio_seeds.items():
     (corpus / "mmio_fuzz" / name).write_bytes(b"".join(records))
 for name, contents in loader_seeds.items():
     (corpus / "loader_fuzz" / name).write_bytes(contents + RAM_SIZE)
+(corpus / "qcow2_fuzz").mkdir(exist_ok=True)
+for name, (how, image) in qcow2_seeds.items():
+    contents = bytes([how, len(requests)]) + b"".join(struct.pack("<BBB", *r) for r in requests) + image
+    (corpus / "qcow2_fuzz" / name).write_bytes(contents)

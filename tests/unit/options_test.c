@@ -112,7 +112,8 @@ static void test_all(void **state)
     assert_int_equal(
         parse(&o, OPTION_RUN,
               (const char *[]){ "--kernel=k", "--disk=a,b=c,overlay,cache=unsafe,iops=2K",
-                                "--disk=ro,format=raw,bps=1M", "--disk=a,cache=none", NULL },
+                                "--disk=ro,format=raw,bps=1M", "--disk=a,cache=none",
+                                "--disk=q,format=qcow2,backing", NULL },
               &e),
         0);
     const struct disk_options *d = o.vm.disk;
@@ -127,6 +128,7 @@ static void test_all(void **state)
     assert_int_equal(d[1].cache, DISK_CACHE_WRITEBACK);
     assert_int_equal(d[1].bps, 1 << 20);
     assert_int_equal(d[2].cache, DISK_CACHE_NONE);
+    assert_true(d[3].format == DISK_FORMAT_QCOW2 && d[3].backing && !d[2].backing);
     run_options_fini(&o);
 
     assert_int_equal(
@@ -191,7 +193,8 @@ static const struct bad_case {
     { OPTION_RUN, { "--log", "loud" }, "error, warn, info or debug" },
     { OPTION_RUN, { "--disk", ",ro" }, "--disk needs a FILE" },
     { OPTION_RUN, { "--disk", "x,ro,overlay" }, "give ',ro' or ',overlay'" },
-    { OPTION_RUN, { "--disk", "x,format=vmdk" }, "'format=vmdk': it is raw" },
+    { OPTION_RUN, { "--disk", "x,format=vmdk" }, "'format=vmdk': it is raw or qcow2" },
+    { OPTION_RUN, { "--disk", "x,backing" }, "',backing' is for ',format=qcow2'" },
     { OPTION_RUN, { "--disk", "x,fromat=raw" }, "did you mean 'format'?" },
     { OPTION_RUN, { "--disk", "x,cache=fast,ro" }, "'cache=fast': it is writeback, writethrough" },
     { OPTION_RUN, { "--disk", "x,iops=0" }, "'iops=0': it is a number of requests" },
