@@ -109,11 +109,12 @@ static int choose(const struct option *option, const char *value, const char *co
 static int parse_gic(struct run_options *o, const struct option *option, const char *value,
                      struct err *e)
 {
-    static const char *const names[] = { "v2", "v3", NULL };
+    static const char *const names[] = { "v2", "v3", "v3,its", NULL };
     int i = choose(option, value, names, e);
     if (i < 0)
         return i;
     o->vm.gic = i == 0 ? VM_GIC_V2 : VM_GIC_V3;
+    o->vm.its = i == 2;
     return 0;
 }
 
@@ -341,7 +342,7 @@ static const struct option options[] = {
       "the guest's CPU, as in ireko-v1,pauth,bti (default\nireko-v1; 'ireko info --cpu' lists the features)",
       parse_string, offsetof(struct run_options, vm.cpu) },
     { "gic", "VERSION", GROUP_MACHINE, BOTH, false,
-      "interrupt controller: v2 or v3 (default: the best that\nthis host has)",
+      "interrupt controller: v2, v3, or v3,its with an ITS\n(default: the best of v2 and v3 that this host has)",
       parse_gic, 0 },
     { "engine", "NAME", GROUP_MACHINE, BOTH, false,
       "what executes the guest: jit, interp, check or kvm\n(default: the fastest; 'ireko info' tells)",

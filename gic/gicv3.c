@@ -1,6 +1,6 @@
 /*
- * GICv3: life time, locking, CPUs and wires. The registers are in gicv3_dist.c, gicv3_redist.c and
- * gicv3_cpu.c, the interrupt state in dist.c.
+ * GICv3: life time, locking, CPUs and wires. The registers are in gicv3_dist.c, gicv3_redist.c,
+ * gicv3_cpu.c and its.c, the interrupt state in dist.c and lpi.c.
  */
 #include "gic/gicv3_state.h"
 
@@ -24,6 +24,9 @@ static void gicv3_reset_locked(struct gicv3 *g)
     for (unsigned i = 0; i < GIC_DIST_MAX_BANKS * 32; i++)
         g->router[i] = 0;
     g->dist.cpus = cpus;
+    its_reset(&g->its);
+    if (g->lpis)
+        lpi_reset(g->lpis);
     for (unsigned c = 0; c < cpus; c++)
         gicv3_participate(g, c);
     gicv3_route_all(g);
@@ -33,13 +36,17 @@ int gicv3_create(const struct gicv3_config *config, struct gicv3 **out)
 {
     unsigned end = GICV3_SPI_BASE + GICV3_SPI_COUNT;
 
-    if (!config->signal ||
+    if (!config->signal || (config->its && (!config->guest_read || !config->guest_write)) ||
         (config->msi_count && (config->msi_base < GICV3_SPI_BASE || config->msi_base >= end ||
                                config->msi_count > end - config->msi_base)))
         return -EINVAL;
     struct gicv3 *g = calloc(1, sizeof *g);
     if (!g)
         return -ENOMEM;
+    if (config->its && !(g->lpis = malloc(sizeof *g->lpis))) {
+        free(g);
+        return -ENOMEM;
+    }
     g->config = *config;
     lock_init(&g->lock, LOCK_GIC);
     g->dist.banks = GIC_DIST_MAX_BANKS;
@@ -53,6 +60,7 @@ void gicv3_destroy(struct gicv3 *g)
     if (!g)
         return;
     lock_fini(&g->lock);
+    free(g->lpis);
     free(g);
 }
 

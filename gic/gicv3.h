@@ -1,8 +1,8 @@
 /*
  * GICv3: a distributor, a redistributor and a CPU interface per CPU, and a frame for messages, as a
- * guest with a single Security state sees it (IHI 0069H: GICD_CTLR.DS is 1, ARE is 1; no LPIs, so
- * no ITS). No CPU and no bus here: the caller routes MMIO and ICC_* accesses in and interrupt
- * levels out.
+ * guest with a single Security state sees it (IHI 0069H: GICD_CTLR.DS is 1, ARE is 1); with an ITS
+ * and LPIs if the caller asks for them. No CPU and no bus here: the caller routes MMIO and ICC_*
+ * accesses in and interrupt levels out.
  *
  * CPUs come and go (gicv3_attach()); a redistributor's state stays. CPUs are numbered by the
  * caller; the guest knows them by their affinity.
@@ -23,6 +23,7 @@
 #define GICV3_DIST_SIZE   0x10000
 #define GICV3_REDIST_SIZE 0x20000 /* two frames, of one CPU */
 #define GICV3_MSI_SIZE    0x10000
+#define GICV3_ITS_SIZE    0x20000 /* registers, and the frame that devices write to */
 #define GICV3_SPI_BASE    32
 #define GICV3_SPI_COUNT   988
 
@@ -33,6 +34,11 @@ struct gicv3_config {
     /* The IRQ or FIQ input of `cpu` changed its level. */
     void (*signal)(void *ctx, unsigned cpu, bool irq, bool fiq);
     void *ctx;
+    bool its; /* an ITS and LPIs, whose tables are reached by: */
+    /* Copy out of and into guest memory, up to 512 bytes of one page. 0 or -EFAULT, all or nothing.
+     * The GIC's lock is held. */
+    int (*guest_read)(void *ctx, uint64_t address, void *to, size_t size);
+    int (*guest_write)(void *ctx, uint64_t address, const void *from, size_t size);
 };
 
 /* ICC_* registers, by op0:op1:CRn:CRm:op2 packed as MRS and MSR have them. */
@@ -80,8 +86,19 @@ void gicv3_dist_write(struct gicv3 *g, uint64_t offset, unsigned width, uint64_t
 uint64_t gicv3_redist_read(struct gicv3 *g, unsigned cpu, uint64_t offset, unsigned width);
 void gicv3_redist_write(struct gicv3 *g, unsigned cpu, uint64_t offset, unsigned width,
                         uint64_t value);
+
+/* The frame of messages that are SPIs. */
 uint64_t gicv3_msi_read(struct gicv3 *g, uint64_t offset, unsigned width);
 void gicv3_msi_write(struct gicv3 *g, uint64_t offset, unsigned width, uint64_t value);
+
+/* The ITS, if there is one. A CPU that writes to GITS_TRANSLATER is device 0. */
+#define GICV3_ITS_TRANSLATER 0x10040
+#define GICV3_ITS_CPU_DEVICE 0
+uint64_t gicv3_its_read(struct gicv3 *g, uint64_t offset, unsigned width);
+void gicv3_its_write(struct gicv3 *g, uint64_t offset, unsigned width, uint64_t value);
+
+/* What a device's write to GITS_TRANSLATER does. One that the guest did not map has no effect. */
+void gicv3_its_message(struct gicv3 *g, uint32_t device, uint32_t event);
 
 /* The CPU interface. Reading IAR<n> acknowledges. */
 uint64_t gicv3_icc_read(struct gicv3 *g, unsigned cpu, enum gicv3_icc reg);
@@ -96,10 +113,11 @@ void gicv3_set_ppi(struct gicv3 *g, unsigned cpu, unsigned intid, bool level);
 int gicv3_send_msi(struct gicv3 *g, uint32_t intid);
 
 /*
- * The distributor and all redistributors as bytes; the CPU interfaces are not in it. `data` has
- * gicv3_state_size() bytes. -EINVAL: not such a state, and nothing was changed.
+ * The distributor, all redistributors and the ITS as bytes; the CPU interfaces are not in it, nor
+ * is guest memory. `data` has gicv3_state_size() bytes. -EINVAL: not such a state, and nothing was
+ * changed.
  */
-size_t gicv3_state_size(void);
+size_t gicv3_state_size(const struct gicv3 *g);
 void gicv3_state_save(struct gicv3 *g, uint8_t *data);
 int gicv3_state_restore(struct gicv3 *g, const uint8_t *data, size_t size) MUST_CHECK;
 

@@ -34,9 +34,10 @@ void gicv3_cpu_reset(struct gicv3_cpu *c)
     };
 }
 
+/* An LPI is always of group 1. */
 static unsigned cpu_group(struct gicv3 *g, unsigned cpu, unsigned intid)
 {
-    return bit(gic_dist_bank(&g->dist, cpu, intid / 32)->group, intid % 32);
+    return intid >= LPI_FIRST || bit(gic_dist_bank(&g->dist, cpu, intid / 32)->group, intid % 32);
 }
 
 /* The part of a priority that decides about preemption (section 4.8). */
@@ -54,18 +55,35 @@ static uint8_t cpu_running_priority(const struct gicv3_cpu *c)
     return active ? (uint8_t)(__builtin_ctz(active) << (8 - GIC_PRIORITY_BITS)) : GIC_PRIORITY_IDLE;
 }
 
+/* The most urgent pending interrupt, or GIC_INTID_SPURIOUS: the distributor's, unless an LPI is
+ * more urgent. */
+static unsigned cpu_best(const struct gicv3 *g, unsigned cpu, uint8_t *priority)
+{
+    const struct gic_dist_cpu *d = &g->dist.cpu[cpu];
+    uint8_t lpi_priority;
+
+    *priority = d->best_priority;
+    if (!g->lpis || !g->dist.group_enabled[1] || d->refused[1])
+        return d->best;
+    unsigned lpi = lpi_best(g->lpis, cpu, &lpi_priority);
+    if (lpi == GIC_INTID_SPURIOUS || lpi_priority >= d->best_priority)
+        return d->best;
+    *priority = lpi_priority;
+    return lpi;
+}
+
 /* The INTID that this CPU would take now, or GIC_INTID_SPURIOUS. */
-static unsigned cpu_deliverable(struct gicv3 *g, unsigned cpu)
+static unsigned cpu_deliverable(struct gicv3 *g, unsigned cpu, uint8_t *priority)
 {
     const struct gicv3_cpu *c = &g->cpu[cpu];
-    const struct gic_dist_cpu *d = &g->dist.cpu[cpu];
+    unsigned best = cpu_best(g, cpu, priority);
 
-    if (d->best == GIC_INTID_SPURIOUS || d->best_priority >= c->pmr)
+    if (best == GIC_INTID_SPURIOUS || *priority >= c->pmr)
         return GIC_INTID_SPURIOUS;
-    unsigned group = cpu_group(g, cpu, d->best);
-    if (cpu_group_priority(c, group, d->best_priority) >= cpu_running_priority(c))
+    unsigned group = cpu_group(g, cpu, best);
+    if (cpu_group_priority(c, group, *priority) >= cpu_running_priority(c))
         return GIC_INTID_SPURIOUS;
-    return d->best;
+    return best;
 }
 
 void gicv3_update(struct gicv3 *g)
@@ -76,7 +94,8 @@ void gicv3_update(struct gicv3 *g)
     for (; stale; stale &= stale - 1) {
         unsigned cpu = (unsigned)__builtin_ctzll(stale);
         struct gicv3_cpu *c = &g->cpu[cpu];
-        unsigned intid = c->present ? cpu_deliverable(g, cpu) : GIC_INTID_SPURIOUS;
+        uint8_t priority;
+        unsigned intid = c->present ? cpu_deliverable(g, cpu, &priority) : GIC_INTID_SPURIOUS;
         bool some = intid != GIC_INTID_SPURIOUS;
         bool irq = some && cpu_group(g, cpu, intid) == 1, fiq = some && !irq;
 
@@ -91,24 +110,29 @@ void gicv3_update(struct gicv3 *g)
 /* `intid` if it is of this group, as the group's register shows it. */
 static unsigned cpu_of_group(struct gicv3 *g, unsigned cpu, unsigned intid, unsigned group)
 {
-    return intid < GIC_INTID_LIMIT && cpu_group(g, cpu, intid) == group ? intid
-                                                                        : GIC_INTID_SPURIOUS;
+    return intid != GIC_INTID_SPURIOUS && cpu_group(g, cpu, intid) == group ? intid
+                                                                            : GIC_INTID_SPURIOUS;
 }
 
 static uint32_t cpu_acknowledge(struct gicv3 *g, unsigned cpu, unsigned group)
 {
     struct gicv3_cpu *c = &g->cpu[cpu];
-    unsigned intid = cpu_of_group(g, cpu, cpu_deliverable(g, cpu), group);
+    uint8_t priority;
+    unsigned intid = cpu_of_group(g, cpu, cpu_deliverable(g, cpu, &priority), group);
 
     if (intid == GIC_INTID_SPURIOUS)
         return intid;
-    uint8_t priority = cpu_group_priority(c, group, g->dist.cpu[cpu].best_priority);
+    priority = cpu_group_priority(c, group, priority);
     c->active[group] |= 1u << (priority >> (8 - GIC_PRIORITY_BITS));
-    gic_dist_activate(&g->dist, cpu, intid, false);
+    if (intid >= LPI_FIRST)
+        lpi_clear(g, intid);
+    else
+        gic_dist_activate(&g->dist, cpu, intid, false);
     return intid;
 }
 
-static bool cpu_intid_exists(uint64_t intid)
+/* An LPI is never active: its completion is the priority drop alone. */
+static bool cpu_intid_activates(uint64_t intid)
 {
     return intid < GIC_INTID_LIMIT;
 }
@@ -118,10 +142,11 @@ static void cpu_complete(struct gicv3 *g, unsigned cpu, uint64_t value, unsigned
     struct gicv3_cpu *c = &g->cpu[cpu];
     unsigned intid = value & 0xffffff;
 
-    if (!cpu_intid_exists(intid) || cpu_group(g, cpu, intid) != group)
+    if (!(cpu_intid_activates(intid) || (g->lpis && lpi_exists(intid))) ||
+        cpu_group(g, cpu, intid) != group)
         return;
     c->active[group] &= c->active[group] - 1;
-    if (!(c->ctlr & ICC_CTLR_EOIMODE))
+    if (cpu_intid_activates(intid) && !(c->ctlr & ICC_CTLR_EOIMODE))
         gic_dist_deactivate(&g->dist, cpu, intid);
 }
 
@@ -153,6 +178,7 @@ static void cpu_send_sgi(struct gicv3 *g, unsigned cpu, uint64_t value, bool gro
 static uint64_t cpu_read_locked(struct gicv3 *g, unsigned cpu, enum gicv3_icc reg)
 {
     const struct gicv3_cpu *c = &g->cpu[cpu];
+    uint8_t priority;
 
     switch (reg) {
     case GICV3_ICC_PMR:
@@ -162,9 +188,9 @@ static uint64_t cpu_read_locked(struct gicv3 *g, unsigned cpu, enum gicv3_icc re
     case GICV3_ICC_IAR1:
         return cpu_acknowledge(g, cpu, 1);
     case GICV3_ICC_HPPIR0:
-        return cpu_of_group(g, cpu, g->dist.cpu[cpu].best, 0);
+        return cpu_of_group(g, cpu, cpu_best(g, cpu, &priority), 0);
     case GICV3_ICC_HPPIR1:
-        return cpu_of_group(g, cpu, g->dist.cpu[cpu].best, 1);
+        return cpu_of_group(g, cpu, cpu_best(g, cpu, &priority), 1);
     case GICV3_ICC_BPR0:
         return c->bpr[0];
     case GICV3_ICC_BPR1: /* with CBPR group 0's plus one, at most 7 */
@@ -232,7 +258,7 @@ static void cpu_write_locked(struct gicv3 *g, unsigned cpu, enum gicv3_icc reg, 
         c->active[1] = (uint32_t)value;
         break;
     case GICV3_ICC_DIR:
-        if ((c->ctlr & ICC_CTLR_EOIMODE) && cpu_intid_exists(value & 0xffffff))
+        if ((c->ctlr & ICC_CTLR_EOIMODE) && cpu_intid_activates(value & 0xffffff))
             gic_dist_deactivate(&g->dist, cpu, value & 0xffffff);
         break;
     case GICV3_ICC_SGI1R:

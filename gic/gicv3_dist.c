@@ -16,6 +16,7 @@
 
 /* ITLinesNumber 31, 16 bits of INTID, range selectors in SGIs, 1-of-N. */
 #define GICD_TYPER_VALUE 0x0478001fu
+#define GICD_TYPER_LPIS  (1u << 17)
 
 enum {
     GICD_CTLR = 0x0000,
@@ -182,7 +183,7 @@ static uint64_t dist_read_word(struct gicv3 *g, uint64_t offset)
     case GICD_CTLR:
         return GICD_CTLR_FIXED | (uint32_t)g->dist.group_enabled[1] << 1 | g->dist.group_enabled[0];
     case GICD_TYPER:
-        return GICD_TYPER_VALUE;
+        return GICD_TYPER_VALUE | (g->lpis ? GICD_TYPER_LPIS : 0);
     case GICD_IIDR:
         return GICV3_IIDR;
     case GICD_PIDR2:

@@ -1,7 +1,8 @@
 /*
- * The GICv3's distributor and redistributors as bytes: a header, then little-endian words in a
- * fixed order. A field that the registers could not hold is cut to what they can, so that whatever
- * bytes come in, the result is a state that a guest could have made.
+ * The GICv3's distributor and redistributors as bytes, and its ITS and LPIs if there are any: a
+ * header, then little-endian words in a fixed order. A field that the registers could not hold is
+ * cut to what they can, so that whatever bytes come in, the result is a state that a guest could
+ * have made.
  *
  * The levels of the private inputs are not part of it: they are the timers', which know them.
  */
@@ -20,12 +21,13 @@
 #define SAVE_BANK    (6u * 4u + 32u)        /* six words, 32 priorities */
 #define SAVE_PRIVATE (SAVE_BANK + 4u)       /* and what GICR_WAKER says */
 #define SAVE_SHARED  (SAVE_BANK + 32u * 4u) /* and the routers */
+#define SAVE_ITS     (ITS_SAVE_SIZE + LPI_SAVE_SIZE)
 #define SAVE_SIZE                                                                                  \
     (SAVE_HEADER + 4u + GICV3_MAX_CPUS * SAVE_PRIVATE + (GIC_DIST_MAX_BANKS - 1) * SAVE_SHARED)
 
-size_t gicv3_state_size(void)
+size_t gicv3_state_size(const struct gicv3 *g)
 {
-    return SAVE_SIZE;
+    return SAVE_SIZE + (g->lpis ? SAVE_ITS : 0);
 }
 
 static uint8_t *save_word(uint8_t *p, uint32_t value)
@@ -53,7 +55,7 @@ void gicv3_state_save(struct gicv3 *g, uint8_t *data)
     lock_acquire(&g->lock);
     p = save_word(p, SAVE_MAGIC);
     p = save_word(p, SAVE_VERSION);
-    p = save_word(p, SAVE_SIZE);
+    p = save_word(p, (uint32_t)gicv3_state_size(g));
     p = save_word(p, 0);
     p = save_word(p, (uint32_t)g->dist.group_enabled[1] << 1 | g->dist.group_enabled[0]);
     for (unsigned c = 0; c < GICV3_MAX_CPUS; c++) {
@@ -64,6 +66,10 @@ void gicv3_state_save(struct gicv3 *g, uint8_t *data)
         p = save_bank(p, &g->dist.shared[n]);
         for (unsigned i = 0; i < 32; i++)
             p = save_word(p, g->router[n * 32 + i]);
+    }
+    if (g->lpis) {
+        p = lpi_save(g->lpis, p);
+        its_save(&g->its, p);
     }
     lock_release(&g->lock);
 }
@@ -86,8 +92,8 @@ int gicv3_state_restore(struct gicv3 *g, const uint8_t *data, size_t size)
 {
     const uint8_t *p = data;
 
-    if (size != SAVE_SIZE || ld_le32(p) != SAVE_MAGIC || ld_le32(p + 4) != SAVE_VERSION ||
-        ld_le32(p + 8) != SAVE_SIZE || ld_le32(p + 12) != 0)
+    if (size != gicv3_state_size(g) || ld_le32(p) != SAVE_MAGIC || ld_le32(p + 4) != SAVE_VERSION ||
+        ld_le32(p + 8) != size || ld_le32(p + 12) != 0)
         return -EINVAL;
     p += SAVE_HEADER;
     lock_acquire(&g->lock);
@@ -109,6 +115,10 @@ int gicv3_state_restore(struct gicv3 *g, const uint8_t *data, size_t size)
         p = restore_bank(p, &g->dist.shared[n], gic_dist_valid(&g->dist, n));
         for (unsigned i = 0; i < 32; i++, p += 4)
             g->router[n * 32 + i] = ld_le32(p) & GICV3_ROUTER_MASK;
+    }
+    if (g->lpis) {
+        p = lpi_restore(g, p);
+        its_restore(&g->its, p);
     }
     gicv3_route_all(g);
     gicv3_update(g);

@@ -5,6 +5,8 @@
 #include "base/lock.h"
 #include "gic/dist.h"
 #include "gic/gicv3.h"
+#include "gic/its.h"
+#include "gic/lpi.h"
 
 /* Arm's JEP106 code: we have none of our own. Product 0x49 is ours. */
 #define GICV3_IIDR  (0x49u << 24 | 0x43bu)
@@ -39,7 +41,21 @@ struct gicv3 {
     struct gic_dist dist;
     uint32_t router[GIC_DIST_MAX_BANKS * 32]; /* GICD_IROUTER<n>, by INTID */
     struct gicv3_cpu cpu[GICV3_MAX_CPUS];
+    struct lpis *lpis; /* NULL: no ITS either */
+    struct its its;
 };
+
+/* See struct gicv3_config. */
+static inline int gicv3_guest_read(const struct gicv3 *g, uint64_t address, void *to, size_t size)
+{
+    return g->config.guest_read(g->config.ctx, address, to, size);
+}
+
+static inline int gicv3_guest_write(const struct gicv3 *g, uint64_t address, const void *from,
+                                    size_t size)
+{
+    return g->config.guest_write(g->config.ctx, address, from, size);
+}
 
 /* Registers that the distributor and the redistributors have in common, for bank `n` (`cpu`'s, for
  * bank 0). `mask` has the interrupts that a write may change. gicv3_dist.c. */

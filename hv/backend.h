@@ -37,6 +37,8 @@ struct hv_gic_desc {
     hv_ipa_t distributor, redistributor;
     hv_ipa_t msi;
     uint32_t msi_intid_base, msi_intid_count; /* count 0: no message frame */
+    bool its_present;
+    hv_ipa_t its;
 };
 
 /* The interrupt controller. Any thread, but for `redistributor` and `icc`, which are the vCPU
@@ -46,6 +48,7 @@ struct hv_backend_gic {
     int (*create)(struct hv_backend_vm *vm, const struct hv_gic_desc *desc);
     int (*set_spi)(struct hv_backend_vm *vm, uint32_t intid, bool level); /* -EINVAL: not one */
     int (*send_msi)(struct hv_backend_vm *vm, uint32_t intid);            /* -EINVAL: not one */
+    void (*message)(struct hv_backend_vm *vm, uint32_t device, uint32_t event); /* NULL: no ITS */
     int (*distributor)(struct hv_backend_vm *vm, uint16_t offset, bool write, uint64_t *value);
     int (*msi)(struct hv_backend_vm *vm, uint16_t offset, bool write, uint64_t *value);
     int (*redistributor)(struct hv_backend_vcpu *vcpu, uint32_t offset, bool write,

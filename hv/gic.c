@@ -68,15 +68,22 @@ static hv_return_t gic_create_locked(const struct hv_gic_config_s *config)
     if (any_vcpu_locked())
         return HV_BUSY;
 
+    if (config->its_set && !p->backend->gic->message)
+        return HV_UNSUPPORTED;
+
     /* Messages exist only if both their region and their interrupts were set. */
     bool msi = config->msi_set && config->msi_intid_count > 0;
-    const struct area areas[] = {
+    struct area areas[4] = {
         { config->distributor, GIC_DISTRIBUTOR_SIZE },
         { config->redistributor, GIC_REDISTRIBUTOR_REGION_SIZE },
-        { config->msi, GIC_MSI_REGION_SIZE },
     };
+    unsigned count = 2;
 
-    if (!areas_are_valid(areas, msi ? 3 : 2))
+    if (msi)
+        areas[count++] = (struct area){ config->msi, GIC_MSI_REGION_SIZE };
+    if (config->its_set)
+        areas[count++] = (struct area){ config->its, GIC_ITS_SIZE };
+    if (!areas_are_valid(areas, count))
         return HV_BAD_ARGUMENT;
     p->gic_desc = (struct hv_gic_desc){
         .distributor = config->distributor,
@@ -84,6 +91,8 @@ static hv_return_t gic_create_locked(const struct hv_gic_config_s *config)
         .msi = config->msi,
         .msi_intid_base = msi ? config->msi_intid_base : 0,
         .msi_intid_count = msi ? config->msi_intid_count : 0,
+        .its_present = config->its_set,
+        .its = config->its,
     };
 
     int err = p->backend->gic->create(p->vm, &p->gic_desc);
@@ -143,6 +152,24 @@ hv_return_t hv_gic_send_msi(hv_ipa_t address, uint32_t intid)
     if (hv_process.gic_desc.msi_intid_count > 0 &&
         address == hv_process.gic_desc.msi + HV_GIC_REG_GICM_SET_SPI_NSR)
         err = gic->send_msi(hv_process.vm, intid);
+    gic_unlock();
+    return hv_return_of(err);
+}
+
+hv_return_t hvx_gic_send_message(uint32_t device, hv_ipa_t address, uint32_t data)
+{
+    const struct hv_gic_desc *at = &hv_process.gic_desc;
+    const struct hv_backend_gic *gic = gic_lock();
+    int err = -EINVAL;
+
+    if (!gic)
+        return HV_UNSUPPORTED;
+    if (at->its_present && address == at->its + GIC_ITS_TRANSLATER) {
+        gic->message(hv_process.vm, device, data);
+        err = 0;
+    } else if (at->msi_intid_count > 0 && address == at->msi + HV_GIC_REG_GICM_SET_SPI_NSR) {
+        err = gic->send_msi(hv_process.vm, data);
+    }
     gic_unlock();
     return hv_return_of(err);
 }

@@ -58,6 +58,16 @@ hv_return_t hv_gic_config_set_msi_interrupt_range(hv_gic_config_t config, uint32
     return HV_SUCCESS;
 }
 
+hv_return_t hvx_gic_config_set_its_base(hv_gic_config_t config, hv_ipa_t its_base_address)
+{
+    if (!hv_object_is(config, HV_OBJECT_GIC_CONFIG) ||
+        !base_is_valid(its_base_address, GIC_ITS_SIZE, GIC_ITS_ALIGNMENT))
+        return HV_BAD_ARGUMENT;
+    config->its = its_base_address;
+    config->its_set = true;
+    return HV_SUCCESS;
+}
+
 static hv_return_t answer(size_t *out, size_t value)
 {
     if (!out)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/gmem.h"
 #include "gic/gicv3.h"
 #include "hv/backend.h"
 #include "soft/mmu/abort.h"
@@ -54,6 +55,49 @@ static void gic_signal(void *ctx, unsigned cpu, bool irq, bool fiq)
         soft_kick(v, ATTENTION_LOOK);
 }
 
+/* --- guest memory, for the ITS --- */
+
+/*
+ * The memory at `address`, if it is all there and allows what `flag` says. The caller holds the
+ * VM's lock: while it does, no map that it sees is freed, nor the memory behind it given back
+ * (map_publish()).
+ */
+static bool gic_guest_range(const struct soft_vm *vm, uint64_t address, size_t size, uint64_t flag,
+                            struct gmem *m)
+{
+    const struct soft_region *r = soft_map_find_slow(atomic_load(&vm->map), address);
+
+    *m = (struct gmem){ 0 };
+    return r && (r->flags & flag) && gmem_add(m, r->ipa, r->size, r->host) == 0 &&
+           gmem_contains(m, address, size);
+}
+
+static int gic_guest_read(void *ctx, uint64_t address, void *to, size_t size)
+{
+    struct soft_vm *vm = ctx;
+    struct gmem m;
+    int err = -EFAULT;
+
+    lock_acquire(&vm->lock);
+    if (gic_guest_range(vm, address, size, HV_MEMORY_READ, &m))
+        err = gmem_read(&m, address, to, size);
+    lock_release(&vm->lock);
+    return err;
+}
+
+static int gic_guest_write(void *ctx, uint64_t address, const void *from, size_t size)
+{
+    struct soft_vm *vm = ctx;
+    struct gmem m;
+    int err = -EFAULT;
+
+    lock_acquire(&vm->lock);
+    if (gic_guest_range(vm, address, size, HV_MEMORY_WRITE, &m))
+        err = gmem_write(&m, address, from, size);
+    lock_release(&vm->lock);
+    return err;
+}
+
 /* --- life --- */
 
 static struct soft_vm *gic_vm(struct hv_backend_vm *vm)
@@ -74,6 +118,9 @@ static int gic_create(struct hv_backend_vm *vm, const struct hv_gic_desc *desc)
         .msi_count = desc->msi_intid_count,
         .signal = gic_signal,
         .ctx = vm,
+        .its = desc->its_present,
+        .guest_read = gic_guest_read,
+        .guest_write = gic_guest_write,
     };
 
     if (!gic)
@@ -135,6 +182,8 @@ static bool gic_read(struct soft_gic *gic, uint64_t ipa, unsigned width, uint64_
                                    redist % GICV3_REDIST_SIZE, width);
     else if (gic->at.msi_intid_count && ipa - gic->at.msi < GICV3_MSI_SIZE)
         *value = gicv3_msi_read(gic->model, ipa - gic->at.msi, width);
+    else if (gic->at.its_present && ipa - gic->at.its < GICV3_ITS_SIZE)
+        *value = gicv3_its_read(gic->model, ipa - gic->at.its, width);
     else
         return false;
     return true;
@@ -152,6 +201,8 @@ static bool gic_write(struct soft_gic *gic, uint64_t ipa, unsigned width, uint64
                            redist % GICV3_REDIST_SIZE, width, value);
     else if (gic->at.msi_intid_count && ipa - gic->at.msi < GICV3_MSI_SIZE)
         gicv3_msi_write(gic->model, ipa - gic->at.msi, width, value);
+    else if (gic->at.its_present && ipa - gic->at.its < GICV3_ITS_SIZE)
+        gicv3_its_write(gic->model, ipa - gic->at.its, width, value);
     else
         return false;
     return true;
@@ -385,6 +436,11 @@ static int gic_send_msi(struct hv_backend_vm *vm, uint32_t intid)
     return gicv3_send_msi(gic_vm(vm)->gic->model, intid);
 }
 
+static void gic_message(struct hv_backend_vm *vm, uint32_t device, uint32_t event)
+{
+    gicv3_its_message(gic_vm(vm)->gic->model, device, event);
+}
+
 static int gic_distributor(struct hv_backend_vm *vm, uint16_t offset, bool write, uint64_t *value)
 {
     struct gicv3 *model = gic_vm(vm)->gic->model;
@@ -446,8 +502,7 @@ static void gic_reset(struct hv_backend_vm *vm)
 
 static size_t gic_state_size(struct hv_backend_vm *vm)
 {
-    (void)vm;
-    return gicv3_state_size();
+    return gicv3_state_size(gic_vm(vm)->gic->model);
 }
 
 static void gic_state_save(struct hv_backend_vm *vm, void *data)
@@ -464,6 +519,7 @@ const struct hv_backend_gic soft_gic_backend = {
     .create = gic_create,
     .set_spi = gic_set_spi,
     .send_msi = gic_send_msi,
+    .message = gic_message,
     .distributor = gic_distributor,
     .msi = gic_msi,
     .redistributor = gic_redistributor,

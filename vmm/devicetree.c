@@ -162,6 +162,20 @@ static void devicetree_write_msi(struct devicetree_writer *w)
     devicetree_end(w);
 }
 
+static void devicetree_write_its(struct devicetree_writer *w)
+{
+    const uint64_t reg[] = { MEMMAP_GIC_ITS, GICV3_ITS_SIZE };
+    char name[40];
+    snprintf(name, sizeof name, "msi-controller@%x", MEMMAP_GIC_ITS);
+    devicetree_begin(w, name);
+    devicetree_text(w, "compatible", "arm,gic-v3-its");
+    devicetree_flag(w, "msi-controller");
+    devicetree_cell(w, "#msi-cells", 1);
+    devicetree_reg(w, reg, 2);
+    devicetree_cell(w, "phandle", MACHINE_PHANDLE_ITS);
+    devicetree_end(w);
+}
+
 static void devicetree_write_gic(struct devicetree_writer *w, const struct devicetree_config *c)
 {
     const uint64_t v2[] = { MEMMAP_GIC_DIST, GICV2_DIST_SIZE, MEMMAP_GIC_CPU, GICV2_CPU_SIZE };
@@ -179,6 +193,8 @@ static void devicetree_write_gic(struct devicetree_writer *w, const struct devic
     devicetree_reg(w, c->gicv3 ? v3 : v2, 4);
     devicetree_cell(w, "phandle", MACHINE_PHANDLE_GIC);
     devicetree_write_msi(w);
+    if (c->its)
+        devicetree_write_its(w);
     devicetree_end(w);
 }
 

@@ -21,6 +21,7 @@ struct devicetree_config {
     unsigned cpus;
     bool pmu; /* the CPUs have performance monitors */
     bool gicv3;
+    bool its; /* with gicv3 */
     const struct machine_device *device;
     unsigned device_count;
 };

@@ -44,7 +44,12 @@ struct machine_config {
 };
 
 /* The phandles that the tree gives its parts; devices refer to the clock's. */
-enum { MACHINE_PHANDLE_GIC = 1, MACHINE_PHANDLE_CLOCK = 2, MACHINE_PHANDLE_MSI = 3 };
+enum {
+    MACHINE_PHANDLE_GIC = 1,
+    MACHINE_PHANDLE_CLOCK = 2,
+    MACHINE_PHANDLE_MSI = 3,
+    MACHINE_PHANDLE_ITS = 4
+};
 
 /* Fill the zeroed `m`, which must not move afterwards. One sentence in `e` on failure; machine_fini
  * is due in either case. */

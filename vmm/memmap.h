@@ -8,6 +8,7 @@
 #define MEMMAP_GIC_DIST   0x08000000u
 #define MEMMAP_GIC_CPU    0x08010000u /* GICv2 */
 #define MEMMAP_GIC_MSI    0x08020000u /* GICv2m, with either */
+#define MEMMAP_GIC_ITS    0x08080000u /* GICv3, if asked for */
 #define MEMMAP_GIC_REDIST 0x080a0000u /* GICv3: 0x20000 for each CPU */
 #define MEMMAP_UART       0x09000000u
 #define MEMMAP_RTC        0x09010000u

@@ -187,7 +187,7 @@ static int vm_create_hv(struct vm *vm, struct err *e)
 }
 
 /* 0: the hypervisor has made its GICv3. -ENOTSUP: it has none. */
-HVX_NEEDS(15.0) static int vm_create_gicv3(struct err *e)
+HVX_NEEDS(15.0) static int vm_create_gicv3(bool its, struct err *e)
 {
     hv_gic_config_t config = hv_gic_config_create();
     if (!config)
@@ -199,6 +199,8 @@ HVX_NEEDS(15.0) static int vm_create_gicv3(struct err *e)
         r = hv_gic_config_set_msi_region_base(config, MEMMAP_GIC_MSI);
     if (r == HV_SUCCESS)
         r = hv_gic_config_set_msi_interrupt_range(config, 32 + MEMMAP_SPI_MSI, MEMMAP_SPI_MSIS);
+    if (r == HV_SUCCESS && its)
+        r = hvx_gic_config_set_its_base(config, MEMMAP_GIC_ITS);
     if (r == HV_SUCCESS)
         r = hv_gic_create(config);
     os_release(config);
@@ -220,7 +222,7 @@ static int vm_choose_gic(struct vm *vm, struct err *e)
     int r = -ENOTSUP;
     if (HVX_SINCE(15.0)) {
         if (vm_wants_gicv3(vm))
-            r = vm_create_gicv3(e);
+            r = vm_create_gicv3(c->its, e);
     }
     vm->gicv3 = r == 0;
     /* The physical counter is the hypervisor's with its GIC, and the virtual one is to be the same.
@@ -228,6 +230,11 @@ static int vm_choose_gic(struct vm *vm, struct err *e)
     vm->tick_offset = vm->gicv3 ? 0 : hvx_absolute_time();
     if (r != -ENOTSUP)
         return r;
+    if (c->its)
+        return err_set(
+            e, r,
+            "--gic v3,its: this host has no GICv3 with an ITS for guests; leave the option "
+            "away or give --gic v3");
     if (c->gic == VM_GIC_V3)
         return err_set(e, r,
                        "--gic v3: this host has no GICv3 for guests; leave the option away or "
@@ -301,6 +308,7 @@ static int vm_write_own_tree(const struct vm *vm, struct loader_blob *out, struc
         .cpus = vm->config.cpus,
         .pmu = vm->pmu,
         .gicv3 = vm->gicv3,
+        .its = vm->config.its,
         .device = vm->machine.device,
         .device_count = vm->machine.device_count,
     };

@@ -38,6 +38,7 @@ struct vm_config {
     unsigned cpus;
     const char *cpu; /* for hvx_set_cpu(), or NULL */
     enum vm_gic gic;
+    bool its;           /* with VM_GIC_V3: an ITS too */
     const char *engine; /* for hvx_set_engine(), or NULL */
     const char *trace;  /* path: translated code is written there, see hvx_set_trace(); or NULL */
     struct disk_options disk[VM_MAX_DISKS];

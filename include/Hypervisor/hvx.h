@@ -144,6 +144,19 @@ static inline hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level)
     return HV_UNSUPPORTED;
 }
 
+HVX_NEEDS(15.0)
+static inline hv_return_t hvx_gic_config_set_its_base(hv_gic_config_t config, hv_ipa_t base)
+{
+    (void)config, (void)base;
+    return HV_UNSUPPORTED;
+}
+HVX_NEEDS(15.0)
+static inline hv_return_t hvx_gic_send_message(uint32_t device, hv_ipa_t address, uint32_t data)
+{
+    (void)device;
+    return hv_gic_send_msi(address, data);
+}
+
 #else
 
 /* Choose the engine of the next hv_vm_create: "interp", "jit", "check", "kvm", or NULL for the best
@@ -188,6 +201,21 @@ hv_return_t hvx_vm_enable(uint32_t features);
  * HVX_NATIVE_DEBUG_PMU.
  */
 hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level);
+
+/*
+ * Have hv_gic_create() make an interrupt translation service (ITS) too, and LPIs: 128 KiB at
+ * `base`, which is a multiple of 64 KiB. Its tables are memory of hv_vm_map(). Where the back end
+ * has none, hv_gic_create() answers HV_UNSUPPORTED.
+ */
+hv_return_t hvx_gic_config_set_its_base(hv_gic_config_t config, hv_ipa_t base);
+
+/*
+ * What the write of `data` by a device does at `address`: GITS_TRANSLATER of the ITS, where
+ * `device` is its DeviceID and `data` its EventID and what the guest did not map has no effect; or
+ * the message frame's register, as hv_gic_send_msi(). HV_BAD_ARGUMENT: neither is there. Any
+ * thread.
+ */
+hv_return_t hvx_gic_send_message(uint32_t device, hv_ipa_t address, uint32_t data);
 
 #endif
 

@@ -80,6 +80,19 @@ def random_bytes_come_from_the_host():
         check(c.finish() == 0, c.tail())
 
 
+def its_is_found():
+    """--gic v3,its: the kernel finds the ITS, gives every CPU its LPIs, and reaches the shell"""
+    for cpus in (1, 4):
+        with boot("--gic", "v3,its", "--cpus", cpus) as c:
+            c.wait_for("ITS [mem 0x08080000-0x0809ffff]")
+            c.wait_for("ITS@0x0000000008080000: allocated 8192 Devices")
+            for cpu in range(cpus):
+                c.wait_for(f"CPU{cpu}: using allocated LPI pending table")
+            c.wait_for(PROMPT)
+            c.send("dmesg | grep -c -i -E 'ITS.*(fail|timeout|invalid)|LPI.*(fail|trouble)'\n")
+            check(c.wait_for("\n0\r", "\n1\r", "\n2\r") == "\n0\r", c.tail())
+
+
 def options_of_the_cpu_are_found():
     """--cpu ireko-v1,pauth,bti: the kernel finds both, uses them and reaches the shell"""
     with boot("--cpu", "ireko-v1,pauth,bti") as c:
@@ -208,8 +221,8 @@ def sigterm_is_a_key_of_gpio_keys():
 
 
 FAST = [earlycon_prints, debian_kernel_boots, no_root_panics, shell_runs_a_command, random_bytes_come_from_the_host,
-        options_of_the_cpu_are_found, paste_loses_nothing, early_input_waits, disk_survives, two_disks_one_read_only,
-        reset_restarts, idle_is_idle, sigterm_presses_the_power_key]
+        its_is_found, options_of_the_cpu_are_found, paste_loses_nothing, early_input_waits, disk_survives,
+        two_disks_one_read_only, reset_restarts, idle_is_idle, sigterm_presses_the_power_key]
 SLOW = [own_kernel_boots, own_kernel_is_small, sigterm_is_a_key_of_gpio_keys]
 
 if __name__ == "__main__":

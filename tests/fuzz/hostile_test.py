@@ -50,5 +50,10 @@ def gicv2():
     attack(os.environ.get("IREKO_SEED", "3"), 2, "--gic", "v2")
 
 
+def its():
+    """a hostile guest on two CPUs with an ITS, whose tables and commands it makes up"""
+    attack(os.environ.get("IREKO_SEED", "4"), 2, "--gic", "v3,its")
+
+
 if __name__ == "__main__":
-    run([one_cpu, two_cpus, gicv2])
+    run([one_cpu, two_cpus, gicv2, its])

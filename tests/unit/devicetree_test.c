@@ -124,8 +124,9 @@ static void test_timer_and_gic(void **state)
 
 static void test_gicv3(void **state)
 {
-    const struct devicetree_config config = { .memory = 1ull << 30, .cpus = 40, .gicv3 = true };
+    struct devicetree_config config = { .memory = 1ull << 30, .cpus = 40, .gicv3 = true };
     const char *gic = "/interrupt-controller@8000000";
+    const char *its = "/interrupt-controller@8000000/msi-controller@8080000";
     struct loader_blob b = { 0 }, v2 = build(4, 1ull << 30);
     struct err e;
     (void)state;
@@ -137,6 +138,15 @@ static void test_gicv3(void **state)
     assert_int_equal(wide(&b, gic, "reg", 3), 40 * 0x20000);
     assert_int_equal(cell(&b, "/timer", "interrupts", 2), 4); /* no mask of CPUs */
     assert_int_equal(cell(&b, "/cpus/cpu@207", "reg", 0), 0x207);
+    assert_true(fdt_path_offset(b.bytes, its) < 0);
+    loader_blob_free(&b);
+    config.its = true;
+    assert_int_equal(devicetree_build(&config, &b, &e), 0);
+    assert_string_equal(property(&b, its, "compatible", NULL), "arm,gic-v3-its");
+    assert_non_null(property(&b, its, "msi-controller", NULL));
+    assert_int_equal(cell(&b, its, "#msi-cells", 0), 1);
+    assert_int_equal(wide(&b, its, "reg", 0), 0x08080000);
+    assert_int_equal(wide(&b, its, "reg", 1), 0x20000);
     loader_blob_free(&b);
     loader_blob_free(&v2);
 }

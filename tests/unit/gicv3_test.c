@@ -627,10 +627,10 @@ static void test_reset_keeps_wires(void **state)
 static void test_state(void **state)
 {
     (void)state;
-    size_t size = gicv3_state_size();
-    uint8_t *data = malloc(size), *again = malloc(size);
     struct bench b, c;
     bench_open(&b, 2);
+    size_t size = gicv3_state_size(b.g);
+    uint8_t *data = malloc(size), *again = malloc(size);
     open_spi(&b, 40, 1, 0x58);
     open_spi(&b, 1019, ROUTER_ANY, 0x60);
     pulse(&b, 40);

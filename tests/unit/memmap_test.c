@@ -19,6 +19,7 @@ static void test_promised_addresses(void **state)
     assert_int_equal(MEMMAP_GIC_DIST, 0x08000000);
     assert_int_equal(MEMMAP_GIC_CPU, 0x08010000);
     assert_int_equal(MEMMAP_GIC_MSI, 0x08020000);
+    assert_int_equal(MEMMAP_GIC_ITS, 0x08080000);
     assert_int_equal(MEMMAP_GIC_REDIST, 0x080a0000);
     assert_int_equal(MEMMAP_UART, 0x09000000);
     assert_int_equal(MEMMAP_RTC, 0x09010000);
@@ -45,6 +46,7 @@ static void test_windows_do_not_overlap(void **state)
         { MEMMAP_GIC_DIST, GICV2_DIST_SIZE },
         { MEMMAP_GIC_CPU, GICV2_CPU_SIZE },
         { MEMMAP_GIC_MSI, 0x10000 }, /* Apple's size */
+        { MEMMAP_GIC_ITS, GICV3_ITS_SIZE },
         { MEMMAP_GIC_REDIST, MEMMAP_CPUS_MAX * GICV3_REDIST_SIZE },
         { MEMMAP_UART, 0x1000 },
         { MEMMAP_RTC, 0x1000 },

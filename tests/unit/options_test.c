@@ -153,6 +153,10 @@ static void test_all(void **state)
         parse(&o, OPTION_DTB, (const char *[]){ "--out", "x.dtb", "--gic", "v2", NULL }, &e), 0);
     assert_string_equal(o.out, "x.dtb");
     assert_int_equal(o.vm.gic, VM_GIC_V2);
+    assert_false(o.vm.its);
+    assert_int_equal(parse(&o, OPTION_DTB, (const char *[]){ "--gic", "v3,its", NULL }, &e), 0);
+    assert_int_equal(o.vm.gic, VM_GIC_V3);
+    assert_true(o.vm.its);
     run_options_fini(&o);
 
     assert_int_equal(parse(&o, OPTION_RUN, (const char *[]){ "-h", NULL }, &e), 0);
@@ -188,7 +192,7 @@ static const struct bad_case {
     { OPTION_RUN, { "--cpus", "1K" }, "--cpus 1K" },
     { OPTION_RUN, { "--cpus", "two" }, "--cpus two" },
     { OPTION_RUN, { "--cpus", "99999999999999999999" }, "--cpus 9999" },
-    { OPTION_RUN, { "--gic", "v4" }, "--gic v4: it is v2 or v3" },
+    { OPTION_RUN, { "--gic", "v4" }, "--gic v4: it is v2, v3 or v3,its" },
     { OPTION_RUN, { "--engine", "fast" }, "it is jit, interp, check or kvm" },
     { OPTION_RUN, { "--log", "loud" }, "error, warn, info or debug" },
     { OPTION_RUN, { "--disk", ",ro" }, "--disk needs a FILE" },

@@ -23,6 +23,9 @@
 #define WINDOW_SIZE 0x100000ul
 
 #define UART        0x09000000ul
+#define GITS        0x08080000ul
+#define GICR        0x080a0000ul
+#define GICR_STEP   0x20000ul
 #define VIRTIO      0x0a000000ul
 #define VIRTIO_STEP 0x200ul
 
@@ -61,6 +64,7 @@ static const struct {
     { 0x0a000200, 0x200, 0x140 },    { 0x0a000400, 0x3c00, 0x200 }, /* the empty slots */
     { 0x08020000, 0x20000, 0x100 },  { 0x00000000, 0x8000000, 0x100 },
     { 0x080a0000, 0x80000, 0x80 },   { 0x080b0000, 0x1000, 0xd00 }, /* GICv3: of each CPU */
+    { 0x08080000, 0x10000, 0x110 },  { 0x08090000, 0x1000, 0x80 },  /* an ITS */
     { 0x3ffff000, 0x1000, 0x1000 },  { RAM_END, 0x1000, 0x1000 },
 };
 
@@ -313,6 +317,53 @@ static void random_queue(struct hostile *h)
     }
 }
 
+static void write64(uint64_t a, uint64_t v)
+{
+    __asm__ volatile("str %0, [%1]" : : "r"(v), "r"(a) : "memory");
+}
+
+static uint64_t read64(uint64_t a)
+{
+    uint64_t v;
+    __asm__ volatile("ldr %0, [%1]" : "=r"(v) : "r"(a) : "memory");
+    return v;
+}
+
+/* An ITS's tables and queue anywhere in the window, full of what may be valid, and commands. Where
+ * there is no ITS the writes go nowhere. */
+static void random_its(struct hostile *h)
+{
+    uint64_t r = next_random(h), redistributor = GICR + (r & 1) * GICR_STEP;
+
+    for (uint64_t a = WINDOW; a < WINDOW + 0x20000; a += 8) {
+        uint64_t v = next_random(h), to = WINDOW + (v >> 20 & 0x3ffff);
+        *(volatile uint64_t *)a = v & 7 ? 1ul << 63 | to | (v & 0xff) : next_value(h);
+    }
+    write32(redistributor, 0);
+    write64(redistributor + 0x70, (WINDOW + (r & 0xff000)) | (r >> 20 & 31));
+    write64(redistributor + 0x78, (WINDOW + (r & 0xf0000)) | (r & 4 ? 1ul << 62 : 0));
+    write32(redistributor, 1);
+    write32(GITS, 0);
+    write64(GITS + 0x80, 1ul << 63 | WINDOW | (r >> 30 & 15));
+    write64(GITS + 0x100, (r >> 40 & 3) << 62 | (WINDOW + (r >> 36 & 0x1f000)) | (r >> 50 & 0x3ff));
+    write64(GITS + 0x108, (r >> 42 & 3) << 62 | (WINDOW + (r >> 8 & 0x1f000)) | (r >> 30 & 0x3ff));
+    write32(GITS, 1);
+    for (unsigned i = 0; i < 4096; i += 32) {
+        uint64_t v = next_random(h);
+        *(volatile uint64_t *)(WINDOW + i) = (v & 15) | (v >> 32 & 0xff) << 32;
+        *(volatile uint64_t *)(WINDOW + i + 8) = (v >> 8 & 0xffff) << 32 | (v >> 24 & 0x1f);
+        *(volatile uint64_t *)(WINDOW + i + 16) =
+            (v >> 40 & 1) << 63 | (WINDOW + (v >> 44 & 0xff00)) | (v >> 60);
+        *(volatile uint64_t *)(WINDOW + i + 24) = (v >> 50 & 1) << 16;
+    }
+    write32(GITS + 0x88, 4096 - 32);
+    for (unsigned i = 0; i < 16; i++) {
+        write32(GITS + 0x10040, (uint32_t)next_random(h) & 0x1f);
+        (void)read64(GITS + 0x90);
+    }
+    h->accesses += 48;
+}
+
 static void random_timer(struct hostile *h)
 {
     uint64_t r = next_random(h);
@@ -372,6 +423,8 @@ static void run(struct hostile *h)
             random_queue(h);
         if ((r & 0xc) == 0)
             random_timer(h);
+        if ((r & 0xfc00) == 0)
+            random_its(h);
         if ((r & 0x30) == 0)
             open_for_a_moment();
         if ((r & 0xc0) == 0)
