@@ -3,8 +3,10 @@
  *
  * What only keeps a value is a move. A change that may let an interrupt in first looks whether one
  * is waiting, whatever it is; if so the interpreter's function does it all. SVC and ERET do not
- * come back: a thunk changes the state and looks for the code that is next.
+ * come back: a thunk changes the state and looks for the code that is next. The GIC's registers of
+ * each interrupt are calls of a function that leaves the guest's registers where they are.
  */
+#include "soft/gic.h"
 #include "soft/jit/translate.h"
 #include "soft/model.h"
 
@@ -97,6 +99,85 @@ static enum move move_of(uint32_t word, bool el1, bool write, int *r)
     return el1 || m == MOVE_COUNT || m == MOVE_FPCR || *r == SYSREG_DCZID_EL0 ? m : MOVE_NONE;
 }
 
+/* --- the GIC's CPU interface --- */
+
+#define GIC_READ(name)                                                                             \
+    static uint64_t read_##name(struct cpu *c, uint64_t unused)                                    \
+    {                                                                                              \
+        (void)unused;                                                                              \
+        return soft_gic_sysreg_read(vcpu_of(c), SYSREG_##name);                                    \
+    }
+/* Not 0 if an interrupt is to be taken now. */
+#define GIC_WRITE(name)                                                                            \
+    static uint64_t write_##name(struct cpu *c, uint64_t value)                                    \
+    {                                                                                              \
+        soft_gic_sysreg_write(vcpu_of(c), SYSREG_##name, value);                                   \
+        return soft_interrupt_ready(vcpu_of(c));                                                   \
+    }
+
+GIC_READ(ICC_PMR_EL1)
+GIC_READ(ICC_IAR1_EL1)
+GIC_READ(ICC_HPPIR1_EL1)
+GIC_READ(ICC_RPR_EL1)
+GIC_WRITE(ICC_PMR_EL1)
+GIC_WRITE(ICC_EOIR1_EL1)
+GIC_WRITE(ICC_DIR_EL1)
+GIC_WRITE(ICC_SGI1R_EL1)
+
+/* The function for this MRS or MSR, or NULL. A VM has its GIC before its first vCPU. */
+static jit_helper *gic_helper(jit_t t, uint32_t word, bool write)
+{
+    static const struct {
+        int r;
+        jit_helper *read, *write;
+    } helpers[] = {
+        { SYSREG_ICC_PMR_EL1, read_ICC_PMR_EL1, write_ICC_PMR_EL1 },
+        { SYSREG_ICC_IAR1_EL1, read_ICC_IAR1_EL1, NULL },
+        { SYSREG_ICC_EOIR1_EL1, NULL, write_ICC_EOIR1_EL1 },
+        { SYSREG_ICC_SGI1R_EL1, NULL, write_ICC_SGI1R_EL1 },
+        { SYSREG_ICC_DIR_EL1, NULL, write_ICC_DIR_EL1 },
+        { SYSREG_ICC_HPPIR1_EL1, read_ICC_HPPIR1_EL1, NULL },
+        { SYSREG_ICC_RPR_EL1, read_ICC_RPR_EL1, NULL },
+    };
+    int r = soft_sysreg_find(word >> 5 & 0xffff);
+
+    if (!(t->mode & JIT_MODE_EL1) || !t->v->cpu.vm->gic)
+        return NULL;
+    for (size_t n = 0; n < ARRAY_LEN(helpers); n++)
+        if (helpers[n].r == r)
+            return write ? helpers[n].write : helpers[n].read;
+    return NULL;
+}
+
+/* Go on behind `i`, but take an interrupt first: what MSR DAIFClr, #0 does. */
+static void take_interrupt(jit_t t, const struct insn *i, uint8_t *from)
+{
+    struct jit_insn written = t->insn[t->at];
+
+    t->insn[t->at].i.word = 0xd50340ff;
+    t->insn[t->at].op = A64_MSR_imm;
+    jit_slow_paths(t, i, &from, 1);
+    t->insn[t->at] = written;
+}
+
+static void emit_gic_read(jit_t t, const struct insn *i, jit_helper *function)
+{
+    jit_clobber(t);
+    jit_emit_helper(t, function);
+    jit_done(t, i->rd, RAX);
+}
+
+static void emit_gic_write(jit_t t, const struct insn *i, jit_helper *function)
+{
+    jit_clobber(t);
+    jit_copy(t, 1, i->rn, RAX);
+    jit_emit_helper(t, function);
+    x86_test_rr(&t->hot, 0, RAX, RAX);
+    take_interrupt(t, i, x86_jcc(&t->hot, CC_NE));
+}
+
+/* --- which are translated --- */
+
 bool jit_is_plain_msr(uint32_t word)
 {
     int r;
@@ -116,9 +197,9 @@ bool jit_is_system_call(jit_t t, const struct jit_insn *n)
 
     switch (n->op) {
     case A64_MRS:
-        return move_of(n->i.word, el1, false, &r) == MOVE_NONE;
+        return move_of(n->i.word, el1, false, &r) == MOVE_NONE && !gic_helper(t, n->i.word, false);
     case A64_MSR_reg:
-        return move_of(n->i.word, el1, true, &r) == MOVE_NONE;
+        return move_of(n->i.word, el1, true, &r) == MOVE_NONE && !gic_helper(t, n->i.word, true);
     case A64_SYS:
         return !jit_is_plain_sys(n->i.word);
     case A64_MSR_imm:
@@ -174,6 +255,12 @@ bool emit_mrs(jit_t t, const struct insn *i)
     enum move move = move_of(i->word, el1, false, &r);
     uint8_t *slow = NULL;
 
+    jit_helper *gic = gic_helper(t, i->word, false);
+
+    if (gic) {
+        emit_gic_read(t, i, gic);
+        return true;
+    }
     if (move == MOVE_NONE || (move == MOVE_FPCR && !(t->mode & JIT_MODE_FP)))
         return false;
     if (!el1 && el0_needs(r, &control, &n)) {
@@ -218,7 +305,12 @@ bool emit_msr(jit_t t, const struct insn *i)
     int r;
     enum move move = move_of(i->word, t->mode & JIT_MODE_EL1, true, &r);
     uint8_t *slow = NULL;
+    jit_helper *gic = gic_helper(t, i->word, true);
 
+    if (gic) {
+        emit_gic_write(t, i, gic);
+        return true;
+    }
     switch (move) {
     case MOVE_SYS:
         x86_mov_mr(&t->hot, 1, sysreg_slot(r), jit_use(t, i->rn, RAX));

@@ -389,6 +389,59 @@ static void spi_is_taken_as_irq(void)
     guest_close(&g);
 }
 
+/* Between PMR and what follows it, and the guest's registers are where they were. */
+static void opening_the_mask_lets_an_interrupt_in(void)
+{
+    static const uint32_t code[] = {
+        A64_STR_W(31, 1),  A64_MOVZ(2, 0xff),  A64_MOVZ(3, 7),
+        A64_MOVZ(4, 0),    A64_SUBS_IMM(4, 0), A64_MSR(REG_ICC_PMR, 2),
+        A64_ADD_IMM(3, 1), A64_B_NE(-1),       A64_B_SELF,
+    };
+    struct guest g;
+
+    GUEST_OPEN_GIC(&g, code);
+    open_gic(&g, 0);
+    CHECK_OK(hv_gic_set_icc_reg(g.vcpu, HV_GIC_ICC_REG_PMR_EL1, 0));
+    CHECK_OK(hv_gic_set_spi(GIC_SPI, true));
+    guest_set_reg(&g, HV_REG_CPSR, CPSR_EL1H);
+    CHECK(guest_run_brk(&g, VECTOR_BRK(VECTOR_IRQ_EL1)));
+    CHECK(guest_sys(&g, HV_SYS_REG_ELR_EL1) >= GUEST_CODE + 6 * 4);
+    CHECK(guest_sys(&g, HV_SYS_REG_SPSR_EL1) >> 30 & 1); /* Z */
+    CHECK_EQ(guest_reg(&g, HV_REG_X2), 0xff);
+    CHECK_OK(hv_gic_set_spi(GIC_SPI, false));
+    guest_close(&g);
+}
+
+/* An engine that translates has no need of its interpreter for what an interrupt takes. */
+static void the_interface_is_translated(void)
+{
+    enum { ROUNDS = 1000 };
+    static const uint32_t code[] = {
+        A64_MOVZ(2, 0xf0),
+        A64_MOVZ(17, ROUNDS),
+        A64_MSR(REG_ICC_PMR, 2),
+        A64_MRS(3, REG_ICC_PMR),
+        A64_MRS(0, REG_ICC_IAR1),
+        A64_MSR(REG_ICC_EOIR1, 0),
+        A64_SUBS_IMM(17, 1),
+        A64_B_NE(-5),
+        A64_BRK(0),
+    };
+    struct hvx_vcpu_stats stats;
+    struct guest g;
+
+    GUEST_OPEN_GIC(&g, code);
+    CHECK(guest_run_brk(&g, 0));
+    CHECK_EQ(guest_reg(&g, HV_REG_X0), 1023);
+    CHECK_EQ(guest_reg(&g, HV_REG_X2), 0xf0);
+    CHECK_EQ(guest_reg(&g, HV_REG_X3), 0xf0);
+    if (strcmp(hvx_engine(), "jit") == 0) {
+        CHECK_OK(hvx_vcpu_get_stats(g.vcpu, &stats));
+        CHECK(stats.calls.interp < ROUNDS);
+    }
+    guest_close(&g);
+}
+
 static void *raise_soon(void *arg)
 {
     (void)arg;
@@ -506,6 +559,8 @@ int main(void)
     RUN(guest_reads_and_writes_registers_inside);
     RUN(other_redistributors_exit);
     RUN(spi_is_taken_as_irq);
+    RUN(opening_the_mask_lets_an_interrupt_in);
+    RUN(the_interface_is_translated);
     RUN(wfi_waits_inside_and_costs_nothing);
     RUN(cancel_ends_a_wfi);
     RUN(virtual_timer_is_ppi_27);
