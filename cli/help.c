@@ -44,6 +44,7 @@ static void help_run(FILE *f)
           "  ireko run --kernel Image --initrd initramfs\n"
           "  ireko run --kernel vmlinuz --disk root.img --append root=/dev/vda\n"
           "  ireko run --kernel Image --disk root.img --disk data.img,ro --memory 4G\n"
+          "  ireko run --kernel Image --disk root.img --net user,forward=tcp:2222:22\n"
           "  ireko run --kernel Image --serial stdio --serial file:boot.log\n"
           "\n"
           "Exit status: 0 when the guest powers off or you quit, 1 on an error,\n"

@@ -8,13 +8,14 @@
 
 #include "base/compiler.h"
 #include "cli/suggest.h"
+#include "host/net_spec.h"
 
 enum group { GROUP_BOOT, GROUP_MACHINE, GROUP_DEVICES, GROUP_OTHER, GROUPS };
 
 static const char *const group_names[GROUPS] = {
     [GROUP_BOOT] = "What to boot",
     [GROUP_MACHINE] = "The machine",
-    [GROUP_DEVICES] = "Disks and console",
+    [GROUP_DEVICES] = "Disks, network and console",
     [GROUP_OTHER] = "Other",
 };
 
@@ -295,6 +296,25 @@ static int parse_serial(struct run_options *o, const struct option *option, cons
     return 0;
 }
 
+static int parse_net(struct run_options *o, const struct option *option, const char *value,
+                     struct err *e)
+{
+    struct net_spec spec;
+    int r = net_spec_parse(value, &spec, e);
+    if (r < 0)
+        return r;
+    if (o->no_net || (spec.kind == NET_NONE && o->vm.net_count > 0))
+        return err_set(e, -EINVAL, "--%s none cannot be combined with another one", option->name);
+    o->no_net = spec.kind == NET_NONE;
+    if (o->no_net)
+        return 0;
+    if (o->vm.net_count == VM_MAX_NETS)
+        return err_set(e, -E2BIG, "--%s: there can be at most %d networks", option->name,
+                       VM_MAX_NETS);
+    o->vm.net[o->vm.net_count++] = value;
+    return 0;
+}
+
 static int parse_stats(struct run_options *o, const struct option *option, const char *value,
                        struct err *e)
 {
@@ -358,6 +378,9 @@ static const struct option options[] = {
       "iops=N       at most so many requests a second\n"
       "bps=SIZE     at most so many bytes a second",
       parse_disk, 0 },
+    { "net", "HOW", GROUP_DEVICES, BOTH, true,
+      "the network: user (default; NAT, DHCP, DNS, no rights\nneeded), with ports of the host that lead to the guest:\nuser,forward=tcp:2222:22; tap,name=tap0;\nunix,path=SOCKET for passt and others; or none",
+      parse_net, 0 },
     { "serial", "WHERE", GROUP_DEVICES, OPTION_RUN, true,
       "the serial console: stdio (default), file:PATH, pty,\nunix:PATH (a socket), or none; repeat for several at\nonce",
       parse_serial, 0 },
@@ -484,6 +507,10 @@ int run_options_parse(struct run_options *o, enum option_verb verb, int argc, ch
     }
     if (o->help)
         return 0;
+    if (o->vm.net_count == 0 && !o->no_net) {
+        o->vm.net[o->vm.net_count++] = "user";
+        o->vm.net_optional = true;
+    }
     if (o->serial_count == 0)
         o->serial[o->serial_count++] = "stdio";
     return check_combination(o, verb, e);

@@ -23,6 +23,7 @@ struct run_options {
     enum log_level log_level;
     const char *out; /* ireko dtb --out */
     bool stats;      /* ireko run --stats */
+    bool no_net;     /* --net none */
     bool help;
     uint32_t given; /* bit n: the n-th option of the table */
 };

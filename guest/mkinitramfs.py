@@ -14,6 +14,17 @@ import re
 import stat
 
 
+DHCP_SCRIPT = b"""#!/bin/sh
+case $1 in
+bound | renew)
+    ip address replace "$ip/$mask" dev "$interface"
+    for gateway in $router; do ip route replace default via "$gateway" dev "$interface"; done
+    for server in $dns; do echo "nameserver $server"; done > /etc/resolv.conf
+    ;;
+esac
+"""
+
+
 class Newc:
     def __init__(self):
         self.data = bytearray()
@@ -74,7 +85,7 @@ def main():
     args = parser.parse_args()
 
     cpio = Newc()
-    for folder in ("bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "lib/modules"):
+    for folder in ("bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "etc/udhcpc", "lib", "lib/modules"):
         cpio.add(folder, stat.S_IFDIR | 0o755)
     cpio.add("dev/console", stat.S_IFCHR | 0o600, rdev=(5, 1))
     cpio.add("dev/null", stat.S_IFCHR | 0o666, rdev=(1, 3))
@@ -82,6 +93,8 @@ def main():
     cpio.add("init", stat.S_IFREG | 0o755, pathlib.Path(args.init).read_bytes())
     # busybox acpid turns KEY_POWER of any input device into this action; so does init where there is none.
     cpio.add("etc/acpi/PWRF/00000080", stat.S_IFREG | 0o755, b"#!/bin/sh\numount -a -r 2>/dev/null\npoweroff -f\n")
+    # What busybox udhcpc runs with its news in variables.
+    cpio.add("etc/udhcpc/default.script", stat.S_IFREG | 0o755, DHCP_SCRIPT)
     if args.modules:
         order = module_order(args.modules[0], args.modules[1:])
         for path in order:

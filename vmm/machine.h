@@ -11,6 +11,7 @@
 #include "devices/device.h"
 #include "gic/gicv2.h"
 #include "host/disk.h"
+#include "host/net.h"
 #include "vmm/bus.h"
 #include "vmm/memmap.h"
 #include "vmm/vm.h"
@@ -31,6 +32,9 @@ struct machine {
     unsigned virtio_used;             /* slots that are taken from the end */
     struct disk *disk[VM_MAX_DISKS];
     unsigned disk_count;
+    struct net *net[VM_MAX_NETS];
+    unsigned net_count;
+    bool net_optional;      /* as in struct vm_config */
     struct alarm power_key; /* releases the key */
 };
 
@@ -67,6 +71,9 @@ int machine_add_virtio(struct machine *m, const struct machine_config *config,
                        struct err *e) MUST_CHECK;
 /* Close their host ends; the devices are destroyed. */
 void machine_close_virtio(struct machine *m);
+
+/* Wait until the host's side of everything works. Before the machine runs. */
+int machine_ready(struct machine *m, struct err *e) MUST_CHECK;
 
 /* Back to power-on. No vCPU runs. */
 void machine_reset(struct machine *m);

@@ -6,9 +6,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "devices/virtio/blk.h"
+#include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
+#include "host/net_mac.h"
 #include "vmm/machine.h"
 
 static int virtio_place(struct machine *m, struct device *d, unsigned slot, struct err *e)
@@ -66,18 +70,78 @@ static int virtio_add_disk(struct machine *m, const struct machine_config *c, un
     return virtio_place(m, d, n, e);
 }
 
+/* What the machine is told apart by: its first disk, or its kernel. */
+static const char *virtio_identity(const struct vm_config *c)
+{
+    return c->disk_count > 0 ? c->disk[0].path : c->kernel ? c->kernel : "";
+}
+
+static int virtio_add_net(struct machine *m, const struct machine_config *c, unsigned n,
+                          struct err *e)
+{
+    struct net_spec spec;
+    unsigned slot;
+    struct device *d;
+    int r = net_spec_parse(c->vm->net[n], &spec, e);
+    /* Without a kernel there will be no guest, only its device tree. */
+    if (r == 0 && c->vm->kernel)
+        r = net_open(&spec, &m->net[n], e);
+    if (r < 0 && c->vm->net_optional) {
+        log_warn("net", "no network: %s", e->text);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    m->net_count = n + 1;
+    r = virtio_take_slot(m, &slot, e);
+    if (r < 0)
+        return r;
+    struct virtio_net_config config = {
+        .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
+        .gmem = c->gmem,
+        .net = m->net[n],
+        .mtu = spec.kind == NET_USER ? spec.mtu : 0,
+    };
+    if (spec.has_mac)
+        memcpy(config.mac, spec.mac, sizeof config.mac);
+    else
+        net_mac(virtio_identity(c->vm), n, config.mac);
+    r = virtio_net_create(&config, &d);
+    if (r < 0)
+        return machine_device_error(e, r, "network");
+    return virtio_place(m, d, slot, e);
+}
+
 int machine_add_virtio(struct machine *m, const struct machine_config *config, struct err *e)
 {
     int r = 0;
+    m->net_optional = config->vm->net_optional;
     for (unsigned i = 0; r == 0 && i < config->vm->disk_count; i++)
         r = virtio_add_disk(m, config, i, e);
     if (r == 0)
         r = virtio_add_rng(m, config, e);
+    for (unsigned i = 0; r == 0 && i < config->vm->net_count; i++)
+        r = virtio_add_net(m, config, i, e);
+    return r;
+}
+
+int machine_ready(struct machine *m, struct err *e)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < m->net_count; i++)
+        if (m->net[i])
+            r = net_ready(m->net[i], e);
+    if (r < 0 && m->net_optional) {
+        log_warn("net", "no network: %s", e->text);
+        return 0;
+    }
     return r;
 }
 
 void machine_close_virtio(struct machine *m)
 {
+    while (m->net_count > 0)
+        net_close(m->net[--m->net_count]);
     while (m->disk_count > 0)
         disk_close(m->disk[--m->disk_count]);
 }

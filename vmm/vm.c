@@ -420,6 +420,8 @@ static int vm_build(struct vm *vm, struct err *e)
         r = vm_load(vm, e);
     if (r == 0)
         r = vm_make_tree(vm, e);
+    if (r == 0)
+        r = machine_ready(&vm->machine, e);
     return r;
 }
 

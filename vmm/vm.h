@@ -15,6 +15,7 @@
 #include "host/disk.h"
 
 #define VM_MAX_DISKS 24
+#define VM_MAX_NETS  8
 
 struct vm;
 struct stats_vm;
@@ -43,6 +44,9 @@ struct vm_config {
     const char *trace;  /* path: translated code is written there, see hvx_set_trace(); or NULL */
     struct disk_options disk[VM_MAX_DISKS];
     unsigned disk_count;
+    const char *net[VM_MAX_NETS]; /* for net_spec_parse() of host/net_spec.h; none is "none" */
+    unsigned net_count;
+    bool net_optional; /* what cannot be had is left out, with a warning */
     struct vm_serial serial;
     /* One-shot timers for device alarms: make one that calls `fire(ctx)` at the deadline set
      * through the alarm. */

@@ -136,6 +136,22 @@ BAD = [
     ("run --kernel @sleep --disk @disk,ro,overlay", 2, "--disk"),
     ("run --kernel @sleep --disk @disk --disk @disk", 1, "--disk"),
     ("run --kernel @sleep" + " --disk @disk,ro" * 32, 2, "--disk"),
+    # networks
+    ("run --kernel @sleep --net", 2, "--net"),
+    ("run --kernel @sleep --net usr", 2, "user, tap, unix or none"),
+    ("run --kernel @sleep --net user,forwards=tcp:2222:22", 2, "'user' has forward, mtu, mac"),
+    ("run --kernel @sleep --net user,forward=2222:22", 2, "forward=tcp:2222:22"),
+    ("run --kernel @sleep --net user,forward=tcp:192.0.2.1:2222:22", 1, "cannot listen there"),
+    ("run --kernel @sleep --net user,mtu=100", 2, "mtu=100"),
+    ("run --kernel @sleep --net user,mac=nonsense", 2, "mac=nonsense"),
+    ("run --kernel @sleep --net tap", 2, "name=tap0"),
+    ("run --kernel @sleep --net tap,name=a/b", 1, "--net tap"),
+    ("run --kernel @sleep --net unix", 2, "path=PATH"),
+    ("run --kernel @sleep --net unix,path=@missing", 1, "--net unix"),
+    ("run --kernel @sleep --net unix,path=@sleep,type=dgram", 1, "--net unix"),
+    ("run --kernel @sleep --net unix,path=@sleep,type=pipe", 2, "type=pipe"),
+    ("run --kernel @sleep --net none --net user", 2, "--net none"),
+    ("run --kernel @sleep" + " --net user" * 9, 2, "at most 8"),
     # the machine
     ("run --kernel @sleep --memory 0", 1, "--memory"),
     ("run --kernel @sleep --memory 1K", 1, "--memory"),
@@ -268,6 +284,29 @@ def locked_disk(files):
                 check(got == status, f"'{first}' then '{second}': exit status {got}: {t.log!r}")
                 if status:
                     check(t.log.count(b"\n") == 1 and b"--disk" in t.log, f"not one sentence: {t.log!r}")
+
+
+def port_in_use(files):
+    """a port that is taken is named"""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        port = s.getsockname()[1]
+        done = subprocess.run([IREKO, "run", "--kernel", files("sleep"), "--net", f"user,forward=tcp:{port}:22"],
+                              capture_output=True, text=True, timeout=SECONDS, check=False)
+        check(done.returncode == 1 and f"forward=tcp:{port}:22: cannot listen there (Address already in use)" in
+              done.stderr and done.stderr.count("\n") == 1, done.stderr)
+
+
+def program_alone(files):
+    """a copy of ireko alone runs without a network, and says so; --net user needs it"""
+    alone = files("ireko-alone")
+    shutil.copy(IREKO, alone)
+    run_it = [alone, "run", "--kernel", files("off")]
+    done = subprocess.run(run_it, capture_output=True, text=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL)
+    check(done.returncode == 0 and "no network: --net user: the program ireko-usernet" in done.stderr, done.stderr)
+    done = subprocess.run(run_it + ["--net", "user"], capture_output=True, text=True, timeout=SECONDS, check=False)
+    check(done.returncode == 1 and "the program ireko-usernet" in done.stderr, done.stderr)
 
 
 def power_off(files):
@@ -534,7 +573,8 @@ def dtb_tells_the_gic(files):
     check(done.returncode == 0 or "this host has no GICv3" in done.stderr, done.stderr)
 
 
-TESTS = [help_is_pleasant, info_and_version, dtb_round_trip, dtb_tells_the_gic, each_mistake, locked_disk, power_off, keys, stats_at_the_end,
+TESTS = [help_is_pleasant, info_and_version, dtb_round_trip, dtb_tells_the_gic, each_mistake, locked_disk, port_in_use,
+         program_alone, power_off, keys, stats_at_the_end,
          stats_on_a_key, trace_of_the_jit, signals,
          fatal_signal, stop_and_continue, without_a_terminal, serial_elsewhere]
 

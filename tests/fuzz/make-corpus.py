@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the seeds of tests/fuzz/corpus. Of mmio_fuzz: short lists of records (see mmio_fuzz.c) that get a device
-through what it is for, so that the fuzzer starts from there. Of loader_fuzz: the smallest file of each kernel format. Of
-qcow2_fuzz: images with each kind of cluster."""
+through what it is for, so that the fuzzer starts from there. Of net_fuzz: frames both ways, with and without headers. Of
+loader_fuzz: the smallest file of each kernel format. Of qcow2_fuzz: images with each kind of cluster."""
 import gzip
 import pathlib
 import struct
@@ -90,9 +90,36 @@ qcow2_seeds = {
     "snapshot": (1, qcow2(l2=[AT, AT + 512], data=b"d" * 1024, snapshot=True)),
 }
 
+
+def step(kind, a=0, c=0, d=0, data=b""):
+    data = data.ljust((len(data) + 7) // 8 * 8, b"\0")
+    return bytes([kind, a, max(1, len(data) // 8), c, d]) + (data or bytes(8))
+
+
+BRING_UP, SEND, BUFFERS, RECEIVE, DESCRIPTOR, LINK = range(6)
+tcp = bytes([8, 0, 0x45]) + bytes(8) + bytes([6]) + bytes(10) + bytes(12) + bytes([0x50, 0x18]) + bytes(6)
+tcp6 = bytes([0x86, 0xDD, 0x60]) + bytes(5) + bytes([6, 64]) + bytes(30) + bytes(12) + bytes([0x50, 0x18]) + bytes(6)
+
+
+def net_frame(flags, gso, size, start, body):
+    return struct.pack("<BBHHHHH", flags, gso, 0, size, start, 16, 0) + bytes(12) + body
+
+
+net_seeds = {
+    "segments": b"\0" + step(BRING_UP) + step(SEND, 12, 0x20, 0, net_frame(1, 1, 1448, 34, tcp))
+    + step(SEND, 50, 0xFF, 0, net_frame(1, 4, 48, 54, tcp6)) + step(SEND, 0, 1, 0, net_frame(1, 0, 0, 34, tcp))
+    + step(SEND, 0, 1, 0, net_frame(0, 0, 0, 0, tcp)),
+    "receive": b"\0" + step(BRING_UP) + step(BUFFERS, 5, 0x10, 0) + step(RECEIVE, 0, 2, 0) + step(RECEIVE, 0, 0x28, 0)
+    + step(RECEIVE, 0, 0xFF, 0xFF) + step(LINK) + step(LINK, 1) + step(BUFFERS, 63, 0, 12) + step(RECEIVE, 0, 9, 0),
+    "vnet": b"\1" + step(BRING_UP) + step(BUFFERS, 9, 0x10, 0) + step(RECEIVE, 0, 0x60, 0, net_frame(1, 1, 1448, 34, b""))
+    + step(SEND, 12, 0x20, 0, net_frame(1, 1, 1448, 34, tcp)) + step(DESCRIPTOR, 2, 5, 7),
+}
+
 corpus = pathlib.Path(__file__).parent / "corpus"
 for name, records in mmio_seeds.items():
     (corpus / "mmio_fuzz" / name).write_bytes(b"".join(records))
+for name, contents in net_seeds.items():
+    (corpus / "net_fuzz" / name).write_bytes(contents)
 for name, contents in loader_seeds.items():
     (corpus / "loader_fuzz" / name).write_bytes(contents + RAM_SIZE)
 (corpus / "qcow2_fuzz").mkdir(exist_ok=True)

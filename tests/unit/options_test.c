@@ -13,7 +13,7 @@
 
 #include "cli/suggest.h"
 
-#define MAX_ARGS 9
+#define MAX_ARGS 12
 
 static int parse(struct run_options *o, enum option_verb verb, const char *const *args,
                  struct err *e)
@@ -85,6 +85,9 @@ static void test_defaults(void **state)
     assert_int_equal(o.vm.disk_count, 0);
     assert_int_equal(o.serial_count, 1);
     assert_string_equal(o.serial[0], "stdio");
+    assert_int_equal(o.vm.net_count, 1);
+    assert_string_equal(o.vm.net[0], "user");
+    assert_true(o.vm.net_optional);
     assert_int_equal(o.log_level, LOG_WARN);
     run_options_fini(&o);
 }
@@ -131,12 +134,12 @@ static void test_all(void **state)
     assert_true(d[3].format == DISK_FORMAT_QCOW2 && d[3].backing && !d[2].backing);
     run_options_fini(&o);
 
-    assert_int_equal(
-        parse(&o, OPTION_RUN,
-              (const char *[]){ "--kernel=k", "--disk=a,ro", "--disk", "b,c", "--serial=pty",
-                                "--serial=file:x", "--engine=interp", "--trace=t", NULL },
-              &e),
-        0);
+    assert_int_equal(parse(&o, OPTION_RUN,
+                           (const char *[]){ "--kernel=k", "--disk=a,ro", "--disk", "b,c",
+                                             "--serial=pty", "--serial=file:x", "--engine=interp",
+                                             "--trace=t", "--net=tap,name=t0", "--net=user", NULL },
+                           &e),
+                     0);
     assert_string_equal(o.vm.trace, "t");
     assert_false(o.stats);
     assert_int_equal(o.vm.disk_count, 2);
@@ -146,6 +149,9 @@ static void test_all(void **state)
     assert_false(o.vm.disk[1].read_only);
     assert_int_equal(o.serial_count, 2);
     assert_string_equal(o.serial[1], "file:x");
+    assert_int_equal(o.vm.net_count, 2);
+    assert_string_equal(o.vm.net[0], "tap,name=t0");
+    assert_false(o.vm.net_optional);
     assert_string_equal(o.vm.engine, "interp");
     run_options_fini(&o);
 
@@ -208,6 +214,9 @@ static const struct bad_case {
     { OPTION_RUN, { "--help=yes" }, "--help takes no value" },
     { OPTION_RUN, { "--kernel=x", "--out=y" }, "--out is not for 'ireko run'" },
     { OPTION_DTB, { "--serial", "pty" }, "--serial is not for 'ireko dtb'" },
+    { OPTION_DTB, { "--net", "none", "--net=none" }, "--net none cannot be combined" },
+    { OPTION_DTB, { "--net", "user", "--net=none" }, "--net none cannot be combined" },
+    { OPTION_DTB, { "--net", "tape" }, "user, tap, unix or none" },
     { OPTION_DTB, { "--initrd", "x" }, "--initrd needs a --kernel" },
 };
 
