@@ -37,29 +37,16 @@ static uint16_t parse_port(const char *text, size_t n)
     return port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
-static bool parse_address(const char *text, size_t n, uint16_t port, struct sockaddr_storage *out)
+/* IPv4 only: libslirp does not lead what comes by IPv6 to the guest's IPv4 address. */
+static bool parse_address(const char *text, size_t n, uint16_t port, struct sockaddr_in *out)
 {
-    char address[64];
-    struct sockaddr_in *in = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-    bool six = n >= 2 && text[0] == '[' && text[n - 1] == ']';
-    if (six) {
-        text++;
-        n -= 2;
-    }
+    char address[INET_ADDRSTRLEN];
     if (n >= sizeof address)
         return false;
     memcpy(address, text, n);
     address[n] = '\0';
-    memset(out, 0, sizeof *out);
-    if (six) {
-        in6->sin6_family = AF_INET6;
-        in6->sin6_port = htons(port);
-        return inet_pton(AF_INET6, address, &in6->sin6_addr) == 1;
-    }
-    in->sin_family = AF_INET;
-    in->sin_port = htons(port);
-    return inet_pton(AF_INET, address, &in->sin_addr) == 1;
+    *out = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };
+    return inet_pton(AF_INET, address, &out->sin_addr) == 1;
 }
 
 /* The last ':' of `n` characters, or NULL. */
@@ -95,11 +82,12 @@ static int parse_forward(struct net_spec *s, const char *value, int n, struct er
     if (s->forwards == NET_MAX_FORWARDS)
         return err_set(e, -EINVAL, "--net: there can be at most %d forwards", NET_MAX_FORWARDS);
     if (!split_forward(&f, value, n))
-        return err_set(e, -EINVAL,
-                       "--net: forward=%.*s: write tcp:HOSTPORT:GUESTPORT or udp:..., as in "
-                       "forward=tcp:2222:22, with the host's address in front of HOSTPORT if it "
-                       "is not 127.0.0.1",
-                       n, value);
+        return err_set(
+            e, -EINVAL,
+            "--net: forward=%.*s: write tcp:HOSTPORT:GUESTPORT or udp:..., as in "
+            "forward=tcp:2222:22, with the host's IPv4 address in front of HOSTPORT if it "
+            "is not 127.0.0.1",
+            n, value);
     s->forward[s->forwards++] = f;
     return 0;
 }

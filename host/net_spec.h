@@ -18,7 +18,7 @@ enum net_kind { NET_USER, NET_TAP, NET_UNIX, NET_NONE };
 /* A port of the host that leads to a port of the guest. */
 struct net_forward {
     bool udp;
-    struct sockaddr_storage host; /* address and port to listen at */
+    struct sockaddr_in host; /* where to listen */
     uint16_t guest_port;
     const char *text; /* in net_spec.text, not terminated */
     int text_length;

@@ -111,17 +111,11 @@ static const SlirpCb callbacks = {
 
 static int add_forward(struct stack *s, const struct net_forward *f, struct err *e)
 {
-    struct sockaddr_storage guest = { 0 };
-    bool six = f->host.ss_family == AF_INET6;
-    socklen_t size = six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-    struct sockaddr_in *in = (struct sockaddr_in *)&guest;
-    in->sin_family = AF_INET;
-    in->sin_port = htons(f->guest_port);
-    inet_pton(AF_INET, STACK_GUEST, &in->sin_addr);
-    int flags = (f->udp ? SLIRP_HOSTFWD_UDP : 0) | (six ? SLIRP_HOSTFWD_V6ONLY : 0);
+    struct in_addr guest;
+    inet_pton(AF_INET, STACK_GUEST, &guest);
     errno = 0;
-    if (slirp_add_hostxfwd(s->slirp, (const struct sockaddr *)&f->host, size,
-                           (const struct sockaddr *)in, sizeof *in, flags) == 0)
+    if (slirp_add_hostfwd(s->slirp, f->udp, f->host.sin_addr, ntohs(f->host.sin_port), guest,
+                          f->guest_port) == 0)
         return 0;
     int code = errno;
     return err_set(e, -EADDRINUSE, "forward=%.*s: cannot listen there (%s); choose another port",

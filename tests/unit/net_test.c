@@ -34,21 +34,21 @@ static void good_specs(void **state)
     assert_int_equal(s.mtu, 65520);
     assert_false(s.has_mac);
     assert_int_equal(net_spec_parse("user,forward=tcp:2222:22,forward=udp:0.0.0.0:53:5353,"
-                                    "forward=tcp:[::1]:80:8080,mtu=1500,mac=52:54:00:aB:cd:09",
+                                    "forward=tcp:192.0.2.1:80:8080,mtu=1500,mac=52:54:00:aB:cd:09",
                                     &s, &e),
                      0);
     assert_int_equal(s.mtu, 1500);
     assert_memory_equal(s.mac, "\x52\x54\0\xab\xcd\x09", 6);
     assert_int_equal(s.forwards, 3);
-    const struct sockaddr_in *in = (const struct sockaddr_in *)&s.forward[0].host;
+    const struct sockaddr_in *in = &s.forward[0].host;
     assert_int_equal(in->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
     assert_int_equal(in->sin_port, htons(2222));
     assert_int_equal(s.forward[0].guest_port, 22);
     assert_false(s.forward[0].udp);
-    in = (const struct sockaddr_in *)&s.forward[1].host;
+    in = &s.forward[1].host;
     assert_int_equal(in->sin_addr.s_addr, htonl(INADDR_ANY));
     assert_true(s.forward[1].udp);
-    assert_int_equal(s.forward[2].host.ss_family, AF_INET6);
+    assert_int_equal(s.forward[2].host.sin_family, AF_INET);
     assert_int_equal(s.forward[2].guest_port, 8080);
     assert_int_equal(net_spec_parse("tap,name=tap0", &s, &e), 0);
     assert_string_equal(s.name, "tap0");
@@ -84,7 +84,8 @@ static void bad_specs(void **state)
         { "user,forward=tcp:65536:22", "65536" },
         { "user,forward=tcp:2222:0", "tcp:2222:0" },
         { "user,forward=tcp:1.2.3:1:2", "1.2.3" },
-        { "user,forward=tcp:::1:80:80", "address" },
+        { "user,forward=tcp:::1:80:80", "IPv4 address" },
+        { "user,forward=tcp:[::1]:80:80", "IPv4 address" },
         { "user,forward=tcp::80:80", "address" },
         { "user,forward=tcp", "tcp" },
         { "user,forward=", "forward=" },
