@@ -19,6 +19,7 @@
 #include "soft/insn.h"
 
 struct soft_vm;
+struct exclusive_set;
 
 /* SIMD and FP register; element 0 is the least significant. */
 union vreg {
@@ -57,11 +58,13 @@ enum { BTYPE_NONE, BTYPE_ANY, BTYPE_CALL, BTYPE_JUMP };
 #define TLB_ENTRIES 4096
 /* What no address that maps to this slot matches: a page of the neighbouring slot. */
 #define TLB_NEVER(slot) (((uint64_t)(slot) ^ 1) << 12)
+/* A bit of tlb_entry.pa: the page may be written, but not unseen (soft/exclusive.c). */
+#define TLB_WATCHED 1u
 
 struct tlb_entry {
     uint64_t rd, wr;
     uintptr_t add; /* host address = add + virtual address */
-    uint64_t pa;   /* of the page */
+    uint64_t pa;   /* of the page, and TLB_WATCHED */
 };
 
 struct tlb {
@@ -105,11 +108,13 @@ struct cpu {
     uint32_t daif;     /* PSTATE_D..F */
     uint64_t sp_el[2]; /* the bank that x[REG_SP] does not hold now is valid here */
 
-    /* Exclusive monitor. */
+    /* Local exclusive monitor; the global one is soft/exclusive.c's. */
     bool excl_valid;
+    bool excl_watched; /* what exclusive_load() said */
     uint8_t excl_size; /* bytes: 1, 2, 4, 8, 16 */
     uint64_t excl_pa;
     uint64_t excl_value[2];
+    struct exclusive_set *excl_held; /* by mem_atomic(), or NULL */
 
     /* The JIT's: what code may be entered (bank and mode; nothing matches JIT_CTX_NEVER, which
      * cpu_attend() leaves here), and NZCV while translated code runs. */
@@ -199,14 +204,18 @@ void mem_store_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned s
                     unsigned flags);
 
 /*
- * The host address of `size` naturally aligned bytes for an atomic read-modify-write (LSE, CAS,
- * STXR): checked for both reading and writing, alignment enforced. `pa` gets the physical address.
- * Does not return for device memory.
+ * The host address of `size` naturally aligned bytes for an atomic read-modify-write (LSE, CAS):
+ * checked for both reading and writing, alignment enforced. Does not return for device memory. The
+ * access is followed by mem_atomic_end().
  */
-void *mem_atomic(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, uint64_t *pa);
+void *mem_atomic(struct cpu *c, const struct insn *i, uint64_t va, unsigned size);
+void mem_atomic_end(struct cpu *c);
 
-/* The same for a read only (LDXR and friends). */
-const void *mem_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+/* The same for a load-exclusive and a store-exclusive, checked for what they do; `pa` gets the
+ * physical address. */
+const void *mem_load_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+                               uint64_t *pa);
+void *mem_store_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
                           uint64_t *pa);
 
 /* Make sure that [va, va + size) can be accessed, before an instruction of several accesses does

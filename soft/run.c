@@ -109,6 +109,11 @@ static void request_apply(struct soft_vcpu *v, const struct request *r)
     case REQUEST_WRITE_PROTECT:
         tlb_forbid_write(v, r->address);
         break;
+    case REQUEST_WATCH:
+        tlb_watch(v, r->address);
+        break;
+    case REQUEST_NOTHING:
+        break;
     case REQUEST_CODE_ALL:
         code_invalidate_all(v);
         jit_invalidate_all(v);
@@ -298,10 +303,26 @@ static void run_loop(struct soft_vcpu *v)
     }
 }
 
+/* The second vCPU that ever runs: no other one may still be in an instruction that thinks itself
+ * alone. */
+static void run_share(struct soft_vcpu *v)
+{
+    struct soft_vm *vm = v->cpu.vm;
+    struct soft_vcpu *none = NULL;
+
+    if (atomic_compare_exchange_strong(&vm->first, &none, v) || none == v)
+        return;
+    atomic_store(&vm->shared, true);
+    soft_request(v, &(struct request){ .kind = REQUEST_NOTHING }, true);
+    soft_barrier(v);
+}
+
 void soft_run(struct soft_vcpu *v)
 {
     uint64_t start = soft_ticks();
 
+    if (UNLIKELY(!atomic_load_explicit(&v->cpu.vm->shared, memory_order_relaxed)))
+        run_share(v);
     v->exiting = false;
     v->cpu.budget = 0;
     pmu_enter(v);

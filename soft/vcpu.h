@@ -22,6 +22,7 @@
 #include "soft/cpu.h"
 #include "soft/debug.h"
 #include "soft/exc.h"
+#include "soft/exclusive.h"
 #include "soft/gic.h"
 #include "soft/jit/check.h"
 #include "soft/jit/jit.h"
@@ -58,15 +59,18 @@ struct soft_vm {
     struct soft_vcpu *vcpu[SOFT_MAX_VCPUS]; /* by handle; NULL for none */
     unsigned vcpu_end;                      /* no vCPU at or above this one */
     unsigned ipa_bits;
-    unsigned options;        /* enum model_option: what the CPU has beyond its base */
-    bool native_debug_pmu;   /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
-    bool jit;                /* engine jit, not the interpreter */
-    bool check;              /* both: the engine check */
-    int trace_fd;            /* where the JIT writes what it translates, or 0 */
-    struct lock check_lock;  /* one vCPU at a time is compared */
-    struct ticker ticker;    /* for the JIT, which does not count branches */
-    struct soft_gic *gic;    /* or NULL; set before there are vCPUs */
-    struct jit_track *track; /* used, and so in memory, with the knob `track` only */
+    unsigned options;       /* enum model_option: what the CPU has beyond its base */
+    bool native_debug_pmu;  /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
+    bool jit;               /* engine jit, not the interpreter */
+    bool check;             /* both: the engine check */
+    int trace_fd;           /* where the JIT writes what it translates, or 0 */
+    struct lock check_lock; /* one vCPU at a time is compared */
+    struct ticker ticker;   /* for the JIT, which does not count branches */
+    struct soft_gic *gic;   /* or NULL; set before there are vCPUs */
+    struct exclusives *exclusives;
+    _Atomic(struct soft_vcpu *) first; /* to run; */
+    _Atomic bool shared;               /* and another one did */
+    struct jit_track *track;           /* used, and so in memory, with the knob `track` only */
 };
 
 /* What one vCPU asks of another. */
@@ -78,6 +82,8 @@ enum request_kind {
     REQUEST_CODE_PAGE,
     REQUEST_CODE_ALL,
     REQUEST_WRITE_PROTECT,
+    REQUEST_WATCH,
+    REQUEST_NOTHING, /* but to come to the end of the instruction */
 };
 
 #define REQUEST_ANY_ASID (-1)
@@ -152,6 +158,7 @@ struct soft_vcpu {
     bool cpsr_raw_valid; /* the VMM wrote a CPSR that has not been executed yet: */
     uint32_t cpsr_raw;
     uint64_t exec_ticks;
+    uint32_t yields; /* YIELD instructions */
     struct hvx_vcpu_stats stats;
     unsigned random_left;
     uint64_t random[32];

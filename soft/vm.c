@@ -181,7 +181,11 @@ int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
     struct soft_map *map = map_new(0);
     struct jit_track *track = calloc(1, sizeof *track);
 
-    if (!vm || !map || !track) {
+    if (vm)
+        vm->exclusives = exclusives_create();
+    if (!vm || !map || !track || !vm->exclusives) {
+        if (vm)
+            exclusives_destroy(vm->exclusives);
         free(vm);
         free(map);
         free(track);
@@ -203,6 +207,7 @@ void soft_vm_destroy(struct soft_vm *vm)
         return;
     ticker_stop(vm);
     soft_gic_destroy(vm->gic);
+    exclusives_destroy(vm->exclusives);
     free(vm->track);
     free(atomic_load(&vm->map));
     lock_fini(&vm->lock);

@@ -1,13 +1,16 @@
 /*
  * Exclusive and ordered accesses (DDI 0487 B2.3, B2.12). A load-exclusive remembers the physical
- * address and the value; a store-exclusive succeeds when an atomic compare-and-exchange still finds
- * that value there. All of these fault on a misaligned address (no FEAT_LSE2).
+ * address and the value; a store-exclusive succeeds when the global monitor agrees and an atomic
+ * compare-and-exchange still finds that value there. All of these fault on a misaligned address (no
+ * FEAT_LSE2).
  *
  * Ordering: every access of the host's generated code is at least a relaxed atomic one; fences make
  * the rest. A store-release is also ordered with later load-acquires, hence the full fence.
+ * docs/memory-model.md has it all.
  */
-#include "soft/interp/interp.h"
+#include "soft/exclusive.h"
 #include "soft/interp/atomic128.h"
+#include "soft/interp/interp.h"
 
 static inline uint64_t load_ordered(struct cpu *c, const struct insn *i, uint64_t va, unsigned size)
 {
@@ -94,6 +97,15 @@ INSN(STLUR)
 
 /* Exclusives. */
 
+/* The host address for a load-exclusive, the global monitor set. */
+static const void *monitor_open(struct cpu *c, const struct insn *i, unsigned size, uint64_t *pa)
+{
+    const void *host = mem_load_exclusive(c, i, interp_base(c, i), size, pa);
+
+    c->excl_watched = exclusive_load(c->vcpu, *pa);
+    return host;
+}
+
 static void monitor_set(struct cpu *c, uint64_t pa, unsigned size, uint64_t low, uint64_t high)
 {
     c->excl_valid = true;
@@ -138,7 +150,7 @@ static bool cas_atomic(void *host, unsigned size, uint64_t expected, uint64_t de
 INSN(LDXR)
 {
     uint64_t pa;
-    const void *host = mem_exclusive(c, i, interp_base(c, i), i->a, &pa);
+    const void *host = monitor_open(c, i, i->a, &pa);
     uint64_t v = load_atomic(host, i->a);
 
     monitor_set(c, pa, i->a, v, 0);
@@ -151,7 +163,7 @@ INSN(LDXR)
 INSN(LDXP)
 {
     uint64_t pa;
-    const char *host = mem_exclusive(c, i, interp_base(c, i), 2u * i->a, &pa);
+    const char *host = monitor_open(c, i, 2u * i->a, &pa);
     uint64_t low = load_atomic(host, 8), high = 0;
 
     if (i->a == 8)
@@ -162,22 +174,29 @@ INSN(LDXP)
     return i + 1;
 }
 
-/* The host address if the monitor still waits for a store of this size there, else NULL. */
-static void *monitor_match(struct cpu *c, const struct insn *i, unsigned size)
+/* The host address if the monitors still wait for a store of this size there, else NULL. Followed
+ * by exclusive_release(). */
+static void *monitor_match(struct cpu *c, const struct insn *i, unsigned size,
+                           struct exclusive_set **held)
 {
     uint64_t va = interp_base(c, i), pa;
 
+    *held = NULL;
     if (!c->excl_valid || c->excl_size != size)
         return NULL;
-    void *host = mem_atomic(c, i, va, size, &pa);
-    return pa == c->excl_pa ? host : NULL;
+    void *host = mem_store_exclusive(c, i, va, size, &pa);
+    if (pa != c->excl_pa || !exclusive_store(c->vcpu, pa, c->excl_watched, held))
+        return NULL;
+    return host;
 }
 
 INSN(STXR)
 {
-    void *host = monitor_match(c, i, i->a);
+    struct exclusive_set *held;
+    void *host = monitor_match(c, i, i->a, &held);
     bool done = host && cas_atomic(host, i->a, c->excl_value[0], c->x[i->rd]);
 
+    exclusive_release(held);
     c->excl_valid = false;
     c->x[i->rm] = !done;
     return i + 1;
@@ -185,7 +204,8 @@ INSN(STXR)
 
 INSN(STXP)
 {
-    void *host = monitor_match(c, i, 2u * i->a);
+    struct exclusive_set *held;
+    void *host = monitor_match(c, i, 2u * i->a, &held);
     uint64_t desired[2] = { c->x[i->rd], c->x[i->ra] };
     bool done = false;
 
@@ -193,6 +213,7 @@ INSN(STXP)
         done = atomic128_cas(host, c->excl_value, desired);
     else if (host)
         done = cas_atomic(host, 8, c->excl_value[0], (uint32_t)desired[0] | desired[1] << 32);
+    exclusive_release(held);
     c->excl_valid = false;
     c->x[i->rm] = !done;
     return i + 1;

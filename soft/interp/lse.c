@@ -10,8 +10,8 @@
 #define ATOMIC(name, operation)                                                                    \
     INSN(name)                                                                                     \
     {                                                                                              \
-        uint64_t pa, old, v = c->x[i->rm];                                                         \
-        void *p = mem_atomic(c, i, interp_base(c, i), i->a, &pa);                                  \
+        uint64_t old, v = c->x[i->rm];                                                             \
+        void *p = mem_atomic(c, i, interp_base(c, i), i->a);                                       \
         switch (i->a) {                                                                            \
         case 1:                                                                                    \
             old = operation(8, p, v);                                                              \
@@ -26,6 +26,7 @@
             old = operation(64, p, v);                                                             \
             break;                                                                                 \
         }                                                                                          \
+        mem_atomic_end(c);                                                                         \
         c->x[i->rd] = old;                                                                         \
         return i + 1;                                                                              \
     }
@@ -104,10 +105,10 @@ static uint64_t cas(void *p, unsigned size, uint64_t expected, uint64_t desired)
 
 INSN(CAS)
 {
-    uint64_t pa;
-    void *p = mem_atomic(c, i, interp_base(c, i), i->a, &pa);
+    void *p = mem_atomic(c, i, interp_base(c, i), i->a);
 
     c->x[i->b] = cas(p, i->a, c->x[i->rm], c->x[i->rd]);
+    mem_atomic_end(c);
     return i + 1;
 }
 
@@ -115,8 +116,7 @@ INSN(CASP)
 {
     uint64_t expected[2] = { c->x[i->rm], c->x[i->imm] };
     uint64_t desired[2] = { c->x[i->rd], c->x[i->ra] };
-    uint64_t pa;
-    void *p = mem_atomic(c, i, interp_base(c, i), 2u * i->a, &pa);
+    void *p = mem_atomic(c, i, interp_base(c, i), 2u * i->a);
 
     if (i->a == 8) {
         atomic128_cas(p, expected, desired);
@@ -126,6 +126,7 @@ INSN(CASP)
         expected[0] = (uint32_t)old;
         expected[1] = old >> 32;
     }
+    mem_atomic_end(c);
     c->x[i->rm] = expected[0];
     c->x[i->b] = expected[1];
     return i + 1;

@@ -2,6 +2,8 @@
  * Exception generation and return, hints, barriers (DDI 0487 C4.1.93). What would go to EL2 is an
  * exit of hv_vcpu_run, with Apple's rules for the PC: after HVC, at everything else.
  */
+#include <sched.h>
+
 #include "soft/interp/interp.h"
 #include "soft/vcpu.h"
 
@@ -94,9 +96,11 @@ INSN(NOP)
     return i + 1;
 }
 
+/* Who spins waits for another vCPU, which may wait for a host core. */
 INSN(YIELD)
 {
-    (void)c;
+    if (c->vm->shared && ++vcpu_of(c)->yields % 8 == 0)
+        sched_yield();
     return i + 1;
 }
 

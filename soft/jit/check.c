@@ -44,6 +44,7 @@ struct state {
     struct debug debug;
     hv_vcpu_exit_t exit;
     bool exiting;
+    uint64_t monitor;
 };
 
 struct check {
@@ -66,6 +67,7 @@ static void state_save(struct state *s, const struct soft_vcpu *v)
     s->debug = v->debug;
     s->exit = *v->exit;
     s->exiting = v->exiting;
+    s->monitor = exclusive_get(v);
 }
 
 static void state_load(struct soft_vcpu *v, const struct state *s)
@@ -76,6 +78,7 @@ static void state_load(struct soft_vcpu *v, const struct state *s)
     v->debug = s->debug;
     *v->exit = s->exit;
     v->exiting = s->exiting;
+    exclusive_set(v, s->monitor);
     jit_update_context(&v->cpu);
 }
 

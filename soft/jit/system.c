@@ -411,27 +411,31 @@ bool emit_nop(jit_t t, const struct insn *i)
     return true;
 }
 
-/* A full barrier; x86 orders all but a store before a later load. DMB of loads or of stores alone
- * (CRm<1:0> = 01, 10) is what x86 does anyway. */
-static void barrier(jit_t t, const struct insn *i)
+/* x86 orders all but a store before a later load. */
+static void barrier(jit_t t)
 {
-    if ((i->word >> 8 & 3) == 3)
-        x86_lock_or_mi(&t->hot, x86_at(RSP, -8), 0);
+    x86_lock_or_mi(&t->hot, x86_at(RSP, -8), 0);
 }
 
+/* Of loads or of stores alone (CRm<1:0> = 01, 10) it is what x86 does anyway; reserved kinds (00)
+ * are full ones. */
 bool emit_dmb(jit_t t, const struct insn *i)
 {
+    unsigned kind = i->word >> 8 & 3;
+
     jit_clobber(t);
-    barrier(t, i);
+    if (kind != 1 && kind != 2)
+        barrier(t);
     return true;
 }
 
-/* Other vCPUs may still have to do what they were asked. */
+/* Of whatever kind, it orders what it waits for before everything after it. Other vCPUs may still
+ * have to do what they were asked. */
 bool emit_dsb(jit_t t, const struct insn *i)
 {
     jit_clobber(t);
     uint8_t *slow = unless_byte(t, JIT_VCPU(barrier_needed), 0);
-    barrier(t, i);
+    barrier(t);
     jit_slow_paths(t, i, &slow, 1);
     return true;
 }

@@ -64,6 +64,13 @@ static _Noreturn void access_leave(const struct access *a, uint64_t va, uint64_t
     abort_stage2_data(a->c, a->i, va, pa, a->kind == MMU_WRITE ? ISS_WNR : 0, mapped);
 }
 
+/* A page that may be written, but through exclusive_hold(); no longer, if it is not watched now. */
+static bool access_is_watched(const struct soft_vcpu *v, const struct tlb_entry *e, uint64_t va)
+{
+    return (e->pa & TLB_WATCHED) && (e->rd ^ va) < 4096 && !v->hot.track &&
+           exclusive_watches(v->cpu.vm->exclusives, e->pa);
+}
+
 /*
  * The host address of `va`, which may be used up to the end of its 4 KiB page. Fills the TLB.
  */
@@ -75,8 +82,8 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
     const struct tlb_entry *e = &bank->tlb.e[(va >> 12) % TLB_ENTRIES];
 
     if (((a->kind == MMU_WRITE ? e->wr : e->rd) ^ va) < 4096 ||
-        tlb_refill(v, bank, va, a->kind == MMU_WRITE)) {
-        *pa = e->pa | (va & 4095);
+        tlb_refill(v, bank, va, a->kind == MMU_WRITE) || access_is_watched(v, e, va)) {
+        *pa = (e->pa & ~4095ull) | (va & 4095);
         return (uint8_t *)(e->add + va); /* NOLINT: the TLB's arithmetic */
     }
 
@@ -173,7 +180,7 @@ uint64_t mem_load_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigne
 }
 
 /* The engine check takes the interpreter's stores back. */
-static void note_store(struct cpu *c, uint8_t *host, unsigned size)
+static void note_store(struct cpu *c, void *host, unsigned size)
 {
     if (UNLIKELY(vcpu_of(c)->check))
         check_note_store(vcpu_of(c)->check, host, size);
@@ -191,47 +198,68 @@ void mem_store_slow(struct cpu *c, const struct insn *i, uint64_t va, unsigned s
     if (head == size) {
         access_check_watch(&a);
         note_store(c, first, size);
+        struct exclusive_set *held = exclusive_hold(vcpu_of(c), pa, size);
         store_host(first, size, value);
+        exclusive_release(held);
         return;
     }
-    uint8_t *second = access_host(&a, va + head, &pa);
+    uint64_t second_pa;
+    uint8_t *second = access_host(&a, va + head, &second_pa);
     access_check_watch(&a);
     note_store(c, first, head);
     note_store(c, second, size - head);
+    struct exclusive_set *held = exclusive_hold(vcpu_of(c), pa, head);
     memcpy(first, &value, head);
+    exclusive_release(held);
+    held = exclusive_hold(vcpu_of(c), second_pa, size - head);
     memcpy(second, (uint8_t *)&value + head, size - head);
+    exclusive_release(held);
 }
 
-/* STXR, STXP and their release forms write only; every other atomic reads first. */
-static bool access_is_store_exclusive(uint32_t word)
-{
-    return (word & 0x3fc00000) == 0x08000000 && ((word >> 31) || !(word >> 21 & 1));
-}
-
-void *mem_atomic(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, uint64_t *pa)
+void *mem_atomic(struct cpu *c, const struct insn *i, uint64_t va, unsigned size)
 {
     struct access a = access_begin(c, i, va, size, MMU_READ, MEM_ALIGNED);
+    uint64_t pa;
 
     access_check_alignment(&a, va, size, MEM_ALIGNED);
-    if (!access_is_store_exclusive(i->word)) {
-        access_host(&a, va, pa); /* a fault that reading has too is a read's (WnR = 0) */
-        access_check_watch(&a);
-    }
+    access_host(&a, va, &pa); /* a fault that reading has too is a read's (WnR = 0) */
+    access_check_watch(&a);
     a.kind = MMU_WRITE;
-    void *host = access_host(&a, va, pa);
+    void *host = access_host(&a, va, &pa);
     access_check_watch(&a);
     note_store(c, host, size);
+    c->excl_held = exclusive_hold(vcpu_of(c), pa, size);
     return host;
 }
 
-const void *mem_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
-                          uint64_t *pa)
+void mem_atomic_end(struct cpu *c)
 {
-    struct access a = access_begin(c, i, va, size, MMU_READ, MEM_ALIGNED);
+    exclusive_release(c->excl_held);
+}
+
+static void *exclusive_host(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+                            unsigned kind, uint64_t *pa)
+{
+    struct access a = access_begin(c, i, va, size, kind, MEM_ALIGNED);
 
     access_check_alignment(&a, va, size, MEM_ALIGNED);
-    const void *host = access_host(&a, va, pa);
+    void *host = access_host(&a, va, pa);
     access_check_watch(&a);
+    return host;
+}
+
+const void *mem_load_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+                               uint64_t *pa)
+{
+    return exclusive_host(c, i, va, size, MMU_READ, pa);
+}
+
+void *mem_store_exclusive(struct cpu *c, const struct insn *i, uint64_t va, unsigned size,
+                          uint64_t *pa)
+{
+    void *host = exclusive_host(c, i, va, size, MMU_WRITE, pa);
+
+    note_store(c, host, size);
     return host;
 }
 

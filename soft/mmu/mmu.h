@@ -135,6 +135,8 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
               uint8_t *host_page, unsigned allowed);
 /* No bank may have an entry for writing of the physical page. */
 void tlb_forbid_write(struct soft_vcpu *v, uint64_t pa);
+/* The same; stores take the slow path from now on (soft/exclusive.c). */
+void tlb_watch(struct soft_vcpu *v, uint64_t pa);
 /* Code of this page will be executed without tlb_fill_fetch(). */
 void tlb_note_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
                     const struct mmu_leaf *leaf);

@@ -227,29 +227,48 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
         allowed &= ~(unsigned)MMU_WRITE;
     if (UNLIKELY(v->hot.one_entry))
         tlb_clear(&b->tlb);
-    e->rd = allowed & MMU_READ ? page : TLB_NEVER(slot);
     /* atomic instructions look at `wr` only */
-    e->wr = (allowed & MMU_READ) && (allowed & MMU_WRITE) ? page : TLB_NEVER(slot);
+    bool write = (allowed & MMU_READ) && (allowed & MMU_WRITE);
+    bool watched = write && exclusive_watches(v->cpu.vm->exclusives, leaf->pa);
+    e->rd = allowed & MMU_READ ? page : TLB_NEVER(slot);
+    e->wr = write && !watched ? page : TLB_NEVER(slot);
     e->add = (uintptr_t)host_page - page;
-    e->pa = align_down(leaf->pa, 4096);
+    e->pa = align_down(leaf->pa, 4096) | (watched ? TLB_WATCHED : 0);
     *second_of(v, va) = (struct tlb_second){ .e = *e, .owner = bank_owner(b) };
 }
 
-static void bank_forbid_write(struct mmu_bank *b, uint64_t pa)
+/* What may be written has the same tag for reading. */
+static void bank_forbid_write(struct mmu_bank *b, uint64_t pa, bool watch)
 {
-    for (unsigned n = 0; n < TLB_ENTRIES; n++)
-        if (b->tlb.e[n].pa == pa)
-            b->tlb.e[n].wr = TLB_NEVER(n);
+    if (b->empty)
+        return;
+    for (unsigned n = 0; n < TLB_ENTRIES; n++) {
+        struct tlb_entry *e = &b->tlb.e[n];
+        if ((e->pa & ~(uint64_t)TLB_WATCHED) != pa || e->wr != e->rd)
+            continue;
+        e->wr = TLB_NEVER(n);
+        e->pa |= watch ? TLB_WATCHED : 0;
+    }
+}
+
+static void forbid_write(struct soft_vcpu *v, uint64_t pa, bool watch)
+{
+    bank_forbid_write(&v->kernel, pa, watch);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        bank_forbid_write(&v->bank[n], pa, watch);
+    for (unsigned n = 0; n < TLB_SECOND_ENTRIES; n++)
+        if ((v->second[n].e.pa & ~(uint64_t)TLB_WATCHED) == pa)
+            v->second[n].owner = 0;
 }
 
 void tlb_forbid_write(struct soft_vcpu *v, uint64_t pa)
 {
-    bank_forbid_write(&v->kernel, pa);
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
-        bank_forbid_write(&v->bank[n], pa);
-    for (unsigned n = 0; n < TLB_SECOND_ENTRIES; n++)
-        if (v->second[n].e.pa == pa)
-            v->second[n].owner = 0;
+    forbid_write(v, pa, false);
+}
+
+void tlb_watch(struct soft_vcpu *v, uint64_t pa)
+{
+    forbid_write(v, pa, true);
 }
 
 bool tlb_refill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write)

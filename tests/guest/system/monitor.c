@@ -1,7 +1,8 @@
 /*
  * The exclusive monitor (DDI 0487 B2.12): a store-exclusive succeeds after its load-exclusive, and
  * fails after CLREX, after an exception return, without a load, a second time, and when another CPU
- * stored to the location. Two CPUs then count with exclusives, with LSE atomics and under a lock.
+ * stored to the location, whatever it stored. Two CPUs then count with exclusives, with LSE atomics
+ * and under a lock.
  */
 #include "kit.h"
 
@@ -108,6 +109,97 @@ static void steal(void)
     shared.turn = 2;
 }
 
+/* The same, but whatever the other CPU stores, in the end there is what was there before: only a
+ * monitor sees that (ABA). `value` is 0. */
+PROBE(back_str, "mov x1, #9\n str x1, [x0]\n str xzr, [x0]");
+PROBE(back_same, "str xzr, [x0]");
+PROBE(back_byte, "mov w1, #9\n strb w1, [x0, #7]\n strb wzr, [x0, #7]");
+PROBE(back_stp, "mov x1, #9\n stp x1, x1, [x0]\n stp xzr, xzr, [x0]");
+PROBE(back_vector, "movi v0.16b, #9\n str q0, [x0]\n movi v0.16b, #0\n str q0, [x0]");
+PROBE(back_split, "mov x1, #-1\n stur x1, [x0, #-4]\n stur xzr, [x0, #-4]");
+PROBE(back_stlr, "mov x1, #9\n stlr x1, [x0]\n stlr xzr, [x0]");
+PROBE(back_swp, "mov x1, #9\n swp x1, x2, [x0]\n swp xzr, x2, [x0]");
+PROBE(back_add, "mov x1, #9\n stadd x1, [x0]\n neg x1, x1\n stadd x1, [x0]");
+PROBE(back_cas, "mov x1, #9\n mov x2, #0\n cas x2, x1, [x0]\n cas x1, xzr, [x0]");
+PROBE(back_casp, "mov x2, #0\n mov x3, #0\n mov x4, #9\n mov x5, #9\n casp x2, x3, x4, x5, [x0]\n"
+                 " casp x4, x5, x2, x3, [x0]");
+PROBE(back_stxr, "1: ldxr x1, [x0]\n stxr w2, x0, [x0]\n cbnz w2, 1b\n"
+                 "2: ldxr x1, [x0]\n stxr w2, xzr, [x0]\n cbnz w2, 2b");
+PROBE(back_stxp, "1: ldxp x1, x3, [x0]\n stxp w2, x0, x0, [x0]\n cbnz w2, 1b\n"
+                 "2: ldxp x1, x3, [x0]\n stxp w2, xzr, xzr, [x0]\n cbnz w2, 2b");
+PROBE(back_zva, "mov x1, #9\n str x1, [x0]\n dc zva, x0");
+PROBE(elsewhere_str, "str x0, [x0, #64]");
+
+static const struct back {
+    const char *name;
+    const uint32_t *code;
+    uint64_t fails;
+} backs[] = {
+    { "nothing", load, 0 },
+    { "STR to the next granule", elsewhere_str, 0 },
+    { "STR", back_str, 1 },
+    { "STR of the same value", back_same, 1 },
+    { "STRB of another byte", back_byte, 1 },
+    { "STP", back_stp, 1 },
+    { "STR Q", back_vector, 1 },
+    { "STUR over the beginning", back_split, 1 },
+    { "STLR", back_stlr, 1 },
+    { "SWP", back_swp, 1 },
+    { "STADD", back_add, 1 },
+    { "CAS", back_cas, 1 },
+    { "CASP", back_casp, 1 },
+    { "STXR", back_stxr, 1 },
+    { "STXP", back_stxp, 1 },
+    { "DC ZVA", back_zva, 1 },
+};
+
+/* Granules whose neighbours are nobody's; in the middle of one, so that stores can begin before. */
+#define BACK(n) (TARGET + 0x10000 + (n) * 0x100 + 16)
+
+static void go_back(void)
+{
+    for (unsigned n = 0; n < COUNT(backs); n++) {
+        while (shared.turn != 1)
+            ;
+        run(backs[n].code, EL1, BACK(n), 0);
+        DO("dmb ish");
+        shared.turn = 2;
+        while (shared.turn == 2)
+            ;
+    }
+}
+
+/* May fail the first time, as it is somebody's first. */
+static void settle(uint64_t address)
+{
+    uint64_t v, s;
+
+    __asm__ volatile("1: ldxr %0, [%2]\n stxr %w1, %0, [%2]\n cbnz %w1, 1b"
+                     : "=&r"(v), "=&r"(s)
+                     : "r"(address)
+                     : "memory");
+}
+
+static void check_back(void)
+{
+    for (unsigned n = 0; n < COUNT(backs); n++) {
+        uint64_t status, value, turn, address = BACK(n);
+        settle(address);
+        __asm__ volatile("ldxr %1, [%3]\n"
+                         " mov %2, #1\n"
+                         " stlr %2, [%4]\n"
+                         "1: ldar %2, [%4]\n"
+                         " cmp %2, #2\n"
+                         " b.ne 1b\n"
+                         " stxr %w0, %1, [%3]\n"
+                         : "=&r"(status), "=&r"(value), "=&r"(turn)
+                         : "r"(address), "r"(&shared.turn)
+                         : "memory", "cc");
+        check("back again", backs[n].name, status, backs[n].fails);
+        shared.turn = 0;
+    }
+}
+
 static void count(void)
 {
     uint64_t v, s;
@@ -143,6 +235,7 @@ static void second(void)
         while (shared.turn == 2)
             ;
     }
+    go_back();
     shared.arrived = 1;
     count();
     for (;;)
@@ -160,6 +253,7 @@ void test(void)
         check("two CPUs", "whose value stays", shared.counter[0], 1000 + i);
         shared.turn = 0;
     }
+    check_back();
     while (!shared.arrived)
         ;
     count();

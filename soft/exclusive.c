@@ -1,0 +1,256 @@
+/*
+ * The global exclusive monitor (DDI 0487 B2.12): a store-exclusive fails when another vCPU stored
+ * to the granule since the load-exclusive, also if it stored what was there before. Comparing the
+ * value alone would not see that (ABA).
+ *
+ * Seeing every store must cost nothing where no exclusives are used, so pages are watched. The
+ * first store-exclusive to a page fails, as any may, after it has had all vCPUs drop their TLB
+ * entries for writing of the page. From then on stores to it take the slow path, where they clear
+ * the monitors of other vCPUs, and exclusives are exact. A page that many more stores than
+ * store-exclusives go to is left alone again; so is one whose place in the table another page
+ * needs. Both only clear monitors.
+ *
+ * While only one vCPU has ever run there is nobody to watch, and the value is enough. Walkers of
+ * translation tables and devices store without asking; what they change is seen by the value.
+ *
+ * A monitor is one word, the address of its granule. The lock of a set of pages is held while a
+ * monitor for one of them is set, and from clearing monitors until the store is done. vCPUs of the
+ * engine check take turns and all their stores are slow, so there every page is watched already.
+ */
+#include "soft/exclusive.h"
+
+#include <stdlib.h>
+
+#include "soft/vcpu.h"
+
+#define SETS 128u
+#define WAYS 8u
+
+/* ERG of CTR_EL0 */
+#define GRANULE 64ull
+
+/* Stores to a page after the last store-exclusive until it is left alone: about what watching it
+ * again would cost. */
+#define STORES_MAX 4096
+
+/* Low bits of a page's address in the table. */
+enum { PAGE_PENDING = 1, PAGE_READY = 2 };
+
+struct exclusive_set {
+    struct lock lock;
+    _Atomic uint64_t page[WAYS]; /* 0: none */
+    uint32_t stores[WAYS];
+    uint32_t mark[WAYS]; /* tells a page from the same one that came back */
+    uint32_t marks;
+};
+
+struct exclusives {
+    struct exclusive_set set[SETS];
+    _Atomic uint64_t monitor[SOFT_MAX_VCPUS]; /* by index of the vCPU; granule + 1, or 0 */
+    _Atomic unsigned end;                     /* no monitor was ever set at or above */
+    _Atomic unsigned count;                   /* of pages */
+};
+
+struct exclusives *exclusives_create(void)
+{
+    struct exclusives *x = calloc(1, sizeof *x);
+
+    for (unsigned n = 0; x && n < SETS; n++)
+        lock_init(&x->set[n].lock, LOCK_HOST);
+    return x;
+}
+
+void exclusives_destroy(struct exclusives *x)
+{
+    for (unsigned n = 0; x && n < SETS; n++)
+        lock_fini(&x->set[n].lock);
+    free(x);
+}
+
+static struct exclusive_set *set_of(struct exclusives *x, uint64_t pa)
+{
+    return &x->set[(pa >> 12 ^ pa >> 19) % SETS];
+}
+
+/* The way of a page, or WAYS. */
+static unsigned find(const struct exclusive_set *s, uint64_t pa)
+{
+    for (unsigned way = 0; way < WAYS; way++) {
+        uint64_t page = atomic_load(&s->page[way]);
+        if (page && (page ^ pa) < 4096)
+            return way;
+    }
+    return WAYS;
+}
+
+bool exclusive_watches(const struct exclusives *x, uint64_t pa)
+{
+    return atomic_load(&x->count) && find(&x->set[(pa >> 12 ^ pa >> 19) % SETS], pa) < WAYS;
+}
+
+static uint64_t monitor_of(uint64_t pa)
+{
+    return (pa & ~(GRANULE - 1)) + 1;
+}
+
+/* Clear monitors from `first` to `last`, but not of `self`. */
+static void clear_monitors(struct exclusives *x, uint64_t first, uint64_t last, unsigned self)
+{
+    unsigned end = atomic_load(&x->end);
+
+    for (unsigned n = 0; n < end; n++) {
+        uint64_t m = atomic_load(&x->monitor[n]);
+        if (n != self && m - first <= last - first)
+            (void)atomic_compare_exchange_strong(&x->monitor[n], &m, 0);
+    }
+}
+
+static void leave_page(struct exclusives *x, struct exclusive_set *s, unsigned way)
+{
+    uint64_t page = atomic_load(&s->page[way]);
+
+    if (!page)
+        return;
+    atomic_store(&s->page[way], 0);
+    clear_monitors(x, monitor_of(page & ~4095ull), monitor_of(page | 4095), SOFT_MAX_VCPUS);
+    atomic_fetch_sub(&x->count, 1);
+}
+
+/* Watch a page. Between entering it and the end of the barrier others may still store unseen, so
+ * until then nobody's monitor counts. */
+static void watch_page(struct soft_vcpu *v, uint64_t pa)
+{
+    struct exclusives *x = v->cpu.vm->exclusives;
+    struct exclusive_set *s = set_of(x, pa);
+    uint64_t page = pa & ~4095ull;
+    unsigned way = 0;
+
+    lock_acquire(&s->lock);
+    if (find(s, pa) < WAYS) {
+        lock_release(&s->lock);
+        return;
+    }
+    while (way < WAYS && atomic_load(&s->page[way]))
+        way++;
+    uint32_t mark = ++s->marks;
+    if (way == WAYS) {
+        way = mark % WAYS;
+        leave_page(x, s, way);
+    }
+    s->stores[way] = 0;
+    s->mark[way] = mark;
+    atomic_fetch_add(&x->count, 1);
+    atomic_store(&s->page[way], page | PAGE_PENDING);
+    lock_release(&s->lock);
+
+    const struct request r = { .kind = REQUEST_WATCH, .address = page };
+    soft_request(v, &r, true);
+    soft_barrier(v);
+
+    lock_acquire(&s->lock);
+    if (s->mark[way] == mark && atomic_load(&s->page[way]))
+        atomic_store(&s->page[way], page | PAGE_READY);
+    lock_release(&s->lock);
+}
+
+static bool is_ready(const struct exclusive_set *s, unsigned way)
+{
+    return way < WAYS && (atomic_load(&s->page[way]) & PAGE_READY);
+}
+
+static void monitor_set(struct exclusives *x, unsigned self, uint64_t pa)
+{
+    unsigned end = atomic_load(&x->end);
+
+    while (end <= self && !atomic_compare_exchange_weak(&x->end, &end, self + 1))
+        ;
+    atomic_store(&x->monitor[self], monitor_of(pa));
+}
+
+bool exclusive_load(struct soft_vcpu *v, uint64_t pa)
+{
+    struct exclusives *x = v->cpu.vm->exclusives;
+    struct exclusive_set *s = set_of(x, pa);
+
+    if (v->check) {
+        monitor_set(x, v->index, pa);
+        return true;
+    }
+    if (!exclusive_watches(x, pa))
+        return false;
+    lock_acquire(&s->lock);
+    bool ready = is_ready(s, find(s, pa));
+    if (ready)
+        monitor_set(x, v->index, pa);
+    lock_release(&s->lock);
+    return ready;
+}
+
+bool exclusive_store(struct soft_vcpu *v, uint64_t pa, bool watched, struct exclusive_set **held)
+{
+    struct exclusives *x = v->cpu.vm->exclusives;
+    struct exclusive_set *s = set_of(x, pa);
+
+    *held = NULL;
+    if (!watched) {
+        if (!atomic_load(&v->cpu.vm->shared))
+            return true;
+        watch_page(v, pa);
+        return false;
+    }
+    if (!v->check) {
+        lock_acquire(&s->lock);
+        *held = s;
+    }
+    if (atomic_load(&x->monitor[v->index]) != monitor_of(pa)) {
+        exclusive_release(*held);
+        *held = NULL;
+        return false;
+    }
+    unsigned way = find(s, pa);
+    if (way < WAYS)
+        s->stores[way] = 0;
+    clear_monitors(x, monitor_of(pa), monitor_of(pa), SOFT_MAX_VCPUS);
+    return true;
+}
+
+struct exclusive_set *exclusive_hold(struct soft_vcpu *v, uint64_t pa, unsigned size)
+{
+    struct exclusives *x = v->cpu.vm->exclusives;
+    struct exclusive_set *s = set_of(x, pa);
+
+    if (v->check) {
+        clear_monitors(x, monitor_of(pa), monitor_of(pa + size - 1), v->index);
+        return NULL;
+    }
+    if (!exclusive_watches(x, pa))
+        return NULL;
+    lock_acquire(&s->lock);
+    unsigned way = find(s, pa);
+    if (way < WAYS && ++s->stores[way] > STORES_MAX) {
+        leave_page(x, s, way);
+        way = WAYS;
+    }
+    if (way == WAYS) {
+        lock_release(&s->lock);
+        return NULL;
+    }
+    clear_monitors(x, monitor_of(pa), monitor_of(pa + size - 1), v->index);
+    return s;
+}
+
+void exclusive_release(struct exclusive_set *held)
+{
+    if (held)
+        lock_release(&held->lock);
+}
+
+uint64_t exclusive_get(const struct soft_vcpu *v)
+{
+    return atomic_load(&v->cpu.vm->exclusives->monitor[v->index]);
+}
+
+void exclusive_set(struct soft_vcpu *v, uint64_t monitor)
+{
+    atomic_store(&v->cpu.vm->exclusives->monitor[v->index], monitor);
+}
