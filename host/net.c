@@ -47,11 +47,13 @@ struct net {
     int wake[2]; /* a pipe: a byte in it wakes the thread */
     atomic_bool woken, stop;
     atomic_bool ready;   /* the sockets are the thread's from now on */
+    atomic_bool begun;   /* by net_begin() */
     atomic_uint offload; /* what net_set_offload() asks for */
 
     /* The thread's. */
     struct net_buffer in, out;
     bool stalled;          /* the client has no room */
+    bool later;            /* the back end is opened when the guest begins */
     unsigned offload_done; /* what the back end was told */
 };
 
@@ -250,6 +252,19 @@ static bool net_work(struct net *n)
     return sent == NET_BUDGET || received == NET_BUDGET;
 }
 
+/* The guest has a driver, so it gets the network that it would have had from the start. */
+static void net_open_later(struct net *n)
+{
+    struct err e;
+    n->later = false;
+    if (net_open_user(&n->spec, &n->b, &e) == 0)
+        return;
+    log_warn("net", "%s; the guest's cable is unplugged", e.text);
+    net_backend_close(&n->b);
+    n->b = (struct net_backend){ .fd = -1, .control = -1 };
+    n->client.link(n->client.ctx, false);
+}
+
 static void net_drain_wake(struct net *n)
 {
     char bytes[16];
@@ -257,6 +272,8 @@ static void net_drain_wake(struct net *n)
         ;
     atomic_store(&n->woken, false);
     n->stalled = false;
+    if (n->later && atomic_load(&n->begun))
+        net_open_later(n);
     unsigned offload = atomic_load(&n->offload);
     if (offload != n->offload_done && n->b.headers && n->b.fd >= 0) {
         net_tap_set_offload(n->b.fd, offload);
@@ -264,9 +281,14 @@ static void net_drain_wake(struct net *n)
     }
 }
 
+/* The child says that it works, or wants something. */
 static void net_serve_control(struct net *n)
 {
-    if (net_user_serve(&n->b))
+    struct err e;
+    int r = n->b.working ? 0 : net_user_ready(&n->b, &e);
+    if (r < 0)
+        log_warn("net", "%s", e.text);
+    else if (net_user_serve(&n->b))
         return;
     close(n->b.control);
     n->b.control = -1;
@@ -301,6 +323,12 @@ static void *net_thread(void *arg)
     return NULL;
 }
 
+void net_begin(struct net *n)
+{
+    atomic_store(&n->begun, true);
+    net_wake(n);
+}
+
 void net_wake(struct net *n)
 {
     if (atomic_exchange(&n->woken, true))
@@ -315,7 +343,10 @@ static int net_open_backend(struct net *n, struct err *e)
 {
     switch (n->spec.kind) {
     case NET_USER:
-        return net_open_user(&n->spec, &n->b, e);
+        /* A process that may not be needed; but the user's ports are taken now or never. */
+        n->later = n->spec.forwards == 0;
+        n->b.stream = true;
+        return n->later ? net_user_check(e) : net_open_user(&n->spec, &n->b, e);
     case NET_TAP:
         return net_open_tap(&n->spec, &n->b, e);
     case NET_UNIX:
@@ -365,7 +396,8 @@ int net_open(const struct net_spec *spec, struct net **out, struct err *e)
 
 int net_ready(struct net *n, struct err *e)
 {
-    int r = n->spec.kind == NET_USER ? net_user_ready(&n->b, e) : 0;
+    /* Without ports there is nothing yet to wait for. */
+    int r = n->spec.forwards > 0 ? net_user_ready(&n->b, e) : 0;
     if (r == 0) {
         atomic_store(&n->ready, true);
         net_wake(n);

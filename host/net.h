@@ -56,6 +56,8 @@ void net_stop(struct net *n);
 /* Ends the child, closes, frees. NULL is allowed. */
 void net_close(struct net *n);
 
+/* The guest has a driver. What only a guest with one needs is started now. Any thread. */
+void net_begin(struct net *n);
 /* There is something to send, or room to receive. Never blocks. Any thread. */
 void net_wake(struct net *n);
 

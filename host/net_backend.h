@@ -14,6 +14,7 @@ struct net_backend {
     bool headers;  /* a virtio-net header is in front of each frame */
     int control;   /* the child's, or -1 */
     pid_t child;   /* or 0 */
+    bool working;  /* the child has said that it works */
     char own[120]; /* a socket to remove at the end, or "" */
 };
 
@@ -23,8 +24,10 @@ int net_open_user(const struct net_spec *spec, struct net_backend *b, struct err
 int net_open_unix(const struct net_spec *spec, struct net_backend *b, struct err *e) MUST_CHECK;
 int net_open_tap(const struct net_spec *spec, struct net_backend *b, struct err *e) MUST_CHECK;
 
+/* Would net_open_user() find its program? */
+int net_user_check(struct err *e) MUST_CHECK;
 /* Wait until the child of net_open_user() works. */
-int net_user_ready(const struct net_backend *b, struct err *e) MUST_CHECK;
+int net_user_ready(struct net_backend *b, struct err *e) MUST_CHECK;
 /* Serve a request on `control`; false when it has ended. */
 bool net_user_serve(const struct net_backend *b);
 

@@ -23,6 +23,7 @@
 #include "host/net_user.h"
 
 #define USER_PATIENCE_MS 10000
+#define USER_PATH_MAX    600
 #define USER_HIGH_FD     16 /* above those that the child expects */
 
 extern char **environ;
@@ -107,17 +108,31 @@ static int spawn(const char *path, const char *spec, int data, int control, pid_
     return -r;
 }
 
-int net_open_user(const struct net_spec *spec, struct net_backend *b, struct err *e)
+static int user_program(char *path, size_t size, struct err *e)
 {
-    char path[600];
-    int data[2], control[2];
-    const int size = NET_USER_SOCKET_BUFFER;
-    int r = find_program(path, sizeof path);
+    int r = find_program(path, size);
     if (r < 0)
         return err_set(e, r,
                        "--net user: the program %s is not where ireko is; install it there, or "
                        "give --net none",
                        NET_USER_PROGRAM);
+    return 0;
+}
+
+int net_user_check(struct err *e)
+{
+    char path[USER_PATH_MAX];
+    return user_program(path, sizeof path, e);
+}
+
+int net_open_user(const struct net_spec *spec, struct net_backend *b, struct err *e)
+{
+    char path[USER_PATH_MAX];
+    int data[2], control[2];
+    const int size = NET_USER_SOCKET_BUFFER;
+    int r = user_program(path, sizeof path, e);
+    if (r < 0)
+        return r;
     r = socket_pair(data);
     if (r < 0)
         return err_set(e, r, "--net user: no socket: %s", strerror(-r));
@@ -143,7 +158,7 @@ int net_open_user(const struct net_spec *spec, struct net_backend *b, struct err
     return 0;
 }
 
-int net_user_ready(const struct net_backend *b, struct err *e)
+int net_user_ready(struct net_backend *b, struct err *e)
 {
     char line[400];
     size_t n = 0;
@@ -164,6 +179,7 @@ int net_user_ready(const struct net_backend *b, struct err *e)
     line[n - 1] = '\0';
     if (line[0] != '\0')
         return err_set(e, -EIO, "--net user: %s", line);
+    b->working = true;
     return 0;
 }
 

@@ -339,8 +339,10 @@ static void net_start_driver(struct virtio_mmio *v)
     for (size_t i = 0; i < ARRAY_LEN(map); i++)
         if (virtio_mmio_has(v, map[i].feature))
             offload |= map[i].offload;
-    if (n->net)
+    if (n->net) {
         net_set_offload(n->net, offload);
+        net_begin(n->net);
+    }
 }
 
 static void net_notify(struct virtio_mmio *v, unsigned queue)

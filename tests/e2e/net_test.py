@@ -92,7 +92,8 @@ def free_port():
 
 def helper(c):
     """The process id of the ireko-usernet of `c`."""
-    children = pathlib.Path(f"/proc/{c.process.pid}/task/{c.process.pid}/children").read_text().split()
+    tasks = pathlib.Path(f"/proc/{c.process.pid}/task").glob("*/children")
+    children = [child for task in tasks for child in task.read_text().split()]
     check(len(children) == 1, f"children: {children}")
     return int(children[0])
 

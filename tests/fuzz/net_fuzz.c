@@ -39,6 +39,11 @@ void net_stop(struct net *n)
     (void)n;
 }
 
+void net_begin(struct net *n)
+{
+    (void)n;
+}
+
 void net_wake(struct net *n)
 {
     (void)n;

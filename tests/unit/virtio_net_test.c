@@ -32,7 +32,7 @@ enum { RX, TX };
 
 struct net {
     struct net_client client;
-    bool headers, local, started;
+    bool headers, local, started, begun;
     unsigned woken, offload;
     uint8_t sent[64][70000], header[64][NET_HEADER_SIZE];
     size_t length[64];
@@ -51,6 +51,11 @@ int net_start(struct net *n, const struct net_client *client)
 void net_stop(struct net *n)
 {
     n->started = false;
+}
+
+void net_begin(struct net *n)
+{
+    n->begun = true;
 }
 
 void net_wake(struct net *n)
@@ -209,7 +214,9 @@ static void sends_a_frame(void **state)
     uint8_t frame[600];
     uint32_t head, written;
     fill(frame, sizeof frame);
+    assert_false(net.begun);
     vdev_bring_up(&v, 0, 2);
+    assert_true(net.begun);
     unsigned woken = net.woken;
     send_frame(no_header, frame, sizeof frame);
     assert_int_equal(net.woken, woken + 1);
