@@ -5,9 +5,13 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#endif
 
 #include "base/compiler.h"
 #include "cli/cli.h"
+#include "vmm/hvcall.h"
 
 #define FIELD "%-9s "
 
@@ -64,8 +68,42 @@ static void info_limits(void)
            vcpus, max_ipa, default_ipa);
 }
 
+/* macOS says whether it and the hardware have what Hypervisor.framework needs; a Mac that is a
+ * virtual machine itself does not, as a rule. */
+static bool info_host_is_able(void)
+{
+#ifdef __APPLE__
+    int able = 0;
+    size_t size = sizeof able;
+    if (sysctlbyname("kern.hv_support", &able, &size, NULL, 0) == 0 && able)
+        return true;
+    printf(FIELD "this Mac cannot run virtual machines (kern.hv_support is 0); is it one itself?\n",
+           "hint");
+    return false;
+#else
+    return true;
+#endif
+}
+
+/* Can this program make a virtual machine at all, and if not, what helps? */
+static void info_permission(void)
+{
+    hv_return_t r = hv_vm_create(NULL);
+    if (r == HV_SUCCESS)
+        hv_vm_destroy();
+    else if (r == HV_DENIED)
+        printf(FIELD
+               "macOS does not let this program make virtual machines; give it the "
+               "entitlement:\n" FIELD
+               "codesign --sign - --entitlements tools/entitlements.plist --force build/ireko\n",
+               "hint", "");
+    else if (info_host_is_able())
+        printf(FIELD "a virtual machine cannot be made here: %s\n", "hint", hvcall_text(r));
+}
+
 static void info_hints(void)
 {
+    info_permission();
 #if defined(__linux__) && defined(__aarch64__)
     if (access("/dev/kvm", F_OK) == 0 && access("/dev/kvm", R_OK | W_OK) != 0)
         printf(FIELD "/dev/kvm is there but you may not open it; join its group (often kvm)\n",

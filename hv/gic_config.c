@@ -1,10 +1,14 @@
 /* hv_gic_config_* and the parameter queries, with Apple's sizes and checks. */
 #include "hv/gic.h"
 
+#include <Hypervisor/hvx.h>
+
 #include "hv/process.h"
 
 hv_gic_config_t hv_gic_config_create(void)
 {
+    if (!hvx_since(15.0))
+        return NULL;
     return hv_object_create(HV_OBJECT_GIC_CONFIG, sizeof(struct hv_gic_config_s));
 }
 
@@ -70,6 +74,8 @@ hv_return_t hvx_gic_config_set_its_base(hv_gic_config_t config, hv_ipa_t its_bas
 
 static hv_return_t answer(size_t *out, size_t value)
 {
+    if (!hvx_since(15.0))
+        return HV_UNSUPPORTED;
     if (!out)
         return HV_BAD_ARGUMENT;
     *out = value;
@@ -113,6 +119,8 @@ hv_return_t hv_gic_get_msi_region_base_alignment(size_t *msi_region_base_alignme
 
 hv_return_t hv_gic_get_spi_interrupt_range(uint32_t *spi_intid_base, uint32_t *spi_intid_count)
 {
+    if (!hvx_since(15.0))
+        return HV_UNSUPPORTED;
     if (!spi_intid_base || !spi_intid_count)
         return HV_BAD_ARGUMENT;
     *spi_intid_base = GIC_SPI_BASE;
@@ -122,6 +130,8 @@ hv_return_t hv_gic_get_spi_interrupt_range(uint32_t *spi_intid_base, uint32_t *s
 
 hv_return_t hv_gic_get_intid(hv_gic_intid_t interrupt, uint32_t *intid)
 {
+    if (!hvx_since(15.0))
+        return HV_UNSUPPORTED;
     if (!intid)
         return HV_BAD_ARGUMENT;
     switch (interrupt) {

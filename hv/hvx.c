@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "hv/apple.h"
 #include "hv/process.h"
 
 /* Kept by name, so that the caller's string need not live on. */
@@ -57,7 +58,7 @@ hv_return_t hvx_set_cpu(const char *cpu)
     struct hvx_cpu_feature first;
     const char *engine;
 
-    if (cpu && strlen(cpu) >= sizeof p->cpu_name)
+    if (cpu && (hv_apple() || strlen(cpu) >= sizeof p->cpu_name))
         return HV_UNSUPPORTED;
 
     pthread_mutex_lock(&p->vm_lock);
@@ -80,7 +81,7 @@ const char *hvx_cpu_model(void)
     pthread_mutex_lock(&hv_process.vm_lock);
     int err = hv_process_choose(&backend, &engine);
     pthread_mutex_unlock(&hv_process.vm_lock);
-    return err ? "none" : backend->cpu_model;
+    return err ? "none" : hv_apple() ? "host" : backend->cpu_model;
 }
 
 hv_return_t hvx_cpu_feature(unsigned index, struct hvx_cpu_feature *feature)
@@ -90,6 +91,8 @@ hv_return_t hvx_cpu_feature(unsigned index, struct hvx_cpu_feature *feature)
 
     if (!feature)
         return HV_BAD_ARGUMENT;
+    if (hv_apple())
+        return HV_UNSUPPORTED;
     pthread_mutex_lock(&hv_process.vm_lock);
     int err = hv_process_choose(&backend, &engine);
     if (!err)
@@ -136,7 +139,7 @@ static hv_return_t vm_enable_locked(uint32_t features)
     for (unsigned i = 0; i < HV_MAX_VCPUS; i++)
         if (atomic_load_explicit(&p->slot[i].owner, memory_order_relaxed))
             return HV_BUSY;
-    if (!p->backend->vm_enable)
+    if (!p->backend->vm_enable || p->apple)
         return features ? HV_UNSUPPORTED : HV_SUCCESS;
 
     int err = p->backend->vm_enable(p->vm, features);
@@ -167,6 +170,13 @@ hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level)
         return HV_UNSUPPORTED;
     *level = hv_process.backend->get_pmu_irq(s->vcpu);
     return HV_SUCCESS;
+}
+
+bool hvx_since(double version)
+{
+    const struct hv_apple *apple = hv_apple();
+
+    return !apple || apple->macos >= version;
 }
 
 uint64_t hvx_absolute_time(void)

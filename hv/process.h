@@ -25,9 +25,12 @@ struct hv_slot {
     _Atomic uint64_t owner; /* number of the thread, 0: free */
     struct hv_backend_vcpu *vcpu;
     hv_vcpu_exit_t exit;
+    uint32_t random; /* never 0; for hv/apple.c */
     bool trap_debug_exceptions;
     bool trap_debug_reg_accesses;
 };
+
+struct hv_apple;
 
 struct hv_process {
     pthread_mutex_t vm_lock, slots_lock;
@@ -42,11 +45,13 @@ struct hv_process {
     const char *engine;
     unsigned ipa_bits;
     bool el2;
+    const struct hv_apple *apple;     /* the Mac that this is to look like, or NULL */
     uint32_t features;                /* HVX_* that are on */
     const struct hv_backend_gic *gic; /* or NULL: the VM has none; written as `vm` is */
     struct hv_gic_desc gic_desc;
 
     struct hv_slot slot[HV_MAX_VCPUS];
+    uint32_t vcpus_made; /* under slots_lock */
 };
 
 extern struct hv_process hv_process;
@@ -67,5 +72,8 @@ hv_return_t hv_return_of(int err);
 /* sysregs.c: what an enumerant of hv_sys_reg_t needs. */
 enum hv_sys_reg_needs { HV_NEEDS_NOTHING, HV_NEEDS_GIC, HV_NEEDS_EL2, HV_NEEDS_UNKNOWN };
 enum hv_sys_reg_needs hv_sys_reg_needs(hv_sys_reg_t reg);
+
+/* The macOS that brought it; 11.0 for what there is not. */
+double hv_sys_reg_since(hv_sys_reg_t reg);
 
 #endif

@@ -125,3 +125,24 @@ enum hv_sys_reg_needs hv_sys_reg_needs(hv_sys_reg_t reg)
     }
     return HV_NEEDS_UNKNOWN;
 }
+
+double hv_sys_reg_since(hv_sys_reg_t reg)
+{
+    switch (reg) {
+    case HV_SYS_REG_ID_AA64ZFR0_EL1:
+    case HV_SYS_REG_ID_AA64SMFR0_EL1:
+    case HV_SYS_REG_SMPRI_EL1:
+    case HV_SYS_REG_SMCR_EL1:
+    case HV_SYS_REG_SCXTNUM_EL1:
+    case HV_SYS_REG_SCXTNUM_EL0:
+    case HV_SYS_REG_TPIDR2_EL0:
+        return 15.2;
+    case HV_SYS_REG_ACTLR_EL1:
+        return 15.0;
+    default: {
+        enum hv_sys_reg_needs needs = hv_sys_reg_needs(reg);
+
+        return needs == HV_NEEDS_EL2 || needs == HV_NEEDS_GIC ? 15.0 : 11.0;
+    }
+    }
+}

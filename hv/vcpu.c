@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "hv/apple.h"
 #include "hv/config.h"
 #include "hv/process.h"
 
@@ -52,6 +53,12 @@ static hv_return_t vcpu_create_locked(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit)
 
     int err = p->backend->vcpu_create(p->vm, (unsigned)handle, &s->exit, &s->vcpu);
 
+    if (!err && p->apple) {
+        s->random = ++p->vcpus_made * 2654435761u | 1;
+        err = hv_apple_vcpu_create(p->apple, p->backend, s->vcpu);
+        if (err)
+            p->backend->vcpu_destroy(s->vcpu);
+    }
     if (err)
         return hv_return_of(err);
     atomic_store_explicit(&s->owner, thread, memory_order_relaxed);
@@ -89,7 +96,11 @@ hv_return_t hv_vcpu_run(hv_vcpu_t vcpu)
 {
     struct hv_slot *s = hv_process_slot(vcpu);
 
-    return s ? hv_return_of(hv_process.backend->vcpu_run(s->vcpu)) : HV_BAD_ARGUMENT;
+    if (!s)
+        return HV_BAD_ARGUMENT;
+    if (hv_process.apple)
+        return hv_apple_run(hv_process.apple, s);
+    return hv_return_of(hv_process.backend->vcpu_run(s->vcpu));
 }
 
 static bool all_exist_locked(const hv_vcpu_t *vcpus, uint32_t count)
@@ -181,6 +192,8 @@ static hv_return_t check_sys_reg(hv_sys_reg_t *reg)
 {
     if ((unsigned)*reg == SYS_REG_MDCR_EL2_SDK15)
         *reg = HV_SYS_REG_MDCR_EL2;
+    if (!hvx_since(hv_sys_reg_since(*reg)))
+        return HV_BAD_ARGUMENT;
     switch (hv_sys_reg_needs(*reg)) {
     case HV_NEEDS_NOTHING:
         return HV_SUCCESS;

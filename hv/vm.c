@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "hv/apple.h"
 #include "hv/config.h"
 #include "hv/process.h"
 
@@ -15,8 +16,14 @@ static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
     unsigned standard, maximum;
     struct hv_backend_vm *vm;
 
+    const struct hv_apple *apple = hv_apple();
+
     if (p->vm)
         return HV_BUSY;
+    if (apple && apple->is_wrong)
+        return HV_ERROR;
+    if (apple && apple->is_unsigned)
+        return HV_DENIED;
     if (config && config->el2)
         return HV_UNSUPPORTED;
 
@@ -25,10 +32,12 @@ static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
     if (err)
         return hv_return_of(err);
     backend->ipa_bits(&standard, &maximum);
+    if (apple)
+        hv_apple_ipa_bits(apple, &standard, &maximum);
 
     struct hv_vm_desc desc = {
         .ipa_bits = config && config->ipa_bits ? config->ipa_bits : standard,
-        .cpu = p->wanted_cpu,
+        .cpu = apple ? hv_apple_cpu(apple, backend) : p->wanted_cpu,
         .engine = engine,
         .trace_fd = p->wanted_trace,
     };
@@ -43,6 +52,7 @@ static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
     p->engine = engine;
     p->ipa_bits = desc.ipa_bits;
     p->el2 = desc.el2;
+    p->apple = apple;
     p->features = 0;
     pthread_mutex_lock(&p->slots_lock);
     p->vm = vm;
@@ -136,6 +146,8 @@ hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t f
     else if (!addr || (uintptr_t)addr % HV_PAGE_SIZE || (uintptr_t)addr > UINTPTR_MAX - size ||
              !range_is_valid(ipa, size) || !flags_are_valid(flags))
         result = HV_BAD_ARGUMENT;
+    else if (p->apple && !hv_apple_is_mapped(addr, size))
+        result = HV_ERROR;
     else
         result = hv_return_of(p->backend->vm_map(p->vm, addr, ipa, size, flags));
     pthread_mutex_unlock(&p->vm_lock);

@@ -246,7 +246,7 @@ static int vm_choose_gic(struct vm *vm, struct err *e)
                                            : "this host has only a",
                        MEMMAP_CPUS_MAX_V2);
     if (vm_wants_gicv3(vm))
-        log_limited(LOG_INFO, "vm", "this host has no GICv3 for guests, so this one has a GICv2");
+        log_limited(LOG_WARN, "vm", "this host has no GICv3 for guests, so this one has a GICv2");
     return 0;
 }
 

@@ -89,7 +89,7 @@ struct hvx_cpu_feature {
 #define HVX_SINCE(version) __builtin_available(macOS version, *)
 #define HVX_NEEDS(version) __attribute__((availability(macos, introduced = version)))
 #else
-#define HVX_SINCE(version) true
+#define HVX_SINCE(version) hvx_since(version)
 #define HVX_NEEDS(version)
 #endif
 
@@ -185,6 +185,10 @@ hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats);
  * text: the guest's instructions by name and the host's code. 0: no more. The descriptor stays the
  * caller's and has to outlive the VM. HV_UNSUPPORTED: the chosen engine translates nothing. */
 hv_return_t hvx_set_trace(int fd);
+
+/* Is there what this macOS brought? Always, unless IREKO_APPLE names an older one; write
+ * HVX_SINCE(). */
+bool hvx_since(double version);
 
 /* What mach_absolute_time() is to a guest: 24 MHz ticks. A guest's CNTVCT_EL0 is this minus its
  * vtimer offset. */

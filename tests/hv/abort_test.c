@@ -347,8 +347,7 @@ static void address_beyond_the_width_aborts(void)
 
     open_access(&g, 0xb9400022 /* ldr w2, [x1] */);
     guest_set_reg(&g, HV_REG_X1, 0x0000f00000000000ull);
-    CHECK_OK(hv_vcpu_run(g.vcpu));
-    CHECK_EQ(g.exit->reason, HV_EXIT_REASON_EXCEPTION);
+    CHECK(guest_run(&g, HV_EXIT_REASON_EXCEPTION));
 
     /* Stage 1 may refuse it (the guest's vector) or stage 2 (an exit); it must not succeed. */
     unsigned ec = SYNDROME_EC(g.exit->exception.syndrome);

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Seconds that a test may take, sanitizers included. */
@@ -68,6 +69,13 @@ void check_end(void)
 void check_skip(const char *reason)
 {
     now.skip = reason;
+}
+
+bool check_cancels(void)
+{
+    const char *mode = getenv("IREKO_APPLE");
+
+    return mode && strstr(mode, "cancel");
 }
 
 int check_finish(void)

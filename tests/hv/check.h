@@ -16,6 +16,10 @@ void check_end(void);
 /* The test cannot run here, for this reason. Before check_end(). */
 void check_skip(const char *reason);
 
+/* Do runs end with CANCELED at random here (IREKO_APPLE)? A test that does not ask for it runs
+ * again. */
+bool check_cancels(void);
+
 /* Print the plan. Returns the program's exit status. */
 int check_finish(void);
 
@@ -32,6 +36,28 @@ bool check_equal(uint64_t got, uint64_t want, const char *text, const char *file
     do {                                                                                           \
         check_start("%s", #function);                                                              \
         function();                                                                                \
+        check_end();                                                                               \
+    } while (0)
+
+/* The same for one that waits for a cancel of its own. */
+#define RUN_CANCEL(function)                                                                       \
+    do {                                                                                           \
+        check_start("%s", #function);                                                              \
+        if (check_cancels())                                                                       \
+            check_skip("cancels come at random here");                                             \
+        else                                                                                       \
+            function();                                                                            \
+        check_end();                                                                               \
+    } while (0)
+
+/* The same for what this macOS brought; with an older one it is skipped. */
+#define RUN_SINCE(version, function)                                                               \
+    do {                                                                                           \
+        check_start("%s", #function);                                                              \
+        if (HVX_SINCE(version))                                                                    \
+            function();                                                                            \
+        else                                                                                       \
+            check_skip("this came with macOS " #version);                                          \
         check_end();                                                                               \
     } while (0)
 

@@ -98,7 +98,21 @@ void guest_close(struct guest *g)
 
 bool guest_run(struct guest *g, hv_exit_reason_t reason)
 {
-    return g->good && CHECK_OK(hv_vcpu_run(g->vcpu)) && CHECK_EQ(g->exit->reason, reason);
+    bool irq = false, fiq = false;
+
+    if (!g->good)
+        return false;
+    hv_vcpu_get_pending_interrupt(g->vcpu, HV_INTERRUPT_TYPE_IRQ, &irq);
+    hv_vcpu_get_pending_interrupt(g->vcpu, HV_INTERRUPT_TYPE_FIQ, &fiq);
+    for (;;) {
+        if (!CHECK_OK(hv_vcpu_run(g->vcpu)))
+            return false;
+        if (g->exit->reason != HV_EXIT_REASON_CANCELED || reason == HV_EXIT_REASON_CANCELED ||
+            !check_cancels())
+            return CHECK_EQ(g->exit->reason, reason);
+        hv_vcpu_set_pending_interrupt(g->vcpu, HV_INTERRUPT_TYPE_IRQ, irq); /* fell with the run */
+        hv_vcpu_set_pending_interrupt(g->vcpu, HV_INTERRUPT_TYPE_FIQ, fiq);
+    }
 }
 
 uint64_t guest_run_exception(struct guest *g, unsigned exception_class)

@@ -65,7 +65,10 @@ static void *pair_member(void *arg)
     hv_vcpu_set_reg(vcpu, HV_REG_PC, GUEST_CODE + m->which * B_OFFSET);
     for (unsigned i = 0; i < 8; i++)
         hv_vcpu_set_reg(vcpu, (hv_reg_t)(HV_REG_X0 + i), x[i]);
-    p->end[m->which].result = hv_vcpu_run(vcpu);
+    do
+        p->end[m->which].result = hv_vcpu_run(vcpu);
+    while (p->end[m->which].result == HV_SUCCESS && exit->reason == HV_EXIT_REASON_CANCELED &&
+           check_cancels());
     p->end[m->which].reason = exit->reason;
     p->end[m->which].syndrome = exit->exception.syndrome;
     for (unsigned i = 0; i < 8; i++)

@@ -399,8 +399,8 @@ int main(void)
 {
     RUN(config_ipa_size_round_trips);
     RUN(config_ipa_size_above_maximum_is_unsupported);
-    RUN(config_el2_round_trips);
-    RUN(config_granule_round_trips);
+    RUN_SINCE(15.0, config_el2_round_trips);
+    RUN_SINCE(26.0, config_granule_round_trips);
     RUN(config_is_reference_counted);
     RUN(vm_with_config_outlives_it);
     RUN(second_vm_is_busy);
@@ -415,10 +415,10 @@ int main(void)
     RUN(allocate_gives_aligned_zeroed_memory);
     RUN(allocate_wants_whole_pages);
     RUN(max_vcpu_count_is_positive);
-    RUN(sme_is_there_or_unsupported);
-    RUN(gic_parameters);
-    RUN(gic_config_checks_bases);
-    RUN(gic_without_bases_is_not_created);
+    RUN_SINCE(15.2, sme_is_there_or_unsupported);
+    RUN_SINCE(15.0, gic_parameters);
+    RUN_SINCE(15.0, gic_config_checks_bases);
+    RUN_SINCE(15.0, gic_without_bases_is_not_created);
     RUN(vcpu_config_queries);
     RUN(cpu_models_and_their_features);
     RUN(engine_has_a_name);
