@@ -3,6 +3,7 @@
 
 #include <Hypervisor/hvx.h>
 
+#include "hv/apple.h"
 #include "hv/process.h"
 
 hv_gic_config_t hv_gic_config_create(void)
@@ -64,6 +65,8 @@ hv_return_t hv_gic_config_set_msi_interrupt_range(hv_gic_config_t config, uint32
 
 hv_return_t hvx_gic_config_set_its_base(hv_gic_config_t config, hv_ipa_t its_base_address)
 {
+    if (hv_apple())
+        return HV_UNSUPPORTED;
     if (!hv_object_is(config, HV_OBJECT_GIC_CONFIG) ||
         !base_is_valid(its_base_address, GIC_ITS_SIZE, GIC_ITS_ALIGNMENT))
         return HV_BAD_ARGUMENT;
