@@ -16,6 +16,9 @@
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
+#ifdef __APPLE__
+#include <pthread/qos.h>
+#endif
 
 #include <Hypervisor/hvx.h>
 
@@ -529,9 +532,18 @@ static int vcpu_create_here(struct vcpu *v, struct err *e)
     return 0;
 }
 
+/* Guests are work that somebody waits for: without a class macOS may put it on the slow cores. */
+static void vcpu_choose_cores(void)
+{
+#ifdef __APPLE__
+    (void)pthread_set_qos_class_self_np(QOS_CLASS_USER_INITIATED, 0);
+#endif
+}
+
 static void *vcpu_thread(void *arg)
 {
     struct vcpu *v = arg;
+    vcpu_choose_cores();
     struct err e;
     int r = vcpu_create_here(v, &e);
     lock_acquire(&v->lock);

@@ -22,6 +22,7 @@ LIBRARIES = [
     ("zstd", "libzstd", ["zstd.h", "zstd_errors.h"], "/opt/homebrew/opt/zstd/lib/libzstd.1.dylib"),
     ("uv", "libuv", ["uv.h", "uv"], "/opt/homebrew/opt/libuv/lib/libuv.1.dylib"),
     ("fdt", None, ["fdt.h", "libfdt.h", "libfdt_env.h"], "/opt/homebrew/opt/dtc/lib/libfdt.1.dylib"),
+    ("slirp", "slirp", ["slirp"], "/opt/homebrew/opt/libslirp/lib/libslirp.0.dylib"),
     ("cmocka", "cmocka", ["cmocka.h"], "/opt/homebrew/opt/cmocka/lib/libcmocka.0.dylib"),
 ]
 
@@ -66,7 +67,7 @@ def make_library(folder, name, package, headers, install_name):
                              check=True).stdout.strip()
     (folder / "lib/pkgconfig" / f"{package}.pc").write_text(
         f"Name: {package}\nDescription: stub\nVersion: {version}\nLibs: -L{folder}/lib -l{name}\n"
-        f"Cflags: -I{folder}/include\n")
+        f"Cflags: -I{folder}/include -I{folder}/include/{name}\n")
 
 
 def read_api(tree):
@@ -103,13 +104,17 @@ def make_framework(tree, folder):
         (kern if header.parent.name == "hv" else framework / "Headers").joinpath(header.name).write_text(body)
 
 
-def make_sys_disk(folder):
-    """A header that zig leaves out; the two requests that host/disk_darwin.c makes."""
+def make_missing_headers(folder):
+    """Two headers of macOS that zig leaves out; what host/disk_darwin.c and usernet/sandbox_darwin.c want of them."""
     (folder / "include/sys").mkdir()
     (folder / "include/sys/disk.h").write_text("""#include <stdint.h>
 #include <sys/ioctl.h>
 #define DKIOCGETBLOCKSIZE _IOR('d', 24, uint32_t)
 #define DKIOCGETBLOCKCOUNT _IOR('d', 25, uint64_t)
+""")
+    (folder / "include/sandbox.h").write_text("""#include <stdint.h>
+int sandbox_init(const char *profile, uint64_t flags, char **errorbuf) __attribute__((deprecated));
+void sandbox_free_error(char *errorbuf) __attribute__((deprecated));
 """)
 
 
@@ -173,7 +178,7 @@ def main():
     for library in LIBRARIES:
         make_library(folder, *library)
     make_framework(tree, folder)
-    make_sys_disk(folder)
+    make_missing_headers(folder)
     make_cross_file(folder, make_compiler(folder, zig, zig_lib), zig_lib)
 
 
