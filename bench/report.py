@@ -3,7 +3,7 @@ import collections
 import math
 import statistics
 
-from rows import GROUPS, ROWS
+from rows import GROUPS, ROWS, SCALINGS
 
 
 class Line:
@@ -93,6 +93,21 @@ def summary(all_lines):
     return out
 
 
+def scalings(all_lines):
+    """What several CPUs are worth, a sentence each: ireko's, what it should be at least, and the best of QEMU's models."""
+    by_name = {l.row.name: l for l in all_lines}
+    out = []
+    for s in SCALINGS:
+        one, many = by_name.get(s.one), by_name.get(s.many)
+        if not one or not many:
+            continue
+        worth = {m: s.factor * quotient(one.seconds[m], many.seconds[m]) for m in one.seconds if many.seconds.get(m)}
+        qemu = max((w for m, w in worth.items() if m.startswith("qemu-")), default=None)
+        out.append(f"{s.title}: {number(worth.get('ireko'))} times one (least: {number(s.least)}; QEMU: {number(qemu)}, "
+                   f"native: {number(worth.get('native'))})")
+    return out
+
+
 def text_table(all_lines):
     rows = []
     group = None
@@ -109,6 +124,7 @@ def text_table(all_lines):
     out.append("")
     for title, n, average, least, which, goal in summary(all_lines):
         out.append(f"{title}: {number(average)} times QEMU's speed (geometric mean of {n}; goal: {goal}), least {number(least)} ({which})")
+    out += scalings(all_lines)
     notes = [f"{l.row.title}: {note}" for l in all_lines for note in l.notes]
     return "\n".join(out + [""] * bool(notes) + notes)
 
@@ -131,6 +147,7 @@ def markdown(all_lines, facts):
     out += ["", "| group | rows | speed against QEMU's best model, geometric mean | goal | least |", "|---|---|---|---|---|"]
     for title, n, average, least, which, goal in summary(all_lines):
         out.append(f"| {title} | {n} | {number(average)} | {goal} | {number(least)} ({which}) |")
+    out += [""] + [f"- {sentence}" for sentence in scalings(all_lines)]
     group = None
     for line in all_lines:
         if line.row.group != group:

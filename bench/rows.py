@@ -7,7 +7,7 @@ line in PROGRAMS and, if Debian has it in another package, that package in PACKA
 import dataclasses
 
 # What the guest's disk has, by Debian's package names.
-PACKAGES = """base-files base-passwd bash coreutils dash diffutils findutils gcc grep gzip libc-bin libc6-dev lua5.4 nodejs perl
+PACKAGES = """base-files base-passwd bash coreutils dash diffutils findutils gcc grep gzip libc-bin libc6-dev lua5.4 make nodejs perl
     python3 sed sqlite3 xz-utils""".split()
 
 
@@ -23,6 +23,7 @@ class Row:
     source: str = ""  # of a micro-kernel
     flags: tuple = ()  # of its compilation
     goal: float = 0  # how many times as fast as QEMU the row should be at least
+    cpus: int = 1  # of the guest
 
 
 # Group: its title, and how many times as fast as QEMU its rows should be together (geometric mean).
@@ -38,6 +39,7 @@ GROUPS = {
     "micro": Group("Micro-kernels, integer", 3),
     "simd": Group("Micro-kernels, floating point and SIMD"),
     "program": Group("Programs", 4),
+    "smp": Group("Several CPUs"),
 }
 
 BOOTS = [
@@ -85,4 +87,33 @@ PROGRAMS = [
     Row("shell", "program", "shell script", "sh $T/work.sh", ("sed", "grep", "expr"), goal=2),
 ]
 
-ROWS = BOOTS + MICRO + PROGRAMS
+# Two CPUs in the guest, so on two of the host's. The rows of a pair below are one guest's, which may be left with one CPU idle.
+SMP = [
+    Row("compute1", "smp", "one thread computes", "$T/compute1", source="compute.c", cpus=2),
+    Row("compute2", "smp", "two threads compute, twice the work", "$T/compute2", source="compute.c", flags=("-DTHREADS=2",), cpus=2),
+    Row("make1", "smp", "make -j1 of 16 C files", "sh $T/make.sh 1", ("make", "gcc"), "/usr/lib/gcc/*/*/cc1", everywhere=False, cpus=2),
+    Row("make2", "smp", "make -j2 of 16 C files", "sh $T/make.sh 2", ("make", "gcc"), "/usr/lib/gcc/*/*/cc1", everywhere=False, cpus=2),
+    Row("ipi", "smp", "interrupts between CPUs, there and back", "$T/ipi", source="ipi.c", goal=2, cpus=2),
+    Row("pingpong2", "smp", "context switches between CPUs", "$T/pingpong2", source="pingpong.c", flags=("-DTWO_CPUS",), goal=2, cpus=2),
+    Row("boot-one", "smp", "Debian's kernel to a shell, 1 CPU"),
+    Row("boot-four", "smp", "Debian's kernel to a shell, 4 CPUs", cpus=4),
+]
+
+
+# What several CPUs are worth: `factor` times the seconds of `one` over those of `many`.
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    title: str
+    one: str
+    many: str
+    factor: float
+    least: float
+
+
+SCALINGS = [
+    Scaling("compute-bound work on two CPUs", "compute1", "compute2", 2, 1.85),
+    Scaling("make -j2", "make1", "make2", 1, 1.7),
+    Scaling("a boot with four CPUs, speed", "boot-one", "boot-four", 1, 1 / 1.3),
+]
+
+ROWS = BOOTS + MICRO + PROGRAMS + SMP

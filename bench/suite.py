@@ -49,12 +49,12 @@ def choose(wanted):
     return [r for r in ROWS if r.name in names or r.group in names], [b for b in budgets if b in names or "budget" in names]
 
 
-def make_machines(args, files):
-    found = [machines.Ireko(args.ireko, args.engine, args.patience)]
+def make_machines(args, files, cpus):
+    found = [machines.Ireko(args.ireko, args.engine, args.patience, cpus)]
     if not args.no_qemu:
         qemu = shutil.which(args.qemu)
         if qemu:
-            found += [machines.Qemu(qemu, model, args.patience) for model in args.models.split(",")]
+            found += [machines.Qemu(qemu, model, args.patience, cpus) for model in args.models.split(",")]
         else:
             say(f"no {args.qemu} here (Debian's package qemu-system-arm), so nothing is compared with QEMU")
     return found + ([] if args.no_native else [machines.Host(files)])
@@ -64,7 +64,7 @@ def leave_out(rows, files, no_programs, results):
     """Rows that cannot run at all: into `results` with the reason, and a sentence for each reason. Returns the others."""
     reasons = {}
     for row in rows:
-        reason = files.problems.get(row.source) or (no_programs if row.group == "program" else "")
+        reason = files.problems.get(row.source) or (no_programs if row.needs else "")
         if reason:
             reasons.setdefault(reason, []).append(row)
             results[row.name]["guest"] = [machines.Sample(skipped=reason)]
@@ -88,7 +88,7 @@ def one_run(number, args, rows, found, files, results):
                     if args.clock == "cpu":
                         machines.count_processor_time(sample)
                     results[name].setdefault(guest.name, []).append(sample)
-        for i, row in enumerate(r for r in rows if r.group != "boot"):
+        for i, row in enumerate(r for r in rows if r.script):
             took = []
             for machine in rotate(found, number + i):
                 if machine.is_guest and not machine.console and not machine.hopeless:
@@ -147,7 +147,7 @@ def facts(args, files, found, results, loads):
         ("ireko", first_line("git", "describe", "--always", "--dirty") + (f", --engine {args.engine}" if args.engine else "")),
         ("QEMU", first_line(args.qemu, "--version").removeprefix("QEMU emulator version ") if any(m.name.startswith("qemu-") for m in found) else "none"),
         ("host", f"{cpu_model()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"),
-        ("guest", f"Linux {kernel}, 1 CPU, {machines.MEMORY[:-1]} MiB, {machines.COMMAND_LINE}, Debian's programs"),
+        ("guest", f"Linux {kernel}, 1 CPU (several in the last group), {machines.MEMORY[:-1]} MiB, {machines.COMMAND_LINE}, Debian's programs"),
         ("runs", str(args.runs)),
         ("time", "processor time" if args.clock == "cpu" else "wall clock"),
         ("share of a processor that each had (1: no other work disturbed)", shares(found, results)),
@@ -210,19 +210,20 @@ def main():
     with tempfile.TemporaryDirectory(prefix="ireko-bench-") as folder:
         made = payload.Payload(pathlib.Path(folder), rows, not args.no_native)
         disk, no_programs = None, ""
-        if any(r.group == "program" for r in rows):
+        if any(r.needs for r in rows):
             disk, no_programs = payload.programs_disk(args.cache)
         results = {row.name: {} for row in rows}
         rows = leave_out(rows, made, no_programs, results)
         if not rows and not budgets:
             sys.exit("bench: no row is left to run")
         files = Files(args.cache / "guest", [d for d in (disk, made.image) if d])
-        found = make_machines(args, made)
+        found = {cpus: make_machines(args, made, cpus) for cpus in sorted({r.cpus for r in rows})}
         loads = [load()]
         costs = budget.measure(args.ireko, args.engine, args.cache / "guest", pathlib.Path(folder), budgets, args.runs)
         try:
             for number in range(args.runs if rows else 0):
-                one_run(number, args, rows, found, files, results)
+                for cpus, having in found.items():
+                    one_run(number, args, [r for r in rows if r.cpus == cpus], having, files, results)
                 loads.append(load())
         except KeyboardInterrupt:
             say("interrupted; this is what was measured")
@@ -230,7 +231,7 @@ def main():
         print("\n\n".join(t for t in (budget.text_table(costs), report.text_table(lines) if rows else "") if t))
         if args.against:
             print("\n" + report.comparison(lines, earlier(args.against)))
-        about = facts(args, files, found, results, loads)
+        about = facts(args, files, next(iter(found.values()), []), results, loads)
         save(args.cache / "bench", results, lines, costs, about)
         if args.publish:
             save(HERE, results, lines, costs, about)

@@ -54,6 +54,13 @@ def most_runs_must_succeed():
     check(line.ireko == 1.5 and line.notes == ["ireko: exit status 1: no"], vars(line))
 
 
+def several_cpus_are_worth():
+    """two threads with twice the work in 1.25 times the time are worth 1.6"""
+    text = report.text_table(report.lines({"compute1": {"ireko": samples(1), "qemu-a72": samples(2)},
+                                           "compute2": {"ireko": samples(1.25), "qemu-a72": samples(4)}}))
+    check("two CPUs: 1.60 times one (least: 1.85; QEMU: 1.00, native: -)" in text, text)
+
+
 def skipped_has_its_reason():
     """what was skipped is in the table's notes with its reason"""
     lines = report.lines({"lua": {"ireko": samples(1), "native": [Sample(skipped="no lua5.4 on the host")]}})
@@ -160,6 +167,6 @@ def first_instructions_replace_a_kernel():
 
 
 if __name__ == "__main__":
-    run([best_model_counts, wrong_answers_do_not_count, answers_of_the_target_differ, most_runs_must_succeed, skipped_has_its_reason,
+    run([best_model_counts, wrong_answers_do_not_count, answers_of_the_target_differ, most_runs_must_succeed, several_cpus_are_worth, skipped_has_its_reason,
          groups_are_summed_up, earlier_runs_compare, own_time_counts, processor_time, table_and_picture_of_all_rows, no_compiler_is_a_sentence, every_source_is_there,
          budgets_are_read, first_instructions_replace_a_kernel])
