@@ -53,9 +53,10 @@ enum { BTYPE_NONE, BTYPE_ANY, BTYPE_CALL, BTYPE_JUMP };
  * EL1. `rd` and `wr` hold the page's virtual address when it may be read or written as plain
  * memory, else TLB_NEVER, which matches no address. Only aligned-or-not normal RAM gets an entry;
  * device memory, MMIO, watched pages and everything while the MMU is off or SCTLR_EL1.A is set take
- * the slow path.
+ * the slow path. A TLB grows with its use, soft/mmu/tlb.c.
  */
-#define TLB_ENTRIES 4096
+#define TLB_ENTRIES     1024
+#define TLB_ENTRIES_MAX 32768
 /* What no address that maps to this slot matches: a page of the neighbouring slot. */
 #define TLB_NEVER(slot) (((uint64_t)(slot) ^ 1) << 12)
 /* A bit of tlb_entry.pa: the page may be written, but not unseen (soft/exclusive.c). */
@@ -67,9 +68,38 @@ struct tlb_entry {
     uint64_t pa;   /* of the page, and TLB_WATCHED */
 };
 
-struct tlb {
-    struct tlb_entry e[TLB_ENTRIES];
+/*
+ * In front of it, for translated code: the page that a site of code found last. It matches if the
+ * exclusive or of `va` and the address is below the limit for the kind of access and its size (up
+ * to TLB_PAGE_SIZES bytes); a limit of 0 matches nothing.
+ */
+#define TLB_PAGES      64
+#define TLB_PAGE_SIZES { 8, 16, 256 }
+
+struct tlb_page {
+    uint64_t va;
+    uintptr_t add;
+    uint64_t rd[3], wr[3];
 };
+
+struct tlb {
+    uint32_t mask;       /* of an entry's offset in `e` */
+    uint32_t refills;    /* since it was flushed or grew */
+    uint64_t pages_used; /* bit n: page[n] may match */
+    uint8_t unused[48];  /* an entry lies in one line of the host's cache */
+    struct tlb_entry e[TLB_ENTRIES_MAX];
+    struct tlb_page page[TLB_PAGES];
+};
+
+static inline unsigned tlb_entries(const struct tlb *t)
+{
+    return t->mask / sizeof(struct tlb_entry) + 1;
+}
+
+static inline struct tlb_entry *tlb_entry_of(struct tlb *t, uint64_t va)
+{
+    return &t->e[(va >> 12) % tlb_entries(t)];
+}
 
 /* Fetch TLB: virtual page to decoded page, for the current exception level. */
 #define FETCH_ENTRIES 512
@@ -225,7 +255,8 @@ void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, 
 
 static inline const struct tlb_entry *mem_entry(const struct cpu *c, uint64_t va)
 {
-    return &c->tlb->e[(va >> 12) % TLB_ENTRIES];
+    size_t offset = va / (4096 / sizeof(struct tlb_entry)) & c->tlb->mask;
+    return (const struct tlb_entry *)((const char *)c->tlb->e + offset);
 }
 
 #define MEM_ACCESSORS(width)                                                                       \

@@ -125,9 +125,9 @@ struct soft_vcpu {
     struct soft_map *map; /* the map this vCPU uses; kept alive by soft_map_publish() */
     const struct soft_region *last_region;
     struct mmu_regime regime;
-    struct mmu_bank kernel;
+    struct mmu_bank kernel __attribute__((aligned(64)));
     struct mmu_bank *user; /* the bank of the current ASID */
-    struct mmu_bank bank[SOFT_EL0_BANKS];
+    struct mmu_bank bank[SOFT_EL0_BANKS] __attribute__((aligned(64)));
     struct tlb_second second[TLB_SECOND_ENTRIES];
     uint64_t bank_clock;
     /* Pages in `kernel` that belong to an ASID or that PAN protects: they go when the ASID changes

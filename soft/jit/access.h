@@ -23,7 +23,7 @@ void jit_check_base(jit_t t, const struct insn *i, uint8_t **slow);
 void jit_address(jit_t t, const struct insn *i, enum jit_form form);
 
 /* Access with base and immediate: RAX + RCX + the offset returned is the host's address
- * (jit_found()); may be one of a group. jit_access_end() writes the base back. Changes RDX and
+ * (jit_found(t, )); may be one of a group. jit_access_end() writes the base back. Changes RDX and
  * EFLAGS. */
 unsigned jit_access_begin(jit_t t, const struct insn *i);
 void jit_access_end(jit_t t, const struct insn *i);

@@ -40,7 +40,7 @@ bool emit_ldadd(jit_t t, const struct insn *i)
         return false;
     address(t, i, size, slow);
     jit_copy(t, size == 8, i->rm, RDX);
-    x86_lock_xadd(&t->hot, size, jit_found(0), RDX);
+    x86_lock_xadd(&t->hot, size, jit_found(t, 0), RDX);
     result(t, i->rd, size, RDX);
     jit_slow_paths(t, i, slow, 2);
     return true;
@@ -55,7 +55,7 @@ bool emit_swp(jit_t t, const struct insn *i)
         return false;
     address(t, i, size, slow);
     jit_copy(t, size == 8, i->rm, RDX);
-    x86_xchg_mr(&t->hot, size, jit_found(0), RDX);
+    x86_xchg_mr(&t->hot, size, jit_found(t, 0), RDX);
     result(t, i->rd, size, RDX);
     jit_slow_paths(t, i, slow, 2);
     return true;
@@ -69,7 +69,7 @@ bool emit_cas(jit_t t, const struct insn *i)
     if (i->rn == REG_SP)
         return false;
     address(t, i, size, slow);
-    x86_lea(&t->hot, 1, RCX, jit_found(0));
+    x86_lea(&t->hot, 1, RCX, jit_found(t, 0));
     jit_copy(t, size == 8, i->rm, RAX);
     x86_lock_cmpxchg(&t->hot, size, x86_at(RCX, 0), jit_use(t, i->rd, RDX));
     result(t, i->b, size, RAX);

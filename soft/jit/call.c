@@ -73,17 +73,20 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
 
     if (look_up) {
         thunk = copies ? j->refill_v : j->refill;
-        s.retry = offset_of(t, t->look_up.at);
+        s.found = offset_of(t, t->look_up.end);
         s.size = (uint16_t)t->look_up.size;
         s.write = t->look_up.write;
+        s.page = (uint8_t)t->look_up.page;
     }
     const uint8_t *start = t->cold.p;
+    if (look_up)
+        x86_lea(&t->cold, 1, RCX, t->look_up.address);
     x86_to(&t->cold, x86_call(&t->cold), j->rw + thunk);
     const uint8_t *record = cold_data(t, &s, sizeof s);
     jit_note_va(t, record + offsetof(struct jit_slow, page_va));
     jit_note_code(t, record + offsetof(struct jit_slow, next));
     if (s.size)
-        jit_note_code(t, record + offsetof(struct jit_slow, retry));
+        jit_note_code(t, record + offsetof(struct jit_slow, found));
     for (unsigned n = first; n <= t->at; n++)
         cold_data(t, &(struct jit_slow_insn){ .word = t->insn[n].i.word, .op = t->insn[n].op },
                   sizeof(struct jit_slow_insn));

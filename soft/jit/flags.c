@@ -108,6 +108,14 @@ static bool is_conditional(enum a64_op op)
            op == A64_CBNZ_x || op == A64_TBZ || op == A64_TBNZ;
 }
 
+bool jit_loops(const struct jit_insn *n, const struct jit_insn *head)
+{
+    if (n->op == A64_B)
+        return n->i.offset + sign_extend(bits(n->i.word, 25, 0) << 2, 28) == head->i.offset;
+    return is_conditional((enum a64_op)n->op) &&
+           target_of(&n->i, (enum a64_op)n->op) == head->i.offset;
+}
+
 void jit_flags_analyse(jit_t t)
 {
     const struct jit_insn *last = &t->insn[t->count - 1];

@@ -69,8 +69,10 @@ static unsigned group_extent(jit_t t, struct member m)
     int64_t moved = 0, low = m.offset, high = m.offset + m.size;
 
     g->last = t->at;
+    g->loses = false;
     for (unsigned n = t->at; !t->jit->knobs.ungrouped;) {
-        if (changes_base(&t->insn[n], base, &m) || (base == REG_SP && m.moves % 16))
+        g->loses = changes_base(&t->insn[n], base, &m);
+        if (g->loses || (base == REG_SP && m.moves % 16))
             break;
         moved += m.moves;
         do
@@ -104,19 +106,23 @@ unsigned jit_access_begin(jit_t t, const struct insn *i)
         jit_clobber(t);
         unsigned span = group_extent(t, m);
         jit_check_base(t, i, &g->slow[0]);
-        if (t->pinned[i->rn] != X86_NONE && g->low) {
-            x86_lea(&t->hot, 1, RAX, x86_at((enum x86_reg)t->pinned[i->rn], (int32_t)g->low));
-        } else {
+        if (g->loses) {
             jit_copy(t, 1, i->rn, RAX);
             if (g->low)
                 x86_lea(&t->hot, 1, RAX, x86_at(RAX, (int32_t)g->low));
+            g->slow[1] = jit_look_up_page(t, REG_NONE, i->rn, 0, span, m.write);
+        } else {
+            g->slow[1] = jit_look_up_page(t, i->rn, i->rn, (int32_t)g->low, span, m.write);
         }
-        g->slow[1] = jit_look_up(t, span, m.write);
+        g->disp = t->look_up.disp;
         g->open = true;
         g->first = t->at;
         g->moved = 0;
     }
     unsigned offset = (unsigned)(g->moved + m.offset - g->low);
+    /* what was found is relative to the base itself, which has moved */
+    if (t->look_up.found != RAX)
+        t->look_up.disp = g->disp - (int32_t)g->moved;
     g->moved += m.moves;
     return offset;
 }

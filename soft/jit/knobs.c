@@ -20,6 +20,8 @@ static const struct {
     { "strict", offsetof(struct jit_knobs, strict) },
     { "ungrouped", offsetof(struct jit_knobs, ungrouped) },
     { "uncached", offsetof(struct jit_knobs, uncached) },
+    { "ungrown", offsetof(struct jit_knobs, ungrown) },
+    { "unpaged", offsetof(struct jit_knobs, unpaged) },
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "uncloned", offsetof(struct jit_knobs, uncloned) },
     { "cloned", offsetof(struct jit_knobs, cloned) },

@@ -17,7 +17,13 @@ _Static_assert(sizeof(struct tlb_entry) == 1u << ENTRY_SHIFT, "the index is a sh
 
 static struct x86_mem entry_field(size_t offset)
 {
-    return x86_indexed(JIT_TLB, RCX, 0, (int32_t)offset);
+    return x86_indexed(JIT_TLB, RCX, 0, (int32_t)(offsetof(struct tlb, e) + offset));
+}
+
+static struct x86_mem page_field(unsigned n, size_t offset)
+{
+    return x86_at(JIT_TLB,
+                  (int32_t)(offsetof(struct tlb, page) + n * sizeof(struct tlb_page) + offset));
 }
 
 void jit_check_base(jit_t t, const struct insn *i, uint8_t **slow)
@@ -30,28 +36,91 @@ void jit_check_base(jit_t t, const struct insn *i, uint8_t **slow)
     t->sp_aligned = true;
 }
 
-uint8_t *jit_look_up(jit_t t, unsigned size, bool write)
+/* In the TLB: the address is in register `at`. */
+static uint8_t *look_up(jit_t t, enum x86_reg at, unsigned size, bool write)
 {
     struct x86_buf *b = &t->hot;
     size_t tag = write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd);
 
-    t->look_up.at = b->p;
+    t->look_up.address = x86_at(at, 0);
     t->look_up.size = size;
     t->look_up.write = write;
-    x86_mov_rr(b, 0, RCX, RAX);
-    x86_shift_ri(b, 0, X86_SHR, RCX, 12 - ENTRY_SHIFT);
-    x86_alu_ri(b, 0, X86_AND, RCX, (TLB_ENTRIES - 1) << ENTRY_SHIFT);
+    t->look_up.page = 0;
+    t->look_up.found = at;
+    t->look_up.disp = 0;
+    if (t->jit->host.bmi2) {
+        x86_rorx(b, 0, RCX, at, 12 - ENTRY_SHIFT);
+    } else {
+        x86_mov_rr(b, 0, RCX, at);
+        x86_shift_ri(b, 0, X86_SHR, RCX, 12 - ENTRY_SHIFT);
+    }
+    x86_alu_rm(b, 0, X86_AND, RCX, x86_at(JIT_TLB, offsetof(struct tlb, mask)));
     x86_mov_rm(b, 1, RDX, entry_field(tag));
-    x86_alu_rr(b, 1, X86_XOR, RDX, RAX);
+    x86_alu_rr(b, 1, X86_XOR, RDX, at);
     x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)(4096 - size));
     uint8_t *slow = x86_jcc(b, CC_A);
     x86_mov_rm(b, 1, RCX, entry_field(offsetof(struct tlb_entry, add)));
+    t->look_up.end = b->p;
     return slow;
 }
 
-struct x86_mem jit_found(unsigned offset)
+uint8_t *jit_look_up(jit_t t, unsigned size, bool write)
 {
-    return x86_indexed(RAX, RCX, 0, (int32_t)offset);
+    return look_up(t, RAX, size, write);
+}
+
+/* The page that the access being emitted should look at, or -1: stacks, and what loops and
+ * interpreters' dispatches work on, unless the site is known to leave its page often. Functions
+ * have pages of their own, since they may work on different pages of one stack. */
+static int page_of(jit_t t, unsigned base)
+{
+    unsigned at = jit_site(t->page_pa + t->insn[t->at].i.offset);
+    unsigned block = t->insn[0].i.offset / 4, mixed = (block ^ block / 32) % (TLB_PAGES / 2);
+    bool stack = base == REG_SP || base == 29;
+
+    if (t->jit->knobs.unpaged || (t->jit->far[at / 64] >> at % 64 & 1) || !(stack || t->stays))
+        return -1;
+    return (int)(stack ? mixed : TLB_PAGES / 2 + (mixed + base) % (TLB_PAGES / 2));
+}
+
+uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, unsigned size,
+                          bool write)
+{
+    static const unsigned sizes[] = TLB_PAGE_SIZES;
+    struct x86_buf *b = &t->hot;
+    int page = page_of(t, base);
+    unsigned n = (unsigned)page, k = 0;
+    enum x86_reg at = rn == REG_NONE ? RAX : jit_use(t, rn, RAX);
+
+    while (size > sizes[k])
+        k++;
+    if (page < 0) {
+        if (disp)
+            x86_lea(b, 1, RAX, x86_at(at, disp));
+        return look_up(t, disp ? RAX : at, size, write);
+    }
+    t->look_up.address = x86_at(at, disp);
+    t->look_up.size = size;
+    t->look_up.write = write;
+    t->look_up.page = n + 1;
+    t->look_up.found = at;
+    t->look_up.disp = disp;
+    if (disp)
+        x86_lea(b, 1, RDX, x86_at(at, disp));
+    else
+        x86_mov_rr(b, 1, RDX, at);
+    x86_alu_rm(b, 1, X86_XOR, RDX, page_field(n, offsetof(struct tlb_page, va)));
+    size_t limit = write ? offsetof(struct tlb_page, wr) : offsetof(struct tlb_page, rd);
+    x86_alu_rm(b, 1, X86_CMP, RDX, page_field(n, limit + 8 * k));
+    uint8_t *slow = x86_jcc(b, CC_AE);
+    x86_mov_rm(b, 1, RCX, page_field(n, offsetof(struct tlb_page, add)));
+    t->look_up.end = b->p;
+    return slow;
+}
+
+struct x86_mem jit_found(jit_t t, unsigned offset)
+{
+    return x86_indexed(t->look_up.found, RCX, 0, t->look_up.disp + (int32_t)offset);
 }
 
 /* The ways to the slow path: of something else, or NULL, and of the look-up. */
@@ -153,7 +222,7 @@ static void load_found(jit_t t, unsigned reg, unsigned offset, unsigned size, en
 {
     enum x86_reg d = jit_def(t, reg, RDX);
 
-    load_extended(t, size, e, d, jit_found(offset));
+    load_extended(t, size, e, d, jit_found(t, offset));
     jit_done(t, reg, d);
 }
 
@@ -170,7 +239,7 @@ static bool store(jit_t t, const struct insn *i, unsigned size)
 {
     unsigned offset = jit_access_begin(t, i);
 
-    x86_store(&t->hot, size, jit_found(offset), jit_use(t, i->rd, RDX));
+    x86_store(&t->hot, size, jit_found(t, offset), jit_use(t, i->rd, RDX));
     jit_access_end(t, i);
     return true;
 }
@@ -213,9 +282,9 @@ bool emit_ldst_reg(jit_t t, const struct insn *i)
     jit_clobber(t);
     jit_check_base(t, i, &misaligned);
     jit_address(t, i, FORM_REGISTER);
-    uint8_t *miss = jit_look_up(t, size, opc == 0);
+    uint8_t *miss = jit_look_up_page(t, REG_NONE, i->rn, 0, size, opc == 0);
     if (opc == 0)
-        x86_store(&t->hot, size, jit_found(0), jit_use(t, i->rd, RDX));
+        x86_store(&t->hot, size, jit_found(t, 0), jit_use(t, i->rd, RDX));
     else
         load_found(t, i->rd, 0, size, extension_of(opc));
     slow_paths(t, i, misaligned, miss);
@@ -232,7 +301,7 @@ bool emit_ldr_lit(jit_t t, const struct insn *i)
     jit_mov_va(t, &t->hot, RAX, t->page_va + (uint64_t)i->imm);
     uint8_t *miss = jit_look_up(t, size, false);
     enum x86_reg d = jit_def(t, i->rd, RAX);
-    load_extended(t, size, opc == 2 ? SIGN_X : ZERO, d, jit_found(0));
+    load_extended(t, size, opc == 2 ? SIGN_X : ZERO, d, jit_found(t, 0));
     jit_done(t, i->rd, d);
     slow_paths(t, i, NULL, miss);
     return true;
@@ -257,8 +326,8 @@ static bool store_pair(jit_t t, const struct insn *i, unsigned size)
 {
     unsigned offset = jit_access_begin(t, i);
 
-    x86_store(&t->hot, size, jit_found(offset), jit_use(t, i->rd, RDX));
-    x86_store(&t->hot, size, jit_found(offset + size), jit_use(t, i->ra, RDX));
+    x86_store(&t->hot, size, jit_found(t, offset), jit_use(t, i->rd, RDX));
+    x86_store(&t->hot, size, jit_found(t, offset + size), jit_use(t, i->ra, RDX));
     jit_access_end(t, i);
     return true;
 }
@@ -306,7 +375,7 @@ bool emit_ldar(jit_t t, const struct insn *i)
     uint8_t *misaligned = size > 1 ? check_aligned(t, size) : NULL;
     uint8_t *miss = jit_look_up(t, size, false);
     enum x86_reg d = jit_def(t, i->rd, RAX);
-    load_extended(t, size, ZERO, d, jit_found(0));
+    load_extended(t, size, ZERO, d, jit_found(t, 0));
     jit_done(t, i->rd, d);
     slow_paths(t, i, misaligned, miss);
     return true;
@@ -323,7 +392,7 @@ bool emit_stlr(jit_t t, const struct insn *i)
     uint8_t *misaligned = size > 1 ? check_aligned(t, size) : NULL;
     uint8_t *miss = jit_look_up(t, size, true);
     jit_copy(t, 1, i->rd, RDX);
-    x86_xchg_mr(&t->hot, size, jit_found(0), RDX);
+    x86_xchg_mr(&t->hot, size, jit_found(t, 0), RDX);
     slow_paths(t, i, misaligned, miss);
     return true;
 }

@@ -11,6 +11,7 @@
 #include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "soft/fp/fp.h"
@@ -19,6 +20,13 @@
 #include "soft/vcpu.h"
 
 #define ID_LIMIT (1u << (32 - JIT_MODE_BITS))
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
 
 static struct jit *jit_of(struct cpu *c)
 {
@@ -393,7 +401,38 @@ const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call)
     return run_one(c, call->insn) ? j->rx + call->next : resume(c);
 }
 
-const uint8_t *jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)
+/*
+ * The page that a site found last serves accesses that stay in one. Of the others each miss costs
+ * more than hits save, so a site that misses often within a short time looks into the TLB from then
+ * on: its block is translated anew.
+ */
+#define STRAYS_OF_SITE 128
+#define STRAYS         4096
+#define STRAYS_NS      (STRAYS * 2000ull)
+
+static void note_stray(struct jit *j, const struct mmu_bank *b, const struct jit_slow *s)
+{
+    const struct jit_binding *page = &j->binding[b->jit.bind[jit_bind_slot(s->page_va)]];
+
+    if (++j->strays == STRAYS) {
+        uint64_t now = now_ns();
+        if (now - j->strays_since > STRAYS_NS)
+            memset(j->stray, 0, sizeof j->stray);
+        j->strays = 0;
+        j->strays_since = now;
+    }
+    if (page == j->binding || page->va != s->page_va)
+        return;
+    uint64_t pa = page->pa + s->offset;
+    unsigned site = jit_site(pa);
+    if (++j->stray[site] < STRAYS_OF_SITE)
+        return;
+    j->stray[site] = 0;
+    j->far[site / 64] |= 1ull << site % 64;
+    jit_blocks_retire(j, pa, 4);
+}
+
+struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)
 {
     struct soft_vcpu *v = vcpu_of(c);
     struct jit_slow s;
@@ -402,10 +441,16 @@ const uint8_t *jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)
 
     v->hot.jit->stats.refill_calls++;
     memcpy(&s, record, sizeof s);
-    if ((va & 4095) + s.size > 4096 || c->tlb != &b->tlb || v->hot.one_entry ||
-        !tlb_refill(v, b, va, s.write))
-        return NULL;
-    return v->hot.jit->rx + s.retry;
+    if ((va & 4095) + s.size > 4096 || c->tlb != &b->tlb || v->hot.one_entry)
+        return (struct jit_refilled){ 0 };
+    const struct tlb_entry *e = tlb_find(v, b, va, s.write);
+    if (!e)
+        return (struct jit_refilled){ 0 };
+    if (s.page) {
+        tlb_fill_page(b, s.page - 1u, e);
+        note_stray(v->hot.jit, b, &s);
+    }
+    return (struct jit_refilled){ v->hot.jit->rx + s.found, e->add };
 }
 
 const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
@@ -479,6 +524,7 @@ int jit_create(struct soft_vcpu *v)
     j->trace = jit_trace_open(v->cpu.vm->trace_fd, j->knobs.trace);
     v->hot.jit = j;
     v->hot.one_entry = j->knobs.tlb;
+    v->hot.ungrown = j->knobs.ungrown;
     v->hot.track = j->knobs.track;
     if (j->knobs.slow) {
         v->hot.empty = &j->empty.tlb;

@@ -94,10 +94,11 @@ struct jit_call {
 struct jit_slow {
     uint64_t page_va;
     uint32_t next;
-    uint32_t retry; /* of thunk `refill`: the look-up, with the address in RAX */
+    uint32_t found; /* of thunk `refill`: behind the look-up */
     uint16_t offset, count;
     uint16_t size; /* bytes looked up */
     bool write;
+    uint8_t page; /* tlb.page[page - 1] was looked at; 0: the TLB */
     struct jit_slow_insn {
         uint32_t word;
         uint32_t op;
@@ -115,6 +116,7 @@ struct jit_relocs {
 #define JIT_BLOCK_HASH 65536
 #define JIT_PAGE_HASH  16384
 #define JIT_BIND_HASH  32768
+#define JIT_SITES      65536
 
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
@@ -129,6 +131,8 @@ struct jit_knobs {
     bool strict;     /* NZCV is right at every fault, also where nobody reads it */
     bool ungrouped;  /* a look-up for each access */
     bool uncached;   /* no copies of V registers in host registers */
+    bool ungrown;    /* TLBs stay as small as they begin */
+    bool unpaged;    /* every access looks into the TLB */
     bool unlinked;   /* no direct links */
     bool uncloned;   /* each virtual address has a translation of its own */
     bool cloned;     /* every block is the clone of one at another address */
@@ -178,6 +182,12 @@ struct jit {
     uint32_t origin_hash[JIT_BLOCK_HASH];
     uint32_t next_id; /* of banks */
     uint64_t reused;  /* clones that became other ones */
+    /* By jit_site(): sites that do not find their last page often enough; how often they lately
+     * did not. All of the latter, and the time when they began to be counted. */
+    uint64_t far[JIT_SITES / 64];
+    uint8_t stray[JIT_SITES];
+    unsigned strays;
+    uint64_t strays_since;
     struct jit_relocs relocs;
 
     /* Thunks, offsets in the cache. */
@@ -198,6 +208,12 @@ static inline struct jit_jump jit_jump_empty(const struct jit *j)
 static inline struct jit_jump *jit_jump_of(struct jit_hot *h, uint64_t pc)
 {
     return &h->jump[(pc >> 2) % JIT_JUMPS];
+}
+
+/* Of an instruction at a physical address. */
+static inline unsigned jit_site(uint64_t pa)
+{
+    return (unsigned)(pa >> 2) % JIT_SITES;
 }
 
 /* soft/jit/cache.c: code memory and the tables. */
@@ -277,8 +293,13 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record);
 const uint8_t *jit_miss(struct cpu *c, uint64_t pc);
 const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call);
 const uint8_t *jit_slow(struct cpu *c, const uint8_t *record);
-/* A look-up found nothing at `va`: where to try it again, or NULL for the slow path. */
-const uint8_t *jit_refill(struct cpu *c, uint64_t va, const uint8_t *record);
+/* A look-up did not find `va`: where to go on and what to add to addresses, or NULL for the slow
+ * path. */
+struct jit_refilled {
+    const uint8_t *code;
+    uintptr_t add;
+};
+struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record);
 insn_fn jit_stop; /* of insn[1] */
 /* SVC that returns to `pc`; ERET from EL1. */
 const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm);

@@ -470,7 +470,7 @@ bool emit_sys(jit_t t, const struct insn *i)
     x86_alu_ri(&t->hot, 1, X86_AND, RAX, -64);
     slow[1] = jit_look_up(t, 64, true);
     for (unsigned n = 0; n < 64; n += 8)
-        x86_mov_mi(&t->hot, 1, jit_found(n), 0);
+        x86_mov_mi(&t->hot, 1, jit_found(t, n), 0);
     jit_slow_paths(t, i, slow, 2);
     return true;
 }

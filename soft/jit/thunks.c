@@ -121,7 +121,7 @@ static void slow(struct x86_buf *b, bool copies)
     x86_jmp_r(b, RAX);
 }
 
-/* The same with the address of a memory access in RAX: perhaps the second level knows it. */
+/* The same with the address of a memory access in RCX: perhaps C knows it. RAX is kept then. */
 static void refill(struct x86_buf *b, bool copies)
 {
     x86_pop(b, RDX);
@@ -130,21 +130,24 @@ static void refill(struct x86_buf *b, bool copies)
     x86_push(b, RDX);
     if (copies)
         save_copies(b);
-    x86_mov_rr(b, 1, RSI, RAX);
+    x86_mov_rr(b, 1, RSI, RCX);
     x86_lea(b, 1, RDI, x86_at(JIT_STATE, -JIT_BIAS));
     x86_mov_ri(b, RAX, (uintptr_t)jit_refill);
     x86_call_r(b, RAX);
     if (copies)
         restore_copies(b);
-    x86_mov_rr(b, 1, RDX, RAX);
-    x86_pop(b, RCX);
-    x86_pop(b, RAX);
     fill(b, false);
+    x86_mov_rr(b, 1, RCX, RDX);
+    x86_mov_rr(b, 1, RDX, RAX);
     x86_test_rr(b, 1, RDX, RDX);
     uint8_t *none = x86_jcc8(b, CC_E);
+    x86_pop(b, RAX);
+    x86_pop(b, RAX);
     x86_jmp_r(b, RDX);
     x86_here8(b, none);
-    x86_push(b, RCX);
+    x86_pop(b, RDX);
+    x86_pop(b, RAX);
+    x86_push(b, RDX);
     slow(b, copies);
 }
 

@@ -93,6 +93,7 @@ static unsigned decode_block(jit_t t, unsigned offset)
         t->checksum = jit_checksum_add(t->checksum, n->i.word);
         if (t->jit->knobs.check && (n->op == A64_MSR_imm || n->op == A64_MSR_reg))
             break; /* an interrupt that it lets in is taken at once */
+        t->stays |= n->op == A64_BR || jit_loops(n, &t->insn[0]);
         if (n->op == A64_B) {
             unsigned target = jit_block_next(n->i.word, offset - 4);
             if (target < offset || target >= CODE_PAGE_SIZE)
@@ -172,6 +173,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .v = v,
         .jit = j,
         .page_va = va & ~4095ull,
+        .page_pa = pa & ~4095ull,
         .page = page,
         .mode = mode,
         .pinned = jit_pinned,

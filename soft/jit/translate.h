@@ -48,7 +48,9 @@ struct jit_insn {
 struct jit_group {
     bool open;
     unsigned first, last; /* in jit_translation.insn */
+    bool loses;           /* its last member loads the base */
     int64_t low, moved;   /* from the base as it was: where the range begins, where the base is */
+    int32_t disp;         /* of the look-up */
     uint8_t *slow[2];
 };
 
@@ -68,7 +70,8 @@ struct jit_translation {
     struct soft_vcpu *v;
     struct jit *jit;
     struct jit_block *block;
-    uint64_t page_va;     /* code has it by jit_mov_va() only */
+    uint64_t page_va; /* code has it by jit_mov_va() only */
+    uint64_t page_pa;
     const uint8_t *page;  /* the guest's bytes */
     unsigned mode;        /* JIT_MODE_* */
     const int8_t *pinned; /* the register map of the code being emitted, as jit_pinned[] */
@@ -77,12 +80,17 @@ struct jit_translation {
     unsigned count, at; /* `at`: the one being emitted */
     enum jit_eflags ef;
     bool ef_stored;  /* cpu.jit_flags has what EFLAGS hold */
+    bool stays;      /* a loop, or the end of one: accesses may stay in their pages */
     bool sp_aligned; /* SP is known to be a multiple of 16 */
     struct jit_group group;
     struct {
-        const uint8_t *at; /* where it begins */
+        const uint8_t *end; /* behind it */
+        struct x86_mem address;
         unsigned size;
         bool write;
+        unsigned page;      /* as in struct jit_slow */
+        enum x86_reg found; /* RCX + this + disp is the address on the host */
+        int32_t disp;
     } look_up; /* the last one */
     struct jit_vector_cache cache;
     bool ended;                 /* the block's code ends here */
@@ -168,6 +176,8 @@ static inline void jit_flags_set(jit_t t, enum jit_eflags ef)
 enum x86_cc jit_condition(jit_t t, unsigned cond);
 /* soft/jit/cond.c. In cold code: EFLAGS hold `nzcv` as after `ef`. Changes RAX. */
 void jit_flags_immediate(jit_t t, unsigned nzcv, enum jit_eflags ef);
+/* Is it a direct branch to the instruction at `head` of the same page? */
+bool jit_loops(const struct jit_insn *n, const struct jit_insn *head);
 /* Backward pass: jit_insn.flags_live. */
 void jit_flags_analyse(jit_t t);
 
@@ -190,11 +200,15 @@ void jit_exit_indirect(jit_t t);
 /* Leave for `target` after something that may have changed the context. */
 void jit_exit_lookup(jit_t t, uint64_t target);
 
-/* soft/jit/memory.c. RAX is an address of `size` bytes: RAX + RCX becomes the host's; the jump to
- * the slow path is returned, on which RAX is as it was. Changes RDX and EFLAGS. */
+/* soft/jit/memory.c. RAX is an address of `size` bytes, and is kept; jit_found(t, ) is where they
+ * are on the host; the jump to the slow path is returned. Changes RCX, RDX and EFLAGS. */
 uint8_t *jit_look_up(jit_t t, unsigned size, bool write);
-/* What that found. */
-struct x86_mem jit_found(unsigned offset);
+/* The same at `disp` from guest register `rn`, REG_NONE for RAX, by the page that accesses with
+ * such a base found last. Changes RAX too. */
+uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, unsigned size,
+                          bool write);
+/* What was found, as long as register and RCX are as they were. */
+struct x86_mem jit_found(jit_t t, unsigned offset);
 
 /* soft/jit/vector_cache.c. No copy counts any more. */
 void vector_cache_forget(jit_t t);

@@ -47,6 +47,24 @@ static void move_vector(jit_t t, bool load, unsigned size, unsigned v, struct x8
         store_vector(t, size, v, m);
 }
 
+/* Look up `size` bytes at the instruction's address. */
+static uint8_t *look_up(jit_t t, const struct insn *i, enum jit_form form, unsigned size,
+                        bool write)
+{
+    if (form != FORM_REGISTER)
+        return jit_look_up_page(t, i->rn, i->rn, form == FORM_POST ? 0 : (int32_t)i->imm, size,
+                                write);
+    jit_address(t, i, form);
+    return jit_look_up_page(t, REG_NONE, i->rn, 0, size, write);
+}
+
+static void look_up_end(jit_t t, const struct insn *i, uint8_t *misaligned, uint8_t *miss)
+{
+    if (misaligned)
+        jit_slow_path(t, i, misaligned, t->hot.p);
+    jit_slow_look_up(t, t->at, miss);
+}
+
 static void slow_paths(jit_t t, const struct insn *i, uint8_t *misaligned, uint8_t *miss)
 {
     uint8_t *const from[] = { misaligned, miss };
@@ -65,12 +83,11 @@ static bool single(jit_t t, const struct insn *i, enum jit_form form)
         return false;
     jit_clobber(t);
     jit_check_base(t, i, &misaligned);
-    jit_address(t, i, form);
-    uint8_t *miss = jit_look_up(t, size, !load);
-    move_vector(t, load, size, i->rd, jit_found(0));
+    uint8_t *miss = look_up(t, i, form, size, !load);
+    move_vector(t, load, size, i->rd, jit_found(t, 0));
     if (jit_writes_back(form))
         jit_write_back(t, i);
-    slow_paths(t, i, misaligned, miss);
+    look_up_end(t, i, misaligned, miss);
     return true;
 }
 
@@ -103,7 +120,7 @@ bool emit_vldr_lit(jit_t t, const struct insn *i)
     jit_clobber(t);
     jit_mov_va(t, &t->hot, RAX, t->page_va + (uint64_t)i->imm);
     uint8_t *miss = jit_look_up(t, size, false);
-    load_vector(t, size, i->rd, jit_found(0));
+    load_vector(t, size, i->rd, jit_found(t, 0));
     slow_paths(t, i, NULL, miss);
     return true;
 }
@@ -119,13 +136,12 @@ static bool pair(jit_t t, const struct insn *i, enum jit_form form)
         return false;
     jit_clobber(t);
     jit_check_base(t, i, &misaligned);
-    jit_address(t, i, form);
-    uint8_t *miss = jit_look_up(t, 2 * size, !load);
-    move_vector(t, load, size, i->rd, jit_found(0));
-    move_vector(t, load, size, i->ra, jit_found(size));
+    uint8_t *miss = look_up(t, i, form, 2 * size, !load);
+    move_vector(t, load, size, i->rd, jit_found(t, 0));
+    move_vector(t, load, size, i->ra, jit_found(t, size));
     if (jit_writes_back(form))
         jit_write_back(t, i);
-    slow_paths(t, i, misaligned, miss);
+    look_up_end(t, i, misaligned, miss);
     return true;
 }
 
@@ -163,7 +179,7 @@ static void post_index(jit_t t, const struct insn *i, unsigned bytes)
         t->sp_aligned = false;
 }
 
-/* The structure is at jit_found(0) afterwards. */
+/* The structure is at jit_found(t, 0) afterwards. */
 static uint8_t *begin_structure(jit_t t, const struct insn *i, unsigned bytes, bool load,
                                 uint8_t **misaligned)
 {
@@ -231,7 +247,7 @@ static void move_interleaved(jit_t t, const struct insn *i, const struct interle
     for (unsigned r = 0; r < s->registers; r++) {
         if (s->load)
             x86_sse_rm(b, s->each == 8 ? SSE_MOVQ : SSE_MOVDQU, (enum x86_xmm)r,
-                       jit_found(r * s->each));
+                       jit_found(t, r * s->each));
         else
             vector_load(t, (enum x86_xmm)r, i->rd + r);
     }
@@ -240,7 +256,7 @@ static void move_interleaved(jit_t t, const struct insn *i, const struct interle
         if (s->load)
             vector_store(t, i->rd + r, XMM4);
         else
-            x86_sse_store(b, s->each, jit_found(r * s->each), XMM4);
+            x86_sse_store(b, s->each, jit_found(t, r * s->each), XMM4);
     }
 }
 
@@ -263,7 +279,7 @@ bool emit_structures(jit_t t, const struct insn *i)
         move_interleaved(t, i, &s);
     } else {
         for (unsigned r = 0; r < n; r++)
-            move_vector(t, load, size, i->rd + r, jit_found(r * size));
+            move_vector(t, load, size, i->rd + r, jit_found(t, r * size));
     }
     post_index(t, i, n * size);
     slow_paths(t, i, misaligned, miss);
@@ -289,11 +305,11 @@ bool emit_ld1_single(jit_t t, const struct insn *i)
     uint8_t *miss = begin_structure(t, i, size, load, &misaligned);
     if (load) {
         vector_load(t, XMM0, i->rd);
-        x86_pinsr_m(&t->hot, size, XMM0, jit_found(0), index);
+        x86_pinsr_m(&t->hot, size, XMM0, jit_found(t, 0), index);
         vector_store(t, i->rd, XMM0);
     } else {
         x86_mov_rm(&t->hot, size == 8, RDX, vector_byte(i->rd, index * size));
-        x86_store(&t->hot, size, jit_found(0), RDX);
+        x86_store(&t->hot, size, jit_found(t, 0), RDX);
     }
     post_index(t, i, size);
     slow_paths(t, i, misaligned, miss);
@@ -309,7 +325,7 @@ bool emit_ld1_replicate(jit_t t, const struct insn *i)
     if (!vector_enabled(t) || bit(i->word, 13) || bit(i->word, 21))
         return false;
     uint8_t *miss = begin_structure(t, i, 1u << scale, true, &misaligned);
-    load_vector(t, 1u << scale, i->rd, jit_found(0));
+    load_vector(t, 1u << scale, i->rd, jit_found(t, 0));
     vector_replicate(t, XMM0, scale);
     vector_result(t, i, XMM0);
     post_index(t, i, 1u << scale);

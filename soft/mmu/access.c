@@ -79,10 +79,11 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
     struct cpu *c = a->c;
     struct soft_vcpu *v = vcpu_of(c);
     struct mmu_bank *bank = a->unprivileged || c->el == 0 ? v->user : &v->kernel;
-    const struct tlb_entry *e = &bank->tlb.e[(va >> 12) % TLB_ENTRIES];
+    const struct tlb_entry *e = tlb_find(v, bank, va, a->kind == MMU_WRITE);
 
-    if (((a->kind == MMU_WRITE ? e->wr : e->rd) ^ va) < 4096 ||
-        tlb_refill(v, bank, va, a->kind == MMU_WRITE) || access_is_watched(v, e, va)) {
+    if (!e && access_is_watched(v, tlb_entry_of(&bank->tlb, va), va))
+        e = tlb_entry_of(&bank->tlb, va);
+    if (e) {
         *pa = (e->pa & ~4095ull) | (va & 4095);
         return (uint8_t *)(e->add + va); /* NOLINT: the TLB's arithmetic */
     }

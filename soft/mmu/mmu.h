@@ -120,7 +120,7 @@ static inline bool mmu_is_device(uint8_t attr)
 
 /* soft/mmu/tlb.c */
 void tlb_init(struct soft_vcpu *v); /* once, of a zeroed vCPU */
-void tlb_clear(struct tlb *t);
+void tlb_clear(struct tlb *t);      /* also of zeroed memory */
 void tlb_flush_all(struct soft_vcpu *v);
 void tlb_flush_asid(struct soft_vcpu *v, int asid);
 /* Every entry for [va, va + size), and for the whole of each leaf it touches; `asid` -1 for all. */
@@ -129,8 +129,10 @@ void tlb_flush_fetch(struct soft_vcpu *v);
 /* Make v->user the bank of the current ASID. */
 void tlb_switch_asid(struct soft_vcpu *v);
 void tlb_flush_guarded(struct soft_vcpu *v);
-/* Fill from the second level. False: it has nothing that allows the access. */
-bool tlb_refill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write);
+/* The entry that allows the access, if need be from the second level; NULL: there is none. */
+const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write);
+/* Put an entry of the bank into its tlb.page[n]. */
+void tlb_fill_page(struct mmu_bank *b, unsigned n, const struct tlb_entry *e);
 void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct mmu_leaf *leaf,
               uint8_t *host_page, unsigned allowed);
 /* No bank may have an entry for writing of the physical page. */

@@ -17,15 +17,60 @@
 #define BLOCK_SHIFT 21
 #define GIANT_SHIFT 30
 
+/* Pages that leave the second level one by one; of more the whole bank does. */
+#define SECOND_MAX 4096
+
+#define ALL_PAGES UINT64_MAX
+
 static void bank_clear_slot(struct mmu_bank *b, unsigned slot)
 {
     b->tlb.e[slot].rd = b->tlb.e[slot].wr = TLB_NEVER(slot);
 }
 
+/* Those of `pages` pages from the one of `va` on, whatever their tags. */
+static void clear_pages(struct tlb *t, uint64_t va, uint64_t pages)
+{
+    for (uint64_t used = t->pages_used; used; used &= used - 1) {
+        unsigned n = (unsigned)__builtin_ctzll(used);
+        if (bits((t->page[n].va >> 12) - (va >> 12), 35, 0) >= pages)
+            continue;
+        t->page[n] = (struct tlb_page){ 0 };
+        t->pages_used &= ~(1ull << n);
+    }
+}
+
+static void clear_entries(struct tlb *t)
+{
+    for (unsigned n = 0; n < tlb_entries(t); n++)
+        t->e[n].rd = t->e[n].wr = TLB_NEVER(n);
+    t->refills = 0;
+}
+
+static void set_entries(struct tlb *t, unsigned entries)
+{
+    t->mask = (entries - 1) * (unsigned)sizeof(struct tlb_entry);
+}
+
 void tlb_clear(struct tlb *t)
 {
-    for (unsigned n = 0; n < TLB_ENTRIES; n++)
-        t->e[n].rd = t->e[n].wr = TLB_NEVER(n);
+    if (!t->mask)
+        set_entries(t, TLB_ENTRIES);
+    clear_entries(t);
+    clear_pages(t, 0, ALL_PAGES);
+}
+
+/* Its entries left for others often: more of them. What it had comes back from the second level. */
+static void tlb_grow(struct tlb *t)
+{
+    set_entries(t, tlb_entries(t) * 2);
+    clear_entries(t);
+}
+
+/* When it is flushed. */
+static void tlb_shrink(struct tlb *t)
+{
+    if (tlb_entries(t) > TLB_ENTRIES && t->refills < tlb_entries(t) / 4)
+        set_entries(t, tlb_entries(t) / 2);
 }
 
 /* Who an entry of the second level belongs to. */
@@ -49,6 +94,7 @@ static void bank_flush(struct soft_vcpu *v, struct mmu_bank *b)
 {
     if (b->empty)
         return;
+    tlb_shrink(&b->tlb);
     tlb_clear(&b->tlb);
     bank_clear_fetch(b);
     b->empty = true;
@@ -62,10 +108,12 @@ static void bank_flush(struct soft_vcpu *v, struct mmu_bank *b)
 static void bank_flush_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64_t pages)
 {
     uint64_t page = va >> 12;
+    unsigned entries = tlb_entries(&b->tlb);
 
-    for (uint64_t n = 0; n < pages && n < TLB_ENTRIES; n++)
-        bank_clear_slot(b, (unsigned)((page + n) % TLB_ENTRIES));
-    if (pages > TLB_ENTRIES)
+    clear_pages(&b->tlb, va, pages);
+    for (uint64_t n = 0; n < pages && n < entries; n++)
+        bank_clear_slot(b, (unsigned)((page + n) % entries));
+    if (pages > SECOND_MAX)
         b->generation++;
     else
         for (uint64_t n = 0; n < pages; n++)
@@ -107,6 +155,7 @@ static void bank_flush_va(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, 
  * addresses only, which is slot 0's. */
 static void bank_init(struct mmu_bank *b)
 {
+    set_entries(&b->tlb, TLB_ENTRIES);
     bank_clear_slot(b, 0);
     b->fetch[0].va = TLB_NEVER(0);
     b->asid = -1;
@@ -218,7 +267,7 @@ static void bank_note_leaf(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
 void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct mmu_leaf *leaf,
               uint8_t *host_page, unsigned allowed)
 {
-    unsigned slot = (va >> 12) % TLB_ENTRIES;
+    unsigned slot = (va >> 12) % tlb_entries(&b->tlb);
     struct tlb_entry *e = &b->tlb.e[slot];
     uint64_t page = align_down(va, 4096);
 
@@ -242,7 +291,8 @@ static void bank_forbid_write(struct mmu_bank *b, uint64_t pa, bool watch)
 {
     if (b->empty)
         return;
-    for (unsigned n = 0; n < TLB_ENTRIES; n++) {
+    clear_pages(&b->tlb, 0, ALL_PAGES);
+    for (unsigned n = 0; n < tlb_entries(&b->tlb); n++) {
         struct tlb_entry *e = &b->tlb.e[n];
         if ((e->pa & ~(uint64_t)TLB_WATCHED) != pa || e->wr != e->rd)
             continue;
@@ -271,20 +321,41 @@ void tlb_watch(struct soft_vcpu *v, uint64_t pa)
     forbid_write(v, pa, true);
 }
 
-bool tlb_refill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write)
+const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write)
 {
+    struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
     const struct tlb_second *s = second_of(v, va);
 
+    if (((write ? e->wr : e->rd) ^ va) < 4096)
+        return e;
     if (s->owner != bank_owner(b) || ((write ? s->e.wr : s->e.rd) ^ va) >= 4096)
-        return false;
-    struct tlb_entry *e = &b->tlb.e[(va >> 12) % TLB_ENTRIES];
+        return NULL;
+    if (UNLIKELY(++b->tlb.refills > tlb_entries(&b->tlb) * 2) &&
+        tlb_entries(&b->tlb) < TLB_ENTRIES_MAX && !v->hot.ungrown)
+        tlb_grow(&b->tlb);
     v->stats.tlb_refills++;
+    e = tlb_entry_of(&b->tlb, va);
     *e = s->e;
     /* what matches nothing in a slot of the second level might in this one */
-    unsigned slot = (va >> 12) % TLB_ENTRIES;
+    unsigned slot = (unsigned)(e - b->tlb.e);
     e->rd = (e->rd ^ va) < 4096 ? e->rd : TLB_NEVER(slot);
     e->wr = (e->wr ^ va) < 4096 ? e->wr : TLB_NEVER(slot);
-    return true;
+    return e;
+}
+
+void tlb_fill_page(struct mmu_bank *b, unsigned n, const struct tlb_entry *e)
+{
+    static const unsigned sizes[] = TLB_PAGE_SIZES;
+    struct tlb_page *p = &b->tlb.page[n];
+    uint64_t slot = (uint64_t)(e - b->tlb.e), never = TLB_NEVER(slot);
+
+    p->va = e->rd != never ? e->rd : e->wr;
+    p->add = e->add;
+    for (unsigned k = 0; k < ARRAY_LEN(sizes); k++) {
+        p->rd[k] = e->rd != never ? 4097 - sizes[k] : 0;
+        p->wr[k] = e->wr != never ? 4097 - sizes[k] : 0;
+    }
+    b->tlb.pages_used |= 1ull << n;
 }
 
 void tlb_note_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,

@@ -14,6 +14,13 @@ PROBE(ldtr_signed, "mov w2, #0x80\n sttrb w2, [x0, #9]\n ldtrsb w1, [x0, #9]\n"
 PROBE(pan_load, "ldr x1, [x0]\n msr pan, #1\n ldr x1, [x0]");
 PROBE(pan_clear_load, "msr pan, #0\n ldr x1, [x0]");
 
+/* A base that has locality as a rule, and the last byte of a page. */
+PROBE(frame, "mov x29, x0\n ldrb w2, [x29, #4095]\n ldr x1, [x29]");
+/* The sum of [x0] in x1 pages, three times. */
+PROBE(sweep,
+      "mov x5, #0\n mov x4, #3\n 1: mov x2, x0\n mov x3, x1\n 2: ldr x6, [x2]\n add x5, x5, x6\n"
+      " add x2, x2, #4096\n subs x3, x3, #1\n b.ne 2b\n subs x4, x4, #1\n b.ne 1b\n mov x1, x5");
+
 #define RW0       (NORMAL | AP_EL0 | XN)
 #define VALUE(pa) (*(volatile uint64_t *)(pa))
 #define ASID      7ul
@@ -204,6 +211,38 @@ static void other_asid(void)
         check("all ASIDs", "the other one's entry is gone", load(EL0, VA), 0x22);
         asid_set(ASID);
     }
+}
+
+/* More pages than an implementation may keep at hand, again and again, and the last page of a stack
+ * frame: TLBI finds each of them. */
+static void many(void)
+{
+    enum { PAGES = 3000 };
+
+    for (unsigned n = 0; n < PAGES; n++)
+        map(&kit_low, VA + n * 4096ul, 3, TARGET | PAGE | RW0 | NG);
+    flush();
+    check("many pages", "before", run(sweep, EL0, VA, PAGES)->x[1], 3ul * PAGES * 0x11);
+    for (unsigned n = 0; n < PAGES; n += 500) {
+        *slot(&kit_low, VA + n * 4096ul, 3) = (TARGET + 0x1000) | PAGE | RW0 | NG;
+        DO("dsb ishst");
+        SYS("tlbi vae1is", ASID << 48 | (VA + n * 4096ul) >> 12);
+    }
+    DO("dsb ish\n isb");
+    check("many pages", "six of them changed", run(sweep, EL0, VA, PAGES)->x[1],
+          3ul * (PAGES * 0x11 + 6 * 0x11));
+    for (unsigned el = 0; el < 2; el++)
+        for (unsigned n = 0; n < 4; n++) {
+            *slot(&kit_low, VA, 3) = (TARGET + (n & 1) * 0x1000) | PAGE | RW0 | NG;
+            DO("dsb ishst");
+            do_vae1();
+            DO("dsb ish\n isb");
+            check("frame", "after TLBI", run(frame, el ? EL1 : EL0, VA, 0)->x[1],
+                  n & 1 ? 0x22 : 0x11);
+        }
+    for (unsigned n = 0; n < PAGES; n++)
+        map(&kit_low, VA + n * 4096ul, 3, 0);
+    flush();
 }
 
 /* A block and a contiguous run go as a whole, whichever of their addresses is named. */
@@ -447,6 +486,7 @@ void test(void)
     second_start(second);
     every_form();
     other_asid();
+    many();
     large();
     tables();
     hints();
