@@ -43,13 +43,20 @@ static void exit_tail(jit_t t, uint64_t target, uint8_t *site, uint8_t *bind_sit
     x86_imm32(&t->cold, n);
 }
 
-/* If somebody wants attention, go out before the instruction at `target`. Clobbers EFLAGS. */
-static void poll(jit_t t, uint64_t target)
+static bool polls(jit_t t, uint64_t target)
 {
-    if (target > here_pc(t) && !t->jit->knobs.polls)
-        return;
+    return target <= here_pc(t) || t->jit->knobs.polls;
+}
+
+/* EFLAGS: does nobody want attention? */
+static void poll(jit_t t)
+{
     x86_alu_mi(&t->hot, 0, X86_CMP, JIT_CPU(attention), 0);
-    uint8_t *wanted = x86_jcc(&t->hot, CC_NE);
+}
+
+/* Somebody does: go out before the instruction at `target`. */
+static void attend(jit_t t, uint8_t *wanted, uint64_t target)
+{
     if (t->hot.full || t->cold.full)
         return;
     x86_patch(wanted, t->cold.p);
@@ -73,20 +80,30 @@ void jit_bind_patch(uint8_t *at, uint64_t target)
     st_le32(at, UINT32_MAX);
 }
 
+/* The way that is usually taken is one jump: out of the comparison. */
 void jit_exit_direct(jit_t t, uint64_t target)
 {
-    uint8_t *bind_site = NULL, *mismatch = NULL;
+    struct x86_buf *b = &t->hot;
 
     jit_clobber(t);
-    poll(t, target);
     if (is_other_page(t, target)) {
-        struct x86_mem slot = x86_at(JIT_TLB, bind_offset(target));
-        x86_op_rm(&t->hot, 0, 0, 0x81, X86_CMP, slot, false);
-        bind_site = t->hot.p;
-        x86_imm32(&t->hot, UINT32_MAX); /* no binding */
-        mismatch = x86_jcc(&t->hot, CC_NE);
+        if (polls(t, target)) {
+            poll(t);
+            attend(t, x86_jcc(b, CC_NE), target);
+        }
+        x86_op_rm(b, 0, 0, 0x81, X86_CMP, x86_at(JIT_TLB, bind_offset(target)), false);
+        uint8_t *bind_site = b->p;
+        x86_imm32(b, UINT32_MAX); /* no binding */
+        uint8_t *site = x86_jcc(b, CC_E);
+        exit_tail(t, target, site, bind_site, x86_jmp(b));
+    } else if (polls(t, target)) {
+        poll(t);
+        uint8_t *site = x86_jcc(b, CC_E);
+        attend(t, x86_jmp(b), target);
+        exit_tail(t, target, site, NULL, NULL);
+    } else {
+        exit_tail(t, target, x86_jmp(b), NULL, NULL);
     }
-    exit_tail(t, target, x86_jmp(&t->hot), bind_site, mismatch);
 }
 
 /* Leave for `target` if `cc` holds. Flags that the target reads are stored on this way only. */
@@ -95,7 +112,7 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
     enum jit_eflags ef = t->ef;
     bool stored = t->ef_stored, store = t->insn[t->at].target_live && ef != EF_NONE && !stored;
 
-    if (!store && !is_other_page(t, target) && target > here_pc(t) && !t->jit->knobs.polls) {
+    if (!store && !is_other_page(t, target) && !polls(t, target)) {
         exit_tail(t, target, x86_jcc(&t->hot, cc), NULL, NULL);
         return;
     }

@@ -58,12 +58,15 @@ static unsigned flags_of(jit_t t, const struct jit_insn *n)
                                     : READS; /* the interpreter's functions may look, or fault */
 }
 
-/* Does code at `offset` of the page set NZCV before it reads it? Looks ahead a little. */
+/* Does code at `offset` of the page set NZCV before it reads it? Looks ahead a little, at the head
+ * of this block (in a loop) as far as it goes. */
 static bool target_kills_flags(jit_t t, int64_t offset)
 {
     if (FAULTS_READ(t))
         return false;
-    for (unsigned n = 0; n < 8; n++, offset += 4) {
+    unsigned ahead = offset == t->insn[0].i.offset ? JIT_BLOCK_MAX : 8;
+
+    for (unsigned n = 0; n < ahead; n++, offset += 4) {
         if (offset < 0 || offset >= CODE_PAGE_SIZE)
             return false;
         struct jit_insn look = { .i.word = ld_le32(t->page + offset) };
