@@ -263,9 +263,20 @@ static void request(struct hostile *h)
     }
 }
 
+/* The devices with a queue, and which of the features of each are tried. */
+static const struct virtio_slot {
+    uint32_t slot, features, queues;
+} virtio_slots[] = {
+    { 0, 0x70006a64, 1 }, /* disks */
+    { 1, 0x70006a64, 1 },
+    { 31, 0x30000000, 1 }, /* rng */
+    { 30, 0x30018023, 2 }, /* net */
+};
+
 /* The registers of a virtio-mmio device in the order of the specification (virtio 1.2, 3.1). */
-static void start_queue(struct hostile *h, uint64_t base)
+static void start_queue(struct hostile *h, const struct virtio_slot *slot, uint32_t queue)
 {
+    uint64_t base = VIRTIO + slot->slot * VIRTIO_STEP;
     uint64_t r = next_random(h);
     const struct {
         uint16_t offset;
@@ -275,11 +286,11 @@ static void start_queue(struct hostile *h, uint64_t base)
         { 0x070, 1 },
         { 0x070, 3 },
         { 0x024, 0 },
-        { 0x020, (uint32_t)(r >> 32) & 0x70006a64 },
+        { 0x020, (uint32_t)(r >> 32) & slot->features },
         { 0x024, 1 },
         { 0x020, 1 },
         { 0x070, 11 },
-        { 0x030, 0 },
+        { 0x030, queue },
         { 0x038, 1u << (r & 7) },
         { 0x080, DESC },
         { 0x084, 0 },
@@ -296,8 +307,10 @@ static void start_queue(struct hostile *h, uint64_t base)
 
 static void random_queue(struct hostile *h)
 {
-    uint64_t base = VIRTIO + (next_random(h) & 1) * VIRTIO_STEP;
-    start_queue(h, base);
+    const struct virtio_slot *slot = &virtio_slots[next_random(h) & 3];
+    uint64_t base = VIRTIO + slot->slot * VIRTIO_STEP;
+    uint32_t queue = (uint32_t)next_random(h) & (slot->queues - 1);
+    start_queue(h, slot, queue);
     for (uint16_t index = 1; index < 16; index++) {
         uint64_t r = next_random(h);
         for (unsigned i = 0; i < 32; i++)
@@ -310,9 +323,9 @@ static void random_queue(struct hostile *h)
             memory16(AVAIL + 4 + 2 * i, fair ? 0 : (uint16_t)next_random(h) & 63);
         memory16(AVAIL, (uint16_t)(r >> 40 & 1));
         memory16(AVAIL + 2, r >> 48 & 15 ? index : (uint16_t)(r >> 50));
-        write32(base + 0x050, 0);
+        write32(base + 0x050, queue);
         if (read32(base + 0x070) & 0x40) /* DEVICE_NEEDS_RESET */
-            start_queue(h, base);
+            start_queue(h, slot, queue);
         h->accesses += 2;
     }
 }
