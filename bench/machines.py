@@ -152,6 +152,7 @@ class Ireko(Guest):
 
     def arguments(self, files):
         disks = [a for disk in files.disks for a in ("--disk", f"{disk},ro")]
+        disks += ["--disk", files.scratch(self.name)] if files.scratch else []
         engine = ["--engine", self.engine] if self.engine else []
         return [self.program, "run", "--cpus", str(self.cpus), "--memory", MEMORY, "--kernel", files.kernel,
                 "--initrd", files.initrd, "--append", COMMAND_LINE, *engine, *disks]
@@ -166,6 +167,9 @@ class Qemu(Guest):
         disks = []
         for i, disk in enumerate(files.disks):
             disks += ["-drive", f"if=none,id=d{i},format=raw,readonly=on,file={disk}", "-device", f"virtio-blk-device,drive=d{i}"]
+        if files.scratch:
+            disks += ["-drive", f"if=none,id=scratch,format=raw,cache=writeback,file={files.scratch(self.name)}",
+                      "-device", "virtio-blk-device,drive=scratch"]
         return [self.program, "-M", "virt", "-accel", "tcg", "-cpu", self.cpu, "-smp", str(self.cpus), "-m", MEMORY, "-nodefaults",
                 "-display", "none", "-serial", "stdio", "-no-reboot", "-global", "virtio-mmio.force-legacy=false",
                 "-kernel", files.kernel, "-initrd", files.initrd, "-append", COMMAND_LINE, *disks]
@@ -180,6 +184,8 @@ class Host:
         self.payload = payload
 
     def run(self, row):
+        if row.scratch:
+            return Sample(skipped="only for guests")
         if row.source in self.payload.host_problems:
             return Sample(skipped=self.payload.host_problems[row.source])
         for command in row.needs:

@@ -58,7 +58,7 @@ class Payload:
     def __init__(self, folder, rows, native):
         self.guest, self.host = folder / "guest", folder / "host"
         self.problems = compile_all(CROSS, rows, self.guest)
-        self.host_problems = compile_all(["gcc"], rows, self.host) if native else {}
+        self.host_problems = compile_all(["gcc"], [r for r in rows if not r.scratch], self.host) if native else {}
         data = text(2 << 20)
         for tree in (self.guest, self.host):
             tree.mkdir(exist_ok=True)
@@ -73,6 +73,18 @@ class Payload:
         with tarfile.open(self.image, "w", format=tarfile.USTAR_FORMAT) as tar:
             for path in sorted(self.guest.iterdir()):
                 tar.add(path, path.name)
+
+
+# bench/programs/disk.h knows the size and that every byte is this.
+SCRATCH_SIZE, SCRATCH_BYTE = 256 << 20, b"\x5a"
+
+
+def scratch_disk(path):
+    """A raw disk that a guest may write to; just written, so that the host has it in memory."""
+    with open(path, "wb") as f:
+        for _ in range(SCRATCH_SIZE >> 20):
+            f.write(SCRATCH_BYTE * (1 << 20))
+    return path
 
 
 def programs_disk(cache):

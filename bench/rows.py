@@ -20,6 +20,7 @@ class Row:
     needs: tuple = ()  # commands of the guest's disk
     warm: str = ""  # files to have in the page cache before: starting a program is measured, reading its disk is not
     everywhere: bool = True  # the answer on the host is that of the guest
+    scratch: bool = False  # needs the scratch disk, so it is not for the host, whose disks are left alone
     source: str = ""  # of a micro-kernel
     flags: tuple = ()  # of its compilation
     goal: float = 0  # how many times as fast as QEMU the row should be at least
@@ -38,6 +39,7 @@ GROUPS = {
     "system": Group("System"),
     "micro": Group("Micro-kernels, integer", 3),
     "simd": Group("Micro-kernels, floating point and SIMD"),
+    "disk": Group("A raw disk", 2),
     "program": Group("Programs", 4),
     "smp": Group("Several CPUs"),
 }
@@ -72,6 +74,13 @@ MICRO = [Row(name, group, title, f"$T/{name}", source=name + ".c", flags=FLAGS[g
     ("vector", "simd", "matrices of floats, SIMD", 0),
     ("strings", "simd", "strlen, strchr, strcpy", 0),
     ("copies", "simd", "memcpy, memset", 0),
+)]
+
+DISK = [Row(name, "disk", title, f"$T/{name}", source=name + ".c", scratch=True, goal=2) for name, title in (
+    ("randread", "4 KiB random reads"),
+    ("randqueue", "4 KiB random reads, 8 at once"),
+    ("seqread", "sequential read, 1 MiB"),
+    ("seqwrite", "sequential write, 1 MiB"),
 )]
 
 PROGRAMS = [
@@ -116,4 +125,4 @@ SCALINGS = [
     Scaling("a boot with four CPUs, speed", "boot-one", "boot-four", 1, 1 / 1.3),
 ]
 
-ROWS = BOOTS + MICRO + PROGRAMS + SMP
+ROWS = BOOTS + MICRO + DISK + PROGRAMS + SMP

@@ -29,8 +29,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 class Files:
     """What every guest is started with."""
 
-    def __init__(self, guest, disks):
+    def __init__(self, guest, disks, scratch):
         self.kernel, self.initrd, self.disks = guest / "Image", guest / "initramfs", disks
+        self.scratch = scratch  # makes a disk for the machine named, or None
 
 
 def say(message):
@@ -216,7 +217,8 @@ def main():
         rows = leave_out(rows, made, no_programs, results)
         if not rows and not budgets:
             sys.exit("bench: no row is left to run")
-        files = Files(args.cache / "guest", [d for d in (disk, made.image) if d])
+        scratch = (lambda name: payload.scratch_disk(pathlib.Path(folder) / f"scratch-{name}")) if any(r.scratch for r in rows) else None
+        files = Files(args.cache / "guest", [d for d in (disk, made.image) if d], scratch)
         found = {cpus: make_machines(args, made, cpus) for cpus in sorted({r.cpus for r in rows})}
         loads = [load()]
         costs = budget.measure(args.ireko, args.engine, args.cache / "guest", pathlib.Path(folder), budgets, args.runs)
