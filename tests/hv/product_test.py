@@ -15,7 +15,11 @@ from harness.tap import Skip, check, run  # noqa: E402
 
 root, shared, static = (pathlib.Path(a).resolve() for a in sys.argv[1:4])
 compiler = sys.argv[4:]
-HELLO = "exit reason 1, exception class 0x3c, x0 = 42\n"
+EXAMPLES = {
+    "hello": "exit reason 1, exception class 0x3c, x0 = 42\n",
+    "mmio": "Hello world\n",
+    "vtimer": "exit reason 2, the timer is masked\nexception class 0x16, 10 ms passed: yes\n",
+}
 
 
 def declared():
@@ -34,25 +38,45 @@ def exports_are_the_declarations():
     check(exported == declared(), f"they differ in {sorted(exported ^ declared())}")
 
 
-def build_and_run(*arguments):
+def build_and_run(*arguments, mode=None):
     if compiler == ["-"]:
         raise Skip("not with sanitizers")
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(shared.parent)}
+    if mode:
+        environment["IREKO_APPLE"] = mode
     with tempfile.TemporaryDirectory() as folder:
-        program = pathlib.Path(folder) / "hello"
-        subprocess.run([*compiler, f"-I{root}/include", *arguments, "-o", program], check=True)
-        environment = {**os.environ, "LD_LIBRARY_PATH": str(shared.parent)}
-        done = subprocess.run([program], env=environment, capture_output=True, text=True, check=False)
-        check(done.returncode == 0 and done.stdout == HELLO, f"{done.returncode}: {done.stdout}{done.stderr}")
+        for name, output in EXAMPLES.items():
+            program = pathlib.Path(folder) / name
+            subprocess.run([*compiler, "-Wall", "-Wextra", "-Werror", f"-I{root}/include", root / f"examples/{name}.c",
+                            *arguments, "-o", program], check=True)
+            done = subprocess.run([program], env=environment, capture_output=True, text=True, check=False)
+            check(done.returncode == 0 and done.stdout == output, f"{done.returncode}: {done.stdout}{done.stderr}")
 
 
-def hello_runs_with_the_shared_library():
-    """examples/hello.c runs with the shared library"""
-    build_and_run(root / "examples/hello.c", shared)
+def examples_run_with_the_shared_library():
+    """the examples run with the shared library"""
+    build_and_run(shared)
 
 
-def hello_runs_with_the_static_library():
-    """examples/hello.c runs with the static library"""
-    build_and_run(root / "examples/hello.c", static, "-pthread", "-lm")
+def examples_run_with_the_static_library():
+    """the examples run with the static library"""
+    build_and_run(static, "-pthread", "-lm")
 
 
-run([exports_are_the_declarations, hello_runs_with_the_shared_library, hello_runs_with_the_static_library])
+def examples_run_in_apple_mode():
+    """the examples run unchanged in Apple mode, on an M1 with macOS 13 and with random cancels"""
+    build_and_run(shared, mode="m1,macos13")
+    for name in "hello",:
+        EXAMPLES.pop(name)  # it is the smallest guest, and does not expect cancels
+    build_and_run(shared, mode="m4,macos15,cancel")
+
+
+def examples_are_short():
+    """the examples have at most 100 lines"""
+    for source in (root / "examples").glob("*.c"):
+        lines = len(source.read_text(encoding="utf-8").splitlines())
+        check(lines <= 100, f"{source.name} has {lines}")
+
+
+run([exports_are_the_declarations, examples_run_with_the_shared_library, examples_run_with_the_static_library,
+     examples_run_in_apple_mode, examples_are_short])
