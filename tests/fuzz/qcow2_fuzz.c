@@ -8,7 +8,6 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,12 +33,15 @@ static const char *fuzz_file(int *fd)
     static int file = -1;
     if (file < 0) {
         const char *folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-        snprintf(path, sizeof path, "%s/ireko-fuzz-%d", folder, (int)getpid());
-        file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+        char name[64];
+        snprintf(name, sizeof name, "%s/ireko-fuzz-XXXXXX", folder);
+        file = mkstemp(name);
         if (file < 0) {
-            perror(path);
+            perror(name);
             exit(1);
         }
+        unlink(name);
+        snprintf(path, sizeof path, "/dev/fd/%d", file);
     }
     *fd = file;
     return path;
