@@ -116,7 +116,11 @@ struct hv_backend {
     int (*set_trap_debug_exceptions)(struct hv_backend_vcpu *vcpu, bool on);
     int (*set_trap_debug_reg_accesses)(struct hv_backend_vcpu *vcpu, bool on);
 
-    uint64_t (*exec_time)(struct hv_backend_vcpu *vcpu); /* 24 MHz ticks inside the guest */
+    uint64_t (*exec_time)(struct hv_backend_vcpu *vcpu); /* ticks of `counter` inside the guest */
+    /* What a guest's counter is without an offset, and its ticks per second. Any thread. NULL: the
+     * host's monotonic clock at 24 MHz. */
+    uint64_t (*counter)(void);
+    uint64_t (*counter_hz)(void);
     void (*stats)(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *stats);
 
     /* hvx_vm_enable() and what belongs to it; NULL: HV_UNSUPPORTED. vm_enable: before vCPUs. */

@@ -181,5 +181,14 @@ bool hvx_since(double version)
 
 uint64_t hvx_absolute_time(void)
 {
-    return clock_ticks_24mhz();
+    uint64_t (*counter)(void) = atomic_load(&hv_process.counter);
+
+    return counter ? counter() : clock_ticks_24mhz();
+}
+
+uint64_t hvx_counter_hz(void)
+{
+    uint64_t (*counter_hz)(void) = atomic_load(&hv_process.counter_hz);
+
+    return counter_hz ? counter_hz() : HVX_COUNTER_HZ;
 }

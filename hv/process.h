@@ -49,6 +49,7 @@ struct hv_process {
     uint32_t features;                /* HVX_* that are on */
     const struct hv_backend_gic *gic; /* or NULL: the VM has none; written as `vm` is */
     struct hv_gic_desc gic_desc;
+    _Atomic(uint64_t (*)(void)) counter, counter_hz; /* of the back end; NULL: 24 MHz */
 
     struct hv_slot slot[HV_MAX_VCPUS];
     uint32_t vcpus_made; /* under slots_lock */

@@ -54,6 +54,8 @@ static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
     p->el2 = desc.el2;
     p->apple = apple;
     p->features = 0;
+    atomic_store(&p->counter, backend->counter);
+    atomic_store(&p->counter_hz, backend->counter_hz);
     pthread_mutex_lock(&p->slots_lock);
     p->vm = vm;
     pthread_mutex_unlock(&p->slots_lock);

@@ -22,10 +22,12 @@ struct vm {
     bool hv_created;
     bool pmu;   /* the CPUs have performance monitors, and an OS lock of their own */
     bool gicv3; /* in the hypervisor; else the machine's GICv2 */
+    bool psci;  /* in the hypervisor; else ours */
     struct gmem gmem;
     void *ram; /* config.memory bytes, 2 MiB aligned */
     bool ram_mapped;
     uint64_t tick_offset; /* of the guest's counter to the host's; see vm_choose_gic() */
+    uint64_t counter_hz;
 
     struct machine machine;
     struct loader_image kernel;
@@ -59,8 +61,8 @@ static inline bool vm_is_stopping(struct vm *vm)
     return atomic_load_explicit(&vm->wish, memory_order_acquire) != VM_WISH_NONE;
 }
 
-/* The guest's counter now, CNTVCT_EL0 and CNTPCT_EL0: 24 MHz ticks, with GICv2 since the VM was
- * made. */
+/* The guest's counter now, CNTVCT_EL0 and CNTPCT_EL0, in ticks of counter_hz; with GICv2 since the
+ * VM was made. */
 uint64_t vm_count(const struct vm *vm);
 
 #endif

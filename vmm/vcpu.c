@@ -35,9 +35,9 @@
 
 #define VCPU_MPIDR_RES1 (1ull << 31)
 
-/* How long WFE waits at most, in ticks (50 us): SEV of another CPU makes no exit, so nothing wakes
- * us; and the loop around a WFE must not be held up. */
-#define VCPU_WFE_TICKS (HVX_COUNTER_HZ / 20000)
+/* How long WFE waits at most, as a part of a second: SEV of another CPU makes no exit, so nothing
+ * wakes us; and the loop around a WFE must not be held up. */
+#define VCPU_WFE_PART 20000
 
 #define VCPU_NEVER UINT64_MAX
 
@@ -83,6 +83,14 @@ uint64_t vcpu_get_sys(const struct vcpu *v, uint16_t reg)
 void vcpu_set_sys(const struct vcpu *v, uint16_t reg, uint64_t value)
 {
     vcpu_check(v, hv_vcpu_set_sys_reg(v->handle, (hv_sys_reg_t)reg, value), "writing system", reg);
+}
+
+/* For what a host may keep to itself. */
+static void vcpu_offer_sys(const struct vcpu *v, uint16_t reg, uint64_t value)
+{
+    hv_return_t r = hv_vcpu_set_sys_reg(v->handle, (hv_sys_reg_t)reg, value);
+    if (r != HV_UNSUPPORTED)
+        vcpu_check(v, r, "writing system", reg);
 }
 
 void vcpu_advance(const struct vcpu *v)
@@ -213,7 +221,8 @@ static uint64_t vcpu_deadline_ns(const struct vcpu *v, uint64_t count)
     uint64_t ticks = count - now;
     if (ticks > 1ull << 54)
         return UINT64_MAX;
-    return clock_monotonic_ns() + ticks * 125 / 3 + 1; /* 24 MHz */
+    uint64_t hz = v->vm->counter_hz;
+    return clock_monotonic_ns() + ticks / hz * 1000000000 + ticks % hz * 1000000000 / hz + 1;
 }
 
 /* Drive PPI 27 and 30 to the timers' levels, unmask the virtual timer when the guest has dealt with
@@ -312,8 +321,8 @@ HVX_NEEDS(15.0) static void vcpu_zero_interface(const struct vcpu *v)
     };
     for (size_t i = 0; i < ARRAY_LEN(zeroed); i++)
         vcpu_check(v, hv_gic_set_icc_reg(v->handle, zeroed[i], 0), "writing GIC", zeroed[i]);
-    vcpu_set_sys(v, HV_SYS_REG_CNTP_CTL_EL0, 0);
-    vcpu_set_sys(v, HV_SYS_REG_CNTP_CVAL_EL0, 0);
+    vcpu_offer_sys(v, HV_SYS_REG_CNTP_CTL_EL0, 0);
+    vcpu_offer_sys(v, HV_SYS_REG_CNTP_CVAL_EL0, 0);
 }
 
 static void vcpu_reset_interface(const struct vcpu *v)
@@ -342,19 +351,24 @@ static void vcpu_reset_registers(struct vcpu *v, uint64_t entry, uint64_t contex
     vcpu_reset_interface(v);
 }
 
+/* Give a field of 4 bits of an identification register another value. A host that does not let us
+ * change it shows the guest its own. */
+static void vcpu_set_id_field(const struct vcpu *v, uint16_t reg, unsigned lsb, uint64_t value)
+{
+    uint64_t is = vcpu_get_sys(v, reg);
+    uint64_t wanted = (is & ~(0xfull << lsb)) | value << lsb;
+    if (wanted != is)
+        vcpu_offer_sys(v, reg, wanted);
+}
+
 /* Identity that the guest must see: its number, GIC system registers with GICv3 only, no PMU if it
- * would be ours.
- */
+ * would be ours. */
 static void vcpu_set_identity(struct vcpu *v)
 {
     vcpu_set_sys(v, HV_SYS_REG_MPIDR_EL1, VCPU_MPIDR_RES1 | psci_affinity(v->index));
-    uint64_t pfr0 = vcpu_get_sys(v, HV_SYS_REG_ID_AA64PFR0_EL1);
-    pfr0 &= ~(0xfull << 24); /* GIC */
-    vcpu_set_sys(v, HV_SYS_REG_ID_AA64PFR0_EL1, pfr0 | (uint64_t)v->vm->gicv3 << 24);
-    if (v->vm->pmu)
-        return;
-    uint64_t dfr0 = vcpu_get_sys(v, HV_SYS_REG_ID_AA64DFR0_EL1);
-    vcpu_set_sys(v, HV_SYS_REG_ID_AA64DFR0_EL1, dfr0 & ~(0xfull << 8)); /* PMUVer */
+    vcpu_set_id_field(v, HV_SYS_REG_ID_AA64PFR0_EL1, 24, v->vm->gicv3); /* GIC */
+    if (!v->vm->pmu)
+        vcpu_set_id_field(v, HV_SYS_REG_ID_AA64DFR0_EL1, 8, 0); /* PMUVer */
 }
 
 /* Wait while the CPU is powered off. Returns with it on, or with the VM stopping. */
@@ -456,7 +470,7 @@ static void vcpu_handle_exception(struct vcpu *v)
         vcpu_wait(v, deadline);
         break;
     case EXIT_WAIT_EVENT: {
-        uint64_t soon = vm_count(v->vm) + VCPU_WFE_TICKS;
+        uint64_t soon = vm_count(v->vm) + v->vm->counter_hz / VCPU_WFE_PART;
         vcpu_wait(v, soon < deadline ? soon : deadline);
         break;
     }

@@ -183,6 +183,7 @@ static int vm_create_hv(struct vm *vm, struct err *e)
     os_release(config);
     vm->hv_created = error == 0;
     vm->pmu = vm->hv_created && hvx_vm_enable(HVX_NATIVE_DEBUG_PMU) == HV_SUCCESS;
+    vm->psci = vm->hv_created && hvx_vm_enable(HVX_NATIVE_PSCI) == HV_SUCCESS;
     return error;
 }
 
@@ -228,6 +229,7 @@ static int vm_choose_gic(struct vm *vm, struct err *e)
     /* The physical counter is the hypervisor's with its GIC, and the virtual one is to be the same.
      */
     vm->tick_offset = vm->gicv3 ? 0 : hvx_absolute_time();
+    vm->counter_hz = hvx_counter_hz();
     if (r != -ENOTSUP)
         return r;
     if (c->its)
@@ -465,6 +467,14 @@ void vm_destroy(struct vm *vm)
 
 /* --- run --- */
 
+/* Where the hypervisor answers PSCI, the other CPUs wait for CPU_ON in hv_vcpu_run(). */
+static void vm_power_on(struct vm *vm)
+{
+    unsigned n = vm->psci ? vm->config.cpus : 1;
+    for (unsigned i = 0; i < n; i++)
+        (void)vcpu_power_on(&vm->vcpu[i], vm->kernel.entry, vm->places.dtb);
+}
+
 /* One life of the guest, from power-on to a wish. */
 static void vm_power_cycle(struct vm *vm)
 {
@@ -479,7 +489,7 @@ static void vm_power_cycle(struct vm *vm)
             vm_fail(vm, "%s", e.text);
     }
     if (r == 0) /* now that all have their redistributors */
-        (void)vcpu_power_on(&vm->vcpu[0], vm->kernel.entry, vm->places.dtb);
+        vm_power_on(vm);
     lock_acquire(&vm->lock);
     while (atomic_load_explicit(&vm->wish, memory_order_relaxed) == VM_WISH_NONE)
         lock_wait(&vm->lock, &vm->wished, UINT64_MAX);

@@ -81,6 +81,17 @@ struct hvx_cpu_feature {
 #define HVX_NATIVE_DEBUG_PMU 1u
 
 /*
+ * The host answers HVC (PSCI 1.1, SMCCC, TRNG), since its kernel cannot hand them to us; there is
+ * no exit but for SYSTEM_OFF and SYSTEM_RESET, which come as an HVC with that function in X0. vCPU
+ * 0 runs; hv_vcpu_run() of the others waits until the guest turns them on (CPU_ON), with the
+ * registers of a reset. HV_UNSUPPORTED where HVC exits.
+ */
+#define HVX_NATIVE_PSCI 2u
+
+/* Ticks per second of the counter of a Mac, and of the software CPU. */
+#define HVX_COUNTER_HZ 24000000u
+
+/*
  * Is there what macOS brought with `version`: hv_gic_* with 15.0, say? Ask as `if
  * (HVX_SINCE(15.0))`, alone, around what uses it or around the call of a function marked
  * HVX_NEEDS(15.0): then Apple's compiler knows, and the program starts on an older macOS, too.
@@ -132,6 +143,10 @@ static inline hv_return_t hvx_set_trace(int fd)
 static inline uint64_t hvx_absolute_time(void)
 {
     return mach_absolute_time();
+}
+static inline uint64_t hvx_counter_hz(void)
+{
+    return HVX_COUNTER_HZ;
 }
 static inline hv_return_t hvx_vm_enable(uint32_t features)
 {
@@ -190,9 +205,11 @@ hv_return_t hvx_set_trace(int fd);
  * HVX_SINCE(). */
 bool hvx_since(double version);
 
-/* What mach_absolute_time() is to a guest: 24 MHz ticks. A guest's CNTVCT_EL0 is this minus its
- * vtimer offset. */
+/* What mach_absolute_time() is to a guest: a guest's CNTVCT_EL0 is this minus its vtimer offset.
+ * hvx_counter_hz() is its ticks per second, CNTFRQ_EL0: 24 MHz, but on the host's own cores theirs.
+ * Both belong to the VM there is, or was last. */
 uint64_t hvx_absolute_time(void);
+uint64_t hvx_counter_hz(void);
 
 /* Switch features (HVX_*, or-ed) of the VM on, before its first vCPU. HV_UNSUPPORTED: this engine
  * does not have them, nothing changed; HV_NO_DEVICE: no VM; HV_BUSY: there is a vCPU. */
@@ -222,9 +239,6 @@ hv_return_t hvx_gic_config_set_its_base(hv_gic_config_t config, hv_ipa_t base);
 hv_return_t hvx_gic_send_message(uint32_t device, hv_ipa_t address, uint32_t data);
 
 #endif
-
-/* Ticks per second of hvx_absolute_time() and of every guest's CNTFRQ_EL0. */
-#define HVX_COUNTER_HZ 24000000u
 
 #ifdef __cplusplus
 }
