@@ -108,6 +108,8 @@ static void info_hints(void)
     if (access("/dev/kvm", F_OK) == 0 && access("/dev/kvm", R_OK | W_OK) != 0)
         printf(FIELD "/dev/kvm is there but you may not open it; join its group (often kvm)\n",
                "hint");
+    else if (access("/dev/kvm", F_OK) != 0)
+        printf(FIELD "there is no /dev/kvm here, so guests run on the software CPU\n", "hint");
 #elif !defined(__aarch64__)
     printf(FIELD "this host's CPU is not arm64, so guests run on the software CPU\n", "hint");
 #endif
@@ -145,7 +147,10 @@ int cli_info(int argc, char **argv)
     info_host();
     info_engines();
     info_limits();
-    printf(FIELD "%s ('ireko info --cpu' lists its features)\n", "cpu", hvx_cpu_model());
+    struct hvx_cpu_feature f;
+    bool listed = hvx_cpu_feature(0, &f) == HV_SUCCESS;
+    printf(FIELD "%s%s\n", "cpu", hvx_cpu_model(),
+           listed ? " ('ireko info --cpu' lists its features)" : "");
     info_hints();
     return CLI_OK;
 }
