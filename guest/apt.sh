@@ -18,10 +18,16 @@ apt_setup() {
     [ -f "$keyring" ] || fail "$keyring is missing; install the package debian-archive-keyring"
     mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/etc"
     : > "$apt/status"
-    cat > "$apt/etc/sources.list" <<END
+    cat > "$apt/etc/sources.list.new" <<END
 deb [signed-by=$keyring] $mirror $suite main
+deb [signed-by=$keyring] $mirror $suite-backports main
 deb [signed-by=$keyring] $security $suite-security main
 END
+    if ! cmp -s "$apt/etc/sources.list.new" "$apt/etc/sources.list"; then
+        rm -rf "$apt/state/lists"
+        mkdir -p "$apt/state/lists/partial"
+    fi
+    mv "$apt/etc/sources.list.new" "$apt/etc/sources.list"
     cat > "$apt/apt.conf" <<END
 APT::Architecture "arm64";
 APT::Architectures { "arm64"; };

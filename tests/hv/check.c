@@ -78,6 +78,19 @@ bool check_cancels(void)
     return mode && strstr(mode, "cancel");
 }
 
+bool check_on_kvm(void)
+{
+    return strcmp(hvx_engine(), "kvm") == 0;
+}
+
+bool check_skip_on_kvm(const char *reason)
+{
+    if (!check_on_kvm())
+        return false;
+    check_skip(reason);
+    return true;
+}
+
 int check_finish(void)
 {
     printf("1..%u\n", now.count);

@@ -20,6 +20,12 @@ void check_skip(const char *reason);
  * again. */
 bool check_cancels(void);
 
+/* Is the engine Linux KVM? */
+bool check_on_kvm(void);
+
+/* Does the test ask for what Linux KVM cannot give, for this reason? True: it is skipped. */
+bool check_skip_on_kvm(const char *reason);
+
 /* Print the plan. Returns the program's exit status. */
 int check_finish(void);
 

@@ -18,6 +18,17 @@
 #define SPI_BIT        (1u << GIC_SPI % 32)
 #define GROUP1_ENABLED 2u
 
+/* INTIDs that a GIC has, and what GICD_TYPER says of them; KVM has fewer, and LPIs in no place. */
+static uint32_t intids(void)
+{
+    return check_on_kvm() ? 992 : 1020;
+}
+
+static uint64_t typer(void)
+{
+    return check_on_kvm() ? 0x0048001e : 0x0478001f;
+}
+
 static void sleep_ms(unsigned ms)
 {
     struct timespec t = { .tv_nsec = ms * 1000000l };
@@ -101,6 +112,8 @@ static void state_goes_back_without_a_vcpu(void)
     hv_gic_state_t state;
     size_t size = 0;
 
+    if (check_skip_on_kvm("KVM's GIC has no registers before there is a vCPU"))
+        return;
     CHECK_OK(hv_vm_create(NULL));
     CHECK_OK(guest_create_gic());
     state = hv_gic_state_create();
@@ -129,6 +142,8 @@ static void state_brings_settings_back(void)
     uint64_t value = 0;
     size_t size = 0;
 
+    if (check_skip_on_kvm("KVM's GIC has no registers before there is a vCPU"))
+        return;
     CHECK_OK(hv_vm_create(NULL));
     CHECK_OK(guest_create_gic());
     CHECK_OK(hv_gic_set_distributor_reg(HV_GIC_DISTRIBUTOR_REG_GICD_ISENABLER1, SPI_BIT));
@@ -173,13 +188,13 @@ static void distributor_and_msi_registers(void)
     CHECK_OK(hv_gic_get_distributor_reg(HV_GIC_DISTRIBUTOR_REG_GICD_CTLR, &value));
     CHECK_EQ(value, 0x50);
     CHECK_OK(hv_gic_get_distributor_reg(HV_GIC_DISTRIBUTOR_REG_GICD_TYPER, &value));
-    CHECK_EQ(value, 0x0478001f);
+    CHECK_EQ(value, typer());
     for (unsigned i = 0; i < sizeof regs / sizeof regs[0]; i++) {
         CHECK_OK(hv_gic_get_distributor_reg(regs[i], &value));
         CHECK_OK(hv_gic_set_distributor_reg(regs[i], value + 1));
     }
     CHECK_OK(hv_gic_get_distributor_reg(HV_GIC_DISTRIBUTOR_REG_GICD_TYPER, &value));
-    CHECK_EQ(value, 0x0478001f);
+    CHECK_EQ(value, typer());
     for (unsigned i = 0; i < 2; i++) {
         CHECK_OK(hv_gic_get_msi_reg(msi[i], &value));
         CHECK_OK(hv_gic_set_msi_reg(msi[i], value + 1));
@@ -302,7 +317,7 @@ static void messages_and_spis_share_the_numbers(void)
     CHECK_EQ(hv_gic_send_msi(GUEST_MSI + 0x40, first + count), HV_BAD_ARGUMENT);
     CHECK_EQ(hv_gic_send_msi(GUEST_MSI + 0x44, first), HV_BAD_ARGUMENT);
     CHECK_EQ(hv_gic_set_spi(first + count - 1, false), HV_BAD_ARGUMENT);
-    for (uint32_t i = first + count; i < 1020; i++)
+    for (uint32_t i = first + count; i < intids(); i++)
         CHECK_OK(hv_gic_set_spi(i, false));
     CHECK_EQ(hv_gic_set_spi(1020, true), HV_BAD_ARGUMENT);
     CHECK_EQ(hv_gic_set_spi(31, true), HV_BAD_ARGUMENT);
@@ -355,7 +370,7 @@ static void guest_reads_and_writes_registers_inside(void)
     guest_set_reg(&g, HV_REG_X5, GUEST_MSI + 8);
     CHECK(guest_run_brk(&g, 0));
     CHECK_EQ(guest_reg(&g, HV_REG_X0), 0);
-    CHECK_EQ(guest_reg(&g, HV_REG_X2), 0x0478001f);
+    CHECK_EQ(guest_reg(&g, HV_REG_X2), typer());
     CHECK_EQ(guest_reg(&g, HV_REG_X3), 0);
     CHECK_EQ(guest_reg(&g, HV_REG_X4), 0xa0);
     CHECK_EQ(guest_reg(&g, HV_REG_X5), GUEST_MSI_FIRST << 16 | GUEST_MSI_COUNT);
@@ -461,7 +476,7 @@ static void wfi_waits_inside_and_costs_nothing(void)
     uint64_t cpu = thread_cpu_ns(), start = hvx_absolute_time();
     CHECK(guest_run_brk(&g, 0));
     cpu = thread_cpu_ns() - cpu;
-    CHECK(hvx_absolute_time() - start > 24000000 / 20); /* 50 ms */
+    CHECK(hvx_absolute_time() - start > hvx_counter_hz() / 20); /* 50 ms */
     CHECK(cpu < 30000000);
     CHECK_EQ(guest_reg(&g, HV_REG_X0), GIC_SPI);
     pthread_join(thread, NULL);
@@ -497,7 +512,7 @@ static void virtual_timer_is_ppi_27(void)
 
     GUEST_OPEN_GIC(&g, wait_and_acknowledge);
     open_gic(&g, 1u << HV_GIC_INT_EL1_VIRTUAL_TIMER);
-    guest_set_sys(&g, HV_SYS_REG_CNTV_CVAL_EL0, hvx_absolute_time() + 240000);
+    guest_set_sys(&g, HV_SYS_REG_CNTV_CVAL_EL0, hvx_absolute_time() + hvx_counter_hz() / 100);
     guest_set_sys(&g, HV_SYS_REG_CNTV_CTL_EL0, 1);
     CHECK(guest_run_brk(&g, 0)); /* and not HV_EXIT_REASON_VTIMER_ACTIVATED */
     CHECK_EQ(guest_reg(&g, HV_REG_X0), HV_GIC_INT_EL1_VIRTUAL_TIMER);
@@ -523,7 +538,7 @@ static void physical_timer_is_ppi_30(void)
 
     GUEST_OPEN_GIC(&g, code);
     open_gic(&g, 1u << HV_GIC_INT_EL1_PHYSICAL_TIMER);
-    guest_set_sys(&g, HV_SYS_REG_CNTP_CVAL_EL0, hvx_absolute_time() + 240000);
+    guest_set_sys(&g, HV_SYS_REG_CNTP_CVAL_EL0, hvx_absolute_time() + hvx_counter_hz() / 100);
     guest_set_reg(&g, HV_REG_X3, 1);
     CHECK(guest_run_brk(&g, 0));
     CHECK_EQ(guest_reg(&g, HV_REG_X0), HV_GIC_INT_EL1_PHYSICAL_TIMER);

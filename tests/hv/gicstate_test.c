@@ -259,7 +259,8 @@ static void active_moves_to_another_vm(void)
     free(state);
 }
 
-/* Every byte wrong, one at a time: an error or a state that a guest can run with. */
+/* Every byte wrong, one at a time: an error or a state that a guest can run with. On KVM, where
+ * each trial is thousands of calls to the kernel, some bytes. */
 static void damaged_state_does_no_harm(void)
 {
     struct guest g;
@@ -268,7 +269,7 @@ static void damaged_state_does_no_harm(void)
     open_taker(&g);
     open_all(&g);
     uint8_t *state = save(&size);
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i += check_on_kvm() ? 997 : 1) {
         state[i] ^= 0xff;
         (void)hv_gic_set_state(state, size);
         state[i] ^= 0xff;

@@ -40,7 +40,7 @@ def exports_are_the_declarations():
 
 def build_and_run(*arguments, mode=None):
     if compiler == ["-"]:
-        raise Skip("not with sanitizers")
+        raise Skip("not with sanitizers, nor where its programs do not run")
     environment = {**os.environ, "LD_LIBRARY_PATH": str(shared.parent)}
     if mode:
         environment["IREKO_APPLE"] = mode

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Runs on the arm64 host that kvm_test.py boots: one step after the other, each between two marks on the console.
+# usage: inside.sh STEP ...   (see kvm_test.py)
+export IREKO_ENGINE=kvm
+cd /kvm || exit 1
+
+# guest CPUS GIC COMMAND: Linux, with a disk of 8 MiB. The numbers that it prints it has computed, so that the echo of the
+# command line is no answer.
+guest() {
+    printf 'written by the host' > /tmp/disk
+    dd if=/dev/zero of=/tmp/disk bs=1M seek=8 count=0 2>/dev/null
+    ./ireko run --engine kvm --cpus "$1" --gic "$2" --memory 256M --kernel Image --initrd initramfs --disk /tmp/disk \
+        --append "ireko.cmd=\"$3\" quiet" < /dev/null
+    status=$?
+    echo "on the disk: $(dd if=/tmp/disk bs=512 skip=8 count=1 2>/dev/null | tr -d '\0')"
+    return $status
+}
+
+# shellcheck disable=SC2016  # the guest expands it
+write='echo written by the guest | dd of=/dev/vda bs=512 seek=8 conv=sync,fsync 2>/dev/null'
+# shellcheck disable=SC2016
+boot='echo sum $((6 * 7)), $(nproc) CPU; head -c 19 /dev/vda; echo; '$write
+# The first life leaves something on the disk for the second.
+# shellcheck disable=SC2016
+reset='dd if=/dev/vda bs=512 skip=8 count=1 2>/dev/null | grep -q guest && echo life $((1 + 1)), $(nproc) CPU && poweroff -f; '$write'; reboot -f'
+
+for step in "$@"; do
+    echo "@@ begin $step"
+    case $step in
+    info) ./ireko info ;;
+    hv-*) ./"$step" ;;
+    boot-* | reset-*)
+        IFS=- read -r kind cpus gic <<END
+$step
+END
+        [ "$kind" = boot ] && command=$boot || command=$reset
+        guest "$cpus" "$gic" "$command"
+        ;;
+    esac
+    echo "@@ end $step $? after $(cut -d' ' -f1 /proc/uptime)"
+done
