@@ -5,8 +5,6 @@
  * monitor does that, and moves PC. So we let KVM finish at once, without entering the guest, and
  * put the registers back: then the guest stands before the access, and KVM has forgotten it.
  */
-#include <errno.h>
-#include <string.h>
 
 #include "base/bits.h"
 #include "kvm/access.h"
@@ -26,6 +24,8 @@
 #define FSC_LEVEL_3     3u
 #define FSC_TRANSLATION (1u << 2 | FSC_LEVEL_3)
 #define FSC_PERMISSION  (3u << 2 | FSC_LEVEL_3)
+
+#define PSTATE_SS (1u << 21)
 
 #define HVC_WORD             0xd4000002u
 #define SMC_WORD             0xd4000003u
@@ -154,8 +154,12 @@ static bool exit_system_event(struct kvm_vcpu *v)
 
 /* --- all --- */
 
+/* KVM gives PSTATE.SS back as the monitor had set it; the step has used it up. */
 static bool exit_debug(struct kvm_vcpu *v)
 {
+    if (v->run->debug.arch.hsr >> 26 == 0x32)
+        (void)kvm_set_reg(handle_of(v), HV_REG_CPSR,
+                          kvm_reg(v, HV_REG_CPSR) & ~(uint64_t)PSTATE_SS);
     set_exception(v, v->run->debug.arch.hsr, v->run->debug.arch.far, 0);
     return true;
 }

@@ -10,6 +10,7 @@ python3 soft/decodegen.py --formats soft/interp/formats.c soft/a64.decode \
 bad=0
 flags=$(pkg-config --cflags libuv)
 for h in $(git ls-files '*.h'); do
+    case $h in kvm/*) [ "$(uname)" = Linux ] || continue ;; esac
     # shellcheck disable=SC2086  # the flags are words
     echo "#include \"$h\"" | ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -I. -Iinclude -I"$generated" $flags \
         -fsyntax-only -x c - || { echo "$h does not stand alone"; bad=1; }
