@@ -571,6 +571,25 @@ static inline void x86_lock_cmpxchg(struct x86_buf *b, unsigned size, struct x86
     x86_op_rm(b, size == 2 ? 0x66 : 0, size == 8, size == 1 ? 0x0fb0 : 0x0fb1, r, m, size == 1);
 }
 
+/* [m] = [m] op r */
+static inline void x86_lock_alu_mr(struct x86_buf *b, unsigned size, enum x86_alu op,
+                                   struct x86_mem m, enum x86_reg r)
+{
+    if (!x86_room(b))
+        return;
+    x86_8(b, 0xf0);
+    x86_op_rm(b, size == 2 ? 0x66 : 0, size == 8, (unsigned)op << 3 | (size != 1), r, m, size == 1);
+}
+
+/* If [m] equals RDX:RAX, [m] = RCX:RBX, else RDX:RAX = [m]. */
+static inline void x86_lock_cmpxchg16b(struct x86_buf *b, struct x86_mem m)
+{
+    if (!x86_room(b))
+        return;
+    x86_8(b, 0xf0);
+    x86_op_rm(b, 0, 1, 0x0fc7, 1, m, false);
+}
+
 /* LOCK OR dword [m], imm8: a full barrier with imm 0. */
 static inline void x86_lock_or_mi(struct x86_buf *b, struct x86_mem m, unsigned imm)
 {
@@ -651,6 +670,11 @@ static inline void x86_here8(struct x86_buf *b, uint8_t *at)
 static inline void x86_jmp_r(struct x86_buf *b, enum x86_reg r)
 {
     x86_op_rr(b, 0, 0, 0xff, 4, r, false);
+}
+
+static inline void x86_jmp_m(struct x86_buf *b, struct x86_mem m)
+{
+    x86_op_rm(b, 0, 0, 0xff, 4, m, false);
 }
 
 static inline void x86_call_m(struct x86_buf *b, struct x86_mem m)

@@ -493,11 +493,17 @@ static void test_atomics(void **state)
         expect("lock; xadd %s %s, %s", ptr(size), MT, reg_of(size, RK));
         x86_lock_cmpxchg(B, size, M, RK);
         expect("lock; cmpxchg %s %s, %s", ptr(size), MT, reg_of(size, RK));
+        x86_lock_alu_mr(B, size, X86_OR, M, RK);
+        expect("lock; or %s %s, %s", ptr(size), MT, reg_of(size, RK));
+        x86_lock_alu_mr(B, size, X86_AND, M, RK);
+        expect("lock; and %s %s, %s", ptr(size), MT, reg_of(size, RK));
     }
     EACH_M
     {
         x86_lock_or_mi(B, M, mn % 128);
         expect("lock; or dword ptr %s, %u", MT, mn % 128);
+        x86_lock_cmpxchg16b(B, M);
+        expect("lock; cmpxchg16b xmmword ptr %s", MT);
     }
 }
 
@@ -546,6 +552,8 @@ static void test_jumps(void **state)
     }
     EACH_M
     {
+        x86_jmp_m(B, M);
+        expect("jmp qword ptr %s", MT);
         x86_call_m(B, M);
         expect("call qword ptr %s", MT);
     }
@@ -619,6 +627,7 @@ static void emit_all(struct x86_buf *b)
     at = x86_jcc(b, CC_E);
     at8 = x86_jcc8(b, CC_E);
     x86_call_m(b, m);
+    x86_jmp_m(b, m);
     x86_here(b, at);
     x86_here8(b, at8);
     x86_to(b, x86_jmp(b), b->p);
