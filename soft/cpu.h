@@ -18,6 +18,7 @@
 #include "base/compiler.h"
 #include "soft/insn.h"
 
+struct jit_jump;
 struct soft_vm;
 struct exclusive_set;
 
@@ -146,9 +147,10 @@ struct cpu {
     uint64_t excl_value[2];
     struct exclusive_set *excl_held; /* by mem_atomic(), or NULL */
 
-    /* The JIT's: what code may be entered (bank and mode; nothing matches JIT_CTX_NEVER, which
-     * cpu_attend() leaves here), and NZCV while translated code runs. */
-    _Atomic uint32_t jit_ctx;
+    /* The JIT's: where indirect branches look their target up (nothing is found in jit_no_jumps,
+     * which cpu_attend() leaves here), and NZCV while translated code runs. */
+    _Atomic(struct jit_jump *) jit_jumps;
+    struct jit_jump *jit_no_jumps;
     uint16_t jit_flags;
 
     jmp_buf unwind; /* deep code leaves the instruction through this; see soft/exc.h */
@@ -161,7 +163,7 @@ struct cpu {
 static inline void cpu_attend(struct cpu *c, uint32_t why)
 {
     atomic_fetch_or(&c->attention, why);
-    atomic_store(&c->jit_ctx, 0);
+    atomic_store(&c->jit_jumps, c->jit_no_jumps);
 }
 
 /* The run ends before the instruction at `pc`, which did not execute yet: count what did. */

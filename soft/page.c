@@ -2,9 +2,9 @@
  * Decoded pages, by physical page. A vCPU has its own, so decoding needs no locks; there are at
  * most `code_limit` of them, and the one that was looked up longest ago makes room.
  *
- * A guest has to tell when it changed code (CTR_EL0.DIC is 0). For one line its slots go back to
- * undecoded. For everything, IC IALLU, pages are only marked: each is compared with memory when it
- * is looked up next, which is far cheaper than decoding all again.
+ * A guest has to tell when it changed code (CTR_EL0.DIC is 0). Slots of a line that differ from
+ * memory go back to undecoded. For everything, IC IALLU, pages are only marked: each is compared
+ * with memory when it is looked up next, which is far cheaper than decoding all again.
  */
 #include <stdlib.h>
 
@@ -74,10 +74,10 @@ void code_drop_all(struct soft_vcpu *v)
     v->cpu.page = NULL;
 }
 
-/* Forget the slots whose word is no longer what memory holds. */
-static void code_verify(struct code_page *p)
+/* Forget those of `count` slots whose word is no longer what memory holds. */
+static void code_verify(struct code_page *p, unsigned first, unsigned count)
 {
-    for (unsigned n = 0; n < CODE_PAGE_SLOTS; n++)
+    for (unsigned n = first; n < first + count; n++)
         if (p->slot[n].fn != interp_decode_slot && p->slot[n].word != ld_le32(p->host + n * 4))
             p->slot[n].fn = interp_decode_slot;
 }
@@ -101,7 +101,7 @@ struct code_page *code_get(struct soft_vcpu *v, uint64_t pa, const uint8_t *host
     struct code_page *p = code_find(v, pa);
     if (p) {
         if (UNLIKELY(code_node_of(p)->epoch != v->code_epoch)) {
-            code_verify(p);
+            code_verify(p, 0, CODE_PAGE_SLOTS);
             code_node_of(p)->epoch = v->code_epoch;
         }
         code_unlink_lru(v, p);
@@ -130,9 +130,8 @@ void code_invalidate_line(struct soft_vcpu *v, uint64_t pa)
     struct code_page *p = code_find(v, align_down(pa, CODE_PAGE_SIZE));
     if (!p)
         return;
-    unsigned first = (unsigned)(pa % CODE_PAGE_SIZE / 64 * 16);
-    for (unsigned n = first; n < first + 16; n++)
-        p->slot[n].fn = interp_decode_slot;
+    unsigned first = (unsigned)(align_down(pa, IREKO_V1_CODE_LINE) % CODE_PAGE_SIZE / 4);
+    code_verify(p, first, IREKO_V1_CODE_LINE / 4);
 }
 
 void code_invalidate_all(struct soft_vcpu *v)

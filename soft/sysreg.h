@@ -69,8 +69,10 @@ uint64_t soft_sysreg_ccsidr(unsigned csselr);
  */
 #define IREKO_V1_MIDR 0x000f0010ull /* architecture 0xf, part 0x001 */
 
-/* DIC=0 IDC=1 CWG=ERG=64 bytes, 64-byte lines, PIPT */
-#define IREKO_V1_CTR 0x9444c004ull
+/* DIC=0 IDC=1 CWG=ERG=64 bytes, data lines of 64 bytes, PIPT. Instruction lines are as long as they
+ * may be, since a guest has to do IC IVAU for each line of new code. */
+#define IREKO_V1_CTR       0x9444c009ull
+#define IREKO_V1_CODE_LINE 2048u
 /* separate L1, unified L2, coherent at both points of unification */
 #define IREKO_V1_CLIDR 0x0000000002000023ull
 

@@ -8,7 +8,7 @@
  *
  * An endless loop takes a direct branch backwards or an indirect one for ever. The former look at
  * cpu.attention; the latter fail to find their target when somebody wants attention, since
- * cpu.jit_ctx is JIT_CTX_NEVER then.
+ * cpu.jit_jumps is an empty table then.
  */
 #include "soft/jit/translate.h"
 #include "soft/model.h"
@@ -106,7 +106,10 @@ void jit_exit_direct(jit_t t, uint64_t target)
     }
 }
 
-/* Leave for `target` if `cc` holds. Flags that the target reads are stored on this way only. */
+/*
+ * Leave for `target` if `cc` holds. Flags that the target reads are stored on this way only. What
+ * takes more than a jump lies behind the block, but for loops, so that the way on is dense.
+ */
 static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
 {
     enum jit_eflags ef = t->ef;
@@ -114,6 +117,15 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
 
     if (!store && !is_other_page(t, target) && !polls(t, target)) {
         exit_tail(t, target, x86_jcc(&t->hot, cc), NULL, NULL);
+        return;
+    }
+    if (!t->jit->knobs.near && (target > here_pc(t) || is_other_page(t, target))) {
+        t->out[t->outs++] = (struct jit_way_out){
+            .from = x86_jcc(&t->hot, cc),
+            .target = target,
+            .at = t->at,
+            .ef = store ? ef : EF_NONE,
+        };
         return;
     }
     uint8_t *stay = x86_jcc(&t->hot, (enum x86_cc)(cc ^ 1));
@@ -126,38 +138,44 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
     t->ef_stored = stored;
 }
 
+void jit_exits_end(jit_t t)
+{
+    for (unsigned n = 0; n < t->outs; n++) {
+        const struct jit_way_out *out = &t->out[n];
+        x86_here(&t->hot, out->from);
+        t->at = out->at;
+        t->ef = out->ef;
+        t->ef_stored = false;
+        jit_flags_store(t);
+        t->ef = EF_NONE;
+        jit_exit_direct(t, out->target);
+    }
+}
+
 static void jump_to_miss(jit_t t, uint8_t *from)
 {
     if (!t->hot.full && !t->cold.full)
         x86_patch(from, t->jit->rw + t->jit->miss);
 }
 
-/* The entry of struct jit_hot.jump is at RCX. */
+_Static_assert(sizeof(struct jit_jump) == 4u << 2, "the index is scaled");
+
+/* Of the entry for the address whose bits are in RCX, in the table at RDX. */
 static struct x86_mem jump_field(size_t offset)
 {
-    struct x86_mem m = JIT_VCPU(hot.jump);
-
-    m.index = RCX;
-    m.disp += (int32_t)offset;
-    return m;
+    return x86_indexed(RDX, RCX, 2, (int32_t)offset);
 }
 
 void jit_exit_indirect(jit_t t)
 {
     struct x86_buf *b = &t->hot;
 
+    x86_mov_rm(b, 1, RDX, JIT_CPU(jit_jumps));
     x86_mov_rr(b, 0, RCX, RAX);
-    x86_shift_ri(b, 0, X86_SHL, RCX, 2);
-    x86_alu_ri(b, 0, X86_AND, RCX, (JIT_JUMPS - 1) * (int)sizeof(struct jit_jump));
+    x86_alu_ri(b, 0, X86_AND, RCX, (JIT_JUMPS - 1) << 2);
     x86_alu_rm(b, 1, X86_CMP, RAX, jump_field(offsetof(struct jit_jump, pc)));
     jump_to_miss(t, x86_jcc(b, CC_NE));
-    x86_mov_rm(b, 0, RDX, JIT_CPU(jit_ctx));
-    x86_alu_rm(b, 0, X86_CMP, RDX, jump_field(offsetof(struct jit_jump, ctx)));
-    jump_to_miss(t, x86_jcc(b, CC_NE));
-    x86_mov_rm(b, 0, RDX, jump_field(offsetof(struct jit_jump, code)));
-    x86_lea_rip(b, RCX, t->jit->rw);
-    x86_alu_rr(b, 1, X86_ADD, RDX, RCX);
-    x86_jmp_r(b, RDX);
+    x86_jmp_m(b, jump_field(offsetof(struct jit_jump, code)));
 }
 
 void jit_exit_lookup(jit_t t, uint64_t target)

@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "soft/jit/runtime.h"
 #include "soft/jit/x86.h"
+#include "soft/vcpu.h"
 
 /* What one block may need at most: 64 instructions, each with slow path and exit. */
 #define BLOCK_HOT_MAX  16384u
@@ -69,13 +70,14 @@ void jit_cache_destroy(struct jit *j)
 
 void jit_cache_reset(struct jit *j)
 {
-    memset(j->block_hash, 0xff, sizeof j->block_hash);
-    memset(j->origin_hash, 0xff, sizeof j->origin_hash);
-    memset(j->page_hash, 0xff, sizeof j->page_hash);
-    memset(j->bind_hash, 0xff, sizeof j->bind_hash);
-    j->stats.resets += j->block_count > 0;
-    j->block_count = j->exit_count = 0;
-    j->binding_count = 1; /* id 0 is no binding */
+    if (j->block_count > 1 || j->binding_count > 1) {
+        memset(j->block_hash, 0, sizeof j->block_hash);
+        memset(j->origin_hash, 0, sizeof j->origin_hash);
+        memset(j->page_hash, 0, sizeof j->page_hash);
+        memset(j->bind_hash, 0, sizeof j->bind_hash);
+    }
+    j->stats.resets += j->block_count > 1;
+    j->block_count = j->exit_count = j->binding_count = 1; /* behind JIT_NONE */
     j->hot = j->start;
     j->cold = j->hot_end;
 }
@@ -110,13 +112,13 @@ bool jit_cache_ready(struct jit *j)
 static uint32_t *block_bucket(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
 {
     uint64_t h = (pa >> 2 ^ va >> 12 << 20 ^ (uint64_t)mode << 60) * 0x9e3779b97f4a7c15ull;
-    return &j->block_hash[h >> 48 & (JIT_BLOCK_HASH - 1)];
+    return &j->block_hash[h >> 40 & (JIT_BLOCK_HASH - 1)];
 }
 
 static uint32_t *origin_bucket(struct jit *j, uint64_t pa, uint32_t mode)
 {
     uint64_t h = (pa >> 2 ^ (uint64_t)mode << 60) * 0x9e3779b97f4a7c15ull;
-    return &j->origin_hash[h >> 48 & (JIT_BLOCK_HASH - 1)];
+    return &j->origin_hash[h >> 40 & (JIT_BLOCK_HASH - 1)];
 }
 
 static uint32_t *page_bucket(struct jit *j, uint64_t pa)
@@ -182,11 +184,18 @@ uint32_t jit_block_find_origin(struct jit *j, uint64_t pa, uint32_t mode)
     return n;
 }
 
+static void jump_remove(struct mmu_bank *b, uint64_t va, const uint8_t *code)
+{
+    struct jit_jump *jump = jit_jump_of(b->jit.jump, va);
+
+    if (jump->code == code)
+        *jump = (struct jit_jump){ .pc = UINT64_MAX };
+}
+
 /* Nothing leads to the block any more. */
 static void block_leave(struct jit *j, uint32_t n)
 {
     struct jit_block *b = &j->block[n];
-    struct jit_jump *jump = jit_jump_of(j->hot_state, b->va);
 
     while (b->incoming != JIT_NONE) {
         struct jit_exit *e = &j->exit[b->incoming];
@@ -194,8 +203,11 @@ static void block_leave(struct jit *j, uint32_t n)
         e->block = JIT_NONE;
         x86_patch(j->rw + e->site, j->rw + e->tail);
     }
-    if (jump->pc == b->va)
-        *jump = jit_jump_empty(j);
+    if (b->mode & JIT_MODE_EL1)
+        jump_remove(&j->v->kernel, b->va, j->rx + b->code);
+    else
+        for (unsigned k = 0; k < SOFT_EL0_BANKS; k++)
+            jump_remove(&j->v->bank[k], b->va, j->rx + b->code);
     uint32_t *link = block_bucket(j, b->pa, b->va, b->mode);
     while (*link != n)
         link = &j->block[*link].hash_next;
@@ -243,29 +255,6 @@ static void block_retire(struct jit *j, uint32_t n)
     j->stats.retired += b->clones + 1;
 }
 
-void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size)
-{
-    uint64_t page = pa & ~4095ull;
-    uint32_t *link = page_bucket(j, pa);
-
-    while (*link != JIT_NONE) {
-        uint32_t n = *link;
-        struct jit_block *b = &j->block[n];
-        if ((b->pa & ~4095ull) == page && b->pa < pa + size && pa < page + b->high) {
-            *link = b->page_next;
-            block_retire(j, n);
-        } else {
-            link = &b->page_next;
-        }
-    }
-}
-
-uint64_t jit_checksum_add(uint64_t sum, uint32_t word)
-{
-    sum = (sum ^ word) * 0x9e3779b97f4a7c15ull;
-    return sum ^ sum >> 29;
-}
-
 unsigned jit_block_next(uint32_t word, unsigned offset)
 {
     if (word >> 26 == 5)
@@ -274,14 +263,14 @@ unsigned jit_block_next(uint32_t word, unsigned offset)
 }
 
 /* Of the words that memory has now where the block's were. */
-static uint64_t block_checksum(const struct jit_block *b)
+static uint64_t block_checksum(const struct jit *j, const struct jit_block *b)
 {
     unsigned offset = b->pa & 4095;
     uint64_t sum = 0;
 
     for (unsigned n = 0; n < b->count && offset < CODE_PAGE_SIZE; n++) {
         uint32_t word = ld_le32(b->page + offset);
-        sum = jit_checksum_add(sum, word);
+        sum = jit_checksum_add(j, sum, word);
         offset = jit_block_next(word, offset);
     }
     return sum;
@@ -289,7 +278,36 @@ static uint64_t block_checksum(const struct jit_block *b)
 
 bool jit_block_is_current(const struct jit *j, uint32_t block)
 {
-    return block_checksum(&j->block[block]) == j->block[block].checksum;
+    return block_checksum(j, &j->block[block]) == j->block[block].checksum;
+}
+
+/* Of the blocks with bytes of [pa, pa + size) retire all, or those that are not current. */
+static void retire_range(struct jit *j, uint64_t pa, uint64_t size, bool all)
+{
+    uint64_t page = pa & ~4095ull;
+    uint32_t *link = page_bucket(j, pa);
+
+    while (*link != JIT_NONE) {
+        uint32_t n = *link;
+        struct jit_block *b = &j->block[n];
+        if ((b->pa & ~4095ull) == page && b->pa < pa + size && pa < page + b->high &&
+            (all || !jit_block_is_current(j, n))) {
+            *link = b->page_next;
+            block_retire(j, n);
+        } else {
+            link = &b->page_next;
+        }
+    }
+}
+
+void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size)
+{
+    retire_range(j, pa, size, true);
+}
+
+void jit_blocks_verify_line(struct jit *j, uint64_t pa, uint64_t size)
+{
+    retire_range(j, pa, size, false);
 }
 
 static void bucket_verify(struct jit *j, uint32_t *link)
@@ -297,7 +315,7 @@ static void bucket_verify(struct jit *j, uint32_t *link)
     while (*link != JIT_NONE) {
         uint32_t n = *link;
         struct jit_block *b = &j->block[n];
-        if (block_checksum(b) != b->checksum) {
+        if (block_checksum(j, b) != b->checksum) {
             *link = b->page_next;
             block_retire(j, n);
         } else {

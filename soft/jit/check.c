@@ -36,7 +36,7 @@ struct store {
     uint8_t line[LINE];
 };
 
-/* The part of struct cpu before `jit_ctx`, and what else instructions change. */
+/* The part of struct cpu before `jit_jumps`, and what else instructions change. */
 struct state {
     struct cpu cpu;
     uint64_t sys[SYSREG_COUNT];
@@ -57,7 +57,7 @@ struct check {
     struct store store[STORES_MAX];
 };
 
-#define CPU_PART offsetof(struct cpu, jit_ctx)
+#define CPU_PART offsetof(struct cpu, jit_jumps)
 
 static void state_save(struct state *s, const struct soft_vcpu *v)
 {

@@ -40,8 +40,15 @@ static const struct {
     { 0xff200c00, 0x1e200400, 0, READS | WRITES }, /* FCCMP, FCCMPE */
 };
 
+/* By bits 28:24: those that `flag_words` has any of. */
+#define FLAG_CLASSES                                                                               \
+    (1u << 0x0a | 1u << 0x0b | 1u << 0x11 | 1u << 0x12 | 1u << 0x14 | 1u << 0x15 | 1u << 0x16 |    \
+     1u << 0x1a | 1u << 0x1e)
+
 static unsigned flags_of_word(uint32_t word)
 {
+    if (!(FLAG_CLASSES >> (word >> 24 & 0x1f) & 1))
+        return 0;
     for (size_t n = 0; n < ARRAY_LEN(flag_words); n++)
         if ((word & flag_words[n].mask) == flag_words[n].value) {
             uint32_t set = flag_words[n].set;
@@ -132,11 +139,11 @@ void jit_flags_analyse(jit_t t)
     for (unsigned n = t->count; n-- > 0;) {
         struct jit_insn *i = &t->insn[n];
         unsigned f = flags_of(t, i);
+        i->flags_live = live;
         if (is_conditional((enum a64_op)i->op)) {
             i->target_live = !target_kills_flags(t, target_of(&i->i, (enum a64_op)i->op));
             live |= i->target_live;
         }
-        i->flags_live = live;
         if (f & WRITES)
             live = false;
         if (f & READS)

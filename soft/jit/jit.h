@@ -16,14 +16,14 @@ struct mmu_bank;
 struct soft_vcpu;
 struct tlb;
 
-/* Where code of a virtual address is: what indirect branches look up inline. `ctx` is the context
- * word (cpu.jit_ctx) it belongs to, `code` the offset in the code cache. */
+/* Where code of a virtual address is: what indirect branches look up inline, in the table of the
+ * bank. One of zeros would only match address 0, so the first one is never that. */
 struct jit_jump {
     uint64_t pc;
-    uint32_t ctx, code;
+    const uint8_t *code;
 };
 
-#define JIT_JUMPS 8192
+#define JIT_JUMPS 32768
 
 /* Validated code pages of a bank: slot jit_bind_slot(va) holds the id of the binding (virtual page,
  * physical page, exception level) that is current, or 0. */
@@ -48,16 +48,21 @@ struct jit_hot {
     unsigned written_count;
     uint64_t written[JIT_WRITTEN];
     uint64_t helpers; /* calls by the thunk `helper` */
-    struct jit_jump jump[JIT_JUMPS];
 };
 
-/* Which virtual pages of a bank were ever executed since it got its code id: a filter of hashes. */
+/* Which virtual pages of a bank were ever executed since it forgot all: a filter of hashes. */
 #define JIT_FILTER_BITS 65536
 
+/* jump[] in 64 pieces, a bit each for those that are in use. */
+#define JIT_JUMP_PIECE (JIT_JUMPS / 64)
+
 struct jit_bank {
-    uint32_t id;
     uint32_t bind[JIT_BINDS];
     uint64_t filter[JIT_FILTER_BITS / 64];
+    uint32_t mode;    /* of the code that jump[] leads to: JIT_MODE_* */
+    unsigned strange; /* lookups in other modes since */
+    uint64_t used;    /* pieces of jump[] */
+    struct jit_jump jump[JIT_JUMPS];
 };
 
 /* Of a VM: pages (modulo the bits) that translated code was made of, and that some TLB had an entry
@@ -84,7 +89,7 @@ void jit_run(struct soft_vcpu *v);
 /* Behind jit_run(), also when a fault left it: FPSR is right again. */
 void jit_end_run(struct soft_vcpu *v);
 
-/* FPCR, the exception level, the bank or another part of the context word changed. */
+/* FPCR, the exception level, the bank or anything else that code depends on changed. */
 void jit_update_context(struct cpu *c);
 
 /* Virtual pages of a bank may mean something else from now on; the whole bank; every bank. */
@@ -100,8 +105,8 @@ void jit_track_write(struct soft_vcpu *v, uint64_t pa);
  * differ from it, those of other vCPUs soon. */
 void jit_track_settle(struct soft_vcpu *v);
 
-/* Guest code changed: one line of 64 bytes, perhaps a page, or anything. jit_drop_all() frees all
- * translations. */
+/* Guest code changed: one line of IREKO_V1_CODE_LINE bytes, perhaps a page, or anything.
+ * jit_drop_all() frees all translations. */
 void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa);
 void jit_invalidate_page(struct soft_vcpu *v, uint64_t pa);
 void jit_invalidate_all(struct soft_vcpu *v);

@@ -25,6 +25,8 @@ static const struct {
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "uncloned", offsetof(struct jit_knobs, uncloned) },
     { "cloned", offsetof(struct jit_knobs, cloned) },
+    { "unjumped", offsetof(struct jit_knobs, unjumped) },
+    { "near", offsetof(struct jit_knobs, near) },
     { "polls", offsetof(struct jit_knobs, polls) },
     { "slow", offsetof(struct jit_knobs, slow) },
     { "track", offsetof(struct jit_knobs, track) },

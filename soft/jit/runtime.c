@@ -2,24 +2,23 @@
  * The C side of translated code: finding blocks, linking exits, the interpreter's functions, and
  * what has to be forgotten when translations of addresses or guest code change.
  *
- * Two things lead to code by virtual address. The jump cache is keyed by address and context word;
- * the word has the id of the bank (exception level and address space), so giving a bank a new id
- * forgets all its entries at once. And exits to other pages compare the page's slot in the bank
- * with the id of the binding that they were linked for.
+ * Two things lead to code by virtual address, and each bank (exception level and address space)
+ * has its own of both. The jump table is for code of one mode, and is cleared when a page of the
+ * bank that was executed may mean something else. And exits to other pages compare the page's slot
+ * in the bank with the id of the binding that they were linked for.
  */
 #include <errno.h>
 #include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "soft/fp/fp.h"
 #include "soft/interp/interp.h"
 #include "soft/jit/runtime.h"
 #include "soft/vcpu.h"
-
-#define ID_LIMIT (1u << (32 - JIT_MODE_BITS))
 
 static uint64_t now_ns(void)
 {
@@ -46,10 +45,12 @@ static uint16_t flags_from_nzcv(uint32_t nzcv)
 
 /* Contexts. */
 
-static void clear_jumps(struct soft_vcpu *v)
+static void clear_jumps(struct mmu_bank *b)
 {
-    for (unsigned n = 0; n < JIT_JUMPS; n++)
-        v->hot.jump[n] = jit_jump_empty(v->hot.jit);
+    for (; b->jit.used; b->jit.used &= b->jit.used - 1)
+        memset(&b->jit.jump[(unsigned)__builtin_ctzll(b->jit.used) * JIT_JUMP_PIECE], 0,
+               JIT_JUMP_PIECE * sizeof(struct jit_jump));
+    b->jit.jump[0].pc = UINT64_MAX;
 }
 
 static uint32_t mode_of(const struct cpu *c)
@@ -59,30 +60,39 @@ static uint32_t mode_of(const struct cpu *c)
            (c->fpcr & (FPCR_RMODE | FPCR_FZ | FPCR_DN) ? 0 : JIT_MODE_FPCR);
 }
 
-static void give_id(struct soft_vcpu *v, struct mmu_bank *b)
-{
-    struct jit *j = v->hot.jit;
-
-    if (++j->next_id == ID_LIMIT) {
-        clear_jumps(v);
-        v->kernel.jit.id = 1;
-        for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
-            v->bank[n].jit.id = n + 2;
-        j->next_id = SOFT_EL0_BANKS + 2;
-    }
-    b->jit.id = j->next_id;
-}
-
 void jit_update_context(struct cpu *c)
 {
     struct soft_vcpu *v = vcpu_of(c);
-    const struct mmu_bank *b = c->el ? &v->kernel : v->user;
+    struct mmu_bank *b = c->el ? &v->kernel : v->user;
 
     if (!v->hot.jit)
         return;
-    atomic_store(&c->jit_ctx, b->jit.id << JIT_MODE_BITS | mode_of(c));
+    atomic_store(&c->jit_jumps, b->jit.mode == mode_of(c) ? b->jit.jump : c->jit_no_jumps);
     if (atomic_load(&c->attention))
-        atomic_store(&c->jit_ctx, JIT_CTX_NEVER);
+        atomic_store(&c->jit_jumps, c->jit_no_jumps);
+}
+
+/* Lookups in a mode after which a bank's jump table becomes one for it: so few that a new mode is
+ * soon fast, so many that who goes to and fro does not pay for clearing. */
+#define STRANGE_LIMIT 256
+
+/* `code` of the block at cpu.pc is what an indirect branch is to find from now on. */
+static void add_jump(struct cpu *c, const uint8_t *code)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    struct jit_bank *b = c->el ? &v->kernel.jit : &v->user->jit;
+
+    if (UNLIKELY(b->mode != mode_of(c))) {
+        if (b->used && ++b->strange < STRANGE_LIMIT)
+            return;
+        clear_jumps(c->el ? &v->kernel : v->user);
+        b->mode = mode_of(c);
+        b->strange = 0;
+        jit_update_context(c);
+    }
+    struct jit_jump *jump = jit_jump_of(b->jump, c->pc);
+    b->used |= 1ull << (unsigned)(jump - b->jump) / JIT_JUMP_PIECE;
+    *jump = (struct jit_jump){ .pc = c->pc, .code = code };
 }
 
 /* The bit of a page. Each half of the address space has half of them, or pages of processes that
@@ -111,10 +121,9 @@ void jit_forget_bank(struct soft_vcpu *v, struct mmu_bank *b)
 {
     if (!v->hot.jit)
         return;
-    give_id(v, b);
+    clear_jumps(b);
     memset(b->jit.filter, 0, sizeof b->jit.filter);
     forget_binds(b);
-    jit_update_context(&v->cpu);
 }
 
 void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64_t pages)
@@ -127,10 +136,9 @@ void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint
         any = filter_has(b, va + n * 4096);
     if (!any)
         return;
-    give_id(v, b);
+    clear_jumps(b);
     for (uint64_t n = 0; n < pages && n < JIT_BINDS; n++)
         b->jit.bind[jit_bind_slot(va + n * 4096)] = 0;
-    jit_update_context(&v->cpu);
 }
 
 void jit_forget_all(struct soft_vcpu *v)
@@ -147,7 +155,7 @@ void jit_forget_all(struct soft_vcpu *v)
 void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa)
 {
     if (v->hot.jit)
-        jit_blocks_retire(v->hot.jit, pa & ~63ull, 64);
+        jit_blocks_verify_line(v->hot.jit, align_down(pa, IREKO_V1_CODE_LINE), IREKO_V1_CODE_LINE);
 }
 
 void jit_invalidate_page(struct soft_vcpu *v, uint64_t pa)
@@ -167,10 +175,7 @@ void jit_drop_all(struct soft_vcpu *v)
     if (!v->hot.jit)
         return;
     jit_cache_reset(v->hot.jit);
-    forget_binds(&v->kernel);
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
-        forget_binds(&v->bank[n]);
-    clear_jumps(v);
+    jit_forget_all(v);
 }
 
 /* Finding code. */
@@ -248,13 +253,11 @@ static uint32_t find_block(struct cpu *c)
 static const uint8_t *block_code(struct cpu *c, uint32_t n)
 {
     struct jit *j = jit_of(c);
-    struct jit_jump *jump = jit_jump_of(&vcpu_of(c)->hot, c->pc);
+    const uint8_t *code = j->rx + j->block[n].code;
 
-    uint32_t ctx = atomic_load_explicit(&c->jit_ctx, memory_order_relaxed);
-
-    if (ctx != JIT_CTX_NEVER && !j->knobs.checksum)
-        *jump = (struct jit_jump){ .pc = c->pc, .ctx = ctx, .code = j->block[n].code };
-    return j->rx + j->block[n].code;
+    if (!j->knobs.unjumped)
+        add_jump(c, code);
+    return code;
 }
 
 /* Has the loop of soft/run.c something to do before the next instruction? */
@@ -273,12 +276,15 @@ static const uint8_t *resume(struct cpu *c)
 
     if (UNLIKELY(is_wanted(c)))
         return j->rx + j->leave;
-    if (UNLIKELY(c->jit_ctx == JIT_CTX_NEVER)) /* who wanted attention was late */
+    struct jit_jump *table = c->jit_jumps;
+    if (UNLIKELY(table == c->jit_no_jumps)) { /* who wanted attention was late, or in this mode */
         jit_update_context(c);
+        table = c->jit_jumps;
+    }
     c->jit_flags = flags_from_nzcv(c->nzcv);
-    const struct jit_jump *jump = jit_jump_of(&vcpu_of(c)->hot, c->pc);
-    if (jump->pc == c->pc && jump->ctx == c->jit_ctx && !c->il)
-        return j->rx + jump->code;
+    const struct jit_jump *jump = jit_jump_of(table, c->pc);
+    if (jump->pc == c->pc && !c->il)
+        return jump->code;
     return block_code(c, find_block(c));
 }
 
@@ -453,23 +459,55 @@ struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record
     return (struct jit_refilled){ v->hot.jit->rx + s.found, e->add };
 }
 
+/* Instruction `n` of a slow path, and what stops it. */
+static void slow_insn(const uint8_t *record, unsigned n, struct insn insn[2])
+{
+    struct jit_slow s;
+    struct jit_slow_insn one;
+
+    memcpy(&s, record, sizeof s);
+    memcpy(&one, record + sizeof s + n * sizeof one, sizeof one);
+    uint16_t offset = (uint16_t)(s.offset + 4 * n);
+    insn[0] = (struct insn){ .word = one.word, .offset = offset, .fn = a64_ops[one.op].fn };
+    insn[1] = (struct insn){ .fn = jit_stop, .offset = (uint16_t)(offset + 4) };
+    a64_ops[one.op].format(insn);
+}
+
+/* run_one() of a group of loads and stores, which lies across two pages for as long as a stack
+ * frame does. */
+static bool run_group(struct cpu *c, const uint8_t *record, unsigned count)
+{
+    const struct insn *next = NULL;
+    struct insn insn[2];
+
+    enter_c(c);
+    c->budget = 1;
+    for (unsigned n = 0; n < count && (n == 0 || next); n++) {
+        slow_insn(record, n, insn);
+        c->run = insn;
+        next = insn->fn(c, insn);
+    }
+    if (c->budget >= 0)
+        c->budget = CPU_BUDGET;
+    c->run = NULL;
+    c->jit_flags = flags_from_nzcv(c->nzcv);
+    return next != NULL;
+}
+
 const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
 {
     struct jit *j = jit_of(c);
+    const struct jit_knobs *k = &j->knobs;
     struct jit_slow s;
+    struct insn insn[2];
 
     memcpy(&s, record, sizeof s);
     j->stats.slow_calls++;
+    c->page_va = s.page_va;
+    if (s.count > 1 && !k->count && !k->check && !k->track)
+        return run_group(c, record, s.count) ? j->rx + s.next : resume(c);
     for (unsigned n = 0; n < s.count; n++) {
-        struct jit_slow_insn one;
-        memcpy(&one, record + sizeof s + n * sizeof one, sizeof one);
-        uint16_t offset = (uint16_t)(s.offset + 4 * n);
-        struct insn insn[2] = {
-            { .word = one.word, .offset = offset, .fn = a64_ops[one.op].fn },
-            { .fn = jit_stop, .offset = (uint16_t)(offset + 4) },
-        };
-        a64_ops[one.op].format(insn);
-        c->page_va = s.page_va;
+        slow_insn(record, n, insn);
         if (!run_one(c, insn))
             return resume(c);
     }
@@ -511,11 +549,17 @@ int jit_create(struct soft_vcpu *v)
     if (!j)
         return -ENOMEM;
     j->fd = -1;
-    j->hot_state = &v->hot;
+    j->v = v;
+    v->cpu.jit_no_jumps = j->empty.jit.jump;
+    clear_jumps(&j->empty);
     j->knobs = jit_knobs_read(getenv("IREKO_JIT"));
-    j->knobs.unlinked |= j->knobs.checksum; /* every way to a block is by find_block() */
+    if (j->knobs.checksum) /* every way to a block is by find_block() */
+        j->knobs.unlinked = j->knobs.unjumped = true;
     if (!j->knobs.baseline)
         j->host = jit_host_read();
+    if (getentropy(&j->checksum_key, sizeof j->checksum_key) != 0)
+        log_warn("jit", "no random numbers from the host: %s", strerror(errno));
+    j->checksum_key |= 1;
     int err = jit_cache_create(j, j->knobs.cache_size);
     if (err) {
         free(j);
@@ -530,7 +574,6 @@ int jit_create(struct soft_vcpu *v)
         v->hot.empty = &j->empty.tlb;
         tlb_clear(v->hot.empty);
     }
-    clear_jumps(v);
     jit_forget_all(v);
     cpu_update_context(&v->cpu);
     return 0;

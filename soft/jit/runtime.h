@@ -19,18 +19,15 @@
 struct cpu;
 struct soft_vcpu;
 
-/* What code depends on besides its address: the low bits of the context word. */
+/* What code depends on besides its address. */
 enum jit_mode {
     JIT_MODE_EL1 = 1,
     JIT_MODE_FP = 2,       /* SIMD&FP registers do not trap */
     JIT_MODE_SP_CHECK = 4, /* SP has to be aligned where it is a base */
     JIT_MODE_FPCR = 8,     /* FPCR asks for nothing but round to nearest */
-    JIT_MODE_BITS = 4,
 };
 
-#define JIT_CTX_NEVER 0 /* matches no entry of the jump cache */
-
-#define JIT_NONE UINT32_MAX
+#define JIT_NONE 0 /* no block, exit or binding: tables of zeros are empty */
 
 /* A block: the translation of guest code from `pa`, mapped at `va`, in one mode. */
 struct jit_block {
@@ -113,7 +110,7 @@ struct jit_relocs {
     bool failed; /* it cannot be cloned */
 };
 
-#define JIT_BLOCK_HASH 65536
+#define JIT_BLOCK_HASH 262144
 #define JIT_PAGE_HASH  16384
 #define JIT_BIND_HASH  32768
 #define JIT_SITES      65536
@@ -136,6 +133,8 @@ struct jit_knobs {
     bool unlinked;   /* no direct links */
     bool uncloned;   /* each virtual address has a translation of its own */
     bool cloned;     /* every block is the clone of one at another address */
+    bool unjumped;   /* indirect branches find nothing */
+    bool near;       /* every exit is where its branch is */
     bool polls;      /* a poll at every exit */
     bool tlb;        /* one entry in a TLB */
     bool slow;       /* no entry: every access takes the slow path */
@@ -164,7 +163,7 @@ struct jit_stats {
 struct jit {
     struct jit_host host;
     struct jit_knobs knobs;
-    struct jit_hot *hot_state; /* the vCPU's */
+    struct soft_vcpu *v;
     int fd;
     uint8_t *rw, *rx; /* the same memory, for writing and for executing */
     size_t size;
@@ -180,8 +179,8 @@ struct jit {
     uint32_t binding_count, binding_room;
     uint32_t block_hash[JIT_BLOCK_HASH], page_hash[JIT_PAGE_HASH], bind_hash[JIT_BIND_HASH];
     uint32_t origin_hash[JIT_BLOCK_HASH];
-    uint32_t next_id; /* of banks */
-    uint64_t reused;  /* clones that became other ones */
+    uint64_t checksum_key;
+    uint64_t reused; /* clones that became other ones */
     /* By jit_site(): sites that do not find their last page often enough; how often they lately
      * did not. All of the latter, and the time when they began to be counted. */
     uint64_t far[JIT_SITES / 64];
@@ -196,18 +195,12 @@ struct jit {
 
     struct jit_stats stats;
     FILE *trace;
-    struct mmu_bank empty; /* for the knob `slow`: no entry, and no binding either */
+    struct mmu_bank empty; /* no code to jump to; for the knob `slow` no entry and no binding */
 };
 
-/* Leads nowhere: even if address and context should match, to the thunk `miss`. */
-static inline struct jit_jump jit_jump_empty(const struct jit *j)
+static inline struct jit_jump *jit_jump_of(struct jit_jump *table, uint64_t pc)
 {
-    return (struct jit_jump){ .pc = UINT64_MAX, .ctx = JIT_CTX_NEVER, .code = j->miss };
-}
-
-static inline struct jit_jump *jit_jump_of(struct jit_hot *h, uint64_t pc)
-{
-    return &h->jump[(pc >> 2) % JIT_JUMPS];
+    return &table[(pc >> 2) % JIT_JUMPS];
 }
 
 /* Of an instruction at a physical address. */
@@ -237,14 +230,21 @@ void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size);
 /* Retire the blocks whose bytes are no longer what was translated. */
 void jit_blocks_verify(struct jit *j);
 void jit_blocks_verify_page(struct jit *j, uint64_t pa);
+/* The same of blocks that have bytes of [pa, pa + size), which lies in one page. */
+void jit_blocks_verify_line(struct jit *j, uint64_t pa, uint64_t size);
 /* Is the block still what memory holds? */
 bool jit_block_is_current(const struct jit *j, uint32_t block);
 uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e);
 void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding);
 /* The id of a binding, new or old; 0 without memory. */
 uint32_t jit_binding_id(struct jit *j, uint64_t va, uint64_t pa, const uint8_t *host, uint32_t el);
-/* One more word of a block's checksum; it begins with 0. */
-uint64_t jit_checksum_add(uint64_t sum, uint32_t word);
+/* One more word of a block's checksum; it begins with 0. The key is secret, so that a guest's
+ * program cannot make code that is taken for another's. */
+static inline uint64_t jit_checksum_add(const struct jit *j, uint64_t sum, uint32_t word)
+{
+    sum = (sum ^ word) * j->checksum_key;
+    return sum ^ sum >> 29;
+}
 /* What follows an instruction in a block: the next one, or the target of B. */
 unsigned jit_block_next(uint32_t word, unsigned offset);
 

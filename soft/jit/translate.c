@@ -90,7 +90,7 @@ static unsigned decode_block(jit_t t, unsigned offset)
         }
         offset += 4;
         high = offset > high ? offset : high;
-        t->checksum = jit_checksum_add(t->checksum, n->i.word);
+        t->checksum = jit_checksum_add(t->jit, t->checksum, n->i.word);
         if (t->jit->knobs.check && (n->op == A64_MSR_imm || n->op == A64_MSR_reg))
             break; /* an interrupt that it lets in is taken at once */
         t->stays |= n->op == A64_BR || jit_loops(n, &t->insn[0]);
@@ -157,6 +157,7 @@ static void emit_block(jit_t t)
     }
     if (!t->ended)
         jit_exit_direct(t, jit_pc(t, &t->insn[t->count - 1].i) + 4);
+    jit_exits_end(t);
 }
 
 uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *page,
@@ -167,7 +168,12 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
 
     if (!jit_cache_ready(j))
         return JIT_NONE;
+    /* these are filled as far as they are needed */
+    struct jit_insn insn[JIT_BLOCK_MAX];
+    struct jit_way_out out[JIT_BLOCK_MAX];
     struct jit_translation t = {
+        .insn = insn,
+        .out = out,
         .hot = { .p = j->rw + j->hot, .limit = j->rw + j->hot_end },
         .cold = { .p = j->rw + j->cold, .limit = j->rw + j->cold_end },
         .v = v,

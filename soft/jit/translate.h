@@ -38,7 +38,7 @@ enum jit_eflags { EF_NONE, EF_SUB, EF_ADD };
 struct jit_insn {
     struct insn i;
     uint16_t op;      /* enum a64_op */
-    bool flags_live;  /* NZCV as it is after this instruction is read by somebody */
+    bool flags_live;  /* NZCV is read behind this instruction, where a branch is not taken */
     bool target_live; /* at the target of this conditional branch */
 };
 
@@ -65,6 +65,14 @@ struct jit_vector_cache {
     uint32_t written; /* by the instruction being emitted */
 };
 
+/* A conditional branch whose way out is behind the block: soft/jit/branch.c. */
+struct jit_way_out {
+    uint8_t *from;
+    uint64_t target;
+    unsigned at;        /* in jit_translation.insn */
+    enum jit_eflags ef; /* to be stored, if not EF_NONE */
+};
+
 struct jit_translation {
     struct x86_buf hot, cold;
     struct soft_vcpu *v;
@@ -75,7 +83,7 @@ struct jit_translation {
     const uint8_t *page;  /* the guest's bytes */
     unsigned mode;        /* JIT_MODE_* */
     const int8_t *pinned; /* the register map of the code being emitted, as jit_pinned[] */
-    struct jit_insn insn[JIT_BLOCK_MAX];
+    struct jit_insn *insn;
     uint64_t checksum;
     unsigned count, at; /* `at`: the one being emitted */
     enum jit_eflags ef;
@@ -83,6 +91,8 @@ struct jit_translation {
     bool stays;      /* a loop, or the end of one: accesses may stay in their pages */
     bool sp_aligned; /* SP is known to be a multiple of 16 */
     struct jit_group group;
+    struct jit_way_out *out;
+    unsigned outs;
     struct {
         const uint8_t *end; /* behind it */
         struct x86_mem address;
@@ -195,6 +205,8 @@ void jit_relocs_end(jit_t t, struct jit_block *b);
 
 /* Leave for `target`, directly linked if it can be. */
 void jit_exit_direct(jit_t t, uint64_t target);
+/* The end of the block: ways out that were put off. */
+void jit_exits_end(jit_t t);
 /* Leave for the address in RAX. */
 void jit_exit_indirect(jit_t t);
 /* Leave for `target` after something that may have changed the context. */

@@ -493,7 +493,7 @@ static void translations_are_traced(void)
     rewind(f);
     size_t n = fread(text, 1, sizeof text - 1, f);
     if (translates)
-        CHECK(strncmp(text, "block 0 va ", 11) == 0 && strstr(text, " BRK\n") &&
+        CHECK(strncmp(text, "block 1 va ", 11) == 0 && strstr(text, " BRK\n") &&
               strstr(text, "  hot  "));
     else
         CHECK_EQ(n, 0);
