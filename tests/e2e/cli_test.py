@@ -461,7 +461,7 @@ def trace_of_the_jit(files):
                           capture_output=True, text=True, timeout=SECONDS, check=False)
     check(done.returncode == 0 and done.stdout == "!" and done.stderr == "", repr(done))
     text = pathlib.Path(trace).read_text(encoding="ascii")
-    check(text.startswith("block 0 va 0x40200000 "), text)
+    check(text.startswith("block 1 va 0x40200000 "), text)
     names = re.findall(r"^  guest [0-9a-f]+: [0-9a-f]{8} (\w+)$", text, re.M)
     check(names[0] == "B" and names[-1] == "HVC" and "STRB_uimm" in names, names)
     check(re.search(r"^  hot  [0-9a-f]{8}:([0-9a-f]{2})+$", text, re.M), text)
