@@ -88,6 +88,9 @@ static const unsigned allowed[] = {
 #ifdef SYS_time
     SYS_time,
 #endif
+#ifdef __SANITIZE_ADDRESS__
+    SYS_sigaltstack, /* asked by its run-time before _exit() */
+#endif
 };
 
 #define LOAD(field)      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
