@@ -65,9 +65,11 @@ def make_library(folder, name, package, headers, install_name):
         return
     version = subprocess.run(["pkg-config", "--modversion", package], capture_output=True, text=True,
                              check=True).stdout.strip()
+    # libslirp.h is included from its folder. Not so the others: libuv's has an errno.h.
+    own = f" -I{folder}/include/slirp" if package == "slirp" else ""
     (folder / "lib/pkgconfig" / f"{package}.pc").write_text(
         f"Name: {package}\nDescription: stub\nVersion: {version}\nLibs: -L{folder}/lib -l{name}\n"
-        f"Cflags: -I{folder}/include -I{folder}/include/{name}\n")
+        f"Cflags: -I{folder}/include{own}\n")
 
 
 def read_api(tree):
@@ -157,6 +159,9 @@ case " $* " in
 *" -Wl,-v "*)
     echo "@(#)PROGRAM:ld PROJECT:ld64-1" >&2
     exit
+    ;;
+*" --version "*)
+    cd '{folder}' # zig leaves an empty a.o behind
     ;;
 esac
 export ZIG_LIB_DIR='{zig_lib}' ZIG_GLOBAL_CACHE_DIR='{zig_lib.parent}/cache'
