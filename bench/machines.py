@@ -21,8 +21,8 @@ MEMORY = "1024M"
 # cortex-a72 and neoverse-n1 40 times as slow. QEMU is to be at its best, so no guest has KASLR.
 COMMAND_LINE = "nokaslr"
 PROMPT = "ireko# "
-# Either disk may come first.
-SETUP = ("mkdir /t; mount -t tmpfs t /t; for d in a b; do mount -t ext4 -o ro /dev/vd$d /mnt || tar -x -f /dev/vd$d -C /t;"
+# Any disk may come first; the scratch disk is neither a file system nor an archive.
+SETUP = ("mkdir /t; mount -t tmpfs t /t; for d in a b c; do mount -t ext4 -o ro /dev/vd$d /mnt || tar -x -f /dev/vd$d -C /t;"
          " done 2>/dev/null; exec sh /t/guest.sh\n")
 
 
