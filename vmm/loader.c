@@ -1,6 +1,6 @@
 /*
- * The loader's front: read a file once, tell its format by magic, unwrap it until a kernel is left,
- * and choose the places of the device tree and the initrd.
+ * The loader's front: tell a file's format by magic, unwrap it until a kernel is left, and choose the
+ * places of the device tree and the initrd.
  *
  * The rules for addresses are those of Linux's Documentation/arch/arm64/booting.rst: the kernel at
  * a 2 MiB boundary plus text_offset, the device tree 8-byte aligned and at most 2 MiB, and the
@@ -9,16 +9,13 @@
 #include "vmm/loader.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bits.h"
-#include "base/bytes.h"
 #include "vmm/loader_formats.h"
 
 /* A kernel file may be this large (an ELF with debug information), whatever the RAM. */
@@ -55,168 +52,6 @@ int loader_choose_base(const struct loader_job *j, uint64_t text_offset, uint64_
                        "MiB of RAM; give more with --memory",
                        (unsigned long long)(size >> 20) + 1,
                        (unsigned long long)(j->ram_size >> 20));
-}
-
-/* ------------------------------------------------------------------ files */
-
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
-/* Make room for more bytes: double, but never more than `limit` + 1, one byte beyond what will be
- * accepted. */
-static int blob_grow(struct loader_blob *b, uint64_t *capacity, uint64_t limit)
-{
-    uint64_t want = *capacity * 2;
-    if (want > limit + 1)
-        want = limit + 1;
-    uint8_t *bytes = realloc(b->bytes, want);
-    if (!bytes)
-        return -ENOMEM;
-    b->bytes = bytes;
-    *capacity = want;
-    return 0;
-}
-
-/* Read to the end of file or one byte beyond `limit`. */
-static int blob_fill(struct loader_blob *b, int fd, uint64_t capacity, uint64_t limit)
-{
-    for (;;) {
-        int rc = b->bytes && b->size < capacity ? 0 : blob_grow(b, &capacity, limit);
-        if (rc < 0)
-            return rc;
-        ssize_t n = read(fd, b->bytes + b->size, capacity - b->size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        b->size += (uint64_t)n;
-        if (n == 0 || b->size > limit)
-            return 0;
-    }
-}
-
-/* A file or pipe for reading: a descriptor, or a negative errno and the sentence. */
-static int open_file(const char *path, const char *option, struct stat *st, struct err *e)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, st) < 0) {
-        int code = errno;
-        close_fd(&fd);
-        return err_set(e, -code, "%s '%s': cannot open it (%s); check the path", option, path,
-                       strerror(code));
-    }
-    if (S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode))
-        return fd;
-    close_fd(&fd);
-    if (S_ISDIR(st->st_mode))
-        return err_set(e, -EISDIR, "%s '%s': this is a directory; give a file", option, path);
-    return err_set(e, -EINVAL, "%s '%s': this is a device or socket; give a file", option, path);
-}
-
-/* loader_read_file(), from a descriptor. */
-static int read_all(int fd, const struct stat *st, const char *path, const char *option,
-                    uint64_t limit, struct loader_blob *out, struct err *e)
-{
-    struct loader_blob b = { 0 };
-    uint64_t capacity = 1u << 20; /* doubled by the first blob_grow() */
-    if (S_ISREG(st->st_mode) && st->st_size > 0 && (uint64_t)st->st_size <= limit)
-        capacity = (uint64_t)st->st_size / 2 + 1;
-    int rc = blob_fill(&b, fd, capacity, limit);
-    if (rc < 0)
-        rc = err_set(e, rc, "%s '%s': cannot read it (%s)", option, path, strerror(-rc));
-    else if (b.size == 0)
-        rc = err_set(e, -EINVAL, "%s '%s': the file is empty; give another one", option, path);
-    else if (b.size > limit)
-        rc = err_set(e, -E2BIG,
-                     "%s '%s': the file is larger than the %llu KiB there is room for; give a "
-                     "smaller one or more --memory",
-                     option, path, (unsigned long long)(limit >> 10));
-    if (rc < 0) {
-        loader_blob_free(&b);
-        return rc;
-    }
-    *out = b;
-    return 0;
-}
-
-int loader_read_file(const char *path, const char *option, uint64_t limit, struct loader_blob *out,
-                     struct err *e)
-{
-    struct stat st;
-    CLEANUP(close_fd) int fd = open_file(path, option, &st, e);
-    return fd < 0 ? fd : read_all(fd, &st, path, option, limit, out, e);
-}
-
-void loader_blob_free(struct loader_blob *b)
-{
-    free(b->bytes);
-    *b = (struct loader_blob){ 0 };
-}
-
-static int read_piece(int fd, uint64_t offset, const struct iovec *v)
-{
-    for (size_t done = 0; done < v->iov_len;) {
-        ssize_t n =
-            pread(fd, (uint8_t *)v->iov_base + done, v->iov_len - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -ENODATA;
-        done += (size_t)n;
-    }
-    return 0;
-}
-
-int loader_read_guest(const struct gmem *m, gpa_t gpa, int fd, uint64_t offset, uint64_t size)
-{
-    struct iovec v[GMEM_MAX_REGIONS];
-    int rc = 0, pieces = gmem_iov(m, gpa, size, v, GMEM_MAX_REGIONS);
-    for (int n = 0; n < pieces && rc == 0; n++) {
-        rc = read_piece(fd, offset, &v[n]);
-        offset += v[n].iov_len;
-    }
-    return pieces < 0 ? pieces : rc;
-}
-
-int loader_open_file(const char *path, const char *option, uint64_t limit, struct loader_file *out,
-                     struct err *e)
-{
-    struct stat st;
-    int fd = open_file(path, option, &st, e);
-    *out = (struct loader_file){ .path = path, .option = option, .fd = -1 };
-    if (fd < 0)
-        return fd;
-    if (S_ISREG(st.st_mode) && st.st_size > 0 && (uint64_t)st.st_size <= limit) {
-        out->fd = fd;
-        out->size = (uint64_t)st.st_size;
-        return 0;
-    }
-    int rc = read_all(fd, &st, path, option, limit, &out->read, e);
-    out->size = out->read.size;
-    close_fd(&fd);
-    return rc;
-}
-
-int loader_load_file(const struct loader_file *f, const struct gmem *m, gpa_t gpa, struct err *e)
-{
-    int rc = f->fd < 0 ? gmem_write(m, gpa, f->read.bytes, f->size)
-                       : loader_read_guest(m, gpa, f->fd, 0, f->size);
-    if (rc == -EFAULT)
-        return err_set(e, rc, "%s '%s': there is no RAM at 0x%llx; give more with --memory",
-                       f->option, f->path, (unsigned long long)gpa);
-    if (rc < 0)
-        return err_set(e, rc, "%s '%s': cannot read it (%s)", f->option, f->path, strerror(-rc));
-    return 0;
-}
-
-void loader_close_file(struct loader_file *f)
-{
-    close_fd(&f->fd);
-    f->fd = -1;
-    loader_blob_free(&f->read);
 }
 
 /* ------------------------------------------------------------------ formats */
@@ -355,12 +190,12 @@ int loader_load_kernel(const struct gmem *m, gpa_t ram_base, uint64_t ram_size, 
     CLEANUP(loader_blob_free) struct loader_blob file = { 0 };
     struct loader_image image = { 0 };
     struct stat st;
-    CLEANUP(close_fd) int fd = open_file(path, "--kernel", &st, e);
+    CLEANUP(loader_close_fd) int fd = loader_open(path, "--kernel", &st, e);
     if (fd < 0)
         return fd;
     int rc = 0;
     if (!S_ISREG(st.st_mode) || !load_directly(&job, fd, (uint64_t)st.st_size, &image, &rc)) {
-        rc = read_all(fd, &st, path, "--kernel", KERNEL_FILE_MAX, &file, e);
+        rc = loader_read_all(fd, &st, path, "--kernel", KERNEL_FILE_MAX, &file, e);
         if (rc == 0)
             rc = load_any(&job, file.bytes, file.size, MAX_WRAPPERS, &image);
     }

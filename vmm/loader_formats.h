@@ -4,6 +4,8 @@
 
 #include "vmm/loader.h"
 
+struct stat;
+
 /* Kernels start this far into RAM, or further when their own rules say so. */
 #define LOADER_KERNEL_OFFSET 0x80000
 /* The alignment that arm64 Linux wants its base, less text_offset, to have. */
@@ -19,6 +21,13 @@ struct loader_job {
 
 /* The sentence "--kernel 'PATH': ..." and `code`. */
 int loader_fail(const struct loader_job *j, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* A file or pipe for reading: a descriptor, or a negative errno and the sentence. */
+int loader_open(const char *path, const char *option, struct stat *st, struct err *e) MUST_CHECK;
+void loader_close_fd(const int *fd);
+/* loader_read_file(), from a descriptor. */
+int loader_read_all(int fd, const struct stat *st, const char *path, const char *option,
+                    uint64_t limit, struct loader_blob *out, struct err *e) MUST_CHECK;
 
 /* Read `size` bytes of a file from `offset` on into guest memory. Negative errno: -EFAULT where
  * there is none, -ENODATA when the file has become shorter. */

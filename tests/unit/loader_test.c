@@ -115,6 +115,23 @@ static void image_places(void **state)
     }
 }
 
+/* A large file is read in parts by several threads. Numbers tell pages that are swapped. */
+static void image_in_parts(void **state)
+{
+    struct fixture *f = *state;
+    const size_t sizes[] = { 7 * MIB + 3, 9 * MIB + 4097, 27 * MIB + 1 };
+    for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+        uint8_t *b = make_image(sizes[i], 0, sizes[i], 0);
+        for (size_t at = 4096; at + 4 <= sizes[i]; at += 4096)
+            st_le32(b + at, (uint32_t)at);
+        memset(f->ram, 0xee, RAM_SIZE);
+        assert_int_equal(load(f, b, sizes[i]), 0);
+        assert_loaded(f, f->image.base, b, sizes[i]);
+        assert_int_equal(f->ram[f->image.base - RAM + sizes[i]], 0xee);
+        free(b);
+    }
+}
+
 static void image_refused(void **state)
 {
     struct fixture *f = *state;
@@ -610,6 +627,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(image_places, setup, teardown),
+        cmocka_unit_test_setup_teardown(image_in_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(image_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(image_efi, setup, teardown),
         cmocka_unit_test_setup_teardown(gzip_image, setup, teardown),
