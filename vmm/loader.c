@@ -1,6 +1,6 @@
 /*
- * The loader's front: tell a file's format by magic, unwrap it until a kernel is left, and choose the
- * places of the device tree and the initrd.
+ * The loader's front: tell a file's format by magic, unwrap it until a kernel is left, and choose
+ * the places of the device tree and the initrd.
  *
  * The rules for addresses are those of Linux's Documentation/arch/arm64/booting.rst: the kernel at
  * a 2 MiB boundary plus text_offset, the device tree 8-byte aligned and at most 2 MiB, and the

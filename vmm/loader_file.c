@@ -12,8 +12,8 @@
 #include "base/bits.h"
 #include "vmm/loader_formats.h"
 
-/* A large file is read by this many threads, each at least so many bytes. Parts begin at large pages
- * of the host, or two threads would clear the same one. */
+/* A large file is read by this many threads, each at least so many bytes. Parts begin at large
+ * pages of the host, or two threads would clear the same one. */
 #define READ_PARTS      4u
 #define READ_PART_MIN   ((size_t)4 << 20)
 #define READ_PART_ALIGN ((size_t)2 << 20)
