@@ -26,60 +26,12 @@
 
 #define TABLE_ROOM 4096 /* entries to begin with; makes whole pages */
 
-int jit_cache_create(struct jit *j, size_t size)
-{
-    j->fd = memfd_create("ireko-code", MFD_CLOEXEC);
-    if (j->fd < 0)
-        return -errno;
-    j->size = size;
-    j->rw = j->rx = MAP_FAILED;
-    if (ftruncate(j->fd, (off_t)size) == 0) {
-        j->rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
-        j->rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, j->fd, 0);
-    }
-    if (j->rw == MAP_FAILED || j->rx == MAP_FAILED) {
-        int err = errno;
-        jit_cache_destroy(j);
-        return -err;
-    }
-    j->hot_end = (uint32_t)(size / 8 * 5);
-    j->cold_end = (uint32_t)size;
-    jit_thunks_emit(j);
-    jit_cache_reset(j);
-    return 0;
-}
+#define HASH_SIZE(buckets) ((size_t)(buckets) * 2 * sizeof(uint32_t)) /* block and origin */
 
 static void table_free(void *table, uint32_t room, size_t size)
 {
     if (room)
         munmap(table, room * size);
-}
-
-void jit_cache_destroy(struct jit *j)
-{
-    if (j->rw && j->rw != MAP_FAILED)
-        munmap(j->rw, j->size);
-    if (j->rx && j->rx != MAP_FAILED)
-        munmap(j->rx, j->size);
-    if (j->fd >= 0)
-        close(j->fd);
-    table_free(j->block, j->block_room, sizeof *j->block);
-    table_free(j->exit, j->exit_room, sizeof *j->exit);
-    table_free(j->binding, j->binding_room, sizeof *j->binding);
-}
-
-void jit_cache_reset(struct jit *j)
-{
-    if (j->block_count > 1 || j->binding_count > 1) {
-        memset(j->block_hash, 0, sizeof j->block_hash);
-        memset(j->origin_hash, 0, sizeof j->origin_hash);
-        memset(j->page_hash, 0, sizeof j->page_hash);
-        memset(j->bind_hash, 0, sizeof j->bind_hash);
-    }
-    j->stats.resets += j->block_count > 1;
-    j->block_count = j->exit_count = j->binding_count = 1; /* behind JIT_NONE */
-    j->hot = j->start;
-    j->cold = j->hot_end;
 }
 
 /* Room for `more` entries. False: no memory; then the caller does as if the cache were full. Pages
@@ -99,27 +51,114 @@ static bool table_grow(void **table, uint32_t count, uint32_t more, uint32_t *ro
     return true;
 }
 
-bool jit_cache_ready(struct jit *j)
-{
-    return j->hot + BLOCK_HOT_MAX <= j->hot_end && j->cold + BLOCK_COLD_MAX <= j->cold_end &&
-           table_grow((void **)&j->block, j->block_count, 1, &j->block_room, sizeof *j->block) &&
-           table_grow((void **)&j->exit, j->exit_count, JIT_BLOCK_EXITS, &j->exit_room,
-                      sizeof *j->exit);
-}
-
-/* Blocks. */
-
 static uint32_t *block_bucket(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
 {
     uint64_t h = (pa >> 2 ^ va >> 12 << 20 ^ (uint64_t)mode << 60) * 0x9e3779b97f4a7c15ull;
-    return &j->block_hash[h >> 40 & (JIT_BLOCK_HASH - 1)];
+    return &j->block_hash[h >> 40 & (j->buckets - 1)];
 }
 
 static uint32_t *origin_bucket(struct jit *j, uint64_t pa, uint32_t mode)
 {
     uint64_t h = (pa >> 2 ^ (uint64_t)mode << 60) * 0x9e3779b97f4a7c15ull;
-    return &j->origin_hash[h >> 40 & (JIT_BLOCK_HASH - 1)];
+    return &j->origin_hash[h >> 40 & (j->buckets - 1)];
 }
+
+static void chain(uint32_t *bucket, uint32_t n, uint32_t *next)
+{
+    *next = *bucket;
+    *bucket = n;
+}
+
+/* Both tables of hashes grow with the table of blocks. No memory: their chains grow. */
+static void hash_grow(struct jit *j)
+{
+    uint32_t *hash = mmap(NULL, HASH_SIZE(j->block_room), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (hash == MAP_FAILED)
+        return;
+    if (j->buckets)
+        munmap(j->block_hash, HASH_SIZE(j->buckets));
+    j->buckets = j->block_room;
+    j->block_hash = hash;
+    j->origin_hash = hash + j->buckets;
+    for (uint32_t n = 1; n < j->block_count; n++) {
+        struct jit_block *b = &j->block[n];
+        if (!b->code)
+            continue;
+        chain(block_bucket(j, b->pa, b->va, b->mode), n, &b->hash_next);
+        if (!b->is_clone)
+            chain(origin_bucket(j, b->pa, b->mode), n, &b->origin_next);
+    }
+}
+
+/* Room for one more block. */
+static bool tables_grow(struct jit *j)
+{
+    bool ok = table_grow((void **)&j->block, j->block_count, 1, &j->block_room, sizeof *j->block) &&
+              table_grow((void **)&j->exit, j->exit_count, JIT_BLOCK_EXITS, &j->exit_room,
+                         sizeof *j->exit);
+    if (ok && j->buckets < j->block_room)
+        hash_grow(j);
+    return ok && j->buckets;
+}
+
+int jit_cache_create(struct jit *j, size_t size)
+{
+    j->fd = memfd_create("ireko-code", MFD_CLOEXEC);
+    if (j->fd < 0)
+        return -errno;
+    j->size = size;
+    j->rw = j->rx = MAP_FAILED;
+    if (ftruncate(j->fd, (off_t)size) == 0) {
+        j->rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
+        j->rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, j->fd, 0);
+    }
+    if (j->rw == MAP_FAILED || j->rx == MAP_FAILED || !tables_grow(j)) {
+        int err = errno;
+        jit_cache_destroy(j);
+        return -err;
+    }
+    j->hot_end = (uint32_t)(size / 8 * 5);
+    j->cold_end = (uint32_t)size;
+    jit_thunks_emit(j);
+    jit_cache_reset(j);
+    return 0;
+}
+
+void jit_cache_destroy(struct jit *j)
+{
+    if (j->rw && j->rw != MAP_FAILED)
+        munmap(j->rw, j->size);
+    if (j->rx && j->rx != MAP_FAILED)
+        munmap(j->rx, j->size);
+    if (j->fd >= 0)
+        close(j->fd);
+    table_free(j->block_hash, j->buckets, HASH_SIZE(1));
+    table_free(j->block, j->block_room, sizeof *j->block);
+    table_free(j->exit, j->exit_room, sizeof *j->exit);
+    table_free(j->binding, j->binding_room, sizeof *j->binding);
+}
+
+void jit_cache_reset(struct jit *j)
+{
+    if (j->block_count > 1 || j->binding_count > 1) {
+        memset(j->block_hash, 0, HASH_SIZE(j->buckets));
+        memset(j->page_hash, 0, sizeof j->page_hash);
+        memset(j->bind_hash, 0, sizeof j->bind_hash);
+    }
+    j->stats.resets += j->block_count > 1;
+    j->block_count = j->exit_count = j->binding_count = 1; /* behind JIT_NONE */
+    j->hot = j->start;
+    j->cold = j->hot_end;
+}
+
+bool jit_cache_ready(struct jit *j)
+{
+    return j->hot + BLOCK_HOT_MAX <= j->hot_end && j->cold + BLOCK_COLD_MAX <= j->cold_end &&
+           tables_grow(j);
+}
+
+/* Blocks. */
 
 static uint32_t *page_bucket(struct jit *j, uint64_t pa)
 {
@@ -129,13 +168,12 @@ static uint32_t *page_bucket(struct jit *j, uint64_t pa)
 uint32_t jit_block_add(struct jit *j, const struct jit_block *b)
 {
     uint32_t n = j->block_count++;
-    uint32_t *origin = origin_bucket(j, b->pa, b->mode), *page = page_bucket(j, b->pa);
 
     j->block[n] = *b;
+    j->block[n].is_clone = false;
     j->block[n].clones = 0;
-    j->block[n].origin_next = *origin;
-    j->block[n].page_next = *page;
-    *origin = *page = n;
+    chain(origin_bucket(j, b->pa, b->mode), n, &j->block[n].origin_next);
+    chain(page_bucket(j, b->pa), n, &j->block[n].page_next);
     jit_block_enter(j, n);
     return n;
 }
@@ -146,6 +184,7 @@ uint32_t jit_block_add_clone(struct jit *j, const struct jit_block *b, uint32_t 
     struct jit_block *o = &j->block[origin];
 
     j->block[n] = *b;
+    j->block[n].is_clone = true;
     j->block[n].next_clone = n;
     if (o->clones++) {
         struct jit_block *last = &j->block[o->last_clone];
@@ -158,11 +197,9 @@ uint32_t jit_block_add_clone(struct jit *j, const struct jit_block *b, uint32_t 
 void jit_block_enter(struct jit *j, uint32_t n)
 {
     struct jit_block *b = &j->block[n];
-    uint32_t *hash = block_bucket(j, b->pa, b->va, b->mode);
 
     b->incoming = JIT_NONE;
-    b->hash_next = *hash;
-    *hash = n;
+    chain(block_bucket(j, b->pa, b->va, b->mode), n, &b->hash_next);
 }
 
 uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)

@@ -32,25 +32,29 @@ enum jit_mode {
 /* A block: the translation of guest code from `pa`, mapped at `va`, in one mode. */
 struct jit_block {
     uint64_t pa, va;
-    uint32_t mode;
-    uint32_t hash_next;  /* blocks of the same bucket */
-    uint32_t code;       /* offset in the cache; 0: retired */
-    uint32_t incoming;   /* first exit that is linked to this block */
-    const uint8_t *page; /* the guest's bytes */
-    uint64_t checksum;   /* of the words that were translated */
-    uint16_t high;       /* end, as an offset in the page */
-    uint16_t count;      /* instructions */
-    uint16_t exit_count;
+    uint8_t mode;
+    bool is_clone;
+    uint8_t count; /* instructions */
+    uint8_t exit_count;
+    uint32_t hash_next;   /* blocks of the same bucket */
+    uint32_t code;        /* offset in the cache; 0: retired */
+    uint32_t incoming;    /* first exit that is linked to this block */
+    const uint8_t *page;  /* the guest's bytes */
+    uint64_t checksum;    /* of the words that were translated */
+    uint16_t high;        /* end, as an offset in the page */
     uint16_t reloc_count; /* 0: it cannot be cloned */
-    uint32_t cold;        /* offset of the cold part */
-    uint32_t hot_size, cold_size;
+    uint16_t hot_size, cold_size;
+    uint32_t cold; /* offset of the cold part */
     uint32_t exit_first;
     uint32_t relocs;      /* offset of the list: soft/jit/clone.c */
     uint32_t page_next;   /* originals of the same page bucket */
     uint32_t origin_next; /* originals of the same bucket by physical address and mode */
     uint32_t clones;      /* of an original, which form a ring */
-    uint32_t last_clone, next_clone;
-};
+    union {
+        uint32_t last_clone; /* of an original */
+        uint32_t next_clone; /* of a clone */
+    };
+} __attribute__((packed, aligned(4))); /* there are many */
 
 /* A direct exit of a block: a jump that leads to its cold tail until it is linked. */
 struct jit_exit {
@@ -60,7 +64,7 @@ struct jit_exit {
     uint32_t tail;      /* offset of the cold tail */
     uint32_t block;     /* linked to, or JIT_NONE */
     uint32_t incoming_next;
-};
+} __attribute__((packed, aligned(4)));
 
 #define JIT_BLOCK_EXITS 66
 
@@ -110,10 +114,9 @@ struct jit_relocs {
     bool failed; /* it cannot be cloned */
 };
 
-#define JIT_BLOCK_HASH 262144
-#define JIT_PAGE_HASH  16384
-#define JIT_BIND_HASH  32768
-#define JIT_SITES      65536
+#define JIT_PAGE_HASH 16384
+#define JIT_BIND_HASH 32768
+#define JIT_SITES     65536
 
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
@@ -177,8 +180,9 @@ struct jit {
     uint32_t exit_count, exit_room;
     struct jit_binding *binding; /* by id; 0 is none */
     uint32_t binding_count, binding_room;
-    uint32_t block_hash[JIT_BLOCK_HASH], page_hash[JIT_PAGE_HASH], bind_hash[JIT_BIND_HASH];
-    uint32_t origin_hash[JIT_BLOCK_HASH];
+    uint32_t *block_hash, *origin_hash; /* both in one mapping */
+    uint32_t buckets;                   /* of each: as many as there is room for blocks */
+    uint32_t page_hash[JIT_PAGE_HASH], bind_hash[JIT_BIND_HASH];
     uint64_t checksum_key;
     uint64_t reused; /* clones that became other ones */
     /* By jit_site(): sites that do not find their last page often enough; how often they lately

@@ -199,14 +199,14 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .page = page,
         .mode = mode,
         .high = (uint16_t)high,
-        .count = (uint16_t)t.count,
+        .count = (uint8_t)t.count,
         .checksum = t.checksum,
         .code = j->hot,
         .cold = j->cold,
-        .hot_size = (uint32_t)(t.hot.p - j->rw) - j->hot,
-        .cold_size = (uint32_t)(t.cold.p - j->rw) - j->cold,
+        .hot_size = (uint16_t)(t.hot.p - j->rw - j->hot),
+        .cold_size = (uint16_t)(t.cold.p - j->rw - j->cold),
         .exit_first = exits,
-        .exit_count = (uint16_t)(j->exit_count - exits),
+        .exit_count = (uint8_t)(j->exit_count - exits),
     };
     jit_relocs_end(&t, &b);
     uint32_t n = jit_block_add(j, &b);
