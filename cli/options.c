@@ -29,7 +29,7 @@ struct option {
     /* `value` is NULL exactly if `argument` is. */
     int (*parse)(struct run_options *o, const struct option *option, const char *value,
                  struct err *e);
-    size_t offset; /* parse_string: where in struct run_options */
+    size_t offset; /* parse_string, parse_bytes: where in struct run_options */
 };
 
 int parse_size(const char *text, uint64_t *bytes)
@@ -65,10 +65,11 @@ static int parse_string(struct run_options *o, const struct option *option, cons
     return 0;
 }
 
-static int parse_memory(struct run_options *o, const struct option *option, const char *value,
-                        struct err *e)
+static int parse_bytes(struct run_options *o, const struct option *option, const char *value,
+                       struct err *e)
 {
-    int r = parse_size(value, &o->vm.memory);
+    uint64_t *bytes = (uint64_t *)(void *)((char *)o + option->offset);
+    int r = parse_size(value, bytes);
     if (r == -ERANGE)
         return err_set(e, r, "--%s %s: that is more than 64 bits can count", option->name, value);
     if (r < 0)
@@ -354,7 +355,10 @@ static const struct option options[] = {
 
     { "memory", "SIZE", GROUP_MACHINE, BOTH, false,
       "RAM, as in 512M or 4G (default 1G)",
-      parse_memory, 0 },
+      parse_bytes, offsetof(struct run_options, vm.memory) },
+    { "balloon", "SIZE", GROUP_MACHINE, BOTH, false,
+      "RAM that the guest leaves to the host until it runs out\n(default 0; what it has free goes back in any case)",
+      parse_bytes, offsetof(struct run_options, vm.balloon) },
     { "cpus", "N", GROUP_MACHINE, BOTH, false,
       "virtual CPUs (default 1)",
       parse_cpus, 0 },
@@ -403,7 +407,7 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-_Static_assert(ARRAY_LEN(options) <= 32, "run_options.given has a bit for each option");
+_Static_assert(ARRAY_LEN(options) <= 64, "run_options.given has a bit for each option");
 
 static const char *verb_name(enum option_verb verb)
 {
@@ -461,7 +465,7 @@ static int option_parse(struct run_options *o, enum option_verb verb, int argc, 
     const struct option *option = option_find(word, verb);
     if (!option)
         return unknown_option(word, verb, e);
-    uint32_t mask = 1u << (option - options);
+    uint64_t mask = 1ull << (option - options);
     if (o->given & mask && !option->repeatable)
         return err_set(e, -EINVAL, "--%s is given twice", option->name);
     o->given |= mask;

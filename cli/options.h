@@ -25,7 +25,7 @@ struct run_options {
     bool stats;      /* ireko run --stats */
     bool no_net;     /* --net none */
     bool help;
-    uint32_t given; /* bit n: the n-th option of the table */
+    uint64_t given; /* bit n: the n-th option of the table */
 };
 
 /* Set `o` to the defaults and parse argv[1..]. Looks at words only: whether files exist and values

@@ -13,6 +13,8 @@ guest=$cache/guest
 # shellcheck source=guest/apt.sh
 . "$here/apt.sh"
 modules='virtio_mmio virtio_blk virtio_rng virtio_net evdev'
+# Loaded where there is such a device.
+devices='virtio_balloon vmw_vsock_virtio_transport virtio_console virtio_pmem'
 # mkfs.ext4 and what it is linked with, for the disk tests.
 e2fs_packages='e2fsprogs libext2fs2 libcom-err2 libblkid1 libuuid1 libc6'
 
@@ -54,7 +56,7 @@ fetch_debian() {
     done
     # shellcheck disable=SC2086  # the module list is words
     python3 "$here/mkinitramfs.py" --busybox "$tree/bin/busybox" --init "$here/init" \
-        --out "$guest/initramfs.new" --modules "$tree"/lib/modules/* $modules
+        --out "$guest/initramfs.new" --modules "$tree"/lib/modules/* $modules --devices $devices
     mv "$guest/initramfs.new" "$guest/initramfs"
     cp "$tree/bin/busybox" "$guest/busybox"
     cp "$tree"/boot/vmlinuz-* "$guest/Image.new"

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Write an initramfs: busybox, guest/init, a power-key rule, and the kernel modules that the machine needs.
 
-usage: mkinitramfs.py --busybox FILE --init FILE --out FILE [--modules DIR name ...]
+usage: mkinitramfs.py --busybox FILE --init FILE --out FILE [--modules DIR name ...] [--devices name ...]
 
-DIR is a kernel package's lib/modules/VERSION; dependencies come from its module files' own "depends" entries.
+DIR is a kernel package's lib/modules/VERSION; dependencies come from its module files' own "depends" entries. The modules
+of --devices are drivers of virtio devices, loaded where there is one: lib/modules/devices has a line for each, the
+beginning of a device's modalias and the files in their order.
 The same input gives the same bytes: sorted names, no times, no owners. No root is needed, because the newc format
 (Linux Documentation/driver-api/early-userspace/buffer-format.rst) describes device nodes without making them.
 """
@@ -52,6 +54,11 @@ def module_name(path):
     return path.name.removesuffix(".ko").replace("-", "_")
 
 
+def module_aliases(path):
+    """What the modaliases of its virtio devices begin with."""
+    return [a.decode() for a in re.findall(rb"\0alias=(virtio:d[0-9A-F]{8}v)", path.read_bytes())]
+
+
 def module_depends(path):
     found = re.search(rb"\0depends=([^\0]*)\0", path.read_bytes())
     names = found.group(1).decode() if found else ""
@@ -82,6 +89,7 @@ def main():
     parser.add_argument("--init", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--modules", nargs="+", metavar=("DIR", "name"))
+    parser.add_argument("--devices", nargs="*", default=[], metavar="name")
     args = parser.parse_args()
 
     cpio = Newc()
@@ -97,8 +105,16 @@ def main():
     cpio.add("etc/udhcpc/default.script", stat.S_IFREG | 0o755, DHCP_SCRIPT)
     if args.modules:
         order = module_order(args.modules[0], args.modules[1:])
-        for path in order:
+        devices = ""
+        files = set(order)
+        for name in args.devices:
+            needed = [p for p in module_order(args.modules[0], [name]) if p not in order]
+            files.update(needed)
+            for alias in module_aliases(needed[-1]) if needed else []:
+                devices += " ".join([alias, *(p.name for p in needed)]) + "\n"
+        for path in sorted(files, key=lambda p: p.name):
             cpio.add("lib/modules/" + path.name, stat.S_IFREG | 0o644, path.read_bytes())
+        cpio.add("lib/modules/devices", stat.S_IFREG | 0o644, devices.encode())
         names = "".join(p.name + "\n" for p in order)
         cpio.add("lib/modules/order", stat.S_IFREG | 0o644, names.encode())
     with open(args.out, "wb") as out:

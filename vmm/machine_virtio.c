@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "devices/virtio/balloon.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
@@ -112,6 +113,24 @@ static int virtio_add_net(struct machine *m, const struct machine_config *c, uns
     return virtio_place(m, d, slot, e);
 }
 
+static int virtio_add_balloon(struct machine *m, const struct machine_config *c, struct err *e)
+{
+    unsigned slot;
+    struct device *d;
+    int r = virtio_take_slot(m, &slot, e);
+    if (r < 0)
+        return r;
+    const struct virtio_balloon_config config = {
+        .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
+        .gmem = c->gmem,
+        .pages = (uint32_t)(c->vm->balloon / BALLOON_PAGE),
+    };
+    r = virtio_balloon_create(&config, &d);
+    if (r < 0)
+        return machine_device_error(e, r, "balloon");
+    return virtio_place(m, d, slot, e);
+}
+
 int machine_add_virtio(struct machine *m, const struct machine_config *config, struct err *e)
 {
     int r = 0;
@@ -122,6 +141,8 @@ int machine_add_virtio(struct machine *m, const struct machine_config *config, s
         r = virtio_add_rng(m, config, e);
     for (unsigned i = 0; r == 0 && i < config->vm->net_count; i++)
         r = virtio_add_net(m, config, i, e);
+    if (r == 0)
+        r = virtio_add_balloon(m, config, e);
     return r;
 }
 

@@ -103,6 +103,10 @@ static int vm_check_config(const struct vm_config *c, struct err *e)
     if (c->disk_count > VM_MAX_DISKS)
         return err_set(e, -EINVAL, "--disk: %u are too many, %u is the most", c->disk_count,
                        VM_MAX_DISKS);
+    if (c->balloon > c->memory)
+        return err_set(e, -EINVAL, "--balloon %lluM: the guest has only %lluM; give less",
+                       (unsigned long long)(c->balloon >> 20),
+                       (unsigned long long)(c->memory >> 20));
     return vm_check_memory(c->memory, e);
 }
 

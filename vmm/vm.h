@@ -36,6 +36,7 @@ struct vm_config {
     const char *cmdline; /* or NULL; console=ttyAMA0 is added when no console= is in it */
     const char *dtb;     /* path of a device tree that replaces ours, or NULL */
     uint64_t memory;     /* bytes of RAM at 0x4000_0000 */
+    uint64_t balloon;    /* bytes of it that the guest is to leave to the host */
     unsigned cpus;
     const char *cpu; /* for hvx_set_cpu(), or NULL */
     enum vm_gic gic;

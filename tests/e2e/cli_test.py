@@ -159,6 +159,8 @@ BAD = [
     ("run --kernel @sleep --memory 512T", 1, "--memory"),
     ("run --kernel @sleep --memory 16777216T", 2, "--memory"),
     ("run --kernel @sleep --memory much", 2, "--memory"),
+    ("run --kernel @sleep --balloon much", 2, "--balloon"),
+    ("run --kernel @sleep --balloon 2G", 1, "--balloon 2048M"),
     ("run --kernel @sleep --cpus 0", 2, "--cpus"),
     ("run --kernel @sleep --cpus 60000", 1, "--cpus"),
     ("run --kernel @sleep --cpus 65", 1, "from 1 to 64"),

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Write the seeds of tests/fuzz/corpus. Of mmio_fuzz: short lists of records (see mmio_fuzz.c) that get a device
 through what it is for, so that the fuzzer starts from there. Of net_fuzz: frames both ways, with and without headers. Of
-loader_fuzz: the smallest file of each kernel format. Of qcow2_fuzz: images with each kind of cluster."""
+loader_fuzz: the smallest file of each kernel format. Of qcow2_fuzz: images with each kind of cluster. Of the others: requests of a virtio
+device."""
 import gzip
 import pathlib
 import struct
@@ -115,7 +116,31 @@ net_seeds = {
     + step(SEND, 12, 0x20, 0, net_frame(1, 1, 1448, 34, tcp)) + step(DESCRIPTOR, 2, 5, 7),
 }
 
+# Devices on virtio_script.h: whole requests of each.
+REQUEST, GIVE = 1, 2
+
+
+def request(queue, data=b"", room=0):
+    data = data.ljust((len(data) + 7) // 8 * 8, b"\0")
+    return bytes([REQUEST, queue, len(data) // 8, room >> 8, room & 255]) + data
+
+
+def buffers(queue, count, size):
+    return bytes([GIVE, count * 6 + queue, 0, size >> 8, size & 255])
+
+
+UP = bytes(5)
+balloon_seeds = {
+    "inflate": UP + request(0, struct.pack("<6I", 0x40020, 0x40021, 0x40022, 0x40031, 0x40030, 0x400F0))
+    + request(1, struct.pack("<2I", 0x40020, 0x40021)),
+    "report": UP + buffers(2, 10, 0x1000) + buffers(4, 10, 0xFFFF) + bytes([4, 0x104 // 4, 0x40, 1, 2]),
+}
+
 corpus = pathlib.Path(__file__).parent / "corpus"
+for target, seeds in {"balloon": balloon_seeds}.items():
+    (corpus / f"{target}_fuzz").mkdir(exist_ok=True)
+    for name, contents in seeds.items():
+        (corpus / f"{target}_fuzz" / name).write_bytes(contents)
 for name, records in mmio_seeds.items():
     (corpus / "mmio_fuzz" / name).write_bytes(b"".join(records))
 for name, contents in net_seeds.items():

@@ -45,8 +45,11 @@ static inline struct irq_line vdev_irq(struct vdev *v)
 static inline void vdev_init(struct vdev *v)
 {
     memset(v, 0, sizeof *v);
-    v->ram = calloc(1, VDEV_RAM_SIZE);
-    if (!v->ram || gmem_add(&v->gmem, VDEV_RAM, VDEV_RAM_SIZE, v->ram) < 0)
+    void *ram; /* aligned as pages of any host are */
+    if (posix_memalign(&ram, 0x10000, VDEV_RAM_SIZE) != 0)
+        abort();
+    v->ram = memset(ram, 0, VDEV_RAM_SIZE);
+    if (gmem_add(&v->gmem, VDEV_RAM, VDEV_RAM_SIZE, v->ram) < 0)
         abort();
 }
 

@@ -267,11 +267,13 @@ static void request(struct hostile *h)
 static const struct virtio_slot {
     uint32_t slot, features, queues;
 } virtio_slots[] = {
-    { 0, 0x70006a64, 1 }, /* disks */
-    { 1, 0x70006a64, 1 },
-    { 31, 0x30000000, 1 }, /* rng */
-    { 30, 0x30018023, 2 }, /* net */
+    { 0, 0x70006a64, 1 },                         /* disks */
+    { 1, 0x70006a64, 1 },  { 31, 0x30000000, 1 }, /* rng */
+    { 30, 0x30018023, 2 },                        /* net */
+    { 29, 0x30000024, 4 },                        /* balloon */
 };
+
+#define VIRTIO_SLOTS (sizeof virtio_slots / sizeof virtio_slots[0])
 
 /* The registers of a virtio-mmio device in the order of the specification (virtio 1.2, 3.1). */
 static void start_queue(struct hostile *h, const struct virtio_slot *slot, uint32_t queue)
@@ -307,7 +309,7 @@ static void start_queue(struct hostile *h, const struct virtio_slot *slot, uint3
 
 static void random_queue(struct hostile *h)
 {
-    const struct virtio_slot *slot = &virtio_slots[next_random(h) & 3];
+    const struct virtio_slot *slot = &virtio_slots[next_random(h) % VIRTIO_SLOTS];
     uint64_t base = VIRTIO + slot->slot * VIRTIO_STEP;
     uint32_t queue = (uint32_t)next_random(h) & (slot->queues - 1);
     start_queue(h, slot, queue);

@@ -1,0 +1,169 @@
+/*
+ * virtio-balloon: virtio 1.2, section 5.5.
+ *
+ * Its use is free page reporting (5.5.6.7): the driver says which pages nobody uses, in large
+ * pieces and long after they were freed, and the host has them back at once. The balloon proper
+ * takes a fixed amount that the user chose from the guest; its pages come one by one, so runs of
+ * them are put together first.
+ *
+ * The address range stays mapped, so neither the hypervisor nor a software MMU has to know: what
+ * was given back reads as zeroes and is made anew when it is written. Code that was on such a page
+ * is dropped when the guest says so after it has written new code, as ever.
+ *
+ * The specification numbers the reporting queue 4, Linux gives the queues that there are numbers
+ * without gaps. We offer neither statistics nor hints, so every queue from 2 on is the reporting
+ * queue.
+ */
+#include "devices/virtio/balloon.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "devices/virtio/mmio.h"
+#include "host/memory.h"
+
+#define BALLOON_ID         5
+#define BALLOON_QUEUE_SIZE 64
+#define BALLOON_ROUNDS     8
+#define BALLOON_NUMBERS                                                                            \
+    1024 /* pages that a chain gives; Linux' have 256, and more stay the guest's */
+
+enum { INFLATE, DEFLATE, REPORTING, QUEUES = 5 };
+
+/* Feature bits (5.5.3). */
+#define BALLOON_F_DEFLATE_ON_OOM (1ull << 2)
+#define BALLOON_F_REPORTING      (1ull << 5)
+
+/* The configuration space (5.5.4), as offsets into bytes. */
+enum { CFG_NUM_PAGES = 0, CFG_ACTUAL = 4, CFG_SIZE = 8 };
+
+struct virtio_balloon {
+    struct virtio_mmio mmio; /* first */
+    uint8_t config[CFG_SIZE];
+    struct virtq_chain chain;
+};
+
+static struct virtio_balloon *balloon_of(struct virtio_mmio *v)
+{
+    return CONTAINER_OF(v, struct virtio_balloon, mmio);
+}
+
+/* Pages [first, first + count) of guest memory, if they are RAM. */
+static void balloon_give_back(const struct gmem *m, uint64_t first, uint64_t count)
+{
+    struct iovec piece[GMEM_MAX_REGIONS];
+    int n = gmem_iov(m, first * BALLOON_PAGE, count * BALLOON_PAGE, piece, GMEM_MAX_REGIONS);
+    for (int i = 0; i < n; i++)
+        memory_give_back(piece[i].iov_base, piece[i].iov_len);
+}
+
+/* The chain is an array of page numbers. Linux takes them upwards or downwards. */
+static void balloon_inflate(const struct gmem *m, const struct virtq_chain *c)
+{
+    uint64_t first = 0, count = 0;
+    uint8_t number[4];
+    for (unsigned i = 0; i < BALLOON_NUMBERS; i++) {
+        if (!virtq_chain_read(c, i * sizeof number, number, sizeof number))
+            break;
+        uint64_t page = ld_le32(number);
+        if (count > 0 && page == first + count) {
+            count++;
+        } else if (count > 0 && page + 1 == first) {
+            first = page;
+            count++;
+        } else {
+            balloon_give_back(m, first, count);
+            first = page;
+            count = 1;
+        }
+    }
+    balloon_give_back(m, first, count);
+}
+
+/* The chain's buffers are the pages. */
+static void balloon_report(const struct virtq_chain *c)
+{
+    for (int i = c->readable; i < c->readable + c->writable; i++)
+        memory_give_back(c->iov[i].iov_base, c->iov[i].iov_len);
+}
+
+static void balloon_serve(struct virtio_balloon *b, unsigned queue)
+{
+    const struct virtq_chain *c = &b->chain;
+    if (queue == INFLATE)
+        balloon_inflate(b->mmio.gmem, c);
+    else if (queue >= REPORTING && virtio_mmio_has(&b->mmio, BALLOON_F_REPORTING))
+        balloon_report(c);
+    virtio_mmio_push(&b->mmio, queue, c->head, 0);
+}
+
+static void balloon_notify(struct virtio_mmio *v, unsigned queue)
+{
+    struct virtio_balloon *b = balloon_of(v);
+    struct virtq *q = &v->queue[queue];
+    int rc;
+    unsigned budget = BALLOON_ROUNDS * q->size; /* as in rng.c */
+    do {
+        rc = virtq_pop(q, &b->chain);
+        if (rc > 0)
+            balloon_serve(b, queue);
+        else if (rc == 0)
+            rc = virtq_rearm(q);
+    } while (rc > 0 && budget-- > 0);
+    if (rc != 0)
+        virtio_mmio_fail(v,
+                         rc == -EFAULT ? "a buffer is not RAM" : "malformed or endless requests");
+    virtio_mmio_interrupt(v, queue);
+}
+
+/* How many pages the guest has given; it is for people only. */
+static void balloon_config_write(struct virtio_mmio *v, uint64_t offset, unsigned width,
+                                 uint64_t value)
+{
+    struct virtio_balloon *b = balloon_of(v);
+    for (unsigned i = 0; i < width; i++)
+        if (offset + i >= CFG_ACTUAL && offset + i < CFG_SIZE)
+            b->config[offset + i] = (uint8_t)(value >> (8 * i));
+}
+
+static void balloon_reset(struct virtio_mmio *v)
+{
+    st_le32(balloon_of(v)->config + CFG_ACTUAL, 0);
+}
+
+static void balloon_destroy(struct virtio_mmio *v)
+{
+    virtio_mmio_fini(v);
+    free(balloon_of(v));
+}
+
+static const struct virtio_ops balloon_ops = {
+    .name = "virtio-balloon",
+    .id = BALLOON_ID,
+    .queues = QUEUES,
+    .queue_size = BALLOON_QUEUE_SIZE,
+    .notify = balloon_notify,
+    .config_write = balloon_config_write,
+    .reset = balloon_reset,
+    .destroy = balloon_destroy,
+};
+
+int virtio_balloon_create(const struct virtio_balloon_config *config, struct device **out)
+{
+    struct virtio_balloon *b = calloc(1, sizeof *b);
+    if (!b)
+        return -ENOMEM;
+    st_le32(b->config + CFG_NUM_PAGES, config->pages);
+    const struct virtio_mmio_setup setup = {
+        .ops = &balloon_ops,
+        .gmem = config->gmem,
+        .irq = config->irq,
+        .features = BALLOON_F_DEFLATE_ON_OOM | BALLOON_F_REPORTING,
+        .config = b->config,
+        .config_size = sizeof b->config,
+    };
+    virtio_mmio_init(&b->mmio, &setup);
+    *out = &b->mmio.device;
+    return 0;
+}
