@@ -120,6 +120,17 @@ static int parse_gic(struct run_options *o, const struct option *option, const c
     return 0;
 }
 
+static int parse_transport(struct run_options *o, const struct option *option, const char *value,
+                           struct err *e)
+{
+    static const char *const names[] = { "mmio", "pci", NULL };
+    int i = choose(option, value, names, e);
+    if (i < 0)
+        return i;
+    o->vm.transport = (enum vm_transport)i; /* in the order of enum vm_transport */
+    return 0;
+}
+
 static int parse_engine(struct run_options *o, const struct option *option, const char *value,
                         struct err *e)
 {
@@ -368,6 +379,9 @@ static const struct option options[] = {
     { "gic", "VERSION", GROUP_MACHINE, BOTH, false,
       "interrupt controller: v2, v3, or v3,its with an ITS\n(default: the best of v2 and v3 that this host has)",
       parse_gic, 0 },
+    { "transport", "NAME", GROUP_MACHINE, BOTH, false,
+      "how the guest finds disks, network and the like: mmio\n(default; virtio-mmio) or pci (virtio-pci, with MSI-X)",
+      parse_transport, 0 },
     { "engine", "NAME", GROUP_MACHINE, BOTH, false,
       "what executes the guest: jit, interp, check or kvm\n(default: the fastest; 'ireko info' tells)",
       parse_engine, 0 },

@@ -12,7 +12,7 @@ guest=$cache/guest
 
 # shellcheck source=guest/apt.sh
 . "$here/apt.sh"
-modules='virtio_mmio virtio_blk virtio_rng virtio_net evdev'
+modules='virtio_mmio virtio_pci virtio_blk virtio_rng virtio_net evdev'
 # Loaded where there is such a device.
 devices='virtio_balloon vmw_vsock_virtio_transport virtio_console virtio_pmem'
 # mkfs.ext4 and what it is linked with, for the disk tests.

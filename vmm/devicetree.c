@@ -239,6 +239,8 @@ static void devicetree_write(struct devicetree_writer *w, const struct devicetre
         devicetree_write_pmu(w, c);
     devicetree_write_gic(w, c);
     devicetree_write_clock(w);
+    if (c->pci && w->error == 0)
+        devicetree_note(w, pci_host_fdt(c->pci, w->fdt));
     for (unsigned i = 0; i < c->device_count; i++) {
         const struct machine_device *d = &c->device[i];
         if (w->error == 0 && d->device->ops->fdt)

@@ -21,7 +21,8 @@ struct devicetree_config {
     unsigned cpus;
     bool pmu; /* the CPUs have performance monitors */
     bool gicv3;
-    bool its; /* with gicv3 */
+    bool its;                   /* with gicv3 */
+    const struct pci_host *pci; /* or NULL */
     const struct machine_device *device;
     unsigned device_count;
 };

@@ -113,12 +113,16 @@ struct irq_line machine_spi(struct machine *m, unsigned spi)
     return (struct irq_line){ .set = machine_spi_set, .ctx = m, .n = spi };
 }
 
+void machine_own_device(struct machine *m, struct device *d, struct device_place place)
+{
+    m->device[m->device_count++] = (struct machine_device){ .device = d, .place = place };
+}
+
 int machine_add_device(struct machine *m, struct device *d, gpa_t base, unsigned spi, struct err *e)
 {
-    m->device[m->device_count++] = (struct machine_device){
-        .device = d,
-        .place = { .base = base, .spi = spi, .clock_phandle = MACHINE_PHANDLE_CLOCK },
-    };
+    machine_own_device(
+        m, d,
+        (struct device_place){ .base = base, .spi = spi, .clock_phandle = MACHINE_PHANDLE_CLOCK });
     int r = bus_add_device(&m->bus, base, d);
     if (r < 0)
         return err_set(e, r, "cannot place %s in the machine: %s", d->ops->name, strerror(-r));
@@ -212,6 +216,8 @@ int machine_init(struct machine *m, const struct machine_config *config, struct 
         r = machine_add_rtc(m, config, e);
     if (r == 0)
         r = machine_add_gpio(m, config, e);
+    if (r == 0 && config->vm->transport == VM_TRANSPORT_PCI)
+        r = machine_add_pci_host(m, config, e);
     if (r == 0)
         r = machine_add_virtio(m, config, e);
     bus_freeze(&m->bus);

@@ -9,6 +9,7 @@
 
 #include "base/gmem.h"
 #include "devices/device.h"
+#include "devices/pci/host.h"
 #include "gic/gicv2.h"
 #include "host/disk.h"
 #include "host/net.h"
@@ -30,6 +31,8 @@ struct machine {
     unsigned device_count;
     struct device *uart, *rtc, *gpio; /* also in device[] */
     unsigned virtio_used;             /* slots that are taken from the end */
+    struct pci_host pci;              /* only with: */
+    bool has_pci;
     struct disk *disk[VM_MAX_DISKS];
     unsigned disk_count;
     struct net *net[VM_MAX_NETS];
@@ -59,12 +62,19 @@ enum {
  * is due in either case. */
 int machine_init(struct machine *m, const struct machine_config *config, struct err *e) MUST_CHECK;
 
-/* For machine.c and machine_virtio.c: a wire, and taking over a device at its place. From then on
+/* For the files machine*.c: a wire, and taking over a device at its place. From then on
  * machine_fini() destroys it. */
 struct irq_line machine_spi(struct machine *m, unsigned spi);
 int machine_add_device(struct machine *m, struct device *d, gpa_t base, unsigned spi,
                        struct err *e) MUST_CHECK;
+/* Take over a device that has no place on the bus of its own. */
+void machine_own_device(struct machine *m, struct device *d, struct device_place place);
 int machine_device_error(struct err *e, int r, const char *name);
+
+/* The PCI host bridge, and a virtio device in a slot of it, which is taken over. */
+int machine_add_pci_host(struct machine *m, const struct machine_config *config,
+                         struct err *e) MUST_CHECK;
+int machine_add_pci(struct machine *m, struct device *d, unsigned slot, struct err *e) MUST_CHECK;
 
 /* Create the virtio devices that the configuration asks for. */
 int machine_add_virtio(struct machine *m, const struct machine_config *config,

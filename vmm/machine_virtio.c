@@ -1,8 +1,9 @@
 /*
  * The paravirtual devices of the machine, and their host ends.
  *
- * Disks fill the virtio-mmio slots from the first one on, so that the n-th --disk is slot n;
- * everything else fills them from the last one down, in the order of machine_add_virtio().
+ * Disks fill the slots, of virtio-mmio or of the PCI bus, from the first one on, so that the n-th
+ * --disk is slot n; everything else fills them from the last one down, in the order of
+ * machine_add_virtio().
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +19,8 @@
 
 static int virtio_place(struct machine *m, struct device *d, unsigned slot, struct err *e)
 {
+    if (m->has_pci)
+        return machine_add_pci(m, d, slot, e);
     return machine_add_device(m, d, MEMMAP_VIRTIO + slot * MEMMAP_VIRTIO_STRIDE,
                               MEMMAP_SPI_VIRTIO + slot, e);
 }

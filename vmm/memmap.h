@@ -14,16 +14,23 @@
 #define MEMMAP_RTC        0x09010000u
 #define MEMMAP_GPIO       0x09030000u
 #define MEMMAP_VIRTIO     0x0a000000u
+#define MEMMAP_PCI_MEMORY 0x10000000u /* with --transport pci: BARs */
+#define MEMMAP_PCI_IO     0x3eff0000u
+#define MEMMAP_PCI_ECAM   0x3f000000u
 #define MEMMAP_RAM        0x40000000u
 
 #define MEMMAP_VIRTIO_STRIDE 0x200u
 #define MEMMAP_VIRTIO_SLOTS  32u
 
+#define MEMMAP_PCI_MEMORY_SIZE 0x2eff0000u
+#define MEMMAP_PCI_IO_SIZE     0x10000u
+#define MEMMAP_PCI_ECAM_SIZE   0x1000000u /* 16 buses */
+
 /* Shared interrupts, counted from SPI 0 (INTID 32). */
 #define MEMMAP_SPI_UART   1u
 #define MEMMAP_SPI_RTC    2u
 #define MEMMAP_SPI_GPIO   7u
-#define MEMMAP_SPI_VIRTIO 16u
+#define MEMMAP_SPI_VIRTIO 16u /* slot n, of either transport: 16 + n */
 #define MEMMAP_SPI_MSI    64u /* made pending by messages */
 #define MEMMAP_SPI_MSIS   64u
 #define MEMMAP_SPI_COUNT  128u

@@ -315,6 +315,7 @@ static int vm_write_own_tree(const struct vm *vm, struct loader_blob *out, struc
         .pmu = vm->pmu,
         .gicv3 = vm->gicv3,
         .its = vm->config.its,
+        .pci = vm->machine.has_pci ? &vm->machine.pci : NULL,
         .device = vm->machine.device,
         .device_count = vm->machine.device_count,
     };

@@ -21,6 +21,7 @@ struct vm;
 struct stats_vm;
 
 enum vm_gic { VM_GIC_AUTO, VM_GIC_V2, VM_GIC_V3 };
+enum vm_transport { VM_TRANSPORT_MMIO, VM_TRANSPORT_PCI };
 
 /* How the first PL011 reaches the host; cli/ fills it from host/. */
 struct vm_serial {
@@ -40,9 +41,10 @@ struct vm_config {
     unsigned cpus;
     const char *cpu; /* for hvx_set_cpu(), or NULL */
     enum vm_gic gic;
-    bool its;           /* with VM_GIC_V3: an ITS too */
-    const char *engine; /* for hvx_set_engine(), or NULL */
-    const char *trace;  /* path: translated code is written there, see hvx_set_trace(); or NULL */
+    bool its;                    /* with VM_GIC_V3: an ITS too */
+    enum vm_transport transport; /* of the virtio devices */
+    const char *engine;          /* for hvx_set_engine(), or NULL */
+    const char *trace; /* path: translated code is written there, see hvx_set_trace(); or NULL */
     struct disk_options disk[VM_MAX_DISKS];
     unsigned disk_count;
     const char *net[VM_MAX_NETS]; /* for net_spec_parse() of host/net_spec.h; none is "none" */

@@ -20,37 +20,9 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "devices/virtio/mmio_regs.h"
 
 enum {
-    REG_MAGIC = 0x000,
-    REG_VERSION = 0x004,
-    REG_DEVICE_ID = 0x008,
-    REG_VENDOR_ID = 0x00c,
-    REG_DEVICE_FEATURES = 0x010,
-    REG_DEVICE_FEATURES_SEL = 0x014,
-    REG_DRIVER_FEATURES = 0x020,
-    REG_DRIVER_FEATURES_SEL = 0x024,
-    REG_QUEUE_SEL = 0x030,
-    REG_QUEUE_NUM_MAX = 0x034,
-    REG_QUEUE_NUM = 0x038,
-    REG_QUEUE_READY = 0x044,
-    REG_QUEUE_NOTIFY = 0x050,
-    REG_INTERRUPT_STATUS = 0x060,
-    REG_INTERRUPT_ACK = 0x064,
-    REG_STATUS = 0x070,
-    REG_QUEUE_DESC_LOW = 0x080,
-    REG_QUEUE_DESC_HIGH = 0x084,
-    REG_QUEUE_DRIVER_LOW = 0x090,
-    REG_QUEUE_DRIVER_HIGH = 0x094,
-    REG_QUEUE_DEVICE_LOW = 0x0a0,
-    REG_QUEUE_DEVICE_HIGH = 0x0a4,
-    REG_SHM_LEN_LOW = 0x0b0,
-    REG_SHM_LEN_HIGH = 0x0b4,
-    REG_SHM_BASE_LOW = 0x0b8,
-    REG_SHM_BASE_HIGH = 0x0bc,
-    REG_CONFIG_GENERATION = 0x0fc,
-    REG_CONFIG = 0x100,
-
     MAGIC = 0x74726976, /* "virt" */
     VERSION = 2,
     VENDOR = 0x4b455249, /* "IREK" */
@@ -75,6 +47,13 @@ static void mmio_set_interrupt(struct virtio_mmio *v, uint32_t status)
     irq_line_set(&v->irq, status != 0);
 }
 
+/* Tell the driver of news of `queue`, or of the configuration. */
+static void mmio_raise(struct virtio_mmio *v, uint32_t interrupt, unsigned queue)
+{
+    if (!v->message || !v->message(v, queue) || interrupt == INTERRUPT_CONFIG)
+        mmio_set_interrupt(v, v->interrupt_status | interrupt);
+}
+
 void virtio_mmio_fail(struct virtio_mmio *v, const char *what)
 {
     if (v->status & VIRTIO_STATUS_NEEDS_RESET)
@@ -85,7 +64,7 @@ void virtio_mmio_fail(struct virtio_mmio *v, const char *what)
                 what);
     v->status |= VIRTIO_STATUS_NEEDS_RESET;
     if (v->status & VIRTIO_STATUS_DRIVER_OK)
-        mmio_set_interrupt(v, v->interrupt_status | INTERRUPT_CONFIG);
+        mmio_raise(v, INTERRUPT_CONFIG, VIRTIO_NO_QUEUE);
 }
 
 /* May the device use its rings? */
@@ -119,14 +98,14 @@ void virtio_mmio_interrupt(struct virtio_mmio *v, unsigned queue)
     if (wanted < 0)
         virtio_mmio_fail(v, "the available ring is not RAM");
     else if (wanted)
-        mmio_set_interrupt(v, v->interrupt_status | INTERRUPT_USED);
+        mmio_raise(v, INTERRUPT_USED, queue);
 }
 
 void virtio_mmio_config_changed(struct virtio_mmio *v)
 {
     v->config_generation++;
     if (mmio_running(v))
-        mmio_set_interrupt(v, v->interrupt_status | INTERRUPT_CONFIG);
+        mmio_raise(v, INTERRUPT_CONFIG, VIRTIO_NO_QUEUE);
 }
 
 /* ------------------------------------------------------------------ reset and status */
@@ -179,7 +158,7 @@ static void mmio_write_status(struct virtio_mmio *v, uint32_t value)
     v->status |= (uint8_t)added;
     /* A queue broken before DRIVER_OK has had no one to tell it to. */
     if ((added & VIRTIO_STATUS_DRIVER_OK) && (v->status & VIRTIO_STATUS_NEEDS_RESET))
-        mmio_set_interrupt(v, v->interrupt_status | INTERRUPT_CONFIG);
+        mmio_raise(v, INTERRUPT_CONFIG, VIRTIO_NO_QUEUE);
     else if ((added & VIRTIO_STATUS_DRIVER_OK) && v->ops->start)
         v->ops->start(v);
 }

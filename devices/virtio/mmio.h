@@ -18,6 +18,7 @@
 
 #define VIRTIO_MMIO_SIZE  0x200
 #define VIRTIO_MAX_QUEUES 16
+#define VIRTIO_NO_QUEUE   UINT32_MAX
 
 /* Feature bits of every device (6). */
 #define VIRTIO_F_INDIRECT_DESC (1ull << 28)
@@ -67,6 +68,10 @@ struct virtio_mmio {
     const struct virtio_ops *ops;
     const struct gmem *gmem;
     struct irq_line irq;
+    /* Where the transport has messages (pci.c): send that of `queue`, or with VIRTIO_NO_QUEUE that
+     * of the configuration. False: the wire tells it. NULL: there is just the wire. */
+    bool (*message)(struct virtio_mmio *v, unsigned queue);
+    void *transport;  /* that message() belongs to */
     uint64_t offered; /* features */
     unsigned queues;
     const uint8_t *config;

@@ -167,6 +167,8 @@ BAD = [
     ("run --kernel @sleep --gic v2 --cpus 9", 1, "at most 8 CPUs"),
     ("dtb --gic v2 --cpus 9", 1, "at most 8 CPUs"),
     ("run --kernel @sleep --gic v9", 2, "--gic"),
+    ("run --kernel @sleep --transport isa", 2, "--transport isa: it is mmio or pci"),
+    ("dtb --transport", 2, "--transport needs a NAME"),
     ("run --kernel @sleep --engine warp", 2, "--engine"),
     # the console
     ("run --kernel @sleep --serial nowhere", 2, "--serial"),

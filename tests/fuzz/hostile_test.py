@@ -55,5 +55,10 @@ def its():
     attack(os.environ.get("IREKO_SEED", "4"), 2, "--gic", "v3,its")
 
 
+def pci():
+    """a hostile guest on two CPUs, whose devices are on a PCI bus"""
+    attack(os.environ.get("IREKO_SEED", "5"), 2, "--transport", "pci", "--gic", "v3,its")
+
+
 if __name__ == "__main__":
-    run([one_cpu, two_cpus, gicv2, its])
+    run([one_cpu, two_cpus, gicv2, its, pci])

@@ -136,6 +136,35 @@ balloon_seeds = {
     "report": UP + buffers(2, 10, 0x1000) + buffers(4, 10, 0xFFFF) + bytes([4, 0x104 // 4, 0x40, 1, 2]),
 }
 
+# pci_fuzz: kind, log2 of the width, slot, nothing, offset, value.
+CONFIG, BAR, MEMORY, GUEST, RESET_IT = 0, 2, 4, 6, 7
+
+
+def access(kind, offset, value=None, width=4, slot=0):
+    read = value is None and kind < GUEST
+    return struct.pack("<BBBxIQ", kind | read, width.bit_length() - 1, slot, offset, value or 0)
+
+
+def on(slot, base):
+    return access(CONFIG, 0x10, base, slot=slot) + access(CONFIG, 4, 6, 2, slot)
+
+
+vectors = access(CONFIG, 0x42, 0x8000, 2) + b"".join(
+    access(BAR, 0x4000 + 16 * i, 0x8020040, 8) + access(BAR, 0x4008 + 16 * i, 96 + i, 8) for i in range(2))
+status = [access(BAR, 0x14, s, 1) for s in (0, 3, 11, 15)]
+accept = access(BAR, 8, 1) + access(BAR, 12, 1)
+queue = (access(BAR, 0x20, 0x40000000, 8) + access(BAR, 0x28, 0x40001000, 8) + access(BAR, 0x30, 0x40002000, 8)
+         + access(BAR, 0x1C, 1, 2))
+buffer = (access(GUEST, 0, 0x40003000, 8) + access(GUEST, 8, 0x200000100, 8) + access(GUEST, 0x1000, 0x10000, 8)
+          + access(BAR, 0x3000, 0, 2))
+up = status[0] + status[1] + accept + status[2]
+pci_seeds = {
+    "bars": on(0, 0x10000000) + on(1, 0x10004000) + access(MEMORY, 0x14) + access(MEMORY, 0x4014, 0, 1) + access(RESET_IT, 0),
+    "messages": on(0, 0x10008000) + vectors + up + access(BAR, 0x10, 0, 2) + access(BAR, 0x1A, 1, 2) + queue + status[3] + buffer,
+    "wire": on(0, 0x10008000) + up + queue + status[3] + buffer + access(CONFIG, 4, 0x406) + access(BAR, 0x1000, width=1),
+    "window": access(CONFIG, 0x88, 0x14) + access(CONFIG, 0x8C, 1) + access(CONFIG, 0x90, 3, 1) + access(CONFIG, 0x90, width=1),
+}
+
 corpus = pathlib.Path(__file__).parent / "corpus"
 for target, seeds in {"balloon": balloon_seeds}.items():
     (corpus / f"{target}_fuzz").mkdir(exist_ok=True)
@@ -147,6 +176,9 @@ for name, contents in net_seeds.items():
     (corpus / "net_fuzz" / name).write_bytes(contents)
 for name, contents in loader_seeds.items():
     (corpus / "loader_fuzz" / name).write_bytes(contents + RAM_SIZE)
+(corpus / "pci_fuzz").mkdir(exist_ok=True)
+for name, contents in pci_seeds.items():
+    (corpus / "pci_fuzz" / name).write_bytes(contents)
 (corpus / "qcow2_fuzz").mkdir(exist_ok=True)
 for name, (how, image) in qcow2_seeds.items():
     contents = bytes([how, len(requests)]) + b"".join(struct.pack("<BBB", *r) for r in requests) + image

@@ -26,6 +26,9 @@ static void test_promised_addresses(void **state)
     assert_int_equal(MEMMAP_GPIO, 0x09030000);
     assert_int_equal(MEMMAP_VIRTIO, 0x0a000000);
     assert_int_equal(MEMMAP_VIRTIO_STRIDE, 0x200);
+    assert_int_equal(MEMMAP_PCI_MEMORY, 0x10000000);
+    assert_int_equal(MEMMAP_PCI_IO, 0x3eff0000);
+    assert_int_equal(MEMMAP_PCI_ECAM, 0x3f000000);
     assert_int_equal(MEMMAP_RAM, 0x40000000);
     assert_int_equal(MEMMAP_SPI_UART, 1);
     assert_int_equal(MEMMAP_SPI_RTC, 2);
@@ -52,6 +55,9 @@ static void test_windows_do_not_overlap(void **state)
         { MEMMAP_RTC, 0x1000 },
         { MEMMAP_GPIO, 0x1000 },
         { MEMMAP_VIRTIO, MEMMAP_VIRTIO_SLOTS * MEMMAP_VIRTIO_STRIDE },
+        { MEMMAP_PCI_MEMORY, MEMMAP_PCI_MEMORY_SIZE },
+        { MEMMAP_PCI_IO, MEMMAP_PCI_IO_SIZE },
+        { MEMMAP_PCI_ECAM, MEMMAP_PCI_ECAM_SIZE },
     };
     for (size_t i = 1; i < ARRAY_LEN(window); i++)
         assert_true(window[i - 1].base + window[i - 1].size <= window[i].base);

@@ -97,18 +97,19 @@ static void test_all(void **state)
     (void)state;
     struct run_options o;
     struct err e = { "" };
-    assert_int_equal(
-        parse(&o, OPTION_RUN,
-              (const char *[]){ "--kernel=a=b", "--append", "-x=y --z", "--memory=2G", "--cpus",
-                                "4", "--gic=v3", "--log=debug", "--stats", NULL },
-              &e),
-        0);
+    assert_int_equal(parse(&o, OPTION_RUN,
+                           (const char *[]){ "--kernel=a=b", "--append", "-x=y --z", "--memory=2G",
+                                             "--cpus", "4", "--gic=v3", "--transport=pci",
+                                             "--log=debug", "--stats", NULL },
+                           &e),
+                     0);
     assert_true(o.stats);
     assert_string_equal(o.vm.kernel, "a=b");
     assert_string_equal(o.vm.cmdline, "-x=y --z");
     assert_int_equal(o.vm.memory, 2ull << 30);
     assert_int_equal(o.vm.cpus, 4);
     assert_int_equal(o.vm.gic, VM_GIC_V3);
+    assert_int_equal(o.vm.transport, VM_TRANSPORT_PCI);
     assert_int_equal(o.log_level, LOG_DEBUG);
     run_options_fini(&o);
 
@@ -198,6 +199,7 @@ static const struct bad_case {
     { OPTION_RUN, { "--cpus", "1K" }, "--cpus 1K" },
     { OPTION_RUN, { "--cpus", "two" }, "--cpus two" },
     { OPTION_RUN, { "--cpus", "99999999999999999999" }, "--cpus 9999" },
+    { OPTION_RUN, { "--transport", "usb" }, "--transport usb: it is mmio or pci" },
     { OPTION_RUN, { "--gic", "v4" }, "--gic v4: it is v2, v3 or v3,its" },
     { OPTION_RUN, { "--engine", "fast" }, "it is jit, interp, check or kvm" },
     { OPTION_RUN, { "--log", "loud" }, "error, warn, info or debug" },

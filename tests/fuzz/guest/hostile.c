@@ -28,6 +28,8 @@
 #define GICR_STEP   0x20000ul
 #define VIRTIO      0x0a000000ul
 #define VIRTIO_STEP 0x200ul
+#define ECAM        0x3f000000ul
+#define PCI_MEMORY  0x10000000ul
 
 #define PSCI_SYSTEM_OFF 0x84000008ul
 #define PSCI_CPU_ON     0xc4000003ul
@@ -65,6 +67,9 @@ static const struct {
     { 0x08020000, 0x20000, 0x100 },  { 0x00000000, 0x8000000, 0x100 },
     { 0x080a0000, 0x80000, 0x80 },   { 0x080b0000, 0x1000, 0xd00 }, /* GICv3: of each CPU */
     { 0x08080000, 0x10000, 0x110 },  { 0x08090000, 0x1000, 0x80 },  /* an ITS */
+    { 0x3f000000, 0x1000, 0xb0 },    { 0x3f008000, 0x1000, 0xb0 },  /* PCI: configuration */
+    { 0x3f0f0000, 0x10000, 0xb0 },   { 0x10000000, 0x20000, 0x38 }, /* and BARs */
+    { 0x10004000, 0x2000, 0x60 },    { 0x3e000000, 0x2000000, 0x100 },
     { 0x3ffff000, 0x1000, 0x1000 },  { RAM_END, 0x1000, 0x1000 },
 };
 
@@ -332,6 +337,16 @@ static void random_queue(struct hostile *h)
     }
 }
 
+static void write8(uint64_t a, uint8_t v)
+{
+    __asm__ volatile("strb %w0, [%1]" : : "r"(v), "r"(a) : "memory");
+}
+
+static void write16(uint64_t a, uint16_t v)
+{
+    __asm__ volatile("strh %w0, [%1]" : : "r"(v), "r"(a) : "memory");
+}
+
 static void write64(uint64_t a, uint64_t v)
 {
     __asm__ volatile("str %0, [%1]" : : "r"(v), "r"(a) : "memory");
@@ -377,6 +392,50 @@ static void random_its(struct hostile *h)
         (void)read64(GITS + 0x90);
     }
     h->accesses += 48;
+}
+
+/* The same devices as functions of a PCI bus, their BARs beside each other: vectors of which some
+ * have an address, a queue, and what may come of it. Where there is no bus the writes go nowhere.
+ */
+static void random_pci(struct hostile *h)
+{
+    uint64_t r = next_random(h);
+    const struct virtio_slot *slot = &virtio_slots[r & 3];
+    uint64_t config = ECAM + slot->slot * 0x8000ul, bar = PCI_MEMORY + (r & 3) * 0x8000ul;
+    uint32_t queue = (uint32_t)(r >> 2) & (slot->queues - 1);
+    write32(config + 0x10, (uint32_t)bar);
+    write32(config + 0x04, 6 | (uint32_t)(r >> 3 & 1) << 10);
+    write16(config + 0x42, r >> 4 & 3 ? 1u << 15 : (uint16_t)next_random(h));
+    for (unsigned i = 0; i < 3; i++) {
+        write64(bar + 0x4000 + 16 * i, r >> 6 & 3 ? 0x08020040 : next_value(h));
+        write64(bar + 0x4008 + 16 * i, 96 + (r >> (8 + 8 * i) & 0x3f));
+    }
+    write8(bar + 0x14, 0);
+    write8(bar + 0x14, 3);
+    write32(bar + 0x08, 0);
+    write32(bar + 0x0c, (uint32_t)next_random(h) & slot->features);
+    write32(bar + 0x08, 1);
+    write32(bar + 0x0c, 1);
+    write8(bar + 0x14, 11);
+    write16(bar + 0x10, (uint16_t)(r >> 32 & 3));
+    write16(bar + 0x16, (uint16_t)queue);
+    write16(bar + 0x18, (uint16_t)(1u << (r >> 34 & 7)));
+    write16(bar + 0x1a, (uint16_t)(r >> 37 & 3));
+    write64(bar + 0x20, DESC);
+    write64(bar + 0x28, AVAIL);
+    write64(bar + 0x30, USED);
+    write16(bar + 0x1c, 1);
+    write8(bar + 0x14, 15);
+    request(h);
+    for (uint16_t index = 1; index < 8; index++) {
+        if (r >> (40 + index) & 1)
+            random_descriptor(h, (unsigned)index & 3);
+        memory16(AVAIL + 4 + 2 * (index - 1), 0);
+        memory16(AVAIL + 2, index);
+        write16(bar + 0x3000 + 4 * queue, (uint16_t)queue);
+        (void)read32(bar + 0x1000);
+    }
+    h->accesses += 14;
 }
 
 static void random_timer(struct hostile *h)
@@ -440,6 +499,8 @@ static void run(struct hostile *h)
             random_timer(h);
         if ((r & 0xfc00) == 0)
             random_its(h);
+        if ((r & 0xf0000) == 0)
+            random_pci(h);
         if ((r & 0x30) == 0)
             open_for_a_moment();
         if ((r & 0xc0) == 0)
