@@ -22,9 +22,11 @@
 
 #define GICM_SIZE 0x1000u
 
-#define GICD_IROUTER 0x6000u
-#define GICR_TYPER   0x0008u
-#define GICR_SGI     0x10000u
+#define GICD_IROUTER   0x6000u
+#define GICR_CTLR      0x0000u
+#define GICR_TYPER     0x0008u
+#define GICR_PROPBASER 0x0070u
+#define GICR_SGI       0x10000u
 
 /* Of both frames, from their start. */
 #define GIC_ISPENDR    0x200u
@@ -34,24 +36,29 @@
 #define ICC_CTLR_SETTABLE 3u /* CBPR, EOImode; the rest says what there is */
 #define ICC_RPR_IDLE      0xffu
 
-static int attr_call(struct kvm_vm *vm, bool write, uint32_t group, uint64_t attr, void *value)
+static int attr_call(int fd, bool write, uint32_t group, uint64_t attr, void *value)
 {
     const struct kvm_device_attr a = { .group = group, .attr = attr, .addr = (uintptr_t)value };
 
-    return kvm_call(vm->gic.fd, write ? KVM_SET_DEVICE_ATTR : KVM_GET_DEVICE_ATTR, &a);
+    return kvm_call(fd, write ? KVM_SET_DEVICE_ATTR : KVM_GET_DEVICE_ATTR, &a);
 }
 
 /* A vCPU's thread may be in a call on its registers for a moment: -EBUSY. */
-static int attr_access(struct kvm_vm *vm, bool write, uint32_t group, uint64_t attr, void *value)
+int kvm_gic_attr(int fd, bool write, uint32_t group, uint64_t attr, void *value)
 {
     int err;
 
     do {
-        err = attr_call(vm, write, group, attr, value);
+        err = attr_call(fd, write, group, attr, value);
         if (err == -EBUSY)
             sched_yield();
     } while (err == -EBUSY);
     return err;
+}
+
+static int attr_access(struct kvm_vm *vm, bool write, uint32_t group, uint64_t attr, void *value)
+{
+    return kvm_gic_attr(vm->gic.fd, write, group, attr, value);
 }
 
 /* --- create and start --- */
@@ -63,17 +70,21 @@ static int gic_create(struct hv_backend_vm *vm, const struct hv_gic_desc *desc)
     uint32_t intids = KVM_MAX_INTID;
     uint64_t distributor = desc->distributor, redistributor = desc->redistributor;
 
+    if (desc->its_present && !kvm_its_exists(m))
+        return -ENOTSUP;
     if (kvm_call(m->fd, KVM_CREATE_DEVICE, &device) < 0)
         return -ENOTSUP; /* the host has a GICv2, say */
     m->gic.fd = (int)device.fd;
     m->gic.desc = *desc;
-    int err = attr_call(m, true, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &intids);
+    int err = attr_access(m, true, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &intids);
     if (!err)
-        err =
-            attr_call(m, true, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST, &distributor);
+        err = attr_access(m, true, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST,
+                          &distributor);
     if (!err)
-        err = attr_call(m, true, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST,
-                        &redistributor);
+        err = attr_access(m, true, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST,
+                          &redistributor);
+    if (!err && desc->its_present)
+        err = kvm_its_create(m, desc->its);
     return err;
 }
 
@@ -91,7 +102,7 @@ int kvm_gic_start(struct kvm_vm *vm)
 {
     if (atomic_load(&vm->gic.ready))
         return 0;
-    int err = attr_call(vm, true, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+    int err = attr_access(vm, true, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
     if (err)
         return err;
     atomic_store(&vm->gic.ready, true); /* from now on set_spi() does it itself */
@@ -342,15 +353,22 @@ static const struct bank redistributor_banks[] = {
     { REDIST, 0x10200, 1, 4, 0 }, { REDIST, 0x10300, 1, 4, 0x10380 },
     { LEVEL, 0, 1, 32, 0 },
 };
+/* With an ITS: PROPBASER and PENDBASER, while CTLR says off; CTLR. */
+static const struct bank lpi_banks[] = {
+    { REDIST, GICR_PROPBASER, 4, 4, 0 },
+    { REDIST, GICR_CTLR, 1, 4, 0 },
+};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Behind it the ITS, if there is one, and the banks. */
 struct state_header {
-    uint32_t magic, version, vcpus, words;
+    uint32_t magic, version, vcpus, has_its;
+    uint64_t its[KVM_ITS_REGISTERS];
 };
 
 #define STATE_MAGIC   0x6b676963u /* "cigk" */
-#define STATE_VERSION 1u
+#define STATE_VERSION 2u
 
 static uint32_t words_in(const struct bank *banks, size_t count)
 {
@@ -373,12 +391,13 @@ static uint32_t gic_vcpus(struct kvm_vm *vm)
     return n;
 }
 
-static uint32_t state_words(uint32_t vcpus)
+static uint32_t state_words(const struct kvm_vm *vm, uint32_t vcpus)
 {
     if (vcpus == 0)
         return 0;
     return words_in(distributor_banks, COUNT(distributor_banks)) +
-           vcpus * words_in(redistributor_banks, COUNT(redistributor_banks));
+           vcpus * (words_in(redistributor_banks, COUNT(redistributor_banks)) +
+                    (vm->gic.desc.its_present ? words_in(lpi_banks, COUNT(lpi_banks)) : 0));
 }
 
 static uint64_t bank_attr(const struct bank *b, uint32_t offset)
@@ -406,14 +425,33 @@ static uint32_t *access_banks(struct kvm_vm *vm, const struct bank *banks, size_
     return words;
 }
 
+/* LPIs off: with them on, the kernel keeps the tables where they are. */
+static void stop_lpis(struct kvm_vm *vm, uint32_t vcpus)
+{
+    uint32_t off = 0;
+
+    for (uint32_t n = 0; n < vcpus; n++)
+        (void)attr_access(vm, true, REDIST, affinity_attr(atomic_load(&vm->vcpu[n])) | GICR_CTLR,
+                          &off);
+}
+
+/* Of a paused VM. */
 static void access_all(struct kvm_vm *vm, bool write, uint32_t *words)
 {
-    kvm_vm_pause(vm);
+    bool lpis = vm->gic.desc.its_present;
+    uint32_t vcpus = gic_vcpus(vm);
+
+    if (write && lpis)
+        stop_lpis(vm, vcpus);
     words = access_banks(vm, distributor_banks, COUNT(distributor_banks), 0, write, words);
-    for (uint32_t n = 0, vcpus = gic_vcpus(vm); n < vcpus; n++)
-        words = access_banks(vm, redistributor_banks, COUNT(redistributor_banks),
-                             affinity_attr(atomic_load(&vm->vcpu[n])), write, words);
-    kvm_vm_resume(vm);
+    for (uint32_t n = 0; n < vcpus; n++) {
+        uint64_t affinity = affinity_attr(atomic_load(&vm->vcpu[n]));
+
+        words = access_banks(vm, redistributor_banks, COUNT(redistributor_banks), affinity, write,
+                             words);
+        if (lpis)
+            words = access_banks(vm, lpi_banks, COUNT(lpi_banks), affinity, write, words);
+    }
 }
 
 static void gic_reset(struct hv_backend_vm *vm)
@@ -422,24 +460,51 @@ static void gic_reset(struct hv_backend_vm *vm)
 
     for (uint32_t i = 0; i < KVM_MAX_INTID; i++)
         atomic_store(&m->gic.level[i], 0);
-    if (atomic_load(&m->gic.ready))
-        access_all(m, true, NULL);
+    if (!atomic_load(&m->gic.ready))
+        return;
+    kvm_vm_pause(m);
+    if (m->gic.desc.its_present)
+        kvm_its_reset(m);
+    access_all(m, true, NULL);
+    kvm_vm_resume(m);
 }
 
 static size_t gic_state_size(struct hv_backend_vm *vm)
 {
-    return sizeof(struct state_header) + 4 * (size_t)state_words(gic_vcpus(kvm_vm_of(vm)));
+    return sizeof(struct state_header) +
+           4 * (size_t)state_words(kvm_vm_of(vm), gic_vcpus(kvm_vm_of(vm)));
 }
 
 static void gic_state_save(struct hv_backend_vm *vm, void *data)
 {
     struct kvm_vm *m = kvm_vm_of(vm);
     struct state_header *h = data;
-    uint32_t vcpus = gic_vcpus(m);
 
-    *h = (struct state_header){ STATE_MAGIC, STATE_VERSION, vcpus, state_words(vcpus) };
-    if (vcpus)
-        access_all(m, false, (uint32_t *)(h + 1));
+    *h = (struct state_header){
+        STATE_MAGIC, STATE_VERSION, gic_vcpus(m), m->gic.desc.its_present, { 0 }
+    };
+    if (h->vcpus == 0)
+        return;
+    kvm_vm_pause(m);
+    if (h->has_its)
+        kvm_its_save(m, h->its);
+    access_all(m, false, (uint32_t *)(h + 1));
+    kvm_vm_resume(m);
+}
+
+/* The redistributors' tables have to be known when the ITS maps its LPIs. */
+static int restore_all(struct kvm_vm *vm, const struct state_header *h, uint32_t *words)
+{
+    int err = 0;
+
+    kvm_vm_pause(vm);
+    if (h->has_its)
+        kvm_its_reset(vm);
+    access_all(vm, true, words);
+    if (h->has_its)
+        err = kvm_its_restore(vm, h->its);
+    kvm_vm_resume(vm);
+    return err;
 }
 
 static int gic_state_restore(struct hv_backend_vm *vm, const void *data, size_t size)
@@ -450,8 +515,9 @@ static int gic_state_restore(struct hv_backend_vm *vm, const void *data, size_t 
     if (size < sizeof h)
         return -EINVAL;
     memcpy(&h, data, sizeof h);
-    if (h.magic != STATE_MAGIC || h.version != STATE_VERSION || h.words != state_words(h.vcpus) ||
-        h.vcpus > KVM_MAX_VCPUS_HERE || size != sizeof h + 4 * (size_t)h.words)
+    if (h.magic != STATE_MAGIC || h.version != STATE_VERSION || h.vcpus > KVM_MAX_VCPUS_HERE ||
+        h.has_its != m->gic.desc.its_present ||
+        size != sizeof h + 4 * (size_t)state_words(m, h.vcpus))
         return -EINVAL;
     if (h.vcpus == 0) {
         gic_reset(vm);
@@ -460,20 +526,22 @@ static int gic_state_restore(struct hv_backend_vm *vm, const void *data, size_t 
     if (start_for_access(m) < 0 || gic_vcpus(m) != h.vcpus)
         return -EINVAL;
 
-    uint32_t *words = malloc(4 * (size_t)h.words);
+    size_t length = size - sizeof h;
+    uint32_t *words = malloc(length);
 
     if (!words)
         return -ENOMEM;
-    memcpy(words, (const uint8_t *)data + sizeof h, 4 * (size_t)h.words);
-    access_all(m, true, words);
+    memcpy(words, (const uint8_t *)data + sizeof h, length);
+    int err = restore_all(m, &h, words);
     free(words);
-    return 0;
+    return err;
 }
 
 const struct hv_backend_gic kvm_gic_backend = {
     .create = gic_create,
     .set_spi = gic_set_spi,
     .send_msi = gic_send_msi,
+    .message = kvm_its_message,
     .distributor = gic_distributor,
     .msi = gic_msi,
     .redistributor = gic_redistributor,

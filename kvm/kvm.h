@@ -24,6 +24,7 @@
 #define KVM_MAX_REGIONS    1024
 #define KVM_NO_SLOT        UINT32_MAX
 #define KVM_MAX_INTID      992 /* of KVM's GIC; the architecture has 1020 */
+#define KVM_ITS_REGISTERS  7
 
 struct kvm_region {
     uint64_t ipa, size;
@@ -33,7 +34,8 @@ struct kvm_region {
 };
 
 struct kvm_gic {
-    int fd; /* -1: none */
+    int fd;     /* -1: none */
+    int its_fd; /* -1: none */
     struct hv_gic_desc desc;
     atomic_bool ready; /* initialised in the kernel; no vCPU can be added any more */
     atomic_uchar level[KVM_MAX_INTID]; /* of SPIs, as hv_gic_set_spi() left them */
@@ -160,5 +162,15 @@ extern const struct hv_backend_gic kvm_gic_backend;
 int kvm_gic_start(struct kvm_vm *vm); /* before a run; -errno */
 /* An access of the guest to the message frame? Then it is done. */
 bool kvm_gic_frame_access(struct kvm_vm *vm, struct kvm_run *run);
+/* Read or write an attribute of one of its devices in the kernel; -errno. */
+int kvm_gic_attr(int fd, bool write, uint32_t group, uint64_t attr, void *value);
+
+/* its.c; all but the message with the VM paused */
+bool kvm_its_exists(struct kvm_vm *vm);
+int kvm_its_create(struct kvm_vm *vm, uint64_t base);
+void kvm_its_message(struct hv_backend_vm *vm, uint32_t device, uint32_t event);
+void kvm_its_reset(struct kvm_vm *vm);
+void kvm_its_save(struct kvm_vm *vm, uint64_t values[KVM_ITS_REGISTERS]);
+int kvm_its_restore(struct kvm_vm *vm, const uint64_t values[KVM_ITS_REGISTERS]); /* -EINVAL */
 
 #endif

@@ -132,7 +132,7 @@ int kvm_vm_create(const struct hv_vm_desc *desc, struct hv_backend_vm **out)
 
     if (!vm)
         return -ENOMEM;
-    vm->kvm = vm->fd = vm->gic.fd = -1;
+    vm->kvm = vm->fd = vm->gic.fd = vm->gic.its_fd = -1;
     lock_init(&vm->map_lock, LOCK_HOST);
     lock_init(&vm->gate, LOCK_HOST);
     cond_init(&vm->opened);
@@ -157,6 +157,7 @@ void kvm_vm_destroy(struct hv_backend_vm *vm)
     for (unsigned i = 0; i < KVM_MAX_VCPUS_HERE; i++)
         if (atomic_load(&m->vcpu[i]))
             kvm_vcpu_free(atomic_load(&m->vcpu[i]));
+    close_if_open(m->gic.its_fd);
     close_if_open(m->gic.fd);
     close_if_open(m->fd);
     close_if_open(m->kvm);
