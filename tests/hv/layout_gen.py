@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Print compile-time checks of every enumerant of the API's large tables.
+"""Print compile-time checks of every enumerant of the API's large tables, and of every function's type.
 
-Each is computed from what its name says (an encoding, an offset and a stride), not read from the
-headers, so a slip in a header does not compile. usage: layout_gen.py > layout_checks.h
+Each value is computed from what its name says (an encoding, an offset and a stride), not read from the
+headers, so a slip in a header does not compile; the types are those of tools/macos/api.txt.
+usage: layout_gen.py API_TXT > layout_checks.h
 """
+import pathlib
+import sys
 
 # Name and op0, op1, CRn, CRm, op2; DDI 0487 D22.
 SYS_REGS = """
@@ -97,8 +100,23 @@ def checks():
         yield f"HV_SME_P_REG_{n}", n
 
 
-rows = list(checks())
-assert len({name for name, _ in rows}) == len(rows)
-for name, value in rows:
-    print(f'_Static_assert({name} == {value:#x}, "{name}");')
-print(f"#define LAYOUT_CHECKS {len(rows)}")
+def functions(api):
+    """Name and type, as C writes it: returned type, arguments in parentheses."""
+    for line in pathlib.Path(api).read_text(encoding="utf-8").splitlines():
+        if line and line[0] != "#":
+            yield line.split(maxsplit=2)[1:]
+
+
+def main():
+    rows = list(checks())
+    types = list(functions(sys.argv[1]))
+    assert len({name for name, _ in rows}) == len(rows)
+    for name, value in rows:
+        print(f'_Static_assert({name} == {value:#x}, "{name}");')
+    for name, kind in types:
+        print(f'_Static_assert(__builtin_types_compatible_p(__typeof__({name}), {kind}), "{name}");')
+    print(f"#define LAYOUT_CHECKS {len(rows)}\n#define LAYOUT_FUNCTIONS {len(types)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -130,6 +130,7 @@ SIZE(hv_gic_state_t, sizeof(void *));
 
 int main(void)
 {
-    printf("1..1\nok 1 - %d table entries and every width and layout hold\n", LAYOUT_CHECKS);
+    printf("1..1\nok 1 - %d enumerants, the types of %d functions, every width and layout hold\n",
+           LAYOUT_CHECKS, LAYOUT_FUNCTIONS);
     return 0;
 }
