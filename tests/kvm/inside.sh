@@ -4,8 +4,8 @@
 export IREKO_ENGINE=kvm
 cd /kvm || exit 1
 
-# guest CPUS GIC COMMAND: Linux, with a disk of 8 MiB. The numbers that it prints it has computed, so that the echo of the
-# command line is no answer.
+# guest CPUS GIC COMMAND: Linux, with a disk of 8 MiB and the network that there is without an option. The numbers that it
+# prints it has computed, so that the echo of the command line is no answer.
 guest() {
     printf 'written by the host' > /tmp/disk
     dd if=/dev/zero of=/tmp/disk bs=1M seek=8 count=0 2>/dev/null
@@ -19,7 +19,9 @@ guest() {
 # shellcheck disable=SC2016  # the guest expands it
 write='echo written by the guest | dd of=/dev/vda bs=512 seek=8 conv=sync,fsync 2>/dev/null'
 # shellcheck disable=SC2016
-boot='echo sum $((6 * 7)), $(nproc) CPU; head -c 19 /dev/vda; echo; '$write
+boot='echo sum $((6 * 7)), $(nproc) CPU; echo $(dmesg | grep -m 1 -c ITS[@]) ITS; head -c 19 /dev/vda; echo; '$write'; '
+# shellcheck disable=SC2016
+boot=$boot'while ! grep -qs 10.0.2.3 /etc/resolv.conf; do usleep 100000; done; nc 10.0.2.2 8000 < /dev/null'
 # The first life leaves something on the disk for the second.
 # shellcheck disable=SC2016
 reset='dd if=/dev/vda bs=512 skip=8 count=1 2>/dev/null | grep -q guest && echo life $((1 + 1)), $(nproc) CPU && poweroff -f; '$write'; reboot -f'
@@ -34,7 +36,11 @@ for step in "$@"; do
 $step
 END
         [ "$kind" = boot ] && command=$boot || command=$reset
+        echo "from the host's loopback" | nc -l -p 8000 &
         guest "$cpus" "$gic" "$command"
+        status=$?
+        kill $! 2>/dev/null
+        (exit $status)
         ;;
     esac
     echo "@@ end $step $? after $(cut -d' ' -f1 /proc/uptime)"

@@ -24,9 +24,10 @@ import time
 here = pathlib.Path(__file__).resolve().parent
 
 SUITE = ["vm", "vcpu", "exit", "abort", "run", "smp", "debug", "gic", "gicstate", "gicits"]
-BOOTS = ["boot-1-v3", "boot-2-v3", "boot-1-v2", "boot-2-v2", "reset-2-v3"]
+BOOTS = ["boot-1-v3", "boot-2-v3", "boot-2-v3,its", "boot-1-v2", "boot-2-v2", "reset-2-v3"]
 STEPS = ["info"] + ["hv-" + name for name in SUITE] + BOOTS
-LIBRARIES = ["libuv.so.1", "libfdt.so.1", "libz.so.1", "libzstd.so.1"]
+LIBRARIES = ["libuv.so.1", "libfdt.so.1", "libz.so.1", "libzstd.so.1", "libslirp.so.0", "libglib-2.0.so.0",
+             "libpcre2-8.so.0"]
 C_LIBRARIES = ["ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6"]
 
 
@@ -41,7 +42,7 @@ def write_initramfs(args, out):
     build, guest = pathlib.Path(args.build), pathlib.Path(args.guest)
     cpio = newc()
     cpio.add("kvm", stat.S_IFDIR | 0o755)
-    files = {"ireko": build / "ireko", "inside.sh": here / "inside.sh",
+    files = {"ireko": build / "ireko", "ireko-usernet": build / "ireko-usernet", "inside.sh": here / "inside.sh",
              "Image": guest / "Image", "initramfs": guest / "initramfs"}
     files.update({f"hv-{name}": build / "tests" / "hv" / f"hv_{name}_test" for name in SUITE})
     for name, path in files.items():
@@ -83,11 +84,14 @@ def points_of(step, text, status):
         if status != 0 or step == "info":
             yield status == 0, f"{step} ends with status {status}", None, text.splitlines()[-20:]
         return
-    kind, cpus = step.split("-")[:2]
-    wanted = [f"sum 42, {cpus} CPU", "written by the host"] if kind == "boot" else [f"life 2, {cpus} CPU"]
+    kind, cpus, gic = step.split("-")
+    if kind == "boot":
+        wanted = [f"sum 42, {cpus} CPU", f"{'its' in gic:d} ITS", "written by the host", "from the host's loopback"]
+    else:
+        wanted = [f"life 2, {cpus} CPU"]
     wanted.append("on the disk: written by the guest")
     missing = [w for w in wanted if w not in text]
-    what = {"boot": "Linux boots and uses its disk", "reset": "Linux restarts"}[kind]
+    what = {"boot": "Linux boots, uses its disk and its network", "reset": "Linux restarts"}[kind]
     yield status == 0 and not missing, f"{step}: {what}", None, \
         [] if not missing else [f"missing: {missing}"] + text.splitlines()[-30:]
 

@@ -177,5 +177,8 @@ def alone():
 
 
 if __name__ == "__main__":
+    if os.environ.get("MESON_EXE_WRAPPER"):
+        print("1..0 # SKIP the program forbids itself the calls that an emulation of its CPU makes; ./dev test --kvm runs it")
+        sys.exit(0)
     run([gives_an_address, name_servers_come_as_a_descriptor, no_name_servers, ends_with_ireko, nonsense_ends_it,
          garbage_does_not, says_why_not, alone])
