@@ -1,19 +1,13 @@
 /*
  * The GICv3 of the VM: where its registers are, its inputs from the timers and the PMU, its outputs
- * to the vCPUs (reference: Apple's hv_gic_*), and waiting.
- *
- * A vCPU that runs sees `gic_lines` when its branch budget ends. One that waits sleeps on a
- * condition variable with `in_guest` false, so that nobody waits for it to do what it was asked;
- * it does that when it comes back. Who changes anything that ends a wait changes it first and then
- * calls soft_gic_wake(), which looks at `waiting`; the waiter sets `waiting` first and then looks
- * at everything. All of that is sequentially consistent, so one of the two sees the other.
+ * to the vCPUs (reference: Apple's hv_gic_*). A vCPU that runs sees `gic_lines` when its branch
+ * budget ends; one that waits (soft/wait.c) is woken.
  */
 #include "soft/gic.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/gmem.h"
 #include "gic/gicv3.h"
 #include "hv/backend.h"
@@ -21,9 +15,6 @@
 #include "soft/vcpu.h"
 
 enum { CNT_CTL_ENABLE = 1, CNT_CTL_IMASK = 2, CNT_CTL_ISTATUS = 4 };
-
-/* How long WFE waits at most, in ticks: 50 us. */
-#define GIC_EVENT_TICKS (HVX_COUNTER_HZ / 20000)
 
 _Static_assert(SOFT_MAX_VCPUS <= GICV3_MAX_CPUS, "every vCPU has a redistributor");
 
@@ -34,15 +25,6 @@ struct soft_gic {
 };
 
 /* --- outputs --- */
-
-void soft_gic_wake(struct soft_vcpu *v)
-{
-    if (!atomic_load(&v->waiting))
-        return;
-    lock_acquire(&v->wait_lock);
-    pthread_cond_broadcast(&v->wait_cond);
-    lock_release(&v->wait_lock);
-}
 
 static void gic_signal(void *ctx, unsigned cpu, bool irq, bool fiq)
 {
@@ -262,6 +244,11 @@ void soft_gic_sync_inputs(struct soft_vcpu *v)
                   &v->gic_input[2]);
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Host counter value at which this timer will raise its line; UINT64_MAX for never, or if it is
  * up. */
 static uint64_t timer_deadline(const struct soft_vcpu *v, enum sysreg ctl, enum sysreg cval,
@@ -273,6 +260,13 @@ static uint64_t timer_deadline(const struct soft_vcpu *v, enum sysreg ctl, enum 
         return UINT64_MAX;
     uint64_t left = v->sys[cval] - count;
     return left > UINT64_MAX - now ? UINT64_MAX : now + left;
+}
+
+uint64_t soft_gic_deadline(const struct soft_vcpu *v, uint64_t now)
+{
+    return sooner(
+        timer_deadline(v, SYSREG_CNTV_CTL_EL0, SYSREG_CNTV_CVAL_EL0, v->vtimer_offset, now),
+        timer_deadline(v, SYSREG_CNTP_CTL_EL0, SYSREG_CNTP_CVAL_EL0, 0, now));
 }
 
 /* --- system registers --- */
@@ -322,106 +316,6 @@ void soft_gic_sysreg_write(struct soft_vcpu *v, enum sysreg r, uint64_t value)
         return;
     }
     soft_gic_sync_inputs(v);
-}
-
-/* --- waiting --- */
-
-/* What ends a WFI, whatever PSTATE masks. */
-static bool gic_wait_is_over(struct soft_vcpu *v)
-{
-    return (atomic_load(&v->cpu.attention) & ATTENTION_CANCEL) ||
-           soft_line(v, HV_INTERRUPT_TYPE_IRQ) || soft_line(v, HV_INTERRUPT_TYPE_FIQ) || v->serror;
-}
-
-/* CLOCK_MONOTONIC at the counter's `ticks`. */
-static uint64_t gic_deadline_ns(uint64_t ticks)
-{
-    uint64_t now = soft_ticks();
-
-    if (ticks <= now)
-        return 0;
-    if (ticks - now > 1ull << 54) /* 20 years */
-        return UINT64_MAX;
-    return clock_monotonic_ns() + (ticks - now) * 125 / 3 + 1; /* 24 MHz */
-}
-
-/* Sleep until the wait is over, or at `deadline`, a host counter value. With `event` the event
- * register ends it, too. */
-static void gic_sleep(struct soft_vcpu *v, uint64_t deadline, bool event)
-{
-    uint64_t ns = gic_deadline_ns(deadline);
-
-    atomic_store(&v->in_guest, false);
-    lock_acquire(&v->wait_lock);
-    atomic_store(&v->waiting, true);
-    while (!gic_wait_is_over(v) && !(event && atomic_load(&v->event)))
-        if (lock_wait(&v->wait_lock, &v->wait_cond, ns) == ETIMEDOUT)
-            break;
-    atomic_store(&v->waiting, false);
-    lock_release(&v->wait_lock);
-    atomic_store(&v->in_guest, true);
-    if (v->hot.jit)
-        ticker_wake(v->cpu.vm);
-}
-
-/* `deadline`, counter of the guest, as a host counter value. */
-static uint64_t gic_host_ticks(const struct soft_vcpu *v, uint64_t deadline)
-{
-    return deadline == UINT64_MAX ? UINT64_MAX : deadline + v->vtimer_offset;
-}
-
-/* A timer whose interrupt is not enabled raises its line and wakes nobody: sleep on. */
-static void gic_wait(struct soft_vcpu *v, uint64_t until, bool event)
-{
-    uint64_t start = soft_ticks(), now = start;
-
-    for (;;) {
-        soft_gic_sync_inputs(v);
-        if (now >= until || gic_wait_is_over(v) || (event && atomic_load(&v->event)))
-            break;
-        uint64_t deadline = until;
-        uint64_t virtual = timer_deadline(v, SYSREG_CNTV_CTL_EL0, SYSREG_CNTV_CVAL_EL0,
-                                          v->vtimer_offset, now);
-        uint64_t physical = timer_deadline(v, SYSREG_CNTP_CTL_EL0, SYSREG_CNTP_CVAL_EL0, 0, now);
-        deadline = virtual < deadline ? virtual : deadline;
-        deadline = physical < deadline ? physical : deadline;
-        pmu_leave(v); /* its clock stops */
-        gic_sleep(v, deadline, event);
-        pmu_enter(v);
-        now = soft_ticks();
-    }
-    if (event)
-        atomic_store(&v->event, false);
-    v->cpu.budget = 0;
-    v->exec_ticks -= now - start; /* soft_run() adds the whole run */
-}
-
-void soft_gic_wait_interrupt(struct soft_vcpu *v, uint64_t deadline)
-{
-    gic_wait(v, gic_host_ticks(v, deadline), false);
-}
-
-void soft_gic_wait_event(struct soft_vcpu *v, uint64_t deadline)
-{
-    if (atomic_exchange(&v->event, false)) /* SEVL; WFE begins every wait for a lock */
-        return;
-
-    uint64_t soon = soft_ticks() + GIC_EVENT_TICKS, until = gic_host_ticks(v, deadline);
-
-    gic_wait(v, soon < until ? soon : until, true);
-}
-
-void soft_gic_send_event(struct soft_vcpu *v)
-{
-    struct soft_vm *vm = v->cpu.vm;
-
-    lock_acquire(&vm->lock);
-    for (unsigned n = 0; n < vm->vcpu_end; n++)
-        if (vm->vcpu[n]) {
-            atomic_store(&vm->vcpu[n]->event, true);
-            soft_gic_wake(vm->vcpu[n]);
-        }
-    lock_release(&vm->lock);
 }
 
 /* --- the VMM's side --- */

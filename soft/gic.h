@@ -1,7 +1,6 @@
 /*
  * The interrupt controller inside the VM, which hv_gic_create() asks for: a GICv3 (gic/gicv3.h)
- * whose registers are served within hv_vcpu_run, the timers and the PMU wired to it, and WFI and
- * WFE that wait here instead of leaving to the VMM.
+ * whose registers are served within hv_vcpu_run, and the timers and the PMU wired to it.
  */
 #ifndef SOFT_GIC_H
 #define SOFT_GIC_H
@@ -21,8 +20,7 @@ struct soft_vm;
 /* What hv_backend_soft.gic is. */
 extern const struct hv_backend_gic soft_gic_backend;
 
-/* A VM with no GIC has a NULL; all below but destroy, attach, detach and wake are for VMs with
- * one. */
+/* A VM with no GIC has a NULL; all below but destroy, attach and detach are for VMs with one. */
 void soft_gic_destroy(struct soft_gic *gic);
 
 /* The vCPU begins and ends; attach it when others can find it, detach it while they still can. */
@@ -43,16 +41,8 @@ void soft_gic_sysreg_write(struct soft_vcpu *v, enum sysreg r, uint64_t value);
 /* Bring PPI 27, 30 and 23 to the levels of the timers and of the PMU. */
 void soft_gic_sync_inputs(struct soft_vcpu *v);
 
-/* WFI: wait for an interrupt, even a masked one, a cancel, or the counter's `deadline`
- * (UINT64_MAX: none). WFE also ends with an event or after a moment, because stores of other vCPUs
- * to a monitored address make none. */
-void soft_gic_wait_interrupt(struct soft_vcpu *v, uint64_t deadline);
-void soft_gic_wait_event(struct soft_vcpu *v, uint64_t deadline);
-
-/* SEV: every vCPU's event register. */
-void soft_gic_send_event(struct soft_vcpu *v);
-
-/* End a wait; it looks again at what it waits for. Any thread, locks up to LOCK_VCPU. */
-void soft_gic_wake(struct soft_vcpu *v);
+/* Host counter value at which a timer will raise its line; UINT64_MAX for never, or if all that are
+ * armed have. */
+uint64_t soft_gic_deadline(const struct soft_vcpu *v, uint64_t now);
 
 #endif

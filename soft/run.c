@@ -201,7 +201,7 @@ void soft_barrier(struct soft_vcpu *v)
 void soft_kick(struct soft_vcpu *v, uint32_t why)
 {
     cpu_attend(&v->cpu, why);
-    soft_gic_wake(v);
+    soft_wake(v);
 }
 
 /*
@@ -326,11 +326,11 @@ void soft_run(struct soft_vcpu *v)
     v->exiting = false;
     v->cpu.budget = 0;
     pmu_enter(v);
-    atomic_store(&v->in_guest, true);
+    soft_enter_guest(v);
     if (v->hot.jit)
         ticker_wake(v->cpu.vm);
     run_loop(v);
-    atomic_store(&v->in_guest, false);
+    soft_leave_guest(v);
     pmu_leave(v);
     v->stats.exits++;
     v->exec_ticks += soft_ticks() - start;

@@ -18,7 +18,7 @@ static bool tick(struct soft_vm *vm)
     lock_acquire(&vm->lock);
     for (unsigned n = 0; n < vm->vcpu_end; n++) {
         struct soft_vcpu *v = vm->vcpu[n];
-        if (v && atomic_load(&v->in_guest) && !atomic_load(&v->waiting)) {
+        if (v && atomic_load(&v->in_guest)) {
             cpu_attend(&v->cpu, ATTENTION_LOOK);
             any = true;
         }
@@ -27,21 +27,33 @@ static bool tick(struct soft_vm *vm)
     return any;
 }
 
+/* Is there nobody to kick? Then `idle` is set, and whoever enters the guest from now on clears it.
+ */
+static bool all_idle(struct soft_vm *vm)
+{
+    if (tick(vm))
+        return false;
+    atomic_store(&vm->ticker.idle, true);
+    if (!tick(vm))
+        return true;
+    atomic_store(&vm->ticker.idle, false);
+    return false;
+}
+
 static void *ticker_main(void *arg)
 {
     struct soft_vm *vm = arg;
     struct ticker *t = &vm->ticker;
     const struct timespec period = { .tv_nsec = TICK_NS };
 
-    for (;;) {
+    for (unsigned n = 0;; n++) {
         nanosleep(&period, NULL);
-        bool any = tick(vm);
+        if (n % LOAD_PERIOD == 0)
+            load_sample(&vm->load);
+        bool idle = all_idle(vm);
         lock_acquire(&t->lock);
-        if (!any && !t->stop) {
-            atomic_store(&t->idle, true);
-            while (atomic_load(&t->idle) && !t->stop)
-                pthread_cond_wait(&t->cond, &t->lock.mutex);
-        }
+        while (idle && atomic_load(&t->idle) && !t->stop)
+            pthread_cond_wait(&t->cond, &t->lock.mutex);
         bool stop = t->stop;
         lock_release(&t->lock);
         if (stop)
@@ -81,7 +93,7 @@ void ticker_wake(struct soft_vm *vm)
 {
     struct ticker *t = &vm->ticker;
 
-    if (!atomic_load_explicit(&t->idle, memory_order_relaxed))
+    if (!atomic_load(&t->idle))
         return;
     lock_acquire(&t->lock);
     atomic_store(&t->idle, false);

@@ -26,9 +26,11 @@
 #include "soft/gic.h"
 #include "soft/jit/check.h"
 #include "soft/jit/jit.h"
+#include "soft/load.h"
 #include "soft/mmu/mmu.h"
 #include "soft/pmu.h"
 #include "soft/sysreg.h"
+#include "soft/wait.h"
 
 #define SOFT_MAX_VCPUS 64
 
@@ -70,7 +72,8 @@ struct soft_vm {
     struct exclusives *exclusives;
     _Atomic(struct soft_vcpu *) first; /* to run; */
     _Atomic bool shared;               /* and another one did */
-    struct jit_track *track;           /* used, and so in memory, with the knob `track` only */
+    struct load load;
+    struct jit_track *track; /* used, and so in memory, with the knob `track` only */
 };
 
 /* What one vCPU asks of another. */
@@ -165,9 +168,12 @@ struct soft_vcpu {
 
     /* With a GIC: the levels that it knows of the virtual timer, the physical timer and the PMU. */
     bool gic_input[3];
+
+    /* soft/wait.c */
     _Atomic bool waiting; /* in WFI or WFE, on wait_cond */
     struct lock wait_lock;
     pthread_cond_t wait_cond;
+    uint32_t spin_interrupt, spin_event; /* ticks to look before sleeping */
 
     _Atomic bool in_guest;
     struct lock request_lock;

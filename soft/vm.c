@@ -196,6 +196,7 @@ int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
     vm->ipa_bits = ipa_bits;
     vm->options = options;
     vm->track = track;
+    load_init(&vm->load);
     atomic_store(&vm->map, map);
     *out = vm;
     return 0;
@@ -212,5 +213,6 @@ void soft_vm_destroy(struct soft_vm *vm)
     free(atomic_load(&vm->map));
     lock_fini(&vm->lock);
     lock_fini(&vm->check_lock);
+    load_fini(&vm->load);
     free(vm);
 }

@@ -19,6 +19,9 @@
 #ifdef __APPLE__
 #include <pthread/qos.h>
 #endif
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include <Hypervisor/hvx.h>
 
@@ -546,18 +549,22 @@ static int vcpu_create_here(struct vcpu *v, struct err *e)
     return 0;
 }
 
-/* Guests are work that somebody waits for: without a class macOS may put it on the slow cores. */
-static void vcpu_choose_cores(void)
+/* Guests are work that somebody waits for: without a class macOS may put it on the slow cores, and
+ * Linux ends waits up to 50 us late, which a guest's timers would have on top of their own. */
+static void vcpu_prepare_thread(void)
 {
 #ifdef __APPLE__
     (void)pthread_set_qos_class_self_np(QOS_CLASS_USER_INITIATED, 0);
+#endif
+#ifdef __linux__
+    (void)prctl(PR_SET_TIMERSLACK, 1000); /* ns */
 #endif
 }
 
 static void *vcpu_thread(void *arg)
 {
     struct vcpu *v = arg;
-    vcpu_choose_cores();
+    vcpu_prepare_thread();
     struct err e;
     int r = vcpu_create_here(v, &e);
     lock_acquire(&v->lock);

@@ -118,9 +118,11 @@ static const struct insn *wait_for(struct cpu *c, const struct insn *i, enum wfx
     }
     if (c->vm->gic) {
         uint64_t deadline = timeout ? c->x[i->rn] : UINT64_MAX;
-        (event ? soft_gic_wait_event : soft_gic_wait_interrupt)(vcpu_of(c), deadline);
+        (event ? soft_wait_event : soft_wait_interrupt)(vcpu_of(c), deadline);
         return soft_resume(c, cpu_pc(c, i) + 4);
     }
+    if (event && c->vm->shared && soft_spin_event(vcpu_of(c)))
+        return soft_resume(c, cpu_pc(c, i) + 4);
     return exit_at(c, i, EC_WFX, iss, cpu_pc(c, i));
 }
 
@@ -163,7 +165,7 @@ INSN(WFET)
 INSN(SEV)
 {
     if (c->vm->gic)
-        soft_gic_send_event(vcpu_of(c));
+        soft_send_event(vcpu_of(c));
     vcpu_of(c)->event = true;
     return i + 1;
 }

@@ -2,7 +2,7 @@
  * The exclusive monitor (DDI 0487 B2.12): a store-exclusive succeeds after its load-exclusive, and
  * fails after CLREX, after an exception return, without a load, a second time, and when another CPU
  * stored to the location, whatever it stored. Two CPUs then count with exclusives, with LSE atomics
- * and under a lock.
+ * and under a lock, and wait for each other in WFE.
  */
 #include "kit.h"
 
@@ -27,6 +27,7 @@ PROBE(return_to,
 
 #define VALUE(n) ((volatile uint64_t *)TARGET)[n]
 #define ROUNDS   20000
+#define PASSES   1000ul
 
 static void one_cpu(void)
 {
@@ -80,6 +81,7 @@ static struct {
     _Alignas(64) volatile uint64_t counter[4];
     _Alignas(64) volatile uint64_t lock, guarded;
     _Alignas(64) volatile uint64_t arrived, finished;
+    _Alignas(64) volatile uint64_t token;
 } shared;
 
 /* Between this CPU's load and store the other one stores: by `turn` they take their steps. */
@@ -228,6 +230,22 @@ static void count(void)
     __asm__ volatile("staddl %0, [%1]" ::"r"(1ul), "r"(&shared.finished) : "memory");
 }
 
+/* Pass a token to and fro; each waits for it as Linux's smp_cond_load_relaxed() does, in WFE with
+ * the monitor open, which the other's store clears. `me` is 0 or 1. */
+static void pass(uint64_t me)
+{
+    uint64_t seen;
+
+    for (uint64_t n = me; n < 2 * PASSES; n += 2) {
+        __asm__ volatile(" sevl\n wfe\n"
+                         "1: ldaxr %0, [%1]\n cmp %0, %2\n b.eq 2f\n wfe\n b 1b\n 2:"
+                         : "=&r"(seen)
+                         : "r"(&shared.token), "r"(n)
+                         : "memory", "cc");
+        __asm__ volatile("stlr %0, [%1]" ::"r"(n + 1), "r"(&shared.token) : "memory");
+    }
+}
+
 static void second(void)
 {
     for (unsigned i = 0; i < 8; i++) {
@@ -238,6 +256,7 @@ static void second(void)
     go_back();
     shared.arrived = 1;
     count();
+    pass(1);
     for (;;)
         DO("wfi");
 }
@@ -263,4 +282,8 @@ void test(void)
     check("two CPUs", "LDADD loses no count", shared.counter[2], 2 * ROUNDS);
     check("two CPUs", "CASAL loses no count", shared.counter[3], 2 * ROUNDS);
     check("two CPUs", "a lock of LDAXR, STXR and STLR holds", shared.guarded, 2 * ROUNDS);
+    pass(0);
+    while (shared.token != 2 * PASSES)
+        ;
+    check("two CPUs", "a token goes to and fro by WFE", shared.token, 2 * PASSES);
 }
