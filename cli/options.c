@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "cli/specs.h"
 #include "cli/suggest.h"
 #include "host/net_spec.h"
 
@@ -327,6 +328,13 @@ static int parse_net(struct run_options *o, const struct option *option, const c
     return 0;
 }
 
+static int parse_vsock(struct run_options *o, const struct option *option, const char *value,
+                       struct err *e)
+{
+    (void)option;
+    return spec_parse_vsock(value, &o->vm.vsock, e);
+}
+
 static int parse_stats(struct run_options *o, const struct option *option, const char *value,
                        struct err *e)
 {
@@ -399,6 +407,10 @@ static const struct option options[] = {
     { "net", "HOW", GROUP_DEVICES, BOTH, true,
       "the network: user (default; NAT, DHCP, DNS, no rights\nneeded), with ports of the host that lead to the guest:\nuser,forward=tcp:2222:22; tap,name=tap0;\nunix,path=SOCKET for passt and others; or none",
       parse_net, 0 },
+    { "vsock", "path=PATH", GROUP_DEVICES, BOTH, false,
+      "sockets between host and guest: programs connect to\nPATH and send 'CONNECT port'; the guest's connections\n"
+      "to port P come to PATH_P; ',cid=N' may follow",
+      parse_vsock, 0 },
     { "serial", "WHERE", GROUP_DEVICES, OPTION_RUN, true,
       "the serial console: stdio (default), file:PATH, pty,\nunix:PATH (a socket), or none; repeat for several at\nonce",
       parse_serial, 0 },

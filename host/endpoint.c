@@ -12,11 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "host/unix.h"
 
 struct endpoint_kind {
     const char *name;
@@ -86,53 +85,21 @@ static int endpoint_open_pty(struct endpoint *p, struct err *e)
     return 0;
 }
 
-/* Is it the socket of a program that is gone? */
-static bool endpoint_socket_is_stale(const struct sockaddr_un *address)
-{
-    struct stat st;
-    if (lstat(address->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
-        return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (fd < 0)
-        return false;
-    bool refused =
-        connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 && errno == ECONNREFUSED;
-    close(fd);
-    return refused;
-}
-
 static int endpoint_open_unix(struct endpoint *p, struct err *e)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    if (strlen(p->path) >= sizeof address.sun_path)
-        return err_set(e, -ENAMETOOLONG,
-                       "--serial unix:%s: the path of a socket has at most %zu characters", p->path,
-                       sizeof address.sun_path - 1);
-    strcpy(address.sun_path, p->path);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int fd = unix_listen(p->path, 1);
+    if (fd == -ENAMETOOLONG)
+        return err_set(e, fd, "--serial unix:%s: the path of a socket has at most %zu characters",
+                       p->path, UNIX_PATH_MAX);
+    if (fd == -EADDRINUSE)
+        return err_set(
+            e, fd, "--serial unix:%s: something is there already; remove it or choose another path",
+            p->path);
     if (fd < 0)
-        return err_set(e, -errno, "--serial unix:%s: no socket: %s", p->path, strerror(errno));
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    if (endpoint_socket_is_stale(&address))
-        unlink(p->path);
-    mode_t mask = umask(077); /* who can connect has the guest's console */
-    int r = bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
-    umask(mask);
-    if (r < 0) {
-        close(fd);
-        if (r == -EADDRINUSE)
-            return err_set(e, r,
-                           "--serial unix:%s: something is there already; remove it or choose "
-                           "another path",
-                           p->path);
-        return err_set(e, r, "--serial unix:%s: cannot make a socket there: %s", p->path,
-                       strerror(-r));
-    }
+        return err_set(e, fd, "--serial unix:%s: cannot make a socket there: %s", p->path,
+                       strerror(-fd));
     p->listen_fd = fd;
     p->close_fds = true;
-    if (listen(fd, 1) < 0)
-        return err_set(e, -errno, "--serial unix:%s: cannot listen: %s", p->path, strerror(errno));
     return 0;
 }
 
@@ -202,11 +169,9 @@ bool endpoint_check(struct endpoint *p)
 
 void endpoint_accept(struct endpoint *p)
 {
-    int fd = accept(p->listen_fd, NULL, NULL);
+    int fd = unix_accept(p->listen_fd);
     if (fd < 0)
         return;
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
     p->in_fd = p->out_fd = fd;
     p->present = true;
 }

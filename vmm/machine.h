@@ -13,6 +13,7 @@
 #include "gic/gicv2.h"
 #include "host/disk.h"
 #include "host/net.h"
+#include "host/vsock.h"
 #include "vmm/bus.h"
 #include "vmm/memmap.h"
 #include "vmm/vm.h"
@@ -37,6 +38,7 @@ struct machine {
     unsigned disk_count;
     struct net *net[VM_MAX_NETS];
     unsigned net_count;
+    struct vsock *vsock;
     bool net_optional;      /* as in struct vm_config */
     struct alarm power_key; /* releases the key */
 };

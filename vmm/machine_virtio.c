@@ -14,6 +14,7 @@
 #include "devices/virtio/blk.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
+#include "devices/virtio/vsock.h"
 #include "host/net_mac.h"
 #include "vmm/machine.h"
 
@@ -134,6 +135,27 @@ static int virtio_add_balloon(struct machine *m, const struct machine_config *c,
     return virtio_place(m, d, slot, e);
 }
 
+static int virtio_add_vsock(struct machine *m, const struct machine_config *c, struct err *e)
+{
+    unsigned slot;
+    struct device *d;
+    int r = virtio_take_slot(m, &slot, e);
+    if (r == 0 && c->vm->kernel) /* as for networks */
+        r = vsock_open(c->vm->vsock.path, c->vm->vsock.cid, &m->vsock, e);
+    if (r < 0)
+        return r;
+    const struct virtio_vsock_config config = {
+        .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
+        .gmem = c->gmem,
+        .vsock = m->vsock,
+        .cid = c->vm->vsock.cid,
+    };
+    r = virtio_vsock_create(&config, &d);
+    if (r < 0)
+        return machine_device_error(e, r, "vsock");
+    return virtio_place(m, d, slot, e);
+}
+
 int machine_add_virtio(struct machine *m, const struct machine_config *config, struct err *e)
 {
     int r = 0;
@@ -146,6 +168,8 @@ int machine_add_virtio(struct machine *m, const struct machine_config *config, s
         r = virtio_add_net(m, config, i, e);
     if (r == 0)
         r = virtio_add_balloon(m, config, e);
+    if (r == 0 && config->vm->vsock.path[0])
+        r = virtio_add_vsock(m, config, e);
     return r;
 }
 
@@ -164,6 +188,8 @@ int machine_ready(struct machine *m, struct err *e)
 
 void machine_close_virtio(struct machine *m)
 {
+    vsock_close(m->vsock);
+    m->vsock = NULL;
     while (m->net_count > 0)
         net_close(m->net[--m->net_count]);
     while (m->disk_count > 0)

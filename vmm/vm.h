@@ -31,6 +31,12 @@ struct vm_serial {
     void *ctx;
 };
 
+/* A guest's vsock device. */
+struct vm_vsock {
+    uint32_t cid;
+    char path[108]; /* of the Unix socket; "": there is no device */
+};
+
 struct vm_config {
     const char *kernel;  /* path */
     const char *initrd;  /* path or NULL */
@@ -50,6 +56,7 @@ struct vm_config {
     const char *net[VM_MAX_NETS]; /* for net_spec_parse() of host/net_spec.h; none is "none" */
     unsigned net_count;
     bool net_optional; /* what cannot be had is left out, with a warning */
+    struct vm_vsock vsock;
     struct vm_serial serial;
     /* One-shot timers for device alarms: make one that calls `fire(ctx)` at the deadline set
      * through the alarm. */

@@ -152,6 +152,17 @@ BAD = [
     ("run --kernel @sleep --net unix,path=@sleep,type=pipe", 2, "type=pipe"),
     ("run --kernel @sleep --net none --net user", 2, "--net none"),
     ("run --kernel @sleep" + " --net user" * 9, 2, "at most 8"),
+    # sockets of the guest
+    ("run --kernel @sleep --vsock", 2, "--vsock"),
+    ("run --kernel @sleep --vsock cid=3", 2, "path=vm.vsock"),
+    ("run --kernel @sleep --vsock path=@v,cid=2", 2, "cid=2"),
+    ("run --kernel @sleep --vsock path=@v,cid=4294967295", 2, "from 3 to"),
+    ("run --kernel @sleep --vsock path=@v,port=5", 2, "port=5"),
+    ("run --kernel @sleep --vsock path=@sleep", 1, "something is there already"),
+    ("run --kernel @sleep --vsock path=@missing/v", 1, "--vsock"),
+    ("run --kernel @sleep --vsock path=" + "x" * 99, 1, "at most"),
+    ("run --kernel @sleep --vsock path=" + "x" * 200, 2, "--vsock"),
+    ("run --kernel @sleep --vsock path=@v --vsock path=@w", 2, "twice"),
     # the machine
     ("run --kernel @sleep --memory 0", 1, "--memory"),
     ("run --kernel @sleep --memory 1K", 1, "--memory"),

@@ -165,8 +165,25 @@ pci_seeds = {
     "window": access(CONFIG, 0x88, 0x14) + access(CONFIG, 0x8C, 1) + access(CONFIG, 0x90, 3, 1) + access(CONFIG, 0x90, width=1),
 }
 
+def packet(op, port, peer, data=b"", flags=0):
+    return request(1, struct.pack("<QQIIIHHIII", 3, 2, peer, port, len(data), 1, op, flags, 65536, 0) + data)
+
+
+def program(what, n=0, c=0, data=b""):
+    data = data.ljust((len(data) + 7) // 8 * 8, b" ")
+    return bytes([6, what * 8 + n, len(data) // 8, c, 0]) + data
+
+
+vsock_seeds = {
+    "guest-connects": UP + buffers(0, 10, 0x1000) + packet(1, 7, 1) + program(1) + packet(5, 7, 1, b"hello guest")
+    + program(4) + program(3, data=b"hello program") + packet(7, 7, 1) + packet(4, 7, 1, flags=2) + program(5)
+    + packet(4, 7, 1, flags=3) + buffers(0, 10, 0x1000),
+    "program-connects": UP + buffers(0, 10, 0x1000) + program(0) + program(2, c=5) + packet(2, 0x40000000, 5) + program(4)
+    + program(3, data=b"x" * 40) + packet(5, 0x40000000, 5, b"y" * 40) + program(4) + program(5, c=3) + packet(3, 0x40000000, 5),
+}
+
 corpus = pathlib.Path(__file__).parent / "corpus"
-for target, seeds in {"balloon": balloon_seeds}.items():
+for target, seeds in {"balloon": balloon_seeds, "vsock": vsock_seeds}.items():
     (corpus / f"{target}_fuzz").mkdir(exist_ok=True)
     for name, contents in seeds.items():
         (corpus / f"{target}_fuzz" / name).write_bytes(contents)

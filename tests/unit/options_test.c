@@ -193,6 +193,8 @@ static const struct bad_case {
     { OPTION_RUN, { "--kernel=a", "--kernel=a" }, "--kernel is given twice" },
     { OPTION_RUN, { "--memory", "1G", "--memory", "2G" }, "--memory is given twice" },
     { OPTION_RUN, { "--memory", "lots" }, "--memory lots: write a number" },
+    { OPTION_RUN, { "--vsock", "path=,cid=4" }, "path=vm.vsock" },
+    { OPTION_RUN, { "--vsock", "path=a,cid=4x" }, "cid=4x" },
     { OPTION_RUN, { "--memory", "99999999T" }, "more than 64 bits" },
     { OPTION_RUN, { "--cpus", "0" }, "--cpus 0" },
     { OPTION_RUN, { "--cpus", "-1" }, "--cpus -1" },

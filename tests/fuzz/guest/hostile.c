@@ -276,6 +276,7 @@ static const struct virtio_slot {
     { 1, 0x70006a64, 1 },  { 31, 0x30000000, 1 }, /* rng */
     { 30, 0x30018023, 2 },                        /* net */
     { 29, 0x30000024, 4 },                        /* balloon */
+    { 28, 0x30000001, 2 },                        /* vsock */
 };
 
 #define VIRTIO_SLOTS (sizeof virtio_slots / sizeof virtio_slots[0])

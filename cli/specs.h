@@ -1,0 +1,12 @@
+/* What the comma-separated words after an option say, for the options of one device each. */
+#ifndef CLI_SPECS_H
+#define CLI_SPECS_H
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "vmm/vm.h"
+
+/* "path=PATH[,cid=N]" after --vsock. 0, or -EINVAL and one sentence in `e`. */
+int spec_parse_vsock(const char *text, struct vm_vsock *out, struct err *e) MUST_CHECK;
+
+#endif
