@@ -11,7 +11,7 @@ if [ -x /mnt/usr/bin/sh ]; then
     mount -t tmpfs tmp /mnt/tmp
     enter='chroot /mnt'
 fi
-export T=/t HOME=/tmp LANG=C.UTF-8 PATH=/usr/bin:/usr/sbin:/bin:/sbin
+export T=/t HOME=/tmp LANG=C.UTF-8 PATH=/usr/bin:/usr/sbin:/bin:/sbin:/usr/lib/jvm/java-17-openjdk-arm64/bin
 out=/tmp/out
 echo "@@ ready"
 while read -r row; do

@@ -31,18 +31,47 @@ def text(size):
     return out.getvalue()[:size].encode()
 
 
+def picture(width, height, at=0):
+    """Something to look at, which moves with `at`: gradients, edges, noise. Rows of bytes."""
+    state = 99
+    for y in range(height):
+        row = bytearray()
+        for x in range(width):
+            state = (state * 1103515245 + 12345) % 2147483648
+            edge = 60 if (x + 3 * at) // 24 % 2 ^ y // 24 % 2 else 0
+            row.append((x * 100 // width + y * 60 // height + edge + (state >> 20) % 20) % 256)
+        yield bytes(row)
+
+
+def image(width=512, height=256):
+    """A PPM file."""
+    rows = list(picture(width, height))
+    pixels = b"".join(bytes(c for x in range(width) for c in (row[x], row[-x - 1], 255 - row[x])) for row in rows)
+    return b"P6 %d %d 255\n" % (width, height) + pixels
+
+
+def video(width=176, height=144, frames=8):
+    """A YUV4MPEG2 file, grey."""
+    grey = bytes([128]) * (width * height // 2)
+    return b"YUV4MPEG2 W%d H%d F25:1 Ip C420jpeg\n" % (width, height) + b"".join(
+        b"FRAME\n" + b"".join(picture(width, height, at)) + grey for at in range(frames))
+
+
 def compile_all(compiler, rows, folder):
     """Compile the rows' sources; {source: why not} for those that do not compile."""
     folder.mkdir(parents=True, exist_ok=True)
     problems = {}
-    compiled = [r for r in rows if r.source]
-    if not shutil.which(compiler[0]):
-        return {r.source: f"no {compiler[0]} here" for r in compiled}
-    for row in compiled:
-        command = [*compiler, *FLAGS, "-o", folder / row.name, HERE / "programs" / row.source, *row.flags]
+    for row in (r for r in rows if r.source):
+        source = HERE / "programs" / row.source
+        command = [*compiler, *FLAGS, "-o", folder / row.name, source, *row.flags]
+        if source.suffix == ".java":
+            command = ["javac", "--release", "17", "-d", folder, source]
+        if not shutil.which(command[0]):
+            problems[row.source] = f"no {command[0]} here"
+            continue
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            problems[row.source] = f"{compiler[0]} fails: {(done.stderr.strip().splitlines() or ['without a message'])[0]}"
+            problems[row.source] = f"{command[0]} fails: {(done.stderr.strip().splitlines() or ['without a message'])[0]}"
     return problems
 
 
@@ -59,15 +88,16 @@ class Payload:
         self.guest, self.host = folder / "guest", folder / "host"
         self.problems = compile_all(CROSS, rows, self.guest)
         self.host_problems = compile_all(["gcc"], [r for r in rows if not r.scratch], self.host) if native else {}
-        data = text(2 << 20)
+        data = {"text": text(2 << 20), "image.ppm": image(), "video.y4m": video()}
         for tree in (self.guest, self.host):
             tree.mkdir(exist_ok=True)
-            (tree / "text").write_bytes(data)
+            for name, content in data.items():
+                (tree / name).write_bytes(content)
             for path in (HERE / "programs").iterdir():
                 shutil.copy(path, tree)
         for row in rows:
             (self.guest / (row.name + ".sh")).write_text(script(row), encoding="utf-8")
-            (self.guest / (row.name + ".warm")).write_text(f"cat {row.warm or '/dev/null'}\n", encoding="utf-8")
+            (self.guest / (row.name + ".warm")).write_text(f"cat {row.warm or '/dev/null'}\n{row.before}\n", encoding="utf-8")
         shutil.copy(HERE / "guest.sh", self.guest)
         self.image = folder / "payload.tar"
         with tarfile.open(self.image, "w", format=tarfile.USTAR_FORMAT) as tar:
