@@ -216,6 +216,34 @@ static void print_summary(struct table *t, const struct stats_vm *s, uint64_t st
     end_line(t);
 }
 
+#define MOST 20 /* of the instructions by name */
+
+/* The instructions that translated code leaves to the interpreter most often. */
+static void print_left(struct table *t, const struct stats_vm *s, const struct stats_cpu *sum)
+{
+    const uint64_t *left = sum->engine.left;
+    bool printed[HVX_STATS_KINDS] = { false };
+
+    for (unsigned lines = 0; s->instruction_name && lines < MOST; lines++) {
+        unsigned best = HVX_STATS_KINDS;
+        for (unsigned n = 0; n < HVX_STATS_KINDS; n++)
+            if (!printed[n] && left[n] && (best == HVX_STATS_KINDS || left[n] > left[best]))
+                best = n;
+        if (best == HVX_STATS_KINDS)
+            break;
+        if (!lines) {
+            add(t, "Instructions left to the interpreter, of all CPUs");
+            end_line(t);
+        }
+        const char *name = s->instruction_name(best);
+        char number[32];
+        format_count(number, sizeof number, left[best]);
+        add(t, "  %-*s%*s", LABEL - 2, name ? name : "?", CELL, number);
+        end_line(t);
+        printed[best] = true;
+    }
+}
+
 static void print_unknown(struct table *t, unsigned kept)
 {
     if (!(kept & HVX_STATS_EVENTS))
@@ -238,5 +266,6 @@ void stats_print(const struct stats_vm *s, uint64_t started,
     print_summary(&t, s, started);
     for (unsigned n = 0; n < columns; n += COLUMNS)
         print_table(&t, s, &sum, n, n + COLUMNS < columns ? n + COLUMNS : columns);
+    print_left(&t, s, &sum);
     print_unknown(&t, sum.engine.kept);
 }

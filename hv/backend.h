@@ -122,6 +122,7 @@ struct hv_backend {
     uint64_t (*counter)(void);
     uint64_t (*counter_hz)(void);
     void (*stats)(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *stats);
+    const char *(*instruction_name)(unsigned kind); /* NULL: nothing is counted by instruction */
 
     /* hvx_vm_enable() and what belongs to it; NULL: HV_UNSUPPORTED. vm_enable: before vCPUs. */
     int (*vm_enable)(struct hv_backend_vm *vm, uint32_t features);

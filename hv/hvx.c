@@ -130,6 +130,13 @@ hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats)
     return HV_SUCCESS;
 }
 
+const char *hvx_instruction_name(unsigned kind)
+{
+    const struct hv_backend *b = hv_process.backend;
+
+    return b && b->instruction_name ? b->instruction_name(kind) : NULL;
+}
+
 static hv_return_t vm_enable_locked(uint32_t features)
 {
     struct hv_process *p = &hv_process;

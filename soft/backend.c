@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "soft/interp/a64_ops.h"
 #include "soft/model.h"
 #include "soft/vcpu.h"
 #include "soft/vm.h"
@@ -399,6 +400,13 @@ static void backend_stats(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *s
     }
 }
 
+_Static_assert(A64_OP_COUNT <= HVX_STATS_KINDS, "each instruction has its counter");
+
+static const char *backend_instruction_name(unsigned kind)
+{
+    return kind < A64_OP_COUNT ? a64_ops[kind].name : NULL;
+}
+
 const struct hv_backend hv_backend_soft = {
     .name = "soft",
     .cpu_model = MODEL_NAME,
@@ -434,6 +442,7 @@ const struct hv_backend hv_backend_soft = {
     .set_trap_debug_reg_accesses = backend_set_trap_debug_regs,
     .exec_time = backend_exec_time,
     .stats = backend_stats,
+    .instruction_name = backend_instruction_name,
     .vm_enable = backend_vm_enable,
     .get_pmu_irq = backend_get_pmu_irq,
     .gic = &soft_gic_backend,

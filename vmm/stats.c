@@ -62,6 +62,9 @@ static void stats_add_engine(struct hvx_vcpu_stats *to, const struct hvx_vcpu_st
     to->calls.helper += from->calls.helper;
     to->calls.svc += from->calls.svc;
     to->calls.eret += from->calls.eret;
+
+    for (unsigned n = 0; n < HVX_STATS_KINDS; n++)
+        to->left[n] += from->left[n];
 }
 
 void stats_add(struct stats_cpu *to, const struct stats_cpu *from)

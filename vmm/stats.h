@@ -34,6 +34,7 @@ struct stats_vm {
     const char *engine;
     uint64_t now_ns;   /* clock_monotonic_ns() when this was read */
     uint64_t start_ns; /* the same when the first guest instruction was about to run; 0: not yet */
+    const char *(*instruction_name)(unsigned kind); /* of engine.left; NULL: none are known */
     unsigned cpus;
     struct stats_cpu cpu[MEMMAP_CPUS_MAX];
 };

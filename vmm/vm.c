@@ -572,6 +572,7 @@ void vm_read_stats(struct vm *vm, struct stats_vm *out)
 {
     uint64_t deadline = clock_monotonic_ns() + VM_STATS_WAIT_NS;
     out->engine = hvx_engine();
+    out->instruction_name = hvx_instruction_name;
     out->cpus = vm->vcpu_count;
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_ask_stats(&vm->vcpu[i]);

@@ -20,6 +20,9 @@ extern "C" {
 #define HVX_STATS_EVENTS       2u /* exits to pages_decoded */
 #define HVX_STATS_TRANSLATION  4u /* `translation` and `calls` */
 
+/* Kinds of instructions that are counted one by one, see hvx_instruction_name(). */
+#define HVX_STATS_KINDS 1024
+
 /* Counters of one vCPU since it was created. A counter that the engine does not keep is 0. */
 struct hvx_vcpu_stats {
     uint64_t instructions; /* guest instructions executed */
@@ -56,6 +59,8 @@ struct hvx_vcpu_stats {
         uint64_t svc;    /* SVC */
         uint64_t eret;   /* ERET */
     } calls;
+
+    uint64_t left[HVX_STATS_KINDS]; /* calls.interp, calls.vector and calls.slow, by instruction */
 };
 
 /* A feature of the guest's CPU, as the Arm Architecture Reference Manual names it. */
@@ -136,6 +141,11 @@ static inline hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_sta
     *stats = (struct hvx_vcpu_stats){ 0 };
     return HV_UNSUPPORTED;
 }
+static inline const char *hvx_instruction_name(unsigned kind)
+{
+    (void)kind;
+    return NULL;
+}
 static inline hv_return_t hvx_set_trace(int fd)
 {
     return fd > 0 ? HV_UNSUPPORTED : HV_SUCCESS;
@@ -195,6 +205,10 @@ hv_return_t hvx_cpu_feature(unsigned index, struct hvx_cpu_feature *feature);
 
 /* Owner thread of the vCPU. */
 hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats);
+
+/* What the counters of hvx_vcpu_stats by instruction count at index `kind`: the software CPU's name
+ * of an encoding, "FRECPE_v". NULL: nothing. */
+const char *hvx_instruction_name(unsigned kind);
 
 /* Have the next VM write each piece of code that it translates to the open descriptor `fd`, as
  * text: the guest's instructions by name and the host's code. 0: no more. The descriptor stays the

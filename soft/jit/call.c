@@ -32,6 +32,7 @@ static struct jit_call record_of(jit_t t, const struct insn *i, uint32_t next)
     struct jit_call call = {
         .page_va = t->page_va,
         .next = next,
+        .op = t->insn[t->at].op,
         .insn = { *i, { .fn = jit_stop, .offset = (uint16_t)(i->offset + 4) } },
     };
     return call;

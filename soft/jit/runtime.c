@@ -403,6 +403,7 @@ const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call)
     struct jit *j = jit_of(c);
 
     j->stats.interp_calls++;
+    j->stats.left[call->op]++;
     c->page_va = call->page_va;
     return run_one(c, call->insn) ? j->rx + call->next : resume(c);
 }
@@ -501,8 +502,12 @@ const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
     struct jit_slow s;
     struct insn insn[2];
 
+    struct jit_slow_insn first;
+
     memcpy(&s, record, sizeof s);
+    memcpy(&first, record + sizeof s, sizeof first);
     j->stats.slow_calls++;
+    j->stats.left[first.op]++;
     c->page_va = s.page_va;
     if (s.count > 1 && !k->count && !k->check && !k->track)
         return run_group(c, record, s.count) ? j->rx + s.next : resume(c);
@@ -533,7 +538,10 @@ const uint8_t *jit_eret(struct cpu *c)
 
 void jit_vector(struct cpu *c, const struct jit_call *call)
 {
-    jit_of(c)->stats.vector_calls++;
+    struct jit *j = jit_of(c);
+
+    j->stats.vector_calls++;
+    j->stats.left[call->op]++;
     c->page_va = call->page_va;
     c->run = call->insn;
     fp_collect(c);

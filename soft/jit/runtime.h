@@ -12,6 +12,7 @@
 
 #include "soft/cpu.h"
 #include "soft/insn.h"
+#include "soft/interp/a64_ops.h"
 #include "soft/jit/jit.h"
 #include "soft/jit/x86.h"
 #include "soft/mmu/mmu.h"
@@ -87,6 +88,7 @@ struct jit_binding {
 struct jit_call {
     uint64_t page_va;
     uint64_t next;
+    uint64_t op;
     struct insn insn[2];
 };
 
@@ -161,6 +163,7 @@ struct jit_stats {
     uint64_t translate_ns;
     uint64_t link_calls, miss_calls, refill_calls, slow_calls, interp_calls, vector_calls;
     uint64_t svc_calls, eret_calls;
+    uint64_t left[A64_OP_COUNT];
 };
 
 struct jit {

@@ -2,6 +2,8 @@
  * What the JIT counts, in the API's words. The counters are plain numbers of the vCPU's thread, and
  * only paths that call C anyway count: what translated code does by itself is not known.
  */
+#include <string.h>
+
 #include <Hypervisor/hvx.h>
 
 #include "soft/jit/runtime.h"
@@ -38,4 +40,5 @@ void jit_read_stats(const struct soft_vcpu *v, struct hvx_vcpu_stats *stats)
     stats->calls.helper = v->hot.helpers;
     stats->calls.svc = s->svc_calls;
     stats->calls.eret = s->eret_calls;
+    memcpy(stats->left, s->left, sizeof s->left);
 }

@@ -42,8 +42,8 @@ static void test_reasons(void **state)
 static void test_sums(void **state)
 {
     (void)state;
-    uint64_t numbers[sizeof(struct stats_cpu) / 8];
-    struct stats_cpu one, sum = { .cpu_ns = 0 };
+    static uint64_t numbers[sizeof(struct stats_cpu) / 8], sums[ARRAY_LEN(numbers)];
+    static struct stats_cpu one, sum;
     _Static_assert(sizeof numbers == sizeof one, "the structure is made of counters");
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         numbers[i] = 100 + i;
@@ -54,7 +54,6 @@ static void test_sums(void **state)
     stats_add(&sum, &one);
     assert_int_equal(sum.engine.kept, HVX_STATS_EVENTS);
     sum.engine.kept = one.engine.kept = 0;
-    uint64_t sums[ARRAY_LEN(numbers)];
     memcpy(sums, &sum, sizeof sums);
     size_t kept = offsetof(struct stats_cpu, engine.kept) / 8;
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
@@ -117,6 +116,30 @@ static void test_one_cpu(void **state)
     assert_null(strstr(text, "guest instructions  "));
     assert_null(strstr(text, "CPU 0"));
     CHECK_ROW(text, "Hits of the TLB are not counted; instructions are with IREKO_JIT=count.");
+    assert_null(strstr(text, "left to the interpreter"));
+    free(text);
+    free(s);
+}
+
+static const char *name_of(unsigned kind)
+{
+    return kind == 7 ? "SEVEN" : kind == 900 ? "NINE_HUNDRED" : NULL;
+}
+
+/* By name, the most frequent one first; those that never were are not shown. */
+static void test_instructions(void **state)
+{
+    (void)state;
+    struct stats_vm *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    *s = (struct stats_vm){ .engine = "jit", .cpus = 1, .instruction_name = name_of };
+    s->cpu[0].engine.kept = HVX_STATS_EVENTS | HVX_STATS_TRANSLATION;
+    s->cpu[0].engine.left[7] = 12;
+    s->cpu[0].engine.left[900] = 3456;
+    char *text = print(s);
+    assert_non_null(strstr(text, "\n  NINE_HUNDRED                         3 456\n"
+                                 "  SEVEN                                   12\n"
+                                 "Hits of the TLB"));
     free(text);
     free(s);
 }
@@ -171,7 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reasons),   cmocka_unit_test(test_sums),
         cmocka_unit_test(test_one_cpu),   cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_many_cpus),
+        cmocka_unit_test(test_many_cpus), cmocka_unit_test(test_instructions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
