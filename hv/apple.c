@@ -10,7 +10,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* One run in so many ends before it began. */
+/* One run in so many ends before it began; others in their middle, see apple_cancel.c. */
 #define APPLE_CANCEL_ONE_IN 4
 
 /* --- which Mac --- */
@@ -167,13 +167,12 @@ void hv_apple_ipa_bits(const struct hv_apple *a, unsigned *standard, unsigned *m
 /* Macs leave there what was there before. */
 #define APPLE_STALE 0x5ca1ab1e5ca1ab1eull
 
-/* Marsaglia's xorshift. */
-static uint32_t apple_random(struct hv_slot *s)
+uint32_t hv_apple_random(uint32_t last)
 {
-    s->random ^= s->random << 13;
-    s->random ^= s->random >> 17;
-    s->random ^= s->random << 5;
-    return s->random;
+    last ^= last << 13;
+    last ^= last >> 17;
+    last ^= last << 5;
+    return last;
 }
 
 static bool apple_has_addresses(unsigned ec)
@@ -198,7 +197,8 @@ hv_return_t hv_apple_run(const struct hv_apple *a, struct hv_slot *s)
 {
     const struct hv_backend *b = hv_process.backend;
 
-    if (a->cancels && apple_random(s) % APPLE_CANCEL_ONE_IN == 0)
+    s->random = hv_apple_random(s->random);
+    if (a->cancels && s->random % APPLE_CANCEL_ONE_IN == 0)
         b->vcpu_kick(s->vcpu);
     for (;;) {
         int err = b->vcpu_run(s->vcpu);

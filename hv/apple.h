@@ -2,10 +2,10 @@
  * Apple mode: what differs on a Mac, for programs that want to meet it here. IREKO_APPLE names a
  * Mac: words between commas, in any order.
  *
- *   m1, m4                         the CPU: what it has, and how wide guest physical addresses can
- * be macos13, macos15, macos26      which functions and registers there are cancel runs end with
- * CANCELED at random, as any program has to expect unsigned                       hv_vm_create() is
- * denied, as it is to a program without the entitlement
+ * - m1, m4: the CPU, what it has, and how wide guest physical addresses can be
+ * - macos13, macos15, macos26: which functions and registers there are
+ * - cancel: runs end with CANCELED at random, as any program has to expect
+ * - unsigned: hv_vm_create() is denied, as it is to a program without the entitlement
  *
  * What is not said is m1 and macos15. docs/hypervisor-api.md has the list of differences.
  */
@@ -42,6 +42,14 @@ int hv_apple_vcpu_create(const struct hv_apple *a, const struct hv_backend *back
 
 /* hv_vcpu_run(). The vCPU's thread. */
 hv_return_t hv_apple_run(const struct hv_apple *a, struct hv_slot *s);
+
+/* Marsaglia's xorshift of 32 bits: the next number, never 0 behind one that is not. */
+uint32_t hv_apple_random(uint32_t last);
+
+/* apple_cancel.c: begin and end to cancel vCPUs in the middle of their runs. Under vm_lock; the end
+ * without slots_lock, and even if it never began. */
+void hv_apple_cancel_start(void);
+void hv_apple_cancel_stop(void);
 
 /* Is every byte of the range mapped in this process? A Mac refuses to map what is not. */
 bool hv_apple_is_mapped(const void *addr, size_t size);

@@ -53,6 +53,10 @@ struct hv_process {
 
     struct hv_slot slot[HV_MAX_VCPUS];
     uint32_t vcpus_made; /* under slots_lock */
+
+    /* apple_cancel.c, under vm_lock but for the thread's own look at the flag */
+    pthread_t canceller;
+    atomic_bool cancelling;
 };
 
 extern struct hv_process hv_process;

@@ -59,6 +59,8 @@ static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
     pthread_mutex_lock(&p->slots_lock);
     p->vm = vm;
     pthread_mutex_unlock(&p->slots_lock);
+    if (apple && apple->cancels)
+        hv_apple_cancel_start();
     return HV_SUCCESS;
 }
 
@@ -98,8 +100,10 @@ hv_return_t hv_vm_destroy(void)
     pthread_mutex_lock(&p->slots_lock);
     hv_return_t result = vm_detach_locked(&vm);
     pthread_mutex_unlock(&p->slots_lock);
-    if (result == HV_SUCCESS)
+    if (result == HV_SUCCESS) {
+        hv_apple_cancel_stop();
         p->backend->vm_destroy(vm);
+    }
     pthread_mutex_unlock(&p->vm_lock);
     return result;
 }

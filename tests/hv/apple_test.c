@@ -125,6 +125,27 @@ static void cancels_come_when_asked_for(void)
     guest_close(&g);
 }
 
+/* A guest that only counts: a run ends where it has counted, now and then. */
+static void cancels_come_in_the_middle_of_a_run(void)
+{
+    static const uint32_t code[] = { A64_ADD_IMM(0, 1), A64_B(-1) };
+    struct guest g;
+
+    if (!mode_has("cancel")) {
+        check_skip("no cancels in this mode");
+        return;
+    }
+    GUEST_OPEN(&g, code);
+    for (unsigned middle = 0; g.good && middle < 3;) {
+        uint64_t before = guest_reg(&g, HV_REG_X0);
+
+        if (!CHECK_OK(hv_vcpu_run(g.vcpu)) || !CHECK_EQ(g.exit->reason, HV_EXIT_REASON_CANCELED))
+            break;
+        middle += guest_reg(&g, HV_REG_X0) > before;
+    }
+    guest_close(&g);
+}
+
 static void what_came_later_is_not_there(void)
 {
     hv_vm_config_t config = hv_vm_config_create();
@@ -164,6 +185,7 @@ int main(void)
     RUN(the_framework_keeps_some_calls);
     RUN(addresses_are_stale_where_there_are_none);
     RUN(cancels_come_when_asked_for);
+    RUN(cancels_come_in_the_middle_of_a_run);
     RUN(what_came_later_is_not_there);
     return check_finish();
 }

@@ -341,11 +341,16 @@ static void open_gic(struct guest *g, uint32_t ppis)
     guest_set_reg(g, HV_REG_X1, GICR_WAKER);
 }
 
+/* cmp x0, #1023; b.eq: a WFI may end before there is an interrupt, as it does when a cancel ends
+ * the run. */
+#define AGAIN_IF_SPURIOUS(words) 0xf10ffc1fu, (0x54000000u | ((uint32_t)(words) & 0x7ffff) << 5)
+
 /* Wake the redistributor, wait, and say what there is. */
 static const uint32_t wait_and_acknowledge[] = {
     A64_STR_W(31, 1),          /* GICR_WAKER */
     A64_WFI,                   /* */
     A64_MRS(0, REG_ICC_IAR1),  /* */
+    AGAIN_IF_SPURIOUS(-3),     /* */
     A64_MSR(REG_ICC_EOIR1, 0), /* */
     A64_BRK(0),
 };
@@ -528,6 +533,7 @@ static void physical_timer_is_ppi_30(void)
         A64_MSR(REG_CNTP_CTL, 3),   /* */
         A64_WFI,                    /* */
         A64_MRS(0, REG_ICC_IAR1),   /* */
+        AGAIN_IF_SPURIOUS(-3),      /* */
         A64_MRS(4, REG_CNTP_CTL),   /* */
         A64_MSR(REG_CNTP_CTL, 31),  /* the line falls */
         A64_MSR(REG_ICC_EOIR1, 0),  /* */
