@@ -223,6 +223,52 @@ static void host_writes_through_its_own_pointer(void)
     guest_close(&g);
 }
 
+static void mmu_on(struct guest *g)
+{
+    guest_write_tables(g->ram + (GUEST_DATA - GUEST_RAM), GUEST_DATA);
+    guest_mmu_on(g->vcpu, GUEST_DATA);
+}
+
+/* Both ways: every width, at offsets that are not aligned, and across a page. */
+static void host_and_guest_see_the_same_memory(void)
+{
+    static const struct {
+        uint32_t load, store;
+        unsigned size;
+    } widths[] = {
+        { 0x39400022, 0x39000062, 1 }, /* ldrb w2, [x1]; strb w2, [x3] */
+        { 0x79400022, 0x79000062, 2 },
+        { 0xb9400022, 0xb9000062, 4 },
+        { 0xf9400022, 0xf9000062, 8 },
+    };
+    static const uint32_t offsets[] = { 0, 1, 3, 0xff8, 0xffd, 0xfff, 0x3ffc, 0x3fff };
+
+    for (unsigned w = 0; w < 4; w++) {
+        const uint32_t code[] = { widths[w].load, widths[w].store, A64_BRK(0), A64_B(-3) };
+        uint64_t mask = ~0ull >> (64 - 8 * widths[w].size);
+        struct guest g;
+
+        GUEST_OPEN(&g, code);
+        mmu_on(&g); /* else everything is Device memory, which wants alignment */
+        for (unsigned i = 0; g.good && i < sizeof offsets / sizeof offsets[0]; i++) {
+            uint8_t *from = g.ram + (GUEST_STACK - 0x4000 - GUEST_RAM) + offsets[i];
+            uint8_t *to = from + 0x6000;
+            uint64_t value = 0xf1e2d3c4b5a69788ull + i, got = 0;
+
+            memcpy(from, &value, 8);
+            guest_set_reg(&g, HV_REG_PC, GUEST_CODE);
+            guest_set_reg(&g, HV_REG_X1, GUEST_RAM + (uint64_t)(from - g.ram));
+            guest_set_reg(&g, HV_REG_X3, GUEST_RAM + (uint64_t)(to - g.ram));
+            CHECK(guest_run_brk(&g, 0));
+            CHECK_EQ(guest_reg(&g, HV_REG_X2), value & mask);
+            memcpy(&got, to, 8);
+            CHECK_EQ(got & mask, value & mask);
+            memset(to, 0, 16);
+        }
+        guest_close(&g);
+    }
+}
+
 static void fetch_from_a_hole_is_an_instruction_abort(void)
 {
     static const uint32_t code[] = { 0xd61f0020 /* br x1 */ };
@@ -276,12 +322,6 @@ static void exec_can_be_taken_away_and_given_back(void)
     CHECK_OK(hv_vm_protect(GUEST_DATA, 0x4000, HV_MEMORY_READ | HV_MEMORY_EXEC));
     CHECK(guest_run_exception(&g, EC_HVC64) != 0);
     guest_close(&g);
-}
-
-static void mmu_on(struct guest *g)
-{
-    guest_write_tables(g->ram + (GUEST_DATA - GUEST_RAM), GUEST_DATA);
-    guest_mmu_on(g->vcpu, GUEST_DATA);
 }
 
 static void abort_gives_both_addresses_with_the_mmu_on(void)
@@ -382,6 +422,7 @@ int main(void)
     RUN(write_protection_is_a_permission_fault);
     RUN(reading_without_permission_is_a_permission_fault);
     RUN(host_writes_through_its_own_pointer);
+    RUN(host_and_guest_see_the_same_memory);
     RUN(fetch_from_a_hole_is_an_instruction_abort);
     RUN(fetch_without_exec_is_a_permission_fault);
     RUN(exec_can_be_taken_away_and_given_back);

@@ -23,7 +23,7 @@ import time
 
 here = pathlib.Path(__file__).resolve().parent
 
-SUITE = ["vm", "vcpu", "exit", "abort", "run", "smp", "debug", "gic", "gicstate", "gicits"]
+SUITE = ["vm", "vcpu", "optional", "exit", "abort", "run", "smp", "debug", "gic", "gicstate", "gicits"]
 BOOTS = ["boot-1-v3", "boot-2-v3", "boot-2-v3,its", "boot-1-v2", "boot-2-v2", "reset-2-v3"]
 STEPS = ["info"] + ["hv-" + name for name in SUITE] + BOOTS
 LIBRARIES = ["libuv.so.1", "libfdt.so.1", "libz.so.1", "libzstd.so.1", "libslirp.so.0", "libglib-2.0.so.0",
