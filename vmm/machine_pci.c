@@ -86,9 +86,12 @@ static const struct {
 static void pci_send(void *ctx, uint32_t requester, uint64_t address, uint32_t data)
 {
     const struct machine *m = ctx;
-    if (m->gic && address == MEMMAP_GIC_MSI + MSI_SET_SPI)
-        gicv2_msi_write(m->gic, MSI_SET_SPI, 4, data);
-    else if (!m->gic && HVX_SINCE(15.0))
+    if (m->gic) {
+        if (address == MEMMAP_GIC_MSI + MSI_SET_SPI)
+            gicv2_msi_write(m->gic, MSI_SET_SPI, 4, data);
+        return;
+    }
+    if (HVX_SINCE(15.0))
         (void)hvx_gic_send_message(requester, address, data);
 }
 
