@@ -167,7 +167,7 @@ static void vcpu_free(struct soft_vcpu *v)
     jit_destroy(v);
     pthread_cond_destroy(&v->wait_cond);
     lock_fini(&v->wait_lock);
-    lock_fini(&v->request_lock);
+    lock_fini(&v->requests.lock);
     munmap(v, sizeof *v);
 }
 
@@ -187,7 +187,7 @@ static int backend_vcpu_create(struct hv_backend_vm *vm, unsigned index, hv_vcpu
     v->cpu.vcpu = v;
     v->index = index;
     v->exit = exit;
-    lock_init(&v->request_lock, LOCK_HOST);
+    lock_init(&v->requests.lock, LOCK_HOST);
     lock_init(&v->wait_lock, LOCK_HOST);
     cond_init(&v->wait_cond);
     vcpu_reset(v);

@@ -6,8 +6,6 @@
  * instruction that changed how code is fetched or what is pending, and for an exit. Faults come
  * back by longjmp from any depth. In each case cpu.pc says where to go on.
  */
-#include <sched.h>
-
 #include "base/log.h"
 #include "soft/vcpu.h"
 
@@ -83,119 +81,6 @@ static void run_exit(struct soft_vcpu *v, hv_exit_reason_t reason)
 {
     v->exit->reason = reason;
     v->exiting = true;
-}
-
-/* Requests of vCPUs: maintenance that this one or another asked for. */
-
-static void request_apply(struct soft_vcpu *v, const struct request *r)
-{
-    switch (r->kind) {
-    case REQUEST_TLB_ALL:
-        tlb_flush_all(v);
-        break;
-    case REQUEST_TLB_ASID:
-        tlb_flush_asid(v, r->asid);
-        break;
-    case REQUEST_TLB_VA:
-        tlb_flush_va(v, r->address, r->size, r->asid);
-        break;
-    case REQUEST_CODE_LINE:
-        code_invalidate_line(v, r->address);
-        jit_invalidate_line(v, r->address);
-        break;
-    case REQUEST_CODE_PAGE:
-        jit_invalidate_page(v, r->address);
-        break;
-    case REQUEST_WRITE_PROTECT:
-        tlb_forbid_write(v, r->address);
-        break;
-    case REQUEST_WATCH:
-        tlb_watch(v, r->address);
-        break;
-    case REQUEST_NOTHING:
-        break;
-    case REQUEST_CODE_ALL:
-        code_invalidate_all(v);
-        jit_invalidate_all(v);
-        break;
-    }
-}
-
-/* Do what others asked for. Frees nothing that an instruction in progress uses. */
-static void request_drain(struct soft_vcpu *v)
-{
-    lock_acquire(&v->request_lock);
-    if (v->request_count > REQUEST_RING) {
-        tlb_flush_all(v); /* among them entries for writing */
-        code_invalidate_all(v);
-        jit_invalidate_all(v);
-    } else {
-        for (unsigned n = 0; n < v->request_count; n++)
-            request_apply(v, &v->request[n]);
-    }
-    v->request_count = 0;
-    atomic_fetch_and(&v->cpu.attention, ~(uint32_t)ATTENTION_REQUEST);
-    lock_release(&v->request_lock);
-}
-
-static void request_post(struct soft_vcpu *to, const struct request *r)
-{
-    lock_acquire(&to->request_lock);
-    if (to->request_count < REQUEST_RING)
-        to->request[to->request_count] = *r;
-    if (to->request_count <= REQUEST_RING)
-        to->request_count++;
-    cpu_attend(&to->cpu, ATTENTION_REQUEST);
-    lock_release(&to->request_lock);
-}
-
-void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast)
-{
-    struct soft_vm *vm = v->cpu.vm;
-
-    request_apply(v, r);
-    if (!broadcast)
-        return;
-    lock_acquire(&vm->lock);
-    for (unsigned n = 0; n < vm->vcpu_end; n++)
-        if (vm->vcpu[n] && vm->vcpu[n] != v) {
-            request_post(vm->vcpu[n], r);
-            v->barrier_needed = true;
-        }
-    lock_release(&vm->lock);
-}
-
-/* Has every other vCPU that is in the guest done what was asked of it? */
-static bool request_all_done(struct soft_vcpu *v)
-{
-    struct soft_vm *vm = v->cpu.vm;
-    bool all = true;
-
-    lock_acquire(&vm->lock);
-    for (unsigned n = 0; n < vm->vcpu_end; n++) {
-        struct soft_vcpu *other = vm->vcpu[n];
-        if (other && other != v && atomic_load(&other->in_guest) &&
-            (atomic_load(&other->cpu.attention) & ATTENTION_REQUEST))
-            all = false;
-    }
-    lock_release(&vm->lock);
-    return all;
-}
-
-/*
- * A vCPU that is outside the guest looks at its requests before it enters, so only those inside
- * are waited for. Two that wait for each other do each other's requests meanwhile.
- */
-void soft_barrier(struct soft_vcpu *v)
-{
-    if (!v->barrier_needed)
-        return;
-    v->barrier_needed = false;
-    while (!request_all_done(v)) {
-        if (atomic_load(&v->cpu.attention) & ATTENTION_REQUEST)
-            request_drain(v);
-        sched_yield();
-    }
 }
 
 void soft_kick(struct soft_vcpu *v, uint32_t why)
@@ -321,6 +206,8 @@ void soft_run(struct soft_vcpu *v)
 {
     uint64_t start = soft_ticks();
 
+    if (UNLIKELY(!atomic_load_explicit(&v->has_run, memory_order_relaxed)))
+        atomic_store(&v->has_run, true); /* before the first look at a translation or at code */
     if (UNLIKELY(!atomic_load_explicit(&v->cpu.vm->shared, memory_order_relaxed)))
         run_share(v);
     v->exiting = false;

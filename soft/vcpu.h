@@ -29,6 +29,7 @@
 #include "soft/load.h"
 #include "soft/mmu/mmu.h"
 #include "soft/pmu.h"
+#include "soft/request.h"
 #include "soft/sysreg.h"
 #include "soft/wait.h"
 
@@ -75,30 +76,6 @@ struct soft_vm {
     struct load load;
     struct jit_track *track; /* used, and so in memory, with the knob `track` only */
 };
-
-/* What one vCPU asks of another. */
-enum request_kind {
-    REQUEST_TLB_ALL,
-    REQUEST_TLB_ASID,
-    REQUEST_TLB_VA,
-    REQUEST_CODE_LINE,
-    REQUEST_CODE_PAGE,
-    REQUEST_CODE_ALL,
-    REQUEST_WRITE_PROTECT,
-    REQUEST_WATCH,
-    REQUEST_NOTHING, /* but to come to the end of the instruction */
-};
-
-#define REQUEST_ANY_ASID (-1)
-
-struct request {
-    enum request_kind kind;
-    int asid;         /* REQUEST_ANY_ASID, or the one whose entries go */
-    uint64_t address; /* virtual, of the first page; or physical, of the line or page */
-    uint64_t size;    /* bytes; for REQUEST_TLB_VA */
-};
-
-#define REQUEST_RING 64
 
 /* Bits of cpu.attention. */
 enum {
@@ -176,10 +153,9 @@ struct soft_vcpu {
     uint32_t spin_interrupt, spin_event; /* ticks to look before sleeping */
 
     _Atomic bool in_guest;
-    struct lock request_lock;
-    struct request request[REQUEST_RING]; /* under request_lock */
-    unsigned request_count;               /* more than the ring holds: flush everything */
-    bool barrier_needed;                  /* this vCPU posted requests since its last DSB */
+    _Atomic bool has_run;
+    struct requests requests;
+    bool barrier_needed; /* this vCPU posted requests since its last DSB */
 };
 
 static inline struct soft_vcpu *vcpu_of(struct cpu *c)
@@ -223,11 +199,6 @@ static inline bool soft_interrupt_ready(const struct soft_vcpu *v)
            (soft_line(v, HV_INTERRUPT_TYPE_FIQ) && !(v->cpu.daif & PSTATE_F)) ||
            (v->serror && !(v->cpu.daif & PSTATE_A));
 }
-
-/* Carry out a request here, and with `broadcast` ask the other vCPUs too (any vCPU thread). They
- * are done at soft_barrier(), the DSB. */
-void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast);
-void soft_barrier(struct soft_vcpu *v);
 
 /* Make the vCPU look at `attention` soon. Any thread. */
 void soft_kick(struct soft_vcpu *v, uint32_t why);

@@ -110,6 +110,8 @@ void jit_track_settle(struct soft_vcpu *v);
 void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa);
 void jit_invalidate_page(struct soft_vcpu *v, uint64_t pa);
 void jit_invalidate_all(struct soft_vcpu *v);
+/* Pages whose bit (pa >> 12) % REQUEST_PAGES is set. */
+void jit_invalidate_pages(struct soft_vcpu *v, const uint64_t *pages);
 void jit_drop_all(struct soft_vcpu *v);
 
 #endif

@@ -84,6 +84,11 @@ void jit_track_settle(struct soft_vcpu *v)
     (void)v;
 }
 
+void jit_invalidate_pages(struct soft_vcpu *v, const uint64_t *pages)
+{
+    (void)v, (void)pages;
+}
+
 void jit_invalidate_all(struct soft_vcpu *v)
 {
     (void)v;

@@ -20,6 +20,8 @@
 #include "soft/jit/runtime.h"
 #include "soft/vcpu.h"
 
+_Static_assert(REQUEST_PAGES == JIT_PAGE_HASH, "a bit for each bucket");
+
 static uint64_t now_ns(void)
 {
     struct timespec ts;
@@ -162,6 +164,15 @@ void jit_invalidate_page(struct soft_vcpu *v, uint64_t pa)
 {
     if (v->hot.jit)
         jit_blocks_verify_page(v->hot.jit, pa);
+}
+
+void jit_invalidate_pages(struct soft_vcpu *v, const uint64_t *pages)
+{
+    if (!v->hot.jit)
+        return;
+    for (unsigned n = 0; n < REQUEST_PAGES / 64; n++)
+        for (uint64_t left = pages[n]; left; left &= left - 1)
+            jit_blocks_verify_page(v->hot.jit, (n * 64ull + (unsigned)__builtin_ctzll(left)) << 12);
 }
 
 void jit_invalidate_all(struct soft_vcpu *v)

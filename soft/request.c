@@ -1,0 +1,183 @@
+/*
+ * What one vCPU asks of others: TLB and instruction cache maintenance (DDI 0487 D8.14, D7.5.11),
+ * and changes of what their TLBs may allow. It is posted to each vCPU and done by that, and the DSB
+ * that follows waits until it is.
+ *
+ * Requests are kept one by one as long as there is room, neighbours as one. Of what does not fit
+ * (kernels patch tens of thousands of instructions while another vCPU sleeps) only a little is
+ * remembered: TLBs are to be emptied, or which pages had code that changed, by a hash.
+ *
+ * A vCPU that has never run has nothing to drop, and is not asked.
+ */
+#include "soft/request.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "soft/model.h"
+#include "soft/vcpu.h"
+
+static void apply(struct soft_vcpu *v, const struct request *r)
+{
+    switch (r->kind) {
+    case REQUEST_TLB_ALL:
+        tlb_flush_all(v);
+        break;
+    case REQUEST_TLB_ASID:
+        tlb_flush_asid(v, r->asid);
+        break;
+    case REQUEST_TLB_VA:
+        tlb_flush_va(v, r->address, r->size, r->asid);
+        break;
+    case REQUEST_CODE_LINE:
+        code_invalidate_line(v, r->address);
+        jit_invalidate_line(v, r->address);
+        break;
+    case REQUEST_CODE_PAGE:
+        jit_invalidate_page(v, r->address);
+        break;
+    case REQUEST_WRITE_PROTECT:
+        tlb_forbid_write(v, r->address);
+        break;
+    case REQUEST_WATCH:
+        tlb_watch(v, r->address);
+        break;
+    case REQUEST_NOTHING:
+        break;
+    case REQUEST_CODE_ALL:
+        code_invalidate_all(v);
+        jit_invalidate_all(v);
+        break;
+    }
+}
+
+/* --- the vCPU that is asked --- */
+
+void request_drain(struct soft_vcpu *v)
+{
+    struct requests *q = &v->requests;
+
+    lock_acquire(&q->lock);
+    for (unsigned n = 0; n < q->count; n++)
+        apply(v, &q->ring[n]);
+    if (q->lost_tlb)
+        tlb_flush_all(v); /* among them entries for writing */
+    if (q->lost_code) {
+        code_invalidate_all(v);
+        jit_invalidate_pages(v, q->pages);
+        memset(q->pages, 0, sizeof q->pages);
+    }
+    q->count = 0;
+    q->lost_tlb = q->lost_code = false;
+    atomic_fetch_and(&v->cpu.attention, ~(uint32_t)ATTENTION_REQUEST);
+    lock_release(&q->lock);
+}
+
+/* --- who asks --- */
+
+/* Does `last` cover `r` too, perhaps with a larger size? */
+static bool joins(struct request *last, const struct request *r)
+{
+    if (last->kind != r->kind)
+        return false;
+    switch (r->kind) {
+    case REQUEST_CODE_LINE:
+        return align_down(last->address, IREKO_V1_CODE_LINE) ==
+               align_down(r->address, IREKO_V1_CODE_LINE);
+    case REQUEST_TLB_VA:
+        if (last->asid != r->asid || last->address + last->size != r->address ||
+            last->size > REQUEST_SIZE_MAX)
+            return false;
+        last->size += r->size;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Remember what there is no room for. */
+static void lose(struct requests *q, const struct request *r)
+{
+    switch (r->kind) {
+    case REQUEST_NOTHING:
+        break;
+    case REQUEST_CODE_LINE:
+    case REQUEST_CODE_PAGE: {
+        unsigned page = (unsigned)(r->address >> 12) % REQUEST_PAGES;
+        q->pages[page / 64] |= 1ull << page % 64;
+        q->lost_code = true;
+        break;
+    }
+    case REQUEST_CODE_ALL:
+        memset(q->pages, 0xff, sizeof q->pages);
+        q->lost_code = true;
+        break;
+    default:
+        q->lost_tlb = true;
+        break;
+    }
+}
+
+static void post(struct soft_vcpu *to, const struct request *r)
+{
+    struct requests *q = &to->requests;
+
+    lock_acquire(&q->lock);
+    if (q->count && joins(&q->ring[q->count - 1], r))
+        ; /* done */
+    else if (q->count < REQUEST_RING)
+        q->ring[q->count++] = *r;
+    else
+        lose(q, r);
+    cpu_attend(&to->cpu, ATTENTION_REQUEST);
+    lock_release(&q->lock);
+}
+
+void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast)
+{
+    struct soft_vm *vm = v->cpu.vm;
+
+    apply(v, r);
+    if (!broadcast)
+        return;
+    lock_acquire(&vm->lock);
+    for (unsigned n = 0; n < vm->vcpu_end; n++)
+        if (vm->vcpu[n] && vm->vcpu[n] != v && atomic_load(&vm->vcpu[n]->has_run)) {
+            post(vm->vcpu[n], r);
+            v->barrier_needed = true;
+        }
+    lock_release(&vm->lock);
+}
+
+/* Has every other vCPU that is in the guest done what was asked of it? */
+static bool all_done(struct soft_vcpu *v)
+{
+    struct soft_vm *vm = v->cpu.vm;
+    bool all = true;
+
+    lock_acquire(&vm->lock);
+    for (unsigned n = 0; n < vm->vcpu_end; n++) {
+        struct soft_vcpu *other = vm->vcpu[n];
+        if (other && other != v && atomic_load(&other->in_guest) &&
+            (atomic_load(&other->cpu.attention) & ATTENTION_REQUEST))
+            all = false;
+    }
+    lock_release(&vm->lock);
+    return all;
+}
+
+/*
+ * A vCPU that is outside the guest looks at its requests before it enters, so only those inside
+ * are waited for. Two that wait for each other do each other's requests meanwhile.
+ */
+void soft_barrier(struct soft_vcpu *v)
+{
+    if (!v->barrier_needed)
+        return;
+    v->barrier_needed = false;
+    while (!all_done(v)) {
+        if (atomic_load(&v->cpu.attention) & ATTENTION_REQUEST)
+            request_drain(v);
+        sched_yield();
+    }
+}
