@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 #include "cli/specs.h"
+#include "cli/share_spec.h"
 #include "cli/suggest.h"
 #include "host/net_spec.h"
 
@@ -16,7 +17,7 @@ enum group { GROUP_BOOT, GROUP_MACHINE, GROUP_DEVICES, GROUP_OTHER, GROUPS };
 static const char *const group_names[GROUPS] = {
     [GROUP_BOOT] = "What to boot",
     [GROUP_MACHINE] = "The machine",
-    [GROUP_DEVICES] = "Disks, network and console",
+    [GROUP_DEVICES] = "Disks, folders, network and console",
     [GROUP_OTHER] = "Other",
 };
 
@@ -300,6 +301,23 @@ static int parse_disk(struct run_options *o, const struct option *option, const 
     return disk_parse_words(d, path, option, e);
 }
 
+static int parse_share(struct run_options *o, const struct option *option, const char *value,
+                       struct err *e)
+{
+    if (o->vm.share_count == VM_MAX_SHARES)
+        return err_set(e, -E2BIG, "--%s: there can be at most %d folders", option->name,
+                       VM_MAX_SHARES);
+    char *text = strdup(value);
+    if (!text)
+        return err_set(e, -ENOMEM, "not enough memory");
+    struct share_options *share = &o->vm.share[o->vm.share_count++];
+    int r = share_spec_parse(text, share, e);
+    for (unsigned i = 0; r == 0 && i + 1 < o->vm.share_count; i++)
+        if (strcmp(o->vm.share[i].tag, share->tag) == 0)
+            r = err_set(e, -EINVAL, "--%s: the tag '%s' is given twice", option->name, share->tag);
+    return r;
+}
+
 static int parse_serial(struct run_options *o, const struct option *option, const char *value,
                         struct err *e)
 {
@@ -411,6 +429,9 @@ static const struct option options[] = {
       "sockets between host and guest: programs connect to\nPATH and send 'CONNECT port'; the guest's connections\n"
       "to port P come to PATH_P; ',cid=N' may follow",
       parse_vsock, 0 },
+    { "share", "PATH,tag=T", GROUP_DEVICES, BOTH, true,
+      "a folder of the host; the guest has it by\n'mount -t virtiofs T /mnt'. ',ro': only to be read",
+      parse_share, 0 },
     { "serial", "WHERE", GROUP_DEVICES, OPTION_RUN, true,
       "the serial console: stdio (default), file:PATH, pty,\nunix:PATH (a socket), or none; repeat for several at\nonce",
       parse_serial, 0 },
@@ -551,6 +572,9 @@ void run_options_fini(struct run_options *o)
     for (unsigned i = 0; i < o->vm.disk_count; i++)
         free((void *)(uintptr_t)o->vm.disk[i].path); /* ours, by strdup() */
     o->vm.disk_count = 0;
+    for (unsigned i = 0; i < o->vm.share_count; i++)
+        free((void *)(uintptr_t)o->vm.share[i].path);
+    o->vm.share_count = 0;
 }
 
 #define HELP_COLUMN 21

@@ -15,7 +15,7 @@
 
 enum option_verb { OPTION_RUN = 1 << 0, OPTION_DTB = 1 << 1 };
 
-/* What the command line says. Strings are argv's, except the paths of disks. */
+/* What the command line says. Strings are argv's, except those of disks and folders. */
 struct run_options {
     struct vm_config vm; /* without serial port and alarms */
     const char *serial[SERIAL_MAX];

@@ -13,6 +13,7 @@
 #include "gic/gicv2.h"
 #include "host/disk.h"
 #include "host/net.h"
+#include "host/share.h"
 #include "host/vsock.h"
 #include "vmm/bus.h"
 #include "vmm/memmap.h"
@@ -39,6 +40,8 @@ struct machine {
     struct net *net[VM_MAX_NETS];
     unsigned net_count;
     struct vsock *vsock;
+    struct share *share[VM_MAX_SHARES];
+    unsigned share_count;
     bool net_optional;      /* as in struct vm_config */
     struct alarm power_key; /* releases the key */
 };

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "devices/virtio/balloon.h"
 #include "devices/virtio/blk.h"
+#include "devices/virtio/fs.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
 #include "devices/virtio/vsock.h"
@@ -156,6 +157,31 @@ static int virtio_add_vsock(struct machine *m, const struct machine_config *c, s
     return virtio_place(m, d, slot, e);
 }
 
+static int virtio_add_share(struct machine *m, const struct machine_config *c, unsigned n,
+                            struct err *e)
+{
+    const struct share_options *options = &c->vm->share[n];
+    unsigned slot;
+    struct device *d;
+    int r = share_open(options, c->vm->share_count, &m->share[n], e);
+    if (r < 0)
+        return r;
+    m->share_count = n + 1;
+    r = virtio_take_slot(m, &slot, e);
+    if (r < 0)
+        return r;
+    const struct virtio_fs_config config = {
+        .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
+        .gmem = c->gmem,
+        .share = m->share[n],
+        .tag = options->tag,
+    };
+    r = virtio_fs_create(&config, &d);
+    if (r < 0)
+        return machine_device_error(e, r, "shared folder");
+    return virtio_place(m, d, slot, e);
+}
+
 int machine_add_virtio(struct machine *m, const struct machine_config *config, struct err *e)
 {
     int r = 0;
@@ -170,6 +196,8 @@ int machine_add_virtio(struct machine *m, const struct machine_config *config, s
         r = virtio_add_balloon(m, config, e);
     if (r == 0 && config->vm->vsock.path[0])
         r = virtio_add_vsock(m, config, e);
+    for (unsigned i = 0; r == 0 && i < config->vm->share_count; i++)
+        r = virtio_add_share(m, config, i, e);
     return r;
 }
 
@@ -190,6 +218,8 @@ void machine_close_virtio(struct machine *m)
 {
     vsock_close(m->vsock);
     m->vsock = NULL;
+    while (m->share_count > 0)
+        share_close(m->share[--m->share_count]);
     while (m->net_count > 0)
         net_close(m->net[--m->net_count]);
     while (m->disk_count > 0)

@@ -13,9 +13,11 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "host/disk.h"
+#include "host/share.h"
 
-#define VM_MAX_DISKS 24
-#define VM_MAX_NETS  8
+#define VM_MAX_DISKS  24
+#define VM_MAX_NETS   8
+#define VM_MAX_SHARES 8
 
 struct vm;
 struct stats_vm;
@@ -57,6 +59,8 @@ struct vm_config {
     unsigned net_count;
     bool net_optional; /* what cannot be had is left out, with a warning */
     struct vm_vsock vsock;
+    struct share_options share[VM_MAX_SHARES];
+    unsigned share_count;
     struct vm_serial serial;
     /* One-shot timers for device alarms: make one that calls `fire(ctx)` at the deadline set
      * through the alarm. */

@@ -182,8 +182,38 @@ vsock_seeds = {
     + program(3, data=b"x" * 40) + packet(5, 0x40000000, 5, b"y" * 40) + program(4) + program(5, c=3) + packet(3, 0x40000000, 5),
 }
 
+def fuse(opcode, data=b"", node=0, handle=0, own=6):
+    """A record of fs_fuzz: node and handle 0x20 + n are the n-th that were given."""
+    data = data.ljust((len(data) + 7) // 8 * 8, b"\0")
+    return bytes([own, node, len(data) // 8, opcode, handle]) + data
+
+
+def args(*numbers):
+    return struct.pack(f"<{len(numbers)}Q", *numbers)
+
+
+READ, WRITE = args(0, 0, 4096, 0, 0), args(0, 0, 5, 0, 0)
+fs_seeds = {
+    "files": UP + fuse(26, struct.pack("<4I", 7, 38, 1 << 17, 0xFFFFFFFF)) + fuse(1, b"a\0") + fuse(14, args(2), 0x20)
+    + fuse(15, READ, 0x20, 0x20, 7) + fuse(16, WRITE + b"world", 0x20, 0x20, 7) + fuse(25, args(0, 0, 0), 0x20, 0x20, 7)
+    + fuse(20, args(0, 0), 0x20, 0x20, 7) + fuse(4, args(8, 0, 2, 0, 0, 0, 0) + bytes(32), 0x20)
+    + fuse(35, struct.pack("<4I", 0o102, 0o644, 0, 0) + b"new\0") + fuse(43, args(0, 0, 9999, 0), 0x20, 0x21, 7)
+    + fuse(46, args(0, 0, 4), 0x20, 0x21, 7) + fuse(47, args(0, 0, 0, 0, 0, 5, 0), 0x20, 0x20, 7)
+    + fuse(18, args(0, 0, 0), 0x20, 0x20, 7) + fuse(2, args(1), 0x20) + fuse(17) + fuse(38),
+    "names": UP + fuse(9, args(0o755) + b"new\0") + fuse(6, b"link\0target\0") + fuse(8, args(0o10644, 0) + b"p\0")
+    + fuse(45, args(1, 1) + b"a\0b\0", 0, 0x20, 7) + fuse(12, args(1) + b"b\0c\0", 0, 0x20, 7) + fuse(1, b"c\0")
+    + fuse(13, args(0) + b"hard\0", 0, 0x22, 7) + fuse(10, b"c\0") + fuse(11, b"new\0") + fuse(1, b"..\0"),
+    "folders": UP + fuse(27, args(0)) + fuse(28, READ, 0, 0x20, 7) + fuse(44, READ, 0, 0x20, 7) + fuse(1, b"d\0")
+    + fuse(27, args(0), 0x20) + fuse(44, READ, 0x20, 0x21, 7) + fuse(30, args(0, 0), 0, 0x20, 7)
+    + fuse(29, args(0, 0, 0), 0, 0x20, 7) + fuse(42, args(1, 2, 1)) + fuse(50, args(0)),
+    "links": UP + fuse(1, b"s\0") + fuse(5, b"", 0x20) + fuse(14, args(0), 0x20) + fuse(4, args(8, 0, 0, 0, 0, 0, 0) + bytes(32), 0x20)
+    + fuse(1, b"o\0") + fuse(1, b"secret\0", 0x21) + fuse(1, b"f\0") + fuse(14, args(2), 0x22)
+    + fuse(35, struct.pack("<4I", 0o1102, 0o644, 0, 0) + b"s\0") + fuse(21, args(1) + b"user.n\0x", 0x20)
+    + fuse(22, args(100) + b"user.n\0") + fuse(23, args(100)) + fuse(24, b"user.n\0") + fuse(34, args(4)),
+}
+
 corpus = pathlib.Path(__file__).parent / "corpus"
-for target, seeds in {"balloon": balloon_seeds, "vsock": vsock_seeds}.items():
+for target, seeds in {"balloon": balloon_seeds, "vsock": vsock_seeds, "fs": fs_seeds}.items():
     (corpus / f"{target}_fuzz").mkdir(exist_ok=True)
     for name, contents in seeds.items():
         (corpus / f"{target}_fuzz" / name).write_bytes(contents)

@@ -156,6 +156,20 @@ static void test_all(void **state)
     assert_string_equal(o.vm.engine, "interp");
     run_options_fini(&o);
 
+    assert_int_equal(parse(&o, OPTION_RUN,
+                           (const char *[]){ "--kernel=k", "--share=/a,b/c,ro,tag=x",
+                                             "--share=d,e,tag=y", NULL },
+                           &e),
+                     0);
+    assert_int_equal(o.vm.share_count, 2);
+    assert_string_equal(o.vm.share[0].path, "/a,b/c");
+    assert_string_equal(o.vm.share[0].tag, "x");
+    assert_true(o.vm.share[0].read_only);
+    assert_string_equal(o.vm.share[1].path, "d,e");
+    assert_string_equal(o.vm.share[1].tag, "y");
+    assert_false(o.vm.share[1].read_only);
+    run_options_fini(&o);
+
     assert_int_equal(
         parse(&o, OPTION_DTB, (const char *[]){ "--out", "x.dtb", "--gic", "v2", NULL }, &e), 0);
     assert_string_equal(o.out, "x.dtb");
@@ -206,6 +220,9 @@ static const struct bad_case {
     { OPTION_RUN, { "--engine", "fast" }, "it is jit, interp, check or kvm" },
     { OPTION_RUN, { "--log", "loud" }, "error, warn, info or debug" },
     { OPTION_RUN, { "--disk", ",ro" }, "--disk needs a FILE" },
+    { OPTION_RUN, { "--share", "/x" }, "give it a name that the guest mounts" },
+    { OPTION_RUN, { "--share", "/x,rot,tag=a,ro=1" }, "it has no 'ro=1'" },
+    { OPTION_RUN, { "--share", "/x,tag=a", "--share", "/y,tag=a" }, "'a' is given twice" },
     { OPTION_RUN, { "--disk", "x,ro,overlay" }, "give ',ro' or ',overlay'" },
     { OPTION_RUN, { "--disk", "x,format=vmdk" }, "'format=vmdk': it is raw or qcow2" },
     { OPTION_RUN, { "--disk", "x,backing" }, "',backing' is for ',format=qcow2'" },
