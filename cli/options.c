@@ -324,7 +324,23 @@ static int parse_serial(struct run_options *o, const struct option *option, cons
     if (o->serial_count == SERIAL_MAX)
         return err_set(e, -E2BIG, "--%s: there can be at most %d", option->name, SERIAL_MAX);
     o->serial[o->serial_count++] = value;
+    o->stdio += strcmp(value, "stdio") == 0;
     return 0;
+}
+
+static int parse_console(struct run_options *o, const struct option *option, const char *value,
+                         struct err *e)
+{
+    unsigned n = o->vm.console_count;
+    if (n == VM_MAX_CONSOLES)
+        return err_set(e, -E2BIG, "--%s: there can be at most %d", option->name, VM_MAX_CONSOLES);
+    o->console[n] = strdup(value);
+    if (!o->console[n])
+        return err_set(e, -ENOMEM, "not enough memory");
+    o->vm.console_count++;
+    int r = spec_parse_console(o->console[n], &o->vm.console[n], e);
+    o->stdio += strcmp(o->console[n], "stdio") == 0;
+    return r;
 }
 
 static int parse_net(struct run_options *o, const struct option *option, const char *value,
@@ -425,6 +441,10 @@ static const struct option options[] = {
     { "net", "HOW", GROUP_DEVICES, BOTH, true,
       "the network: user (default; NAT, DHCP, DNS, no rights\nneeded), with ports of the host that lead to the guest:\nuser,forward=tcp:2222:22; tap,name=tap0;\nunix,path=SOCKET for passt and others; or none",
       parse_net, 0 },
+    { "console", "WHERE", GROUP_DEVICES, BOTH, true,
+      "a virtio console, where --serial could be: hvc0 in\nthe guest; repeat for more. With ',name=NAME' behind\n"
+      "it a port for programs, /dev/virtio-ports/NAME",
+      parse_console, 0 },
     { "vsock", "path=PATH", GROUP_DEVICES, BOTH, false,
       "sockets between host and guest: programs connect to\nPATH and send 'CONNECT port'; the guest's connections\n"
       "to port P come to PATH_P; ',cid=N' may follow",
@@ -539,6 +559,11 @@ static int check_combination(const struct run_options *o, enum option_verb verb,
     if (verb == OPTION_RUN && !o->vm.kernel)
         return err_set(e, -EINVAL,
                        "say what to boot with --kernel FILE; 'ireko run --help' has examples");
+    if (o->stdio > 1 && o->vm.console_count > 0)
+        return err_set(
+            e, -EINVAL,
+            "--console stdio: standard input and output are given twice; put --serial or "
+            "--console elsewhere");
     if (!o->vm.kernel && o->vm.initrd)
         return err_set(e, -EINVAL, "--initrd needs a --kernel that uses it");
     return 0;
@@ -563,7 +588,7 @@ int run_options_parse(struct run_options *o, enum option_verb verb, int argc, ch
         o->vm.net_optional = true;
     }
     if (o->serial_count == 0)
-        o->serial[o->serial_count++] = "stdio";
+        o->serial[o->serial_count++] = o->stdio > 0 ? "none" : "stdio";
     return check_combination(o, verb, e);
 }
 
@@ -575,6 +600,9 @@ void run_options_fini(struct run_options *o)
     for (unsigned i = 0; i < o->vm.share_count; i++)
         free((void *)(uintptr_t)o->vm.share[i].path);
     o->vm.share_count = 0;
+    for (unsigned i = 0; i < o->vm.console_count; i++)
+        free(o->console[i]);
+    o->vm.console_count = 0;
 }
 
 #define HELP_COLUMN 21

@@ -15,11 +15,13 @@
 
 enum option_verb { OPTION_RUN = 1 << 0, OPTION_DTB = 1 << 1 };
 
-/* What the command line says. Strings are argv's, except those of disks and folders. */
+/* What the command line says. Strings are argv's, except those of disks, folders and consoles. */
 struct run_options {
     struct vm_config vm; /* without serial port and alarms */
     const char *serial[SERIAL_MAX];
     unsigned serial_count;
+    char *console[VM_MAX_CONSOLES]; /* where each vm.console is, as for --serial */
+    unsigned stdio;                 /* how many are on standard input and output */
     enum log_level log_level;
     const char *out; /* ireko dtb --out */
     bool stats;      /* ireko run --stats */

@@ -28,10 +28,20 @@
  * some. After that it is stopped, so that closing the terminal never leaves a guest behind. */
 #define RUN_PATIENCE_S 120
 
+/* The host's end of one virtio console. */
+struct run_console {
+    struct run *run;
+    unsigned n;
+    struct serial *serial;
+    bool is_terminal; /* it has the size of ours */
+};
+
 struct run {
     uint64_t started; /* clock_monotonic_ns() */
     struct loop *loop;
     struct serial *serial;
+    struct run_console console[VM_MAX_CONSOLES];
+    unsigned consoles;
     struct vm *vm;
     pthread_t thread;
     atomic_bool stopped; /* vm_run() has returned */
@@ -125,13 +135,33 @@ static size_t run_receive(void *ctx, const uint8_t *bytes, size_t n)
     return vm_serial_receive(run->vm, bytes, n);
 }
 
+static size_t run_receive_console(void *ctx, const uint8_t *bytes, size_t n)
+{
+    const struct run_console *c = ctx;
+    return vm_console_receive(c->run->vm, c->n, bytes, n);
+}
+
+/* Tell the guest the terminal's size. */
+static void run_on_resize(void *ctx, int signum)
+{
+    const struct run *run = ctx;
+    uint16_t cols, rows;
+    (void)signum;
+    for (unsigned i = 0; i < run->consoles; i++)
+        if (run->console[i].is_terminal && term_size(STDOUT_FILENO, &cols, &rows))
+            vm_console_resize(run->vm, i, cols, rows);
+}
+
 static void *run_thread(void *arg)
 {
     struct run *run = arg;
     run->stop = vm_run(run->vm, &run->err);
     atomic_store(&run->stopped, true);
-    if (run->stop != VM_STOP_QUIT)
+    if (run->stop != VM_STOP_QUIT) {
         serial_flush(run->serial);
+        for (unsigned i = 0; i < run->consoles; i++)
+            serial_flush(run->console[i].serial);
+    }
     loop_stop(run->loop);
     return NULL;
 }
@@ -147,7 +177,22 @@ static int run_catch_signals(struct run *run)
         if (r < 0)
             return r;
     }
-    return 0;
+    return loop_on_signal(run->loop, SIGWINCH, run_on_resize, run);
+}
+
+static int run_start_serials(struct run *run)
+{
+    int r = serial_start(run->serial, run_receive, run);
+    for (unsigned i = 0; r == 0 && i < run->consoles; i++)
+        r = serial_start(run->console[i].serial, run_receive_console, &run->console[i]);
+    return r;
+}
+
+static void run_stop_serials(struct run *run)
+{
+    serial_stop(run->serial);
+    for (unsigned i = 0; i < run->consoles; i++)
+        serial_stop(run->console[i].serial);
 }
 
 /* Everything is created; run it to its end. 0 or negative errno with a sentence. */
@@ -155,19 +200,42 @@ static int run_to_the_end(struct run *run, struct err *e)
 {
     int r = run_catch_signals(run);
     if (r == 0)
-        r = serial_start(run->serial, run_receive, run);
+        r = run_start_serials(run);
     if (r == 0)
         r = -pthread_create(&run->thread, NULL, run_thread, run);
     if (r < 0) {
-        serial_stop(run->serial);
+        run_stop_serials(run);
         return err_set(e, r, "cannot start: %s", strerror(-r));
     }
+    run_on_resize(run, SIGWINCH);
     loop_run(run->loop);
-    serial_stop(run->serial);
+    run_stop_serials(run);
     pthread_join(run->thread, NULL);
     if (run->stop != VM_STOP_POWEROFF && run->stop != VM_STOP_QUIT) {
         *e = run->err;
         return -EIO;
+    }
+    return 0;
+}
+
+/* Open the host's ends of the virtio consoles, and give them to the guest. */
+static int run_open_consoles(struct run *run, const struct run_options *o,
+                             struct serial_config *config, struct vm_config *vm, struct err *e)
+{
+    config->option = "--console";
+    config->count = 1;
+    for (unsigned i = 0; i < vm->console_count; i++) {
+        struct run_console *c = &run->console[i];
+        const char *where = o->console[i];
+        config->endpoint = &where;
+        int r = serial_create(config, &c->serial, e);
+        if (r < 0)
+            return r;
+        c->run = run;
+        c->n = i;
+        c->is_terminal = strcmp(where, "stdio") == 0;
+        run->consoles = i + 1;
+        vm->console[i].host = (struct vm_serial){ serial_send, serial_room, c->serial };
     }
     return 0;
 }
@@ -178,6 +246,7 @@ static int run_machine(const struct run_options *o, struct err *e)
     struct run run = { .started = clock_monotonic_ns() };
     struct vm_config config = o->vm;
     struct serial_config serial = {
+        .option = "--serial",
         .endpoint = o->serial,
         .count = o->serial_count,
         .quit = run_quit,
@@ -193,6 +262,8 @@ static int run_machine(const struct run_options *o, struct err *e)
         return status;
     }
     r = serial_create(&serial, &run.serial, e);
+    if (r == 0)
+        r = run_open_consoles(&run, o, &serial, &config, e);
     if (r < 0)
         status = r == -EINVAL ? CLI_USAGE : CLI_ERROR;
     if (r == 0) {
@@ -209,6 +280,8 @@ static int run_machine(const struct run_options *o, struct err *e)
     }
     if (r == 0)
         status = run.stop == VM_STOP_QUIT && run.signum ? 128 + run.signum : CLI_OK;
+    for (unsigned i = 0; i < run.consoles; i++)
+        serial_destroy(run.console[i].serial);
     serial_destroy(run.serial);
     loop_destroy(run.loop);
     return status;

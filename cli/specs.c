@@ -37,6 +37,24 @@ static bool parse_cid(const char *value, uint32_t *cid)
            number < UINT32_MAX;
 }
 
+int spec_parse_console(char *text, struct vm_console *out, struct err *e)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    char *comma = strrchr(text, ',');
+    const char *name = comma ? value_of(comma + 1, "name") : NULL;
+    if (!name)
+        return 0;
+    size_t n = strlen(name);
+    if (n == 0 || n >= sizeof out->name || strspn(name, letters) != n)
+        return err_set(e, -EINVAL,
+                       "--console: 'name=%s': a name is at most %zu letters, digits and .-_", name,
+                       sizeof out->name - 1);
+    memcpy(out->name, name, n + 1);
+    *comma = '\0';
+    return 0;
+}
+
 int spec_parse_vsock(const char *text, struct vm_vsock *out, struct err *e)
 {
     char word[sizeof out->path + 8];

@@ -37,7 +37,7 @@ static int endpoint_open_file(struct endpoint *p, struct err *e)
 {
     p->out_fd = open(p->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (p->out_fd < 0)
-        return err_set(e, -errno, "--serial file:%s: cannot write to it: %s", p->path,
+        return err_set(e, -errno, "%s file:%s: cannot write to it: %s", p->option, p->path,
                        strerror(errno));
     p->present = true;
     p->close_fds = true;
@@ -68,7 +68,7 @@ static int endpoint_open_pty(struct endpoint *p, struct err *e)
 {
     int fd = posix_openpt(O_RDWR | O_NOCTTY);
     if (fd < 0)
-        return err_set(e, -errno, "--serial pty: this system gives us no pseudo-terminal: %s",
+        return err_set(e, -errno, "%s pty: this system gives us no pseudo-terminal: %s", p->option,
                        strerror(errno));
     p->in_fd = p->out_fd = fd;
     p->close_fds = true;
@@ -81,7 +81,8 @@ static int endpoint_open_pty(struct endpoint *p, struct err *e)
     if (r == 0 && (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0))
         r = -errno;
     if (r < 0)
-        return err_set(e, r, "--serial pty: cannot set the pseudo-terminal up: %s", strerror(-r));
+        return err_set(e, r, "%s pty: cannot set the pseudo-terminal up: %s", p->option,
+                       strerror(-r));
     return 0;
 }
 
@@ -89,14 +90,14 @@ static int endpoint_open_unix(struct endpoint *p, struct err *e)
 {
     int fd = unix_listen(p->path, 1);
     if (fd == -ENAMETOOLONG)
-        return err_set(e, fd, "--serial unix:%s: the path of a socket has at most %zu characters",
-                       p->path, UNIX_PATH_MAX);
+        return err_set(e, fd, "%s unix:%s: the path of a socket has at most %zu characters",
+                       p->option, p->path, UNIX_PATH_MAX);
     if (fd == -EADDRINUSE)
-        return err_set(
-            e, fd, "--serial unix:%s: something is there already; remove it or choose another path",
-            p->path);
+        return err_set(e, fd,
+                       "%s unix:%s: something is there already; remove it or choose another path",
+                       p->option, p->path);
     if (fd < 0)
-        return err_set(e, fd, "--serial unix:%s: cannot make a socket there: %s", p->path,
+        return err_set(e, fd, "%s unix:%s: cannot make a socket there: %s", p->option, p->path,
                        strerror(-fd));
     p->listen_fd = fd;
     p->close_fds = true;
@@ -110,7 +111,7 @@ static const struct endpoint_kind kinds[] = {
     { .name = "unix", .has_path = true, .open = endpoint_open_unix },
 };
 
-int endpoint_open(struct endpoint *p, const char *spec, struct err *e)
+int endpoint_open(struct endpoint *p, const char *option, const char *spec, struct err *e)
 {
     *p = (struct endpoint){ .in_fd = -1, .out_fd = -1, .listen_fd = -1 };
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
@@ -119,19 +120,20 @@ int endpoint_open(struct endpoint *p, const char *spec, struct err *e)
         if (strncmp(spec, kind->name, n) != 0 || (spec[n] != '\0' && spec[n] != ':'))
             continue;
         if (!kind->has_path && spec[n] == ':')
-            return err_set(e, -EINVAL, "--serial %s: write it without ':'", kind->name);
+            return err_set(e, -EINVAL, "%s %s: write it without ':'", option, kind->name);
         if (kind->has_path && (spec[n] == '\0' || spec[n + 1] == '\0'))
-            return err_set(e, -EINVAL, "--serial %s: write it with a path, as in %s:PATH", spec,
+            return err_set(e, -EINVAL, "%s %s: write it with a path, as in %s:PATH", option, spec,
                            kind->name);
         p->kind = kind;
+        p->option = option;
         p->path = kind->has_path ? spec + n + 1 : NULL;
         int r = kind->open(p, e);
         if (r < 0)
             endpoint_close(p);
         return r;
     }
-    return err_set(e, -EINVAL, "--serial %s: it is one of stdio, file:PATH, pty, unix:PATH or none",
-                   spec);
+    return err_set(e, -EINVAL, "%s %s: it is one of stdio, file:PATH, pty, unix:PATH or none",
+                   option, spec);
 }
 
 void endpoint_close(struct endpoint *p)

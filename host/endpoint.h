@@ -18,6 +18,7 @@ struct endpoint_kind;
  * except what is marked as under the serial port's lock. */
 struct endpoint {
     const struct endpoint_kind *kind;
+    const char *option; /* for errors */
     const char *path;   /* the user's, or NULL */
     int in_fd;          /* read from here, until it ends */
     int out_fd;         /* write to here */
@@ -30,8 +31,10 @@ struct endpoint {
     char name[64];   /* a pty's slave */
 };
 
-/* Open what `spec` ("file:PATH", ...) says. 0, or negative errno and one sentence in `e`. */
-int endpoint_open(struct endpoint *p, const char *spec, struct err *e) MUST_CHECK;
+/* Open what `spec` ("file:PATH", ...) of `option` ("--serial") says. 0, or negative errno and one
+ * sentence in `e`. */
+int endpoint_open(struct endpoint *p, const char *option, const char *spec,
+                  struct err *e) MUST_CHECK;
 
 void endpoint_close(struct endpoint *p);
 

@@ -329,18 +329,19 @@ static int serial_open_endpoints(struct serial *s, struct err *e)
 {
     const struct serial_config *c = &s->config;
     if (c->count > SERIAL_MAX)
-        return err_set(e, -E2BIG, "--serial: there can be at most %d", SERIAL_MAX);
+        return err_set(e, -E2BIG, "%s: there can be at most %d", c->option, SERIAL_MAX);
     for (unsigned i = 0; i < c->count; i++) {
         for (unsigned j = 0; j < i; j++) {
             if (strcmp(c->endpoint[i], c->endpoint[j]) == 0 && strcmp(c->endpoint[i], "pty") != 0)
-                return err_set(e, -EINVAL, "--serial %s is given twice", c->endpoint[i]);
+                return err_set(e, -EINVAL, "%s %s is given twice", c->option, c->endpoint[i]);
         }
         if (strcmp(c->endpoint[i], "none") == 0) {
             if (c->count > 1)
-                return err_set(e, -EINVAL, "--serial none cannot be combined with another one");
+                return err_set(e, -EINVAL, "%s none cannot be combined with another one",
+                               c->option);
             return 0;
         }
-        int r = endpoint_open(&s->endpoint[i], c->endpoint[i], e);
+        int r = endpoint_open(&s->endpoint[i], c->option, c->endpoint[i], e);
         if (r < 0)
             return r;
         s->count++;
@@ -387,7 +388,7 @@ int serial_start(struct serial *s, size_t (*receive)(void *ctx, const uint8_t *b
             return r;
         if (p->name[0] != '\0') {
             char line[128];
-            snprintf(line, sizeof line, "the serial port is on %s", p->name);
+            snprintf(line, sizeof line, "%s pty is on %s", s->config.option, p->name);
             serial_notice(s, line);
         }
     }

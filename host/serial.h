@@ -23,7 +23,8 @@
 struct serial;
 
 struct serial_config {
-    /* As `--serial` takes them: "stdio", "file:PATH", "pty", "unix:PATH"; "none" alone. */
+    const char *option; /* "--serial", for errors */
+    /* As it takes them: "stdio", "file:PATH", "pty", "unix:PATH"; "none" alone. */
     const char *const *endpoint;
     unsigned count; /* up to SERIAL_MAX */
     /* The user pressed Ctrl-A x, Ctrl-A p or Ctrl-A s. On the serial thread; may be NULL. */

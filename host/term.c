@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -47,6 +48,16 @@ void term_restore(void)
     if (!atomic_exchange(&term.wanted, false))
         return;
     term_apply(&term.saved, false);
+}
+
+bool term_size(int fd, uint16_t *cols, uint16_t *rows)
+{
+    struct winsize w;
+    if (ioctl(fd, TIOCGWINSZ, &w) < 0 || w.ws_col == 0 || w.ws_row == 0)
+        return false;
+    *cols = w.ws_col;
+    *rows = w.ws_row;
+    return true;
 }
 
 bool term_is_raw(void)

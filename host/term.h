@@ -16,6 +16,9 @@
  * continue). Once per process. 0 or negative errno; -ENOTTY if `fd` is no terminal. */
 int term_raw(int fd) MUST_CHECK;
 
+/* The size of the terminal `fd` in characters; false if it is none. */
+bool term_size(int fd, uint16_t *cols, uint16_t *rows);
+
 /* Back to how term_raw() found it. Any thread, any number of times, also from signal handlers. */
 void term_restore(void);
 

@@ -32,6 +32,7 @@ struct machine {
     struct machine_device device[MACHINE_MAX_DEVICES]; /* in the order of the device tree */
     unsigned device_count;
     struct device *uart, *rtc, *gpio; /* also in device[] */
+    struct device *console;           /* virtio; or NULL */
     unsigned virtio_used;             /* slots that are taken from the end */
     struct pci_host pci;              /* only with: */
     bool has_pci;

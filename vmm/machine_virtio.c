@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "devices/virtio/balloon.h"
 #include "devices/virtio/blk.h"
+#include "devices/virtio/console.h"
 #include "devices/virtio/fs.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
@@ -182,6 +183,32 @@ static int virtio_add_share(struct machine *m, const struct machine_config *c, u
     return virtio_place(m, d, slot, e);
 }
 
+_Static_assert(VM_MAX_CONSOLES == CONSOLE_MAX_PORTS, "each console is a port");
+
+static int virtio_add_console(struct machine *m, const struct machine_config *c, struct err *e)
+{
+    unsigned slot;
+    int r = virtio_take_slot(m, &slot, e);
+    if (r < 0)
+        return r;
+    struct virtio_console_config config = {
+        .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
+        .gmem = c->gmem,
+        .ports = c->vm->console_count,
+    };
+    for (unsigned i = 0; i < config.ports; i++) {
+        const struct vm_console *from = &c->vm->console[i];
+        config.port[i] = (struct virtio_console_port){ .send = from->host.send,
+                                                       .room = from->host.room,
+                                                       .ctx = from->host.ctx };
+        snprintf(config.port[i].name, sizeof config.port[i].name, "%s", from->name);
+    }
+    r = virtio_console_create(&config, &m->console);
+    if (r < 0)
+        return machine_device_error(e, r, "console");
+    return virtio_place(m, m->console, slot, e);
+}
+
 int machine_add_virtio(struct machine *m, const struct machine_config *config, struct err *e)
 {
     int r = 0;
@@ -198,6 +225,8 @@ int machine_add_virtio(struct machine *m, const struct machine_config *config, s
         r = virtio_add_vsock(m, config, e);
     for (unsigned i = 0; r == 0 && i < config->vm->share_count; i++)
         r = virtio_add_share(m, config, i, e);
+    if (r == 0 && config->vm->console_count > 0)
+        r = virtio_add_console(m, config, e);
     return r;
 }
 

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "devices/pl011.h"
+#include "devices/virtio/console.h"
 #include "vmm/cmdline.h"
 #include "vmm/devicetree.h"
 #include "vmm/hvcall.h"
@@ -564,6 +565,16 @@ void vm_power_key(struct vm *vm)
 size_t vm_serial_receive(struct vm *vm, const uint8_t *bytes, size_t n)
 {
     return pl011_receive(vm->machine.uart, bytes, n);
+}
+
+size_t vm_console_receive(struct vm *vm, unsigned n, const uint8_t *bytes, size_t size)
+{
+    return virtio_console_receive(vm->machine.console, n, bytes, size);
+}
+
+void vm_console_resize(struct vm *vm, unsigned n, uint16_t cols, uint16_t rows)
+{
+    virtio_console_resize(vm->machine.console, n, cols, rows);
 }
 
 #define VM_STATS_WAIT_NS 1000000000u

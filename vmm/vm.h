@@ -15,9 +15,10 @@
 #include "host/disk.h"
 #include "host/share.h"
 
-#define VM_MAX_DISKS  24
-#define VM_MAX_NETS   8
-#define VM_MAX_SHARES 8
+#define VM_MAX_DISKS    24
+#define VM_MAX_NETS     8
+#define VM_MAX_SHARES   8
+#define VM_MAX_CONSOLES 7
 
 struct vm;
 struct stats_vm;
@@ -31,6 +32,12 @@ struct vm_serial {
                  size_t n);  /* guest output; must not block for long */
     void (*room)(void *ctx); /* vm_serial_receive() takes bytes again */
     void *ctx;
+};
+
+/* A virtio console of the guest, or a port for its programs. */
+struct vm_console {
+    char name[32]; /* of the port; "": it is a console */
+    struct vm_serial host;
 };
 
 /* A guest's vsock device. */
@@ -61,6 +68,8 @@ struct vm_config {
     struct vm_vsock vsock;
     struct share_options share[VM_MAX_SHARES];
     unsigned share_count;
+    struct vm_console console[VM_MAX_CONSOLES];
+    unsigned console_count;
     struct vm_serial serial;
     /* One-shot timers for device alarms: make one that calls `fire(ctx)` at the deadline set
      * through the alarm. */
@@ -90,6 +99,12 @@ void vm_power_key(struct vm *vm);
 
 /* Host input for the first PL011; returns how many bytes fitted. Any thread. */
 size_t vm_serial_receive(struct vm *vm, const uint8_t *bytes, size_t n);
+
+/* The same for the n-th virtio console. */
+size_t vm_console_receive(struct vm *vm, unsigned n, const uint8_t *bytes, size_t size);
+
+/* The terminal that the n-th console is on has this size now. Any thread. */
+void vm_console_resize(struct vm *vm, unsigned n, uint16_t cols, uint16_t rows);
 
 /* What the VM has done so far, or did if it has stopped. Its CPUs come out for a moment; one that
  * does not do so within a second counts as it was when it last did. Any thread but a CPU's. */

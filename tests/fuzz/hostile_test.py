@@ -24,7 +24,7 @@ def attack(seed, cpus, *options):
             disks += ["--disk", f.name + (",ro" if name == "b.img" else "")]
         before = pathlib.Path(folder, "b.img").read_bytes()
         with Console("run", "--kernel", IMAGE, "--memory", "128M", "--cpus", cpus, *disks,
-                     "--vsock", f"path={folder}/v", "--append", f"hostile.seconds={SECONDS} hostile.seed={seed}", *options) as c:
+                     "--vsock", f"path={folder}/v", "--console", "pty", "--console", "none,name=x", "--append", f"hostile.seconds={SECONDS} hostile.seed={seed}", *options) as c:
             c.send("input that nobody reads, " * 40)
             status = c.finish(seconds=SECONDS + 60)
             check(status == 0, f"exit status {status}\n{c.tail()}")

@@ -212,8 +212,19 @@ fs_seeds = {
     + fuse(22, args(100) + b"user.n\0") + fuse(23, args(100)) + fuse(24, b"user.n\0") + fuse(34, args(4)),
 }
 
+
+def control(port, event, value=1):
+    return request(3, struct.pack("<IHH", port, event, value))
+
+
+console_seeds = {
+    "ports": UP + buffers(2, 10, 64) + control(0xFFFFFFFF, 0) + control(0, 3) + control(1, 3) + control(1, 6) + control(2, 3)
+    + control(0, 6) + buffers(0, 4, 100) + buffers(4, 4, 100) + bytes([6, 0, 1, 0, 0]) + b"to hvc0 " + bytes([6, 1, 1, 0, 0])
+    + b"to hvc1 " + bytes([7, 0, 0, 80, 25]) + request(1, b"from hvc0") + request(5, b"from hvc1"),
+}
+
 corpus = pathlib.Path(__file__).parent / "corpus"
-for target, seeds in {"balloon": balloon_seeds, "vsock": vsock_seeds, "fs": fs_seeds}.items():
+for target, seeds in {"balloon": balloon_seeds, "vsock": vsock_seeds, "fs": fs_seeds, "console": console_seeds}.items():
     (corpus / f"{target}_fuzz").mkdir(exist_ok=True)
     for name, contents in seeds.items():
         (corpus / f"{target}_fuzz" / name).write_bytes(contents)

@@ -78,7 +78,7 @@ static struct uart *uart_create(void)
 static struct serial *start(struct uart *u, unsigned count, const char *const *endpoint)
 {
     struct serial_config config = {
-        .endpoint = endpoint, .count = count, .notice = uart_notice, .ctx = u
+        .option = "--serial", .endpoint = endpoint, .count = count, .notice = uart_notice, .ctx = u
     };
     struct serial *s;
     struct err e = { "" };
@@ -381,7 +381,9 @@ static void test_bad_endpoints(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad_cases); i++) {
         const struct bad_case *c = &bad_cases[i];
-        struct serial_config config = { .endpoint = c->endpoint, .count = c->endpoint[1] ? 2 : 1 };
+        struct serial_config config = { .option = "--serial",
+                                        .endpoint = c->endpoint,
+                                        .count = c->endpoint[1] ? 2 : 1 };
         struct serial *s = NULL;
         struct err e = { "" };
         assert_true(serial_create(&config, &s, &e) < 0);
@@ -406,7 +408,9 @@ static void test_stale_socket(void **state)
     struct uart *u = uart_create();
     struct serial *s = start(u, 1, (const char *[]){ spec });
     /* But not that of one that lives. */
-    struct serial_config config = { .endpoint = (const char *[]){ spec }, .count = 1 };
+    struct serial_config config = { .option = "--serial",
+                                    .endpoint = (const char *[]){ spec },
+                                    .count = 1 };
     struct serial *other;
     struct err e;
     assert_true(serial_create(&config, &other, &e) < 0);

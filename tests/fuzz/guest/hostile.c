@@ -272,11 +272,13 @@ static void request(struct hostile *h)
 static const struct virtio_slot {
     uint32_t slot, features, queues;
 } virtio_slots[] = {
-    { 0, 0x70006a64, 1 },                         /* disks */
-    { 1, 0x70006a64, 1 },  { 31, 0x30000000, 1 }, /* rng */
-    { 30, 0x30018023, 2 },                        /* net */
-    { 29, 0x30000024, 4 },                        /* balloon */
-    { 28, 0x30000001, 2 },                        /* vsock */
+    { 0, 0x70006a64, 1 },  /* disks */
+    { 1, 0x70006a64, 1 },  /* the second one */
+    { 31, 0x30000000, 1 }, /* rng */
+    { 30, 0x30018023, 2 }, /* net */
+    { 29, 0x30000024, 4 }, /* balloon */
+    { 28, 0x30000001, 2 }, /* vsock */
+    { 27, 0x30000007, 4 }, /* consoles */
 };
 
 #define VIRTIO_SLOTS (sizeof virtio_slots / sizeof virtio_slots[0])
