@@ -179,6 +179,11 @@ hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level)
     return HV_SUCCESS;
 }
 
+bool hvx_is_mac(void)
+{
+    return hv_apple() != NULL;
+}
+
 bool hvx_since(double version)
 {
     const struct hv_apple *apple = hv_apple();

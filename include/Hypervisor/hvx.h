@@ -125,6 +125,10 @@ static inline hv_return_t hvx_set_cpu(const char *cpu)
 {
     return cpu ? HV_UNSUPPORTED : HV_SUCCESS;
 }
+static inline bool hvx_is_mac(void)
+{
+    return true;
+}
 static inline const char *hvx_cpu_model(void)
 {
     return "host";
@@ -214,6 +218,10 @@ const char *hvx_instruction_name(unsigned kind);
  * text: the guest's instructions by name and the host's code. 0: no more. The descriptor stays the
  * caller's and has to outlive the VM. HV_UNSUPPORTED: the chosen engine translates nothing. */
 hv_return_t hvx_set_trace(int fd);
+
+/* Is this a Mac, or is the library to look like one (IREKO_APPLE)? For what a program does there
+ * only, and wants to see done elsewhere. */
+bool hvx_is_mac(void);
 
 /* Is there what this macOS brought? Always, unless IREKO_APPLE names an older one; write
  * HVX_SINCE(). */

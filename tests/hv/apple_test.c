@@ -61,6 +61,7 @@ static void ireko_cpus_and_features_are_not_there(void)
     CHECK_EQ(hvx_set_cpu("ireko-v1"), HV_UNSUPPORTED);
     CHECK_OK(hvx_set_cpu(NULL));
     CHECK(strcmp(hvx_cpu_model(), "host") == 0);
+    CHECK(hvx_is_mac());
     CHECK_OK(hv_vm_create(NULL));
     CHECK_EQ(hvx_vm_enable(HVX_NATIVE_DEBUG_PMU), HV_UNSUPPORTED);
     CHECK_OK(hv_vm_destroy());

@@ -2,6 +2,7 @@
 #include "guest.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PAGE 0x4000u
@@ -391,6 +392,7 @@ static void cpu_models_and_their_features(void)
 static void engine_has_a_name(void)
 {
     CHECK(hvx_engine() != NULL && strcmp(hvx_engine(), "none") != 0);
+    CHECK_EQ(hvx_is_mac(), strcmp(hvx_engine(), "hvf") == 0 || getenv("IREKO_APPLE"));
     CHECK_EQ(hvx_set_engine("steam"), HV_UNSUPPORTED);
     CHECK_OK(hvx_set_engine(NULL));
 }
