@@ -55,6 +55,10 @@ void vm_request(struct vm *vm, enum vm_wish wish);
 /* The VM cannot go on: VM_WISH_ERROR with a sentence; the first one stays. */
 void vm_fail(struct vm *vm, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* memory.c: memory_give_back() (host/memory.h) of RAM, with the guest's mapping out of its way.
+ * `ctx` is the VM. Any thread. */
+void vm_give_back(void *ctx, void *p, size_t n);
+
 /* Must the vCPU threads end? Any thread. */
 static inline bool vm_is_stopping(struct vm *vm)
 {

@@ -53,6 +53,8 @@ struct machine_config {
     const struct gmem *gmem; /* outlives the machine */
     /* With GICv2: the IRQ or FIQ input of `cpu` changed; see gic/gicv2.h. */
     void (*signal)(void *ctx, unsigned cpu, bool irq, bool fiq);
+    /* Give RAM back to the host; NULL: memory_give_back(). Any thread. */
+    void (*give_back)(void *ctx, void *p, size_t n);
     void *ctx;
 };
 

@@ -130,6 +130,8 @@ static int virtio_add_balloon(struct machine *m, const struct machine_config *c,
         .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
         .gmem = c->gmem,
         .pages = (uint32_t)(c->vm->balloon / BALLOON_PAGE),
+        .give_back = c->give_back,
+        .ctx = c->ctx,
     };
     r = virtio_balloon_create(&config, &d);
     if (r < 0)

@@ -402,6 +402,7 @@ static int vm_build(struct vm *vm, struct err *e)
         .vm = &vm->config,
         .gmem = &vm->gmem,
         .signal = vm_signal,
+        .give_back = hvx_is_mac() ? vm_give_back : NULL,
         .ctx = vm,
     };
     int r = vm_check_config(&vm->config, e);

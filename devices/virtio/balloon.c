@@ -6,9 +6,10 @@
  * takes a fixed amount that the user chose from the guest; its pages come one by one, so runs of
  * them are put together first.
  *
- * The address range stays mapped, so neither the hypervisor nor a software MMU has to know: what
- * was given back reads as zeroes and is made anew when it is written. Code that was on such a page
- * is dropped when the guest says so after it has written new code, as ever.
+ * The address range stays mapped, so a software MMU does not have to know: what was given back
+ * reads as zeroes and is made anew when it is written. A Mac's stage 2 is told, by `give_back`.
+ * Code that was on such a page is dropped when the guest says so after it has written new code, as
+ * ever.
  *
  * The specification numbers the reporting queue 4, Linux gives the queues that there are numbers
  * without gaps. We offer neither statistics nor hints, so every queue from 2 on is the reporting
@@ -41,6 +42,8 @@ enum { CFG_NUM_PAGES = 0, CFG_ACTUAL = 4, CFG_SIZE = 8 };
 struct virtio_balloon {
     struct virtio_mmio mmio; /* first */
     uint8_t config[CFG_SIZE];
+    void (*give_back)(void *ctx, void *p, size_t n);
+    void *ctx;
     struct virtq_chain chain;
 };
 
@@ -49,22 +52,31 @@ static struct virtio_balloon *balloon_of(struct virtio_mmio *v)
     return CONTAINER_OF(v, struct virtio_balloon, mmio);
 }
 
+static void balloon_give_back(const struct virtio_balloon *b, const struct iovec *piece)
+{
+    if (b->give_back)
+        b->give_back(b->ctx, piece->iov_base, piece->iov_len);
+    else
+        memory_give_back(piece->iov_base, piece->iov_len);
+}
+
 /* Pages [first, first + count) of guest memory, if they are RAM. */
-static void balloon_give_back(const struct gmem *m, uint64_t first, uint64_t count)
+static void balloon_give_pages(const struct virtio_balloon *b, uint64_t first, uint64_t count)
 {
     struct iovec piece[GMEM_MAX_REGIONS];
-    int n = gmem_iov(m, first * BALLOON_PAGE, count * BALLOON_PAGE, piece, GMEM_MAX_REGIONS);
+    int n =
+        gmem_iov(b->mmio.gmem, first * BALLOON_PAGE, count * BALLOON_PAGE, piece, GMEM_MAX_REGIONS);
     for (int i = 0; i < n; i++)
-        memory_give_back(piece[i].iov_base, piece[i].iov_len);
+        balloon_give_back(b, &piece[i]);
 }
 
 /* The chain is an array of page numbers. Linux takes them upwards or downwards. */
-static void balloon_inflate(const struct gmem *m, const struct virtq_chain *c)
+static void balloon_inflate(const struct virtio_balloon *b)
 {
     uint64_t first = 0, count = 0;
     uint8_t number[4];
     for (unsigned i = 0; i < BALLOON_NUMBERS; i++) {
-        if (!virtq_chain_read(c, i * sizeof number, number, sizeof number))
+        if (!virtq_chain_read(&b->chain, i * sizeof number, number, sizeof number))
             break;
         uint64_t page = ld_le32(number);
         if (count > 0 && page == first + count) {
@@ -73,29 +85,29 @@ static void balloon_inflate(const struct gmem *m, const struct virtq_chain *c)
             first = page;
             count++;
         } else {
-            balloon_give_back(m, first, count);
+            balloon_give_pages(b, first, count);
             first = page;
             count = 1;
         }
     }
-    balloon_give_back(m, first, count);
+    balloon_give_pages(b, first, count);
 }
 
 /* The chain's buffers are the pages. */
-static void balloon_report(const struct virtq_chain *c)
+static void balloon_report(const struct virtio_balloon *b)
 {
+    const struct virtq_chain *c = &b->chain;
     for (int i = c->readable; i < c->readable + c->writable; i++)
-        memory_give_back(c->iov[i].iov_base, c->iov[i].iov_len);
+        balloon_give_back(b, &c->iov[i]);
 }
 
 static void balloon_serve(struct virtio_balloon *b, unsigned queue)
 {
-    const struct virtq_chain *c = &b->chain;
     if (queue == INFLATE)
-        balloon_inflate(b->mmio.gmem, c);
+        balloon_inflate(b);
     else if (queue >= REPORTING && virtio_mmio_has(&b->mmio, BALLOON_F_REPORTING))
-        balloon_report(c);
-    virtio_mmio_push(&b->mmio, queue, c->head, 0);
+        balloon_report(b);
+    virtio_mmio_push(&b->mmio, queue, b->chain.head, 0);
 }
 
 static void balloon_notify(struct virtio_mmio *v, unsigned queue)
@@ -155,6 +167,8 @@ int virtio_balloon_create(const struct virtio_balloon_config *config, struct dev
     if (!b)
         return -ENOMEM;
     st_le32(b->config + CFG_NUM_PAGES, config->pages);
+    b->give_back = config->give_back;
+    b->ctx = config->ctx;
     const struct virtio_mmio_setup setup = {
         .ops = &balloon_ops,
         .gmem = config->gmem,

@@ -15,6 +15,9 @@ struct virtio_balloon_config {
     const struct gmem *gmem; /* outlives the device; regions of private, anonymous memory */
     uint32_t pages; /* of BALLOON_PAGE, that the guest is to give away for as long as it does
                        not run out of memory */
+    /* What gives [p, p + n) of RAM back; NULL: memory_give_back(). Any thread. */
+    void (*give_back)(void *ctx, void *p, size_t n);
+    void *ctx;
 };
 
 int virtio_balloon_create(const struct virtio_balloon_config *config,
