@@ -213,6 +213,44 @@ static enum psci_action trng_rnd(const struct psci_platform *p, bool wide, uint6
     return psci_answer(x, TRNG_SUCCESS);
 }
 
+/* Linux knows the calls of the vendor's range by the vendor. These two words have to be KVM's, so
+ * that the driver in every kernel finds the clock; the bits of hyp_features() say that there is
+ * nothing else of KVM. */
+static enum psci_action hyp_get_uid(const struct psci_platform *p, bool wide, uint64_t x[4])
+{
+    static const uint32_t kvm[4] = { 0xb66fb428, 0xe911c52e, 0x564bcaa9, 0x743a004d };
+    (void)p;
+    (void)wide;
+    for (unsigned i = 0; i < 4; i++)
+        x[i] = kvm[i];
+    return PSCI_RETURN;
+}
+
+/* Bit n: call n of the vendor's range. */
+static enum psci_action hyp_features(const struct psci_platform *p, bool wide, uint64_t x[4])
+{
+    (void)p;
+    (void)wide;
+    x[1] = x[2] = x[3] = 0;
+    return psci_answer(x, 1 << 0 | 1 << 1);
+}
+
+/* The time for the driver ptp_kvm, against the virtual (0) or physical (1) counter; they are one.
+ */
+static enum psci_action hyp_clock(const struct psci_platform *p, bool wide, uint64_t x[4])
+{
+    uint64_t time, count;
+    (void)wide;
+    if (x[1] > 1)
+        return psci_answer(x, PSCI_NOT_SUPPORTED);
+    p->clock(p->ctx, &time, &count);
+    x[0] = time >> 32;
+    x[1] = (uint32_t)time;
+    x[2] = count >> 32;
+    x[3] = (uint32_t)count;
+    return PSCI_RETURN;
+}
+
 static const struct psci_function psci_functions[] = {
     { 0x80000000, false, smccc_version },     { 0x80000001, false, psci_features },
     { 0x84000000, false, psci_version },      { 0x84000001, true, psci_cpu_suspend },
@@ -222,6 +260,8 @@ static const struct psci_function psci_functions[] = {
     { 0x8400000a, false, psci_features },     { 0x84000012, true, psci_system_reset2 },
     { 0x84000050, false, trng_version },      { 0x84000051, false, psci_features },
     { 0x84000052, false, trng_get_uuid },     { 0x84000053, true, trng_rnd },
+    { 0x86000000, false, hyp_features },      { 0x86000001, false, hyp_clock },
+    { 0x8600ff01, false, hyp_get_uid },
 };
 
 static const struct psci_function *psci_find(uint32_t id)

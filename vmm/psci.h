@@ -1,6 +1,6 @@
 /*
- * Firmware calls by HVC or SMC: PSCI 1.1 (DEN 0022), SMCCC 1.1 (DEN 0028) and the entropy source
- * TRNG 1.0 (DEN 0098).
+ * Firmware calls by HVC or SMC: PSCI 1.1 (DEN 0022), SMCCC 1.1 (DEN 0028), the entropy source TRNG
+ * 1.0 (DEN 0098), and of KVM's services the clock (Linux, Documentation/virt/kvm/arm/ptp_kvm.rst).
  *
  * Pure: what a call does to other CPUs and to the VM goes through `struct psci_platform` and the
  * returned action, so that the calls can be tested without a CPU.
@@ -41,6 +41,8 @@ struct psci_platform {
     /* Start `cpu` at `entry` with `context` in x0: 0, PSCI_ALREADY_ON or PSCI_ON_PENDING. */
     int (*cpu_on)(void *ctx, unsigned cpu, uint64_t entry, uint64_t context);
     enum psci_state (*cpu_state)(void *ctx, unsigned cpu);
+    /* The host's time in nanoseconds since 1970 UTC, and the guest's counter, at one moment. */
+    void (*clock)(void *ctx, uint64_t *realtime_ns, uint64_t *count);
     void *ctx;
 };
 

@@ -38,6 +38,13 @@ static enum psci_state fake_cpu_state(void *ctx, unsigned cpu)
     return ((struct fixture *)ctx)->state[cpu];
 }
 
+static void fake_clock(void *ctx, uint64_t *realtime_ns, uint64_t *count)
+{
+    (void)ctx;
+    *realtime_ns = 0x123456789abcdef0;
+    *count = 0x0fedcba987654321;
+}
+
 static struct fixture f;
 
 static int set_up(void **state)
@@ -50,6 +57,7 @@ static int set_up(void **state)
         .gmem = &f.gmem,
         .cpu_on = fake_cpu_on,
         .cpu_state = fake_cpu_state,
+        .clock = fake_clock,
         .ctx = &f,
     };
     return gmem_add(&f.gmem, 0x40000000, sizeof ram, ram);
@@ -87,7 +95,7 @@ static void test_features_name_what_is_there(void **state)
                                       0x84000003, 0xc4000003, 0x84000004, 0xc4000004, 0x84000006,
                                       0x84000008, 0x84000009, 0x8400000a, 0x84000012, 0xc4000012 };
     static const uint32_t missing[] = { 0x84000005, 0x84000007, 0xc4000008, 0xc4000002, 0x8400000b,
-                                        0x8400000e, 0x00000000, 0xffffffff, 0x86000000 };
+                                        0x8400000e, 0x00000000, 0xffffffff, 0x86000002 };
     (void)state;
     for (size_t i = 0; i < sizeof there / sizeof there[0]; i++)
         assert_int_equal(answer(0x8400000a, there[i], 0, 0), 0);
@@ -101,9 +109,32 @@ static void test_features_name_what_is_there(void **state)
 static void test_unknown_is_not_supported(void **state)
 {
     (void)state;
-    static const uint64_t ids[] = { 0, 0x84000005, 0x8600ff01, 0xc5000020, 0xffffffff, UINT64_MAX };
+    static const uint64_t ids[] = { 0,          0x84000005, 0x86000002, 0x8600ff00,
+                                    0xc5000020, 0xffffffff, UINT64_MAX };
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
         assert_true(answer(ids[i], 0, 0, 0) == NOT_SUPPORTED);
+}
+
+/* KVM's identity, one service, and the time against either counter, high words first. */
+static void test_clock(void **state)
+{
+    (void)state;
+    static const uint32_t uid[4] = { 0xb66fb428, 0xe911c52e, 0x564bcaa9, 0x743a004d };
+    uint64_t x[4];
+    assert_int_equal(call(x, 0x8600ff01, 0, 0, 0), PSCI_RETURN);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(x[i], uid[i]);
+    assert_int_equal(call(x, 0x86000000, 9, 9, 9), PSCI_RETURN);
+    assert_int_equal(x[0], 3);
+    assert_int_equal(x[1] | x[2] | x[3], 0);
+    for (uint64_t counter = 0; counter < 2; counter++) {
+        assert_int_equal(call(x, 0x86000001, counter, 0, 0), PSCI_RETURN);
+        assert_int_equal(x[0], 0x12345678);
+        assert_int_equal(x[1], 0x9abcdef0);
+        assert_int_equal(x[2], 0x0fedcba9);
+        assert_int_equal(x[3], 0x87654321);
+    }
+    assert_true(answer(0x86000001, 2, 0, 0) == NOT_SUPPORTED);
 }
 
 static void test_cpu_on(void **state)
@@ -198,6 +229,7 @@ int main(void)
         T(test_versions),
         T(test_features_name_what_is_there),
         T(test_unknown_is_not_supported),
+        T(test_clock),
         T(test_cpu_on),
         T(test_affinity_info),
         T(test_actions),

@@ -1,14 +1,14 @@
 /*
- * A program for the guest that speaks AF_VSOCK, on system calls alone, so that no C library for
- * arm64 is needed.
+ * A program for the guest that speaks AF_VSOCK.
  *
  *   vsock connect PORT   standard input goes to PORT of the host, what comes back to standard
  * output; each direction ends by itself. Status 1 when nobody is there. vsock echo PORT      serve
  * PORT for ever: every connection gets back what it sends
  */
 
+#include "call.h"
+
 enum {
-    NR_EXIT = 93,
     NR_WAIT4 = 260,
     NR_CLOSE = 57,
     NR_READ = 63,
@@ -34,24 +34,6 @@ struct sockaddr_vm {
     unsigned port, cid;
     unsigned char zero[4];
 };
-
-static long call(long nr, long a, long b, long c)
-{
-    register long x8 __asm__("x8") = nr;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = 0;
-    register long x4 __asm__("x4") = 0;
-    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
-    return x0;
-}
-
-static _Noreturn void quit(long status)
-{
-    for (;;)
-        call(NR_EXIT, status, 0, 0);
-}
 
 /* Until the input ends. False when the output does not take it. */
 static int copy(long from, long to)
@@ -115,17 +97,11 @@ static _Noreturn void echo(const char *port)
     }
 }
 
-/* The stack has argc, then argv. */
-__attribute__((used)) static _Noreturn void start(long *stack)
+static _Noreturn void program(long argc, const char *const *argv)
 {
-    const char *const *argv = (const char *const *)(stack + 1);
-    if (stack[0] < 3)
+    if (argc < 3)
         quit(1);
     if (argv[1][0] == 'c')
         connect_to(argv[2]);
     echo(argv[2]);
 }
-
-__asm__(".globl _start\n"
-        "_start: mov x0, sp\n"
-        "b start\n");
