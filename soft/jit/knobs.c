@@ -10,6 +10,7 @@
 #include "soft/jit/translate.h"
 
 #define CACHE_SIZE (128u << 20)
+#define WARM       12
 
 static const struct {
     const char *word;
@@ -46,6 +47,11 @@ static bool read_word(struct jit_knobs *k, const char *word, size_t length)
         k->max = max < 1 ? 1 : max > JIT_BLOCK_MAX ? JIT_BLOCK_MAX : (unsigned)max;
         return true;
     }
+    if (length > 5 && strncmp(word, "warm=", 5) == 0) {
+        unsigned long warm = strtoul(word + 5, NULL, 10);
+        k->warm = warm > UINT8_MAX ? UINT8_MAX : (unsigned)warm;
+        return true;
+    }
     if (length > 6 && strncmp(word, "trace=", 6) == 0 && length - 6 < sizeof k->trace) {
         memcpy(k->trace, word + 6, length - 6);
         return true;
@@ -64,7 +70,7 @@ static bool read_word(struct jit_knobs *k, const char *word, size_t length)
 
 struct jit_knobs jit_knobs_read(const char *text)
 {
-    struct jit_knobs k = { .cache_size = CACHE_SIZE, .max = JIT_BLOCK_MAX };
+    struct jit_knobs k = { .cache_size = CACHE_SIZE, .max = JIT_BLOCK_MAX, .warm = WARM };
 
     while (text && *text) {
         size_t length = strcspn(text, ",");

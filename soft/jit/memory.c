@@ -78,7 +78,7 @@ static int page_of(jit_t t, unsigned base)
     unsigned block = t->insn[0].i.offset / 4, mixed = (block ^ block / 32) % (TLB_PAGES / 2);
     bool stack = base == REG_SP || base == 29;
 
-    if (t->jit->knobs.unpaged || (t->jit->far[at / 64] >> at % 64 & 1) || !(stack || t->stays))
+    if (t->jit->knobs.unpaged || !t->warm || (t->jit->far[at / 64] >> at % 64 & 1) || !(stack || t->stays))
         return -1;
     return (int)(stack ? mixed : TLB_PAGES / 2 + (mixed + base) % (TLB_PAGES / 2));
 }

@@ -339,11 +339,35 @@ static void enter_c(struct cpu *c)
     c->nzcv = flags_to_nzcv(c->jit_flags);
 }
 
+/*
+ * Code that runs often is found by chance: when the ticker asks for attention, the region of the
+ * block that would be next is counted. A region that was found often enough is warm; its blocks are
+ * translated anew with what costs more than it saves where code runs seldom: the pages found last.
+ */
+static void note_heat(struct cpu *c)
+{
+    struct jit *j = jit_of(c);
+    const struct mmu_bank *bank = c->el ? &vcpu_of(c)->kernel : vcpu_of(c)->user;
+    const struct jit_binding *page = &j->binding[bank->jit.bind[jit_bind_slot(c->pc)]];
+
+    if (page == j->binding || page->va != (c->pc & ~4095ull))
+        return;
+    uint64_t pa = page->pa + align_down(c->pc & 4095, JIT_REGION);
+    unsigned region = jit_region(pa);
+    if (jit_is_warm(j, pa) || ++j->heat[region] < j->knobs.warm)
+        return;
+    j->warm[region / 64] |= 1ull << region % 64;
+    if (!j->knobs.unpaged)
+        jit_blocks_retire(j, pa, JIT_REGION);
+}
+
 const uint8_t *jit_miss(struct cpu *c, uint64_t pc)
 {
     jit_of(c)->stats.miss_calls++;
     enter_c(c);
     c->pc = pc;
+    if (atomic_load_explicit(&c->attention, memory_order_relaxed) & ATTENTION_LOOK)
+        note_heat(c);
     return resume(c);
 }
 

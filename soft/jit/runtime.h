@@ -119,6 +119,8 @@ struct jit_relocs {
 #define JIT_PAGE_HASH 16384
 #define JIT_BIND_HASH 32768
 #define JIT_SITES     65536
+#define JIT_REGION    1024 /* bytes of code that are warm together */
+#define JIT_REGIONS   16384
 
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
@@ -148,6 +150,7 @@ struct jit_knobs {
     bool check;      /* back to C at the end of each block: soft/jit/check.c */
     bool wrong;      /* RBIT is translated wrongly, for tests of the engine `check` */
     unsigned max;    /* instructions in a block */
+    unsigned warm;   /* how often code has to be found running to be warm; 0: it always is */
     char trace[256]; /* a file that every block is appended to, or empty */
 };
 
@@ -188,6 +191,9 @@ struct jit {
     uint32_t page_hash[JIT_PAGE_HASH], bind_hash[JIT_BIND_HASH];
     uint64_t checksum_key;
     uint64_t reused; /* clones that became other ones */
+    /* By jit_region(): code that runs often; how often the ticker found it running. */
+    uint64_t warm[JIT_REGIONS / 64];
+    uint8_t heat[JIT_REGIONS];
     /* By jit_site(): sites that do not find their last page often enough; how often they lately
      * did not. All of the latter, and the time when they began to be counted. */
     uint64_t far[JIT_SITES / 64];
@@ -214,6 +220,17 @@ static inline struct jit_jump *jit_jump_of(struct jit_jump *table, uint64_t pc)
 static inline unsigned jit_site(uint64_t pa)
 {
     return (unsigned)(pa >> 2) % JIT_SITES;
+}
+
+static inline unsigned jit_region(uint64_t pa)
+{
+    return (unsigned)(pa / JIT_REGION) % JIT_REGIONS;
+}
+
+/* Does the code at a physical address run often? */
+static inline bool jit_is_warm(const struct jit *j, uint64_t pa)
+{
+    return j->warm[jit_region(pa) / 64] >> jit_region(pa) % 64 & 1;
 }
 
 /* soft/jit/cache.c: code memory and the tables. */

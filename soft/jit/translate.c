@@ -183,6 +183,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .page = page,
         .mode = mode,
         .pinned = jit_pinned,
+        .warm = !j->knobs.warm || jit_is_warm(j, pa),
     };
     uint32_t exits = j->exit_count;
     jit_relocs_begin(&t);

@@ -89,6 +89,7 @@ struct jit_translation {
     enum jit_eflags ef;
     bool ef_stored;  /* cpu.jit_flags has what EFLAGS hold */
     bool stays;      /* a loop, or the end of one: accesses may stay in their pages */
+    bool warm;       /* it runs often, so that it may look at the pages found last */
     bool sp_aligned; /* SP is known to be a multiple of 16 */
     struct jit_group group;
     struct jit_way_out *out;
