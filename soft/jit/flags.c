@@ -65,15 +65,19 @@ static unsigned flags_of(jit_t t, const struct jit_insn *n)
                                     : READS; /* the interpreter's functions may look, or fault */
 }
 
-/* Does code at `offset` of the page set NZCV before it reads it? Looks ahead a little, at the head
- * of this block (in a loop) as far as it goes. */
-static bool target_kills_flags(jit_t t, int64_t offset)
+/* Offset in the page of a conditional branch's target. */
+static int64_t target_of(const struct insn *i, enum a64_op op)
 {
-    if (FAULTS_READ(t))
-        return false;
-    unsigned ahead = offset == t->insn[0].i.offset ? JIT_BLOCK_MAX : 8;
+    unsigned top = op == A64_TBZ || op == A64_TBNZ ? 18 : 23;
+    return i->offset + sign_extend(bits(i->word, top, 5) << 2, top - 2);
+}
 
-    for (unsigned n = 0; n < ahead; n++, offset += 4) {
+/* Does code at `offset` of the page set NZCV before it reads it, on every way on? Looks at most at
+ * `ahead` instructions, and in warm code at the ways of branches, too. */
+static bool kills_flags(jit_t t, int64_t offset, unsigned *ahead)
+{
+    for (; *ahead; offset += 4) {
+        --*ahead;
         if (offset < 0 || offset >= CODE_PAGE_SIZE)
             return false;
         struct jit_insn look = { .i.word = ld_le32(t->page + offset) };
@@ -84,6 +88,10 @@ static bool target_kills_flags(jit_t t, int64_t offset)
         if (f & WRITES)
             return true;
         switch (look.op) {
+        case A64_BL:
+            if (!t->warm)
+                return false;
+            /* fallthrough */
         case A64_B:
             offset += sign_extend(bits(look.i.word, 25, 0) << 2, 28) - 4;
             break;
@@ -93,7 +101,10 @@ static bool target_kills_flags(jit_t t, int64_t offset)
         case A64_CBNZ_x:
         case A64_TBZ:
         case A64_TBNZ:
-        case A64_BL:
+            look.i.offset = (uint16_t)offset;
+            if (!t->warm || !kills_flags(t, target_of(&look.i, (enum a64_op)look.op), ahead))
+                return false;
+            break;
         case A64_BR:
         case A64_BLR:
         case A64_RET:
@@ -105,11 +116,15 @@ static bool target_kills_flags(jit_t t, int64_t offset)
     return false;
 }
 
-/* Offset in the page of a conditional branch's target. */
-static int64_t target_of(const struct insn *i, enum a64_op op)
+#define AHEAD      8
+#define AHEAD_WARM 32
+
+/* The head of this block is looked at (in a loop) as far as it goes. */
+static bool target_kills_flags(jit_t t, int64_t offset)
 {
-    unsigned top = op == A64_TBZ || op == A64_TBNZ ? 18 : 23;
-    return i->offset + sign_extend(bits(i->word, top, 5) << 2, top - 2);
+    unsigned ahead = offset == t->insn[0].i.offset ? JIT_BLOCK_MAX : t->warm ? AHEAD_WARM : AHEAD;
+
+    return !FAULTS_READ(t) && kills_flags(t, offset, &ahead);
 }
 
 static bool is_conditional(enum a64_op op)

@@ -5,7 +5,7 @@
  * after it, as ever.
  *
  * Between them only instructions may lie that change neither the base nor the scratch registers
- * that hold the address: moves of a pinned register, as in `mov x29, sp`.
+ * that hold the address: `mov x29, sp` and its kin.
  */
 #include "soft/jit/access.h"
 
@@ -53,11 +53,34 @@ static bool changes_base(const struct jit_insn *n, unsigned base, const struct m
     return !m->write && (n->i.rd == base || (pair && n->i.ra == base));
 }
 
-/* MOV of a pinned register to another than the base. */
+/* Does it change neither the base, nor scratch registers or EFLAGS? Moves, constants, additions of
+ * constants. */
 static bool is_neutral(jit_t t, const struct jit_insn *n, unsigned base)
 {
-    return n->op == A64_ADD_imm_x && n->i.imm == 0 && t->pinned[n->i.rn] != X86_NONE &&
-           n->i.rd != base;
+    const struct insn *i = &n->i;
+    bool pinned = i->rd < REG_SP && t->pinned[i->rd] != X86_NONE;
+
+    if (i->rd == base)
+        return false;
+    switch (n->op) {
+    case A64_ADD_imm_x:
+        return t->pinned[i->rn] != X86_NONE && (i->imm == 0 || pinned);
+    case A64_ADD_imm_w:
+    case A64_SUB_imm_w:
+    case A64_SUB_imm_x:
+        return t->pinned[i->rn] != X86_NONE && pinned;
+    case A64_MOV_x:
+        return t->pinned[i->rm] != X86_NONE && i->rd < REG_SP;
+    case A64_MOV_w:
+        return t->pinned[i->rm] != X86_NONE && pinned;
+    case A64_MOVZ_w:
+    case A64_MOVZ_x:
+    case A64_MOVN_w:
+    case A64_MOVN_x:
+        return pinned || (i->rd < REG_SP && i->imm == (int32_t)i->imm);
+    default:
+        return false;
+    }
 }
 
 /* The extent of the group that begins at t->at with `m`: t->group.last, low and the bytes. */
