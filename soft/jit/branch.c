@@ -54,12 +54,14 @@ static void poll(jit_t t)
     x86_alu_mi(&t->hot, 0, X86_CMP, JIT_CPU(attention), 0);
 }
 
-/* Somebody does: go out before the instruction at `target`. */
-static void attend(jit_t t, uint8_t *wanted, uint64_t target)
+/* Somebody does: go out before the instruction at `target`, `back` in the loop. */
+static void attend(jit_t t, uint8_t *wanted, uint64_t target, bool back)
 {
     if (t->hot.full || t->cold.full)
         return;
     x86_patch(wanted, t->cold.p);
+    if (back)
+        jit_loop_leave(t, &t->cold);
     jit_mov_va(t, &t->cold, RAX, target);
     x86_to(&t->cold, x86_jmp(&t->cold), t->jit->rw + t->jit->miss);
 }
@@ -86,10 +88,17 @@ void jit_exit_direct(jit_t t, uint64_t target)
     struct x86_buf *b = &t->hot;
 
     jit_clobber(t);
+    if (t->loop.inside && t->loop.head && target == jit_pc(t, &t->insn[0].i)) {
+        poll(t);
+        x86_to(b, x86_jcc(b, CC_E), t->loop.head);
+        attend(t, x86_jmp(b), target, true);
+        return;
+    }
+    jit_loop_leave(t, b);
     if (is_other_page(t, target)) {
         if (polls(t, target)) {
             poll(t);
-            attend(t, x86_jcc(b, CC_NE), target);
+            attend(t, x86_jcc(b, CC_NE), target, false);
         }
         x86_op_rm(b, 0, 0, 0x81, X86_CMP, x86_at(JIT_TLB, bind_offset(target)), false);
         uint8_t *bind_site = b->p;
@@ -99,7 +108,7 @@ void jit_exit_direct(jit_t t, uint64_t target)
     } else if (polls(t, target)) {
         poll(t);
         uint8_t *site = x86_jcc(b, CC_E);
-        attend(t, x86_jmp(b), target);
+        attend(t, x86_jmp(b), target, false);
         exit_tail(t, target, site, NULL, NULL);
     } else {
         exit_tail(t, target, x86_jmp(b), NULL, NULL);
@@ -115,7 +124,7 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
     enum jit_eflags ef = t->ef;
     bool stored = t->ef_stored, store = t->insn[t->at].target_live && ef != EF_NONE && !stored;
 
-    if (!store && !is_other_page(t, target) && !polls(t, target)) {
+    if (!store && !t->loop.inside && !is_other_page(t, target) && !polls(t, target)) {
         exit_tail(t, target, x86_jcc(&t->hot, cc), NULL, NULL);
         return;
     }
@@ -125,6 +134,7 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
             .target = target,
             .at = t->at,
             .ef = store ? ef : EF_NONE,
+            .looped = t->loop.inside,
         };
         return;
     }
@@ -148,7 +158,9 @@ void jit_exits_end(jit_t t)
         t->ef_stored = false;
         jit_flags_store(t);
         t->ef = EF_NONE;
+        t->loop.inside = out->looped;
         jit_exit_direct(t, out->target);
+        t->loop.inside = false;
     }
 }
 

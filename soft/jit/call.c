@@ -50,6 +50,7 @@ void jit_emit_interp(jit_t t, const struct insn *i)
     jit_clobber(t);
     t->sp_aligned = false;
     vector_cache_forget(t);
+    jit_loop_leave(t, &t->hot);
     align_call(&t->cold);
     x86_to(&t->hot, x86_jmp(&t->hot), t->cold.p);
     x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + t->jit->interp);
@@ -57,6 +58,7 @@ void jit_emit_interp(jit_t t, const struct insn *i)
     const uint8_t *record = cold_data(t, &call, sizeof call);
     jit_note_va(t, record + offsetof(struct jit_call, page_va));
     jit_note_code(t, record + offsetof(struct jit_call, next));
+    jit_loop_enter(t, &t->hot);
 }
 
 /* A slow path for t->insn[first] to the one being emitted, of a look-up or of something else. */
@@ -66,7 +68,7 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     bool copies = t->cache.used;
     struct jit_slow s = {
         .page_va = t->page_va,
-        .next = offset_of(t, vector_cache_reload(t, after)),
+        .next = offset_of(t, jit_loop_return(t, vector_cache_reload(t, after))),
         .offset = t->insn[first].i.offset,
         .count = (uint16_t)(t->at - first + 1),
     };
@@ -74,7 +76,7 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
 
     if (look_up) {
         thunk = copies ? j->refill_v : j->refill;
-        s.found = offset_of(t, t->look_up.end);
+        s.found = offset_of(t, jit_loop_return(t, t->look_up.end));
         s.size = (uint16_t)t->look_up.size;
         s.write = t->look_up.write;
         s.page = (uint8_t)t->look_up.page;
@@ -82,6 +84,7 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     const uint8_t *start = t->cold.p;
     if (look_up)
         x86_lea(&t->cold, 1, RCX, t->look_up.address);
+    jit_loop_leave(t, &t->cold);
     x86_to(&t->cold, x86_call(&t->cold), j->rw + thunk);
     const uint8_t *record = cold_data(t, &s, sizeof s);
     jit_note_va(t, record + offsetof(struct jit_slow, page_va));
@@ -135,8 +138,10 @@ void jit_slow_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t 
 void jit_emit_helper(jit_t t, jit_helper *function)
 {
     vector_cache_forget(t);
+    jit_loop_leave(t, &t->hot);
     x86_mov_ri(&t->hot, RCX, (uintptr_t)function);
     x86_to(&t->hot, x86_call(&t->hot), t->jit->rw + t->jit->helper);
+    jit_loop_enter(t, &t->hot);
 }
 
 /* Data processing of SIMD and FP, bits 28:25 = x111 (DDI 0487 C4.1), without those that have
@@ -184,7 +189,9 @@ void jit_emit_interp_vector(jit_t t, const struct insn *i)
         x86_plain(&t->cold, 0xcc);
     const uint8_t *record = cold_data(t, &call, sizeof call);
     jit_note_va(t, record + offsetof(struct jit_call, page_va));
+    jit_loop_leave(t, &t->hot);
     x86_lea_rip(&t->hot, RAX, record);
     x86_to(&t->hot, x86_call(&t->hot), t->jit->rw + t->jit->vector);
+    jit_loop_enter(t, &t->hot);
     vector_cache_forget(t);
 }

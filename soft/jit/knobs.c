@@ -23,6 +23,7 @@ static const struct {
     { "uncached", offsetof(struct jit_knobs, uncached) },
     { "ungrown", offsetof(struct jit_knobs, ungrown) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
+    { "unlooped", offsetof(struct jit_knobs, unlooped) },
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "uncloned", offsetof(struct jit_knobs, uncloned) },
     { "cloned", offsetof(struct jit_knobs, cloned) },

@@ -31,7 +31,7 @@ void jit_check_base(jit_t t, const struct insn *i, uint8_t **slow)
     *slow = NULL;
     if (i->rn != REG_SP || !(t->mode & JIT_MODE_SP_CHECK) || t->sp_aligned)
         return;
-    x86_test_ri(&t->hot, 0, (enum x86_reg)t->pinned[REG_SP], 15);
+    x86_test_ri(&t->hot, 0, jit_use(t, REG_SP, RAX), 15);
     *slow = x86_jcc(&t->hot, CC_NE);
     t->sp_aligned = true;
 }
@@ -78,7 +78,8 @@ static int page_of(jit_t t, unsigned base)
     unsigned block = t->insn[0].i.offset / 4, mixed = (block ^ block / 32) % (TLB_PAGES / 2);
     bool stack = base == REG_SP || base == 29;
 
-    if (t->jit->knobs.unpaged || !t->warm || (t->jit->far[at / 64] >> at % 64 & 1) || !(stack || t->stays))
+    if (t->jit->knobs.unpaged || !t->warm || (t->jit->far[at / 64] >> at % 64 & 1) ||
+        !(stack || t->stays))
         return -1;
     return (int)(stack ? mixed : TLB_PAGES / 2 + (mixed + base) % (TLB_PAGES / 2));
 }
@@ -150,8 +151,9 @@ static void address_reg(jit_t t, const struct insn *i)
 {
     struct x86_buf *b = &t->hot;
 
+    enum x86_reg index = RAX;
     if (i->imm == (int64_t)ones(64) || i->rm == REG_ZR) {
-        jit_copy(t, 1, i->rm, RAX);
+        index = i->a > 3 ? jit_copy(t, 1, i->rm, RAX) : jit_use(t, i->rm, RAX);
     } else if (i->b) { /* SXTW */
         x86_ext_rr(b, X86_SX32, 1, RAX, jit_use(t, i->rm, RAX));
     } else {
@@ -163,10 +165,10 @@ static void address_reg(jit_t t, const struct insn *i)
         scale = 0;
     }
     if (t->pinned[i->rn] != X86_NONE) {
-        x86_lea(b, 1, RAX, x86_indexed((enum x86_reg)t->pinned[i->rn], RAX, scale, 0));
+        x86_lea(b, 1, RAX, x86_indexed((enum x86_reg)t->pinned[i->rn], index, scale, 0));
     } else {
         enum x86_reg base = jit_use(t, i->rn, RCX);
-        x86_lea(b, 1, RAX, x86_indexed(base, RAX, scale, 0));
+        x86_lea(b, 1, RAX, x86_indexed(base, index, scale, 0));
     }
 }
 

@@ -341,8 +341,9 @@ static void enter_c(struct cpu *c)
 
 /*
  * Code that runs often is found by chance: when the ticker asks for attention, the region of the
- * block that would be next is counted. A region that was found often enough is warm; its blocks are
- * translated anew with what costs more than it saves where code runs seldom: the pages found last.
+ * block that would be next is counted, and counts four times when it was the last one, too. A
+ * region that was found often enough is warm; its blocks are translated anew with what costs more
+ * than it saves where code runs seldom: the pages found last.
  */
 static void note_heat(struct cpu *c)
 {
@@ -353,8 +354,12 @@ static void note_heat(struct cpu *c)
     if (page == j->binding || page->va != (c->pc & ~4095ull))
         return;
     uint64_t pa = page->pa + align_down(c->pc & 4095, JIT_REGION);
-    unsigned region = jit_region(pa);
-    if (jit_is_warm(j, pa) || ++j->heat[region] < j->knobs.warm)
+    unsigned region = jit_region(pa), heat = j->heat[region] + (region == j->heated ? 4u : 1u);
+    j->heated = region;
+    if (jit_is_warm(j, pa))
+        return;
+    j->heat[region] = (uint8_t)(heat < UINT8_MAX ? heat : UINT8_MAX);
+    if (heat < j->knobs.warm)
         return;
     j->warm[region / 64] |= 1ull << region % 64;
     if (!j->knobs.unpaged)
@@ -472,6 +477,7 @@ static void note_stray(struct jit *j, const struct mmu_bank *b, const struct jit
     j->stray[site] = 0;
     j->far[site / 64] |= 1ull << site % 64;
     jit_blocks_retire(j, pa, 4);
+    cpu_attend(&j->v->cpu, ATTENTION_LOOK); /* out of a loop that is the block's own */
 }
 
 struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)

@@ -137,6 +137,7 @@ struct jit_knobs {
     bool uncached;   /* no copies of V registers in host registers */
     bool ungrown;    /* TLBs stay as small as they begin */
     bool unpaged;    /* every access looks into the TLB */
+    bool unlooped;   /* loops have the registers that all code has */
     bool unlinked;   /* no direct links */
     bool uncloned;   /* each virtual address has a translation of its own */
     bool cloned;     /* every block is the clone of one at another address */
@@ -194,6 +195,7 @@ struct jit {
     /* By jit_region(): code that runs often; how often the ticker found it running. */
     uint64_t warm[JIT_REGIONS / 64];
     uint8_t heat[JIT_REGIONS];
+    unsigned heated; /* the region found last */
     /* By jit_site(): sites that do not find their last page often enough; how often they lately
      * did not. All of the latter, and the time when they began to be counted. */
     uint64_t far[JIT_SITES / 64];

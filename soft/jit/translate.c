@@ -129,6 +129,7 @@ static void count_instructions(jit_t t, unsigned n)
 
 static void emit_block(jit_t t)
 {
+    jit_loop_begin(t);
     for (t->at = 0; t->at < t->count && !t->ended; t->at++) {
         struct jit_insn *n = &t->insn[t->at];
         jit_emitter *emit = jit_emitters[n->op];
@@ -154,6 +155,7 @@ static void emit_block(jit_t t)
                 t->ended = true;
             }
         }
+        jit_loop_end(t);
     }
     if (!t->ended)
         jit_exit_direct(t, jit_pc(t, &t->insn[t->count - 1].i) + 4);

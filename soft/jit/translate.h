@@ -71,6 +71,15 @@ struct jit_way_out {
     uint64_t target;
     unsigned at;        /* in jit_translation.insn */
     enum jit_eflags ef; /* to be stored, if not EF_NONE */
+    bool looped;        /* out of the loop */
+};
+
+/* Of a block whose head is a loop's, with registers of its own: soft/jit/loop.c. */
+struct jit_loop {
+    bool inside;         /* code of it is being emitted */
+    unsigned end;        /* in jit_translation.insn: the last branch back */
+    const uint8_t *head; /* where that leads to; NULL: it is an exit */
+    int8_t map[REG_COUNT];
 };
 
 struct jit_translation {
@@ -92,6 +101,7 @@ struct jit_translation {
     bool warm;       /* it runs often, so that it may look at the pages found last */
     bool sp_aligned; /* SP is known to be a multiple of 16 */
     struct jit_group group;
+    struct jit_loop loop;
     struct jit_way_out *out;
     unsigned outs;
     struct {
@@ -201,6 +211,15 @@ void jit_note_code(jit_t t, const uint8_t *at);
 void jit_relocs_begin(jit_t t);
 /* Keep the list behind the cold part, if the block can be cloned. */
 void jit_relocs_end(jit_t t, struct jit_block *b);
+
+/* soft/jit/loop.c: before the first instruction, and behind each. */
+void jit_loop_begin(jit_t t);
+void jit_loop_end(jit_t t);
+/* Inside of a loop: to its register map, and back to the usual one. Flags and scratch stay. */
+void jit_loop_enter(jit_t t, struct x86_buf *b);
+void jit_loop_leave(jit_t t, struct x86_buf *b);
+/* In cold code: where what has the usual map goes on at `to`. */
+const uint8_t *jit_loop_return(jit_t t, const uint8_t *to);
 
 /* soft/jit/branch.c */
 

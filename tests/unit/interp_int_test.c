@@ -317,6 +317,90 @@ static void compare_and_swap_pair(void)
     guest_close(&g);
 }
 
+/* A loop of more registers than the host has, over several pages: by its count, out of its middle,
+ * and into a fault. X6 to X15 are what the model below makes of them. */
+
+struct loop {
+    uint64_t x[16];
+};
+
+static uint64_t loop_word(unsigned n)
+{
+    return (n + 1) * 0x9e3779b97f4a7c15u;
+}
+
+/* Iterations until X15 is 0, a word is 0 (`zero`), or one that stores at RAM_END. */
+static void loop_model(struct loop *l, uint64_t zero)
+{
+    for (unsigned n = 0;; n++) {
+        l->x[8] = n == zero ? 0 : loop_word(n);
+        l->x[6] += 8;
+        if (!l->x[8])
+            return;
+        l->x[9] ^= l->x[8];
+        l->x[9] = l->x[9] >> 7 | l->x[9] << 57;
+        l->x[10] += l->x[9];
+        if (l->x[7] + l->x[11]++ * 8 == RAM_END) {
+            l->x[11]--;
+            return;
+        }
+        if (l->x[10] & 1)
+            l->x[12] = l->x[9];
+        l->x[13] = 0;
+        for (unsigned k = 0; k < 64; k++)
+            l->x[13] |= (l->x[12] >> k & 1) << (63 - k);
+        l->x[14] += l->x[13];
+        if (!--l->x[15])
+            return;
+    }
+}
+
+#define LOOP_SOURCE (GUEST_DATA + 0x8000)
+
+static void loop_case(uint64_t store_at, uint64_t count, uint64_t zero)
+{
+    static const uint32_t code[] = {
+        0xf84084c8, /* ldr x8, [x6], #8 */
+        0xb4000188, /* cbz x8, out */
+        0xca080129, /* eor x9, x9, x8 */
+        0x93c91d29, /* ror x9, x9, #7 */
+        0x8b09014a, /* add x10, x10, x9 */
+        0xf82b78ea, /* str x10, [x7, x11, lsl #3] */
+        0x9100056b, /* add x11, x11, #1 */
+        0xf240015f, /* tst x10, #1 */
+        0x9a8c112c, /* csel x12, x9, x12, ne */
+        0xdac0018d, /* rbit x13, x12 */
+        0x8b0d01ce, /* add x14, x14, x13 */
+        0xf10005ef, /* subs x15, x15, #1 */
+        0x54fffe81, /* b.ne loop */
+        A64_BRK(0), /* out: */
+    };
+    struct loop l = { .x = { [6] = LOOP_SOURCE, [7] = store_at, [15] = count } };
+    struct guest g;
+
+    OPEN_MMU(&g, code);
+    for (unsigned n = 0; n < 1500; n++)
+        store(&g, LOOP_SOURCE + 8 * n, n == zero ? 0 : loop_word(n));
+    for (unsigned r = 0; r < 31; r++)
+        guest_set_reg(&g, HV_REG_X0 + r, r < 16 && r > 5 ? l.x[r] : r);
+    loop_model(&l, zero);
+    if (store_at + 8 * count > RAM_END)
+        CHECK(guest_run_exception(&g, EC_DABORT) != 0);
+    else
+        CHECK(guest_run_brk(&g, 0));
+    for (unsigned r = 0; r < 31; r++)
+        CHECK_EQ(guest_reg(&g, HV_REG_X0 + r), r < 16 && r > 5 ? l.x[r] : r);
+    guest_close(&g);
+}
+
+static void loops(void)
+{
+    loop_case(GUEST_DATA + 0xc000, 1500, 1500);
+    loop_case(GUEST_DATA + 0xc000, 1500, 1100);
+    loop_case(GUEST_DATA + 0xc000, 1, 1500);
+    loop_case(RAM_END - 8 * 700, 1500, 1500);
+}
+
 int main(void)
 {
     RUN(results);
@@ -329,5 +413,6 @@ int main(void)
     RUN(exclusives);
     RUN(exclusive_pair);
     RUN(compare_and_swap_pair);
+    RUN(loops);
     return check_finish();
 }

@@ -1,0 +1,169 @@
+/*
+ * Loops of one block in warm code have registers of their own: guest registers that the loop uses
+ * often and that have no host register get one, in place of those that it uses less. From the
+ * block's first instruction to the last branch back to it, code is emitted with that map.
+ *
+ * Whatever else there is knows the usual map only, so host registers are exchanged where control
+ * enters the loop and wherever it leaves: by exits, slow paths and calls. A guest register without
+ * a host register is right in memory, in either map; so the exchange is stores and loads only, and
+ * EFLAGS, scratch and vector registers stay.
+ *
+ * The branch back leads to the code behind the entry, past a look at cpu.attention. It is no exit
+ * that could be led elsewhere: a block that is retired while it runs is left by attention.
+ */
+#include "soft/jit/translate.h"
+
+/* By how many more uses a register is worth the exchange. */
+#define WORTH 2
+
+/* Which of its register fields an instruction has, besides rn: words with (word & mask) == value
+ * (DDI 0487 C4.1). A guess will do: it decides what is fast, not what is right. */
+enum { RD = 1, RM = 2, RA = 4 };
+
+static const struct {
+    uint32_t mask, value;
+    unsigned fields;
+} fields[] = {
+    { 0x1f800000, 0x13800000, RD | RM },      /* EXTR */
+    { 0x1c000000, 0x10000000, RD },           /* immediates */
+    { 0x1f000000, 0x1b000000, RD | RM | RA }, /* MADD and its kin */
+    { 0x0e000000, 0x0a000000, RD | RM },      /* registers */
+    { 0x3e000000, 0x28000000, RD | RA },      /* pairs */
+    { 0x3f200c00, 0x38200800, RD | RM },      /* register offset */
+    { 0x3f200c00, 0x3c200800, RM },           /* the same of V registers */
+    { 0x0e000000, 0x08000000, RD },           /* other loads and stores */
+};
+
+static unsigned fields_of(uint32_t word)
+{
+    for (size_t n = 0; n < ARRAY_LEN(fields); n++)
+        if ((word & fields[n].mask) == fields[n].value)
+            return fields[n].fields;
+    return 0;
+}
+
+/* Of the general registers of instructions [0, end]; results count twice. */
+static void count_uses(jit_t t, unsigned end, unsigned uses[REG_COUNT])
+{
+    memset(uses, 0, REG_COUNT * sizeof uses[0]);
+    for (unsigned n = 0; n <= end; n++) {
+        const struct insn *i = &t->insn[n].i;
+        unsigned f = fields_of(i->word);
+        uses[i->rn]++;
+        uses[i->rd] += f & RD ? 2 : 0;
+        uses[i->rm] += f & RM ? 1 : 0;
+        uses[i->ra] += f & RA ? 1 : 0;
+    }
+}
+
+/* The last branch back to the head, or 0. System instructions are left alone. */
+static unsigned loop_end(jit_t t)
+{
+    unsigned end = 0;
+
+    for (unsigned n = 0; n < t->count; n++) {
+        uint32_t word = t->insn[n].i.word;
+        if ((word & 0xff000000) == 0xd5000000 && word != 0xd503201f)
+            break;
+        if (n && jit_loops(&t->insn[n], &t->insn[0]))
+            end = n;
+    }
+    return end;
+}
+
+/* The register that is used most (or least) among those that have no (or a) host register. */
+static unsigned extreme(const int8_t *map, const unsigned *uses, bool pinned)
+{
+    unsigned best = REG_NONE;
+
+    for (unsigned reg = 0; reg <= REG_SP; reg++) {
+        if ((map[reg] != X86_NONE) != pinned)
+            continue;
+        if (best == REG_NONE || (pinned ? uses[reg] < uses[best] : uses[reg] > uses[best]))
+            best = reg;
+    }
+    return best;
+}
+
+static bool choose(jit_t t, unsigned end)
+{
+    unsigned uses[REG_COUNT];
+    bool any = false;
+
+    count_uses(t, end, uses);
+    memcpy(t->loop.map, jit_pinned, sizeof t->loop.map);
+    for (;;) {
+        unsigned in = extreme(t->loop.map, uses, false), out = extreme(t->loop.map, uses, true);
+        if (uses[in] < uses[out] + WORTH)
+            return any;
+        t->loop.map[in] = t->loop.map[out];
+        t->loop.map[out] = X86_NONE;
+        any = true;
+    }
+}
+
+static void store_other(struct x86_buf *b, const int8_t *map, const int8_t *other)
+{
+    for (unsigned reg = 0; reg <= REG_SP; reg++)
+        if (map[reg] != X86_NONE && map[reg] != other[reg])
+            x86_mov_mr(b, 1, jit_slot(reg), (enum x86_reg)map[reg]);
+}
+
+static void load_other(struct x86_buf *b, const int8_t *map, const int8_t *other)
+{
+    for (unsigned reg = 0; reg <= REG_SP; reg++)
+        if (map[reg] != X86_NONE && map[reg] != other[reg])
+            x86_mov_rm(b, 1, (enum x86_reg)map[reg], jit_slot(reg));
+}
+
+void jit_loop_enter(jit_t t, struct x86_buf *b)
+{
+    if (!t->loop.inside)
+        return;
+    store_other(b, jit_pinned, t->loop.map);
+    load_other(b, t->loop.map, jit_pinned);
+}
+
+void jit_loop_leave(jit_t t, struct x86_buf *b)
+{
+    if (!t->loop.inside)
+        return;
+    store_other(b, t->loop.map, jit_pinned);
+    load_other(b, jit_pinned, t->loop.map);
+}
+
+const uint8_t *jit_loop_return(jit_t t, const uint8_t *to)
+{
+    if (!t->loop.inside)
+        return to;
+    const uint8_t *start = t->cold.p;
+    jit_loop_enter(t, &t->cold);
+    x86_to(&t->cold, x86_jmp(&t->cold), to);
+    return start;
+}
+
+void jit_loop_begin(jit_t t)
+{
+    const struct jit_knobs *k = &t->jit->knobs;
+
+    if (!t->warm || k->unlooped)
+        return;
+    t->loop.end = loop_end(t);
+    if (!t->loop.end || !choose(t, t->loop.end))
+        return;
+    t->loop.inside = true;
+    jit_loop_enter(t, &t->hot);
+    t->pinned = t->loop.map;
+    if (!k->unlinked && !k->check)
+        t->loop.head = t->hot.p;
+}
+
+void jit_loop_end(jit_t t)
+{
+    if (!t->loop.inside || t->at < t->loop.end)
+        return;
+    if (!t->ended)
+        jit_loop_leave(t, &t->hot);
+    t->loop.inside = false;
+    t->pinned = jit_pinned;
+}
