@@ -7,7 +7,8 @@
  * come before the L2 entry that needs them, an L2 table before its L1 entry, a refcount block
  * before its table entry. So changes of the tables stay in memory (qcow2_table.c) until a flush
  * writes them in this order, with a barrier after each step; a process that dies in between leaves
- * at worst clusters that are counted and not used. And what the tables on disk still refer to is
+ * at worst clusters that are counted and not used, and the dirty bit, for which they are freed at
+ * the next start (qcow2_check.c). And what the tables on disk still refer to is
  * not written over: a cluster that was dropped is free only after the flush that made its drop
  * durable.
  *
@@ -179,7 +180,9 @@ uint64_t qcow2_packed_bytes(const struct qcow2 *q, uint64_t entry, uint64_t *len
 int qcow2_unpack(struct qcow2 *q, uint64_t entry, uint64_t skip, uint64_t length,
                  struct cursor *c) MUST_CHECK;
 
-/* qcow2_check.c: count all references anew, and clear the dirty bit. Before the first request. */
+/* qcow2_check.c. Set or clear the dirty bit, durably; no table changes meanwhile. */
+int qcow2_mark(struct qcow2 *q, bool dirty) MUST_CHECK;
+/* Count all references anew, and clear the dirty bit. Before the first request. */
 int qcow2_repair(struct qcow2 *q, const struct disk_options *o, struct err *e) MUST_CHECK;
 
 /* qcow2_io.c */

@@ -1,11 +1,16 @@
 /*
- * qcow2: refcounts anew.
+ * qcow2: the dirty bit, and refcounts anew.
  *
- * The dirty bit says that the refcounts may be older than the tables (lazy refcounts, and the
- * process died). All tables are walked, references are counted, and a refcount table with all its
- * blocks is written behind the end of the file; then one write of the header switches to it and
- * clears the bit. What was wrong before is not looked at, so it cannot do harm. We keep refcounts
- * exact ourselves, also where lazy ones are allowed, and never set the bit.
+ * The bit says that the refcounts may differ from the tables, because a process died. All tables
+ * are walked and references are counted. Where counts are only too high, as our own order of writes
+ * leaves them (qcow2.h), they are lowered in place: clusters that leaked are free again. Otherwise
+ * (lazy refcounts of another program) a refcount table with all its blocks is written behind the
+ * end of the file; then one write of the header switches to it. What was wrong before is not looked
+ * at, so it cannot do harm.
+ *
+ * We keep refcounts exact, also where lazy ones are allowed; the bit is set before the first change
+ * of the tables, for the next one who opens the image, and cleared when it is closed. Version 2 has
+ * no such bit: there leaks stay until `qemu-img check -r leaks`.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -159,10 +164,110 @@ static int write_table(struct qcow2 *q, const uint64_t *refs, uint64_t offset, u
     return rc;
 }
 
+/* ------------------------------------------------------------------ counts that are too high */
+
+/* Count the refcount table and its blocks, or with -1 take that back. */
+static void count_refs(struct count *k, uint32_t by)
+{
+    const struct qcow2 *q = k->q;
+    uint64_t table = (uint64_t)q->refs_size * 8 >> q->cluster_bits;
+    for (uint64_t i = 0; i < table; i++)
+        k->counts[(q->refs_offset >> q->cluster_bits) + i] += by;
+    for (uint32_t i = 0; i < q->refs_size; i++)
+        if (q->refs[i])
+            k->counts[q->refs[i] >> q->cluster_bits] += by;
+}
+
+/* Are the table and its blocks in the file? */
+static bool refs_are_there(const struct count *k)
+{
+    const struct qcow2 *q = k->q;
+    uint64_t table = (uint64_t)q->refs_size * 8 >> q->cluster_bits;
+    if (table > k->clusters || q->refs_offset >> q->cluster_bits > k->clusters - table)
+        return false;
+    for (uint32_t i = 0; i < q->refs_size; i++)
+        if (q->refs[i] % q->cluster_size || q->refs[i] >> q->cluster_bits >= k->clusters)
+            return false;
+    return true;
+}
+
+/* They are, and were counted: does nothing else use their clusters? */
+static bool refs_are_alone(const struct count *k)
+{
+    const struct qcow2 *q = k->q;
+    uint64_t table = (uint64_t)q->refs_size * 8 >> q->cluster_bits;
+    for (uint64_t i = 0; i < table; i++)
+        if (k->counts[(q->refs_offset >> q->cluster_bits) + i] != 1)
+            return false;
+    for (uint32_t i = 0; i < q->refs_size; i++)
+        if (q->refs[i] && k->counts[q->refs[i] >> q->cluster_bits] != 1)
+            return false;
+    return true;
+}
+
+/* Compare the counts of block `b`, or lower those that are too high. 1: one is too low. */
+static int lower_block(struct count *k, uint64_t b, bool write)
+{
+    struct qcow2 *q = k->q;
+    uint64_t per_block = qcow2_refs_per_block(q), first = b * per_block;
+    uint8_t *block = (uint8_t *)k->table;
+    bool changed = false;
+    if (q->refs[b] == 0)
+        memset(block, 0, q->cluster_size);
+    else if (file_read(&q->file, q->refs[b], block, q->cluster_size) < 0)
+        return -EIO;
+    for (uint64_t i = 0; i < per_block; i++) {
+        uint64_t is = qcow2_ref_load(q, block, i);
+        uint64_t want = first + i < k->clusters ? k->counts[first + i] : 0;
+        if (is < want)
+            return 1;
+        if (is > want) {
+            qcow2_ref_store(q, block, i, want);
+            changed = true;
+        }
+    }
+    return write && changed ? file_write(&q->file, q->refs[b], block, q->cluster_size) : 0;
+}
+
+/* Free what leaked. 1: that does not suffice; nothing was changed. */
+static int lower(struct count *k)
+{
+    struct qcow2 *q = k->q;
+    if (!refs_are_there(k) || k->clusters > q->refs_size * qcow2_refs_per_block(q))
+        return 1;
+    count_refs(k, 1);
+    int rc = refs_are_alone(k) ? 0 : 1;
+    for (unsigned write = 0; write < 2; write++)
+        for (uint64_t b = 0; rc == 0 && b < q->refs_size; b++)
+            rc = lower_block(k, b, write);
+    if (rc == 1)
+        count_refs(k, -1u);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ the dirty bit */
+
+int qcow2_mark(struct qcow2 *q, bool dirty)
+{
+    uint8_t features[8];
+    if (q->version < 3 || !(q->incompatible & QCOW2_DIRTY_BIT) == !dirty)
+        return 0;
+    uint64_t now = q->incompatible ^ QCOW2_DIRTY_BIT;
+    st_be64(features, now);
+    int rc = file_sync(&q->file);
+    if (rc == 0)
+        rc = qcow2_write_header(q, QCOW2_HEADER_INCOMPATIBLE, features, sizeof features);
+    if (rc == 0)
+        rc = file_sync(&q->file);
+    if (rc == 0)
+        q->incompatible = now;
+    return rc;
+}
+
 /* The new table counts and is the only one from here on. */
 static int switch_table(struct qcow2 *q, uint64_t *refs, uint64_t offset, uint64_t tables)
 {
-    uint8_t header[12], features[8];
+    uint8_t header[12];
     int rc = file_sync(&q->file);
     st_be64(header, offset);
     st_be32(header + 8, (uint32_t)tables);
@@ -176,10 +281,7 @@ static int switch_table(struct qcow2 *q, uint64_t *refs, uint64_t offset, uint64
     q->refs = refs;
     q->refs_size = (uint32_t)(tables * q->cluster_size / 8);
     q->refs_offset = offset;
-    q->incompatible &= ~QCOW2_DIRTY_BIT;
-    st_be64(features, q->incompatible);
-    rc = qcow2_write_header(q, QCOW2_HEADER_INCOMPATIBLE, features, sizeof features);
-    return rc == 0 ? file_sync(&q->file) : rc;
+    return 0;
 }
 
 static int rebuild(struct count *k)
@@ -222,7 +324,11 @@ int qcow2_repair(struct qcow2 *q, const struct disk_options *o, struct err *e)
         rc = k.counts && k.table ? count_all(&k) : -ENOMEM;
     }
     if (rc == 0)
+        rc = lower(&k);
+    if (rc == 1)
         rc = rebuild(&k);
+    if (rc == 0)
+        rc = qcow2_mark(q, false);
     free(k.counts);
     free(k.table);
     if (rc < 0)
@@ -230,6 +336,6 @@ int qcow2_repair(struct qcow2 *q, const struct disk_options *o, struct err *e)
                        "--disk '%s': it was not closed properly and cannot be repaired here (%s); "
                        "repair it: qemu-img check -r all '%s'",
                        o->path, rc == -EIO ? "its tables are corrupt" : strerror(-rc), o->path);
-    log_info("disk", "'%s' was not closed properly; its refcounts were made anew", o->path);
+    log_info("disk", "'%s' was not closed properly; its refcounts were checked", o->path);
     return 0;
 }

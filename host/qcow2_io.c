@@ -412,6 +412,8 @@ static int qcow2_finish(struct qcow2 *q)
     lock_acquire(&q->lock);
     while (rc == 0 && qcow2_is_dirty(q))
         rc = qcow2_sync(q);
+    if (rc == 0 && q->failed == 0 && !q->image.read_only)
+        rc = qcow2_mark(q, false);
     lock_release(&q->lock);
     return rc;
 }

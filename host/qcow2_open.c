@@ -334,6 +334,7 @@ int image_qcow2_open(const struct disk_options *o, struct image **out, struct er
     cond_init(&q->changed);
     rc = open_all(q, o, e);
     if (rc < 0) {
+        q->failed = rc; /* what is not understood is left as it is */
         qcow2_ops.close(&q->image);
         return rc;
     }

@@ -220,6 +220,8 @@ static int refs_grow(struct qcow2 *q)
     uint8_t header[12];
     int rc = qcow2_sync(q);
     if (rc == 0)
+        rc = qcow2_mark(q, true);
+    if (rc == 0)
         rc = refs_plan(q, &a);
     if (rc == 0)
         rc = refs_extend(q, a.first + a.tables + a.blocks);

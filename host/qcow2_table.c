@@ -166,6 +166,15 @@ static int sync_span(struct qcow2 *q, const uint64_t *array, uint64_t offset,
     return rc;
 }
 
+/* Counts on disk may be too high from now on. */
+static int sync_mark(struct qcow2 *q)
+{
+    lock_release(&q->lock);
+    int rc = qcow2_mark(q, true);
+    lock_acquire(&q->lock);
+    return rc;
+}
+
 /* What was written comes before all that will be. After a failure nobody knows what is on disk. */
 static int sync_barrier(struct qcow2 *q)
 {
@@ -210,7 +219,9 @@ static int sync_dropped(struct qcow2 *q)
 static int sync_steps(struct qcow2 *q)
 {
     bool written = true; /* data, at least */
-    int rc = sync_tables(q, true, &written);
+    int rc = sync_mark(q);
+    if (rc == 0)
+        rc = sync_tables(q, true, &written);
     if (rc == 0)
         rc = sync_barrier(q);
     written = false;

@@ -577,6 +577,43 @@ static void dirty_bit(void **state)
     poke64(72, 1);
     poke64(peek64(40) & QCOW2_OFFSET, 1ull << 50);
     refused((struct disk_options){ .read_only = false }, "its tables are corrupt");
+    assert_int_equal(peek64(72), 1);
+}
+
+/* Who dies leaves the bit, and at worst leaks; they are free again after the next start, in place.
+ */
+static void leaks(void **state)
+{
+    struct stat before, after;
+    uint8_t bytes[4096] = { 1 };
+    (void)state;
+    need_qemu_img();
+    write_raw();
+    qemu("convert -f raw -O qcow2 -o cluster_size=4K raw image");
+    qemu("snapshot -c one image");
+    open_image();
+    read_all();
+    assert_int_equal(peek64(72), 0);
+    assert_int_equal(run(DISK_WRITE, 0, sizeof bytes, bytes), 0);
+    memcpy(t.model, bytes, sizeof bytes);
+    assert_int_equal(run(DISK_FLUSH, 0, 0, NULL), 0);
+    assert_int_equal(peek64(72), QCOW2_DIRTY_BIT);
+    assert_int_equal(shell("cp image killed"), 0);
+    close_image();
+    assert_int_equal(peek64(72), 0);
+    assert_int_equal(shell("mv killed image"), 0);
+    assert_int_equal(stat(t.image, &before), 0);
+    uint64_t block = peek64(peek64(48)), end = (uint64_t)before.st_size / 4096;
+    poke(block + (end + 7) * 2, (uint8_t[2]){ 0, 1 }, 2); /* one that nobody uses */
+    poke(block, (uint8_t[2]){ 0, 5 }, 2);                 /* and too many users of one */
+    assert_int_not_equal(shell("qemu-img check -f qcow2 image"), 0);
+    open_image();
+    assert_int_equal(peek64(72), 0);
+    read_all();
+    close_image();
+    assert_int_equal(stat(t.image, &after), 0);
+    assert_int_equal(after.st_size, before.st_size);
+    judge();
 }
 
 static void backing_files(void **state)
@@ -677,6 +714,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(marked_corrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(corrupt_tables, setup, teardown),
         cmocka_unit_test_setup_teardown(dirty_bit, setup, teardown),
+        cmocka_unit_test_setup_teardown(leaks, setup, teardown),
         cmocka_unit_test_setup_teardown(backing_files, setup, teardown),
         cmocka_unit_test_setup_teardown(overlay, setup, teardown),
         cmocka_unit_test_setup_teardown(dies_at_any_time, setup, teardown),
