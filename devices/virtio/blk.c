@@ -395,6 +395,7 @@ static const struct virtio_ops blk_ops = {
     .id = BLK_ID,
     .queues = 1,
     .queue_size = BLK_QUEUE_SIZE,
+    .any_order = true, /* a read does not wait for a flush */
     .notify = blk_notify,
     .config_write = blk_config_write,
     .drain = blk_drain,

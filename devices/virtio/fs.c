@@ -154,6 +154,7 @@ static const struct virtio_ops fs_ops = {
     .id = FS_ID,
     .queues = FS_QUEUES,
     .queue_size = FS_QUEUE_SIZE,
+    .any_order = true,
     .notify = fs_notify,
     .drain = fs_drain,
     .reset = fs_reset,

@@ -198,8 +198,7 @@ static void mmio_write_ready(struct virtio_mmio *v, struct virtq *q, uint32_t va
     if (q->ready || !(v->status & VIRTIO_STATUS_FEATURES_OK) ||
         (v->status & VIRTIO_STATUS_DRIVER_OK))
         return;
-    q->indirect = virtio_mmio_has(v, VIRTIO_F_INDIRECT_DESC);
-    q->event_idx = virtio_mmio_has(v, VIRTIO_F_EVENT_IDX);
+    virtq_negotiate(q, v->accepted);
     if (virtq_start(q) < 0)
         virtio_mmio_fail(v, "bad queue size or ring addresses");
 }
@@ -383,7 +382,10 @@ void virtio_mmio_init(struct virtio_mmio *v, const struct virtio_mmio_setup *set
     v->ops = setup->ops;
     v->gmem = setup->gmem;
     v->irq = setup->irq;
-    v->offered = setup->features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX;
+    v->offered = setup->features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC |
+                 VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED;
+    if (!v->ops->any_order)
+        v->offered |= VIRTIO_F_IN_ORDER;
     v->config = setup->config;
     v->config_size = setup->config_size;
     for (unsigned i = 0; i < v->queues; i++)

@@ -20,10 +20,8 @@
 #define VIRTIO_MAX_QUEUES 16
 #define VIRTIO_NO_QUEUE   UINT32_MAX
 
-/* Feature bits of every device (6). */
-#define VIRTIO_F_INDIRECT_DESC (1ull << 28)
-#define VIRTIO_F_EVENT_IDX     (1ull << 29)
-#define VIRTIO_F_VERSION_1     (1ull << 32)
+/* A feature bit of every device (6); those of the rings are in queue.h. */
+#define VIRTIO_F_VERSION_1 (1ull << 32)
 
 /* Device status (2.1). */
 enum virtio_status {
@@ -43,6 +41,7 @@ struct virtio_ops {
     uint32_t id;         /* 5: device ID */
     unsigned queues;     /* at most VIRTIO_MAX_QUEUES; see also struct virtio_mmio_setup */
     uint16_t queue_size; /* at most VIRTQ_MAX_SIZE */
+    bool any_order;      /* it gains by giving buffers back as they are done: no IN_ORDER */
 
     /* Can the device work with just `features` of what it offers? NULL: with any of them. What
      * is wanted and cannot be had makes FEATURES_OK not stick (3.1.1). */

@@ -1,8 +1,14 @@
 /*
- * Split virtqueue, device side: virtio 1.2, section 2.7.
+ * Virtqueues, device side: virtio 1.2, section 2.7 (split) here, 2.8 (packed) in queue_packed.c,
+ * and what is common to both.
  *
  * In flight are at most `size` chains, because a driver that makes more available reuses ring
  * entries it does not own; so callers may size their tables by the queue.
+ *
+ * A split ring's used entry names the chain's first descriptor, so nothing has to be remembered of
+ * a chain that is under way. A packed ring's moves by as many descriptors as the chain had, and
+ * with VIRTIO_F_IN_ORDER chains are given back as they came: then each chain has a slot, whose
+ * number is what the device knows as its head, and `order` is the row of slots as they were popped.
  */
 #include "devices/virtio/queue.h"
 
@@ -11,13 +17,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "devices/virtio/queue_layout.h"
 
 enum {
-    DESC_F_NEXT = 1,
-    DESC_F_WRITE = 2,
-    DESC_F_INDIRECT = 4,
-    DESC_SIZE = 16,
-
     AVAIL_FLAGS = 0,
     AVAIL_IDX = 2,
     AVAIL_RING = 4,
@@ -26,13 +28,6 @@ enum {
     USED_IDX = 2,
     USED_RING = 4,
     USED_ELEM_SIZE = 8,
-};
-
-struct virtq_desc {
-    gpa_t addr;
-    uint32_t len;
-    uint16_t flags;
-    uint16_t next;
 };
 
 /* ------------------------------------------------------------------ the rings */
@@ -59,7 +54,7 @@ void virtq_reset(struct virtq *q)
     *q = (struct virtq){ .gmem = q->gmem, .max_size = q->max_size };
 }
 
-int virtq_start(struct virtq *q)
+static int split_start(const struct virtq *q)
 {
     const uint64_t n = q->size;
     if (n == 0 || n > q->max_size || (n & (n - 1)))
@@ -70,7 +65,28 @@ int virtq_start(struct virtq *q)
         !gmem_contains(q->gmem, q->avail, AVAIL_RING + 2 * n + 2) ||
         !gmem_contains(q->gmem, q->used, USED_RING + USED_ELEM_SIZE * n + 2))
         return -EINVAL;
+    return 0;
+}
+
+void virtq_negotiate(struct virtq *q, uint64_t features)
+{
+    q->indirect = features & VIRTIO_F_INDIRECT_DESC;
+    q->event_idx = features & VIRTIO_F_EVENT_IDX;
+    q->packed = features & VIRTIO_F_RING_PACKED;
+    q->in_order = features & VIRTIO_F_IN_ORDER;
+}
+
+int virtq_start(struct virtq *q)
+{
+    int rc = q->packed ? virtq_packed_start(q) : split_start(q);
+    if (rc < 0)
+        return rc;
     q->next_avail = q->next_used = q->signalled = 0;
+    q->in_flight = q->popped = q->given = 0;
+    q->unsignalled = 0;
+    for (uint16_t i = 0; i < VIRTQ_MAX_SIZE; i++)
+        q->free[i] = i;
+    q->free_count = VIRTQ_MAX_SIZE;
     q->ready = true;
     return 0;
 }
@@ -88,7 +104,7 @@ static int virtq_waiting(const struct virtq *q, uint16_t *waiting)
 
 /* ------------------------------------------------------------------ chains */
 
-static int desc_fetch(const struct virtq *q, gpa_t table, uint16_t index, struct virtq_desc *d)
+int virtq_desc_fetch(const struct virtq *q, gpa_t table, uint16_t index, struct virtq_desc *d)
 {
     uint8_t raw[DESC_SIZE];
     if (gmem_read(q->gmem, table + (gpa_t)DESC_SIZE * index, raw, sizeof raw) < 0)
@@ -97,13 +113,12 @@ static int desc_fetch(const struct virtq *q, gpa_t table, uint16_t index, struct
         .addr = ld_le64(raw),
         .len = ld_le32(raw + 8),
         .flags = ld_le16(raw + 12),
-        .next = ld_le16(raw + 14),
+        .last = ld_le16(raw + 14),
     };
     return 0;
 }
 
-/* Add the buffer of `d` to the chain: readable ones come first (2.7.4.2). */
-static int chain_add(const struct virtq *q, struct virtq_chain *c, const struct virtq_desc *d)
+int virtq_chain_add(const struct virtq *q, struct virtq_chain *c, const struct virtq_desc *d)
 {
     bool writable = d->flags & DESC_F_WRITE;
     if (!writable && c->writable > 0)
@@ -117,6 +132,15 @@ static int chain_add(const struct virtq *q, struct virtq_chain *c, const struct 
     return c->readable_bytes + c->writable_bytes > UINT32_MAX ? -EPROTO : 0;
 }
 
+int64_t virtq_indirect_entries(const struct virtq *q, const struct virtq_desc *d)
+{
+    if (!q->indirect || (d->flags & DESC_F_NEXT))
+        return -EPROTO;
+    if (d->len == 0 || d->len % DESC_SIZE || !gmem_contains(q->gmem, d->addr, d->len))
+        return -EPROTO;
+    return d->len / DESC_SIZE;
+}
+
 /* Where a walk is: the ring's own table, or the one indirect table at its end. */
 struct walk {
     gpa_t table;
@@ -127,11 +151,10 @@ struct walk {
 /* `d` names an indirect table (2.7.5.3): go on there. */
 static int walk_enter(const struct virtq *q, struct walk *w, const struct virtq_desc *d)
 {
-    if (!q->indirect || w->indirect || (d->flags & DESC_F_NEXT))
-        return -EPROTO;
-    if (d->len == 0 || d->len % DESC_SIZE || !gmem_contains(q->gmem, d->addr, d->len))
-        return -EPROTO;
-    *w = (struct walk){ .table = d->addr, .entries = d->len / DESC_SIZE, .indirect = true };
+    int64_t entries = w->indirect ? -EPROTO : virtq_indirect_entries(q, d);
+    if (entries < 0)
+        return (int)entries;
+    *w = (struct walk){ .table = d->addr, .entries = (uint32_t)entries, .indirect = true };
     return 0;
 }
 
@@ -145,7 +168,7 @@ static int chain_walk(const struct virtq *q, struct virtq_chain *c)
         struct virtq_desc d;
         if (index >= w.entries)
             return -EPROTO;
-        int rc = desc_fetch(q, w.table, index, &d);
+        int rc = virtq_desc_fetch(q, w.table, index, &d);
         if (rc < 0)
             return rc;
         if (d.flags & DESC_F_INDIRECT) {
@@ -155,30 +178,27 @@ static int chain_walk(const struct virtq *q, struct virtq_chain *c)
             index = 0;
             continue;
         }
-        rc = chain_add(q, c, &d);
+        rc = virtq_chain_add(q, c, &d);
         if (rc < 0)
             return rc;
         if (!(d.flags & DESC_F_NEXT))
             return 0;
-        index = d.next;
+        index = d.last;
         steps++;
     }
     return -ELOOP;
 }
 
-int virtq_pop(struct virtq *q, struct virtq_chain *c)
+static int split_pop(struct virtq *q, struct virtq_chain *c, uint16_t *count)
 {
     uint16_t waiting, head;
-    if (!q->ready)
-        return 0;
     int rc = virtq_waiting(q, &waiting);
     if (rc < 0 || waiting == 0)
         return rc;
     if (gmem_load16(q->gmem, avail_entry(q, q->next_avail), &head) < 0)
         return -EFAULT;
     c->head = head;
-    c->readable = c->writable = 0;
-    c->readable_bytes = c->writable_bytes = 0;
+    *count = 1;
     rc = chain_walk(q, c);
     if (rc < 0)
         return rc;
@@ -186,24 +206,114 @@ int virtq_pop(struct virtq *q, struct virtq_chain *c)
     return 1;
 }
 
+/* ------------------------------------------------------------------ slots */
+
+static bool has_slots(const struct virtq *q)
+{
+    return q->packed || q->in_order;
+}
+
+static uint16_t *order_at(struct virtq *q, uint16_t n)
+{
+    return &q->order[n % VIRTQ_MAX_SIZE];
+}
+
+/* There is a free one, as no more chains are in flight than the queue has entries. */
+static uint16_t slot_take(struct virtq *q, uint16_t id, uint16_t count)
+{
+    uint16_t slot = q->free[--q->free_count];
+    q->slot[slot] = (struct virtq_slot){ .id = id, .count = count };
+    *order_at(q, q->popped++) = slot;
+    return slot;
+}
+
+static void slot_free(struct virtq *q, uint16_t slot)
+{
+    q->free[q->free_count++] = slot;
+}
+
+int virtq_pop(struct virtq *q, struct virtq_chain *c)
+{
+    uint16_t count;
+    if (!q->ready)
+        return 0;
+    c->readable = c->writable = 0;
+    c->readable_bytes = c->writable_bytes = 0;
+    int rc = q->packed ? virtq_packed_pop(q, c, &count) : split_pop(q, c, &count);
+    if (rc > 0 && has_slots(q))
+        c->head = slot_take(q, c->head, count);
+    return rc;
+}
+
 void virtq_unpop(struct virtq *q, unsigned n)
 {
-    q->next_avail = (uint16_t)(q->next_avail - n);
+    if (!q->packed)
+        q->next_avail = (uint16_t)(q->next_avail - n);
+    for (; has_slots(q) && n > 0; n--) {
+        uint16_t slot = *order_at(q, --q->popped);
+        if (q->packed)
+            virtq_packed_unpop(q, q->slot[slot].count);
+        slot_free(q, slot);
+    }
+}
+
+/* ------------------------------------------------------------------ giving back */
+
+/* Used entry `i` of those that split_publish() shows to the driver. */
+static int split_write(const struct virtq *q, unsigned i, uint16_t id, uint32_t written)
+{
+    uint8_t elem[USED_ELEM_SIZE];
+    unsigned entry = (q->next_used + i) & (q->size - 1u);
+    st_le32(elem, id);
+    st_le32(elem + 4, written);
+    return gmem_write(q->gmem, q->used + USED_RING + (gpa_t)USED_ELEM_SIZE * entry, elem,
+                      sizeof elem);
+}
+
+static int split_publish(struct virtq *q, unsigned n)
+{
+    q->next_used = (uint16_t)(q->next_used + n);
+    return gmem_store16(q->gmem, q->used + USED_IDX, q->next_used);
+}
+
+static int give(struct virtq *q, const uint16_t *slots, unsigned n)
+{
+    int rc = 0;
+    for (unsigned i = 0; !q->packed && rc == 0 && i < n; i++)
+        rc = split_write(q, i, q->slot[slots[i]].id, q->slot[slots[i]].written);
+    if (rc == 0)
+        rc = q->packed ? virtq_packed_give(q, slots, n) : split_publish(q, n);
+    for (unsigned i = 0; i < n; i++)
+        slot_free(q, slots[i]);
+    return rc;
+}
+
+/* The slots from the oldest on that the device is done with (2.7.9, 2.8.15). */
+static unsigned done_in_order(struct virtq *q, uint16_t *slots)
+{
+    unsigned n = 0;
+    while (q->given != q->popped && q->slot[*order_at(q, q->given)].done)
+        slots[n++] = *order_at(q, q->given++);
+    return n;
 }
 
 int virtq_push_all(struct virtq *q, const struct virtq_used *used, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
-        uint8_t elem[USED_ELEM_SIZE];
-        unsigned entry = (q->next_used + i) & (q->size - 1u);
-        st_le32(elem, used[i].head);
-        st_le32(elem + 4, used[i].written);
-        if (gmem_write(q->gmem, q->used + USED_RING + (gpa_t)USED_ELEM_SIZE * entry, elem,
-                       sizeof elem) < 0)
-            return -EFAULT;
+    uint16_t slots[VIRTQ_MAX_SIZE];
+    if (!has_slots(q)) {
+        for (unsigned i = 0; i < n; i++)
+            if (split_write(q, i, used[i].head, used[i].written) < 0)
+                return -EFAULT;
+        return split_publish(q, n);
     }
-    q->next_used = (uint16_t)(q->next_used + n);
-    return gmem_store16(q->gmem, q->used + USED_IDX, q->next_used);
+    for (unsigned i = 0; i < n; i++) {
+        slots[i] = used[i].head;
+        q->slot[slots[i]].written = used[i].written;
+        q->slot[slots[i]].done = true;
+    }
+    if (q->in_order)
+        n = done_in_order(q, slots);
+    return n > 0 ? give(q, slots, n) : 0;
 }
 
 int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
@@ -218,6 +328,8 @@ int virtq_rearm_beyond(struct virtq *q, unsigned enough)
     uint16_t waiting, event = (uint16_t)(q->next_avail + enough);
     if (!q->ready)
         return 0;
+    if (q->packed)
+        return virtq_packed_rearm(q, enough);
     if (q->event_idx && gmem_store16(q->gmem, avail_event(q), event) < 0)
         return -EFAULT;
     /* The driver writes avail->idx and then reads avail_event; we do the reverse. One of us sees
@@ -237,6 +349,8 @@ int virtq_needs_interrupt(struct virtq *q)
     uint16_t value, old = q->signalled;
     if (!q->ready)
         return 0;
+    if (q->packed)
+        return virtq_packed_needs_interrupt(q);
     q->signalled = q->next_used;
     atomic_thread_fence(memory_order_seq_cst);
     if (!q->event_idx) {

@@ -1,6 +1,6 @@
 /*
- * The device's side of a split virtqueue (virtio 1.2, 2.7), with indirect descriptors and event
- * index.
+ * The device's side of a virtqueue, split (virtio 1.2, 2.7) or packed (2.8), with indirect
+ * descriptors, event index, and buffers given back in order. A device does not see which it is.
  *
  * Everything in the rings is the guest's word. A chain is walked once, each descriptor is fetched
  * once, the walk is bounded by the queue size, and what comes out is a list of host pieces inside
@@ -19,9 +19,23 @@
 #include "base/compiler.h"
 #include "base/gmem.h"
 
+/* Feature bits of the rings (6). */
+#define VIRTIO_F_INDIRECT_DESC (1ull << 28)
+#define VIRTIO_F_EVENT_IDX     (1ull << 29)
+#define VIRTIO_F_RING_PACKED   (1ull << 34)
+#define VIRTIO_F_IN_ORDER      (1ull << 35)
+
 #define VIRTQ_MAX_SIZE 256
 /* A descriptor that crosses two regions of RAM makes two pieces. */
 #define VIRTQ_MAX_IOV (VIRTQ_MAX_SIZE + GMEM_MAX_REGIONS)
+
+/* What a packed or in-order queue remembers of a chain until it is given back. */
+struct virtq_slot {
+    uint16_t id;    /* the driver's */
+    uint16_t count; /* descriptors in a packed ring */
+    uint32_t written;
+    bool done;
+};
 
 struct virtq {
     const struct gmem *gmem;
@@ -29,18 +43,28 @@ struct virtq {
 
     /* Set by the driver, through the transport. */
     uint16_t size;
-    gpa_t desc, avail, used;
-    bool indirect, event_idx; /* negotiated features */
+    gpa_t desc, avail, used; /* packed: the ring, the driver's and the device's event */
+    bool indirect, event_idx, packed, in_order; /* negotiated features */
     bool ready;
 
-    uint16_t next_avail; /* the next available entry to take */
-    uint16_t next_used;  /* the next used entry to fill */
-    uint16_t signalled;  /* next_used when virtq_needs_interrupt() was last asked */
+    uint16_t next_avail; /* the next available entry to take; packed: its index */
+    uint16_t next_used;  /* the next used entry to fill; packed: its index */
+    uint16_t signalled;  /* split: next_used when virtq_needs_interrupt() was last asked */
+
+    bool avail_wrap, used_wrap; /* packed: the wrap counters of the two indices */
+    uint16_t in_flight;         /* packed: descriptors */
+    uint32_t unsignalled;       /* packed: descriptors used since the driver was last told */
+
+    /* Packed or in order. */
+    uint16_t popped, given;         /* chains: order[given % ...] is the oldest in order */
+    uint16_t order[VIRTQ_MAX_SIZE]; /* slots as they were popped */
+    uint16_t free[VIRTQ_MAX_SIZE], free_count;
+    struct virtq_slot slot[VIRTQ_MAX_SIZE];
 };
 
 /* One request of the driver. */
 struct virtq_chain {
-    uint16_t head;
+    uint16_t head;          /* its name for virtq_push() */
     int readable, writable; /* pieces: iov[0..readable), then `writable` more */
     uint64_t readable_bytes, writable_bytes;
     struct iovec iov[VIRTQ_MAX_IOV];
@@ -49,8 +73,11 @@ struct virtq_chain {
 /* Forget what the driver set. */
 void virtq_reset(struct virtq *q);
 
-/* Start the queue as configured. -EINVAL when the size is not a power of two within max_size, or a
- * ring is misaligned or not RAM. */
+/* Which of the features above the driver has accepted. */
+void virtq_negotiate(struct virtq *q, uint64_t features);
+
+/* Start the queue as configured. -EINVAL when the size is not within max_size (split: and a power
+ * of two), or a ring is misaligned or not RAM. */
 int virtq_start(struct virtq *q) MUST_CHECK;
 
 /* Take the next chain. 1, or 0 when there is none, or a negative errno when the driver broke the

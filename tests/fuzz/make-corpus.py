@@ -136,6 +136,29 @@ balloon_seeds = {
     "report": UP + buffers(2, 10, 0x1000) + buffers(4, 10, 0xFFFF) + bytes([4, 0x104 // 4, 0x40, 1, 2]),
 }
 
+# virtq_fuzz: kind, flags, 16 bits, 32 bits.
+ASK_DESC, ASK_POP, ASK_PUSH, ASK_UNPOP, ASK_EVENTS, ASK_START = 0, 5, 8, 10, 11, 12
+
+
+def ask(kind, a=0, b=0, c=0):
+    return struct.pack("<BBHI", kind, a, b, c)
+
+
+def rounds(start):
+    """Chains of one and of two, taken, put back, taken again and given back the other way around, around the ring."""
+    chains = ask(ASK_DESC, 2, 1, 0x00408000) + ask(ASK_POP) + ask(ASK_DESC, 1 | 8, 2, 0x00109000) + ask(ASK_DESC, 2, 0, 0x00088000)
+    chains += ask(ASK_POP) + ask(ASK_UNPOP, 1) + ask(ASK_POP) + ask(ASK_EVENTS, 1, 2) + ask(ASK_PUSH, 1, 1, 8) + ask(ASK_EVENTS)
+    return ask(ASK_START, *start) + (chains + ask(ASK_PUSH, 8, 0, 64) + ask(ASK_EVENTS, 2)) * 8
+
+
+virtq_seeds = {
+    "split": rounds((2, 3)),
+    "packed": rounds((4 | 2, 5)),
+    "in-order": rounds((8 | 4 | 2, 6)) + rounds((8, 3)),
+    "indirect": ask(ASK_START, 4 | 1, 8) + b"".join(ask(ASK_DESC, 0x80, n, 0x00108000 + n) for n in range(3))
+    + ask(ASK_DESC, 4, 3) + ask(ASK_POP) + ask(ASK_PUSH, 1, 0, 16) + ask(ASK_START, 1, 3) + ask(ASK_DESC, 4, 1) + ask(ASK_POP),
+}
+
 # pci_fuzz: kind, log2 of the width, slot, nothing, offset, value.
 CONFIG, BAR, MEMORY, GUEST, RESET_IT = 0, 2, 4, 6, 7
 
@@ -224,7 +247,8 @@ console_seeds = {
 }
 
 corpus = pathlib.Path(__file__).parent / "corpus"
-for target, seeds in {"balloon": balloon_seeds, "vsock": vsock_seeds, "fs": fs_seeds, "console": console_seeds}.items():
+for target, seeds in {"balloon": balloon_seeds, "virtq": virtq_seeds, "vsock": vsock_seeds, "fs": fs_seeds,
+                      "console": console_seeds}.items():
     (corpus / f"{target}_fuzz").mkdir(exist_ok=True)
     for name, contents in seeds.items():
         (corpus / f"{target}_fuzz" / name).write_bytes(contents)

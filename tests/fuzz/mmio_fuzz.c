@@ -331,10 +331,10 @@ static void do_start_queue(struct machine *m, const struct record *r)
         { 0x024, 0 }, /* DriverFeaturesSel */
         { 0x020, (uint32_t)r->value },
         { 0x024, 1 },
-        { 0x020, 1 },    /* VERSION_1 */
-        { 0x070, 11 },   /* FEATURES_OK */
-        { 0x030, 0 },    /* QueueSel */
-        { 0x038, size }, /* QueueNum */
+        { 0x020, 1 | (r->device & 4u) }, /* VERSION_1, at times RING_PACKED */
+        { 0x070, 11 },                   /* FEATURES_OK */
+        { 0x030, 0 },                    /* QueueSel */
+        { 0x038, size },                 /* QueueNum */
         { 0x080, (uint32_t)RAM_BASE + DESC },
         { 0x084, 0 },
         { 0x090, (uint32_t)RAM_BASE + AVAIL },

@@ -94,12 +94,13 @@ enum {
     VDEV_REG_CONFIG = 0x100,
 };
 
+/* What the device offers of what this driver can do: its rings are split. */
 static inline uint64_t vdev_offered(struct vdev *v)
 {
     vdev_write(v, VDEV_REG_FEATURES_SEL, 1);
     uint64_t high = vdev_read(v, VDEV_REG_FEATURES, 4);
     vdev_write(v, VDEV_REG_FEATURES_SEL, 0);
-    return high << 32 | vdev_read(v, VDEV_REG_FEATURES, 4);
+    return (high << 32 | vdev_read(v, VDEV_REG_FEATURES, 4)) & ~VIRTIO_F_RING_PACKED;
 }
 
 /* Where the rings of queue `q` are, from the start of RAM. */

@@ -235,7 +235,8 @@ static void identity(void **state)
 static void offered_features(void **state)
 {
     (void)state;
-    uint64_t all = FEATURES | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX;
+    uint64_t all = FEATURES | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
+                   VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER;
     assert_int_equal(rd(DEV_FEATURES), (uint32_t)all);
     wr(DEV_FEATURES_SEL, 1);
     assert_int_equal(rd(DEV_FEATURES), (uint32_t)(all >> 32));

@@ -230,7 +230,7 @@ static void common_configuration(void **state)
     put(c, 4, 0);
     assert_int_equal(get(c + 4, 4), 1u << 3 | 1u << 28 | 1u << 29);
     put(c, 4, 1);
-    assert_int_equal(get(c + 4, 4), 1u << 8 | 1u);
+    assert_int_equal(get(c + 4, 4), 1u << 8 | 1u << 3 | 1u << 2 | 1u);
     put(c, 4, 2);
     assert_int_equal(get(c, 4), 2);
     assert_int_equal(get(c + 4, 4), 0);
