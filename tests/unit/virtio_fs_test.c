@@ -278,7 +278,7 @@ static void create_write_read(void **state)
 
 /* What is appended goes to the end, also where the guest has not seen the host's part yet; but what
  * the guest wrote through its cache has its place. */
-static void append(void **state)
+static void native_append(void **state)
 {
     (void)state;
     struct fuse *f = &t.f;
@@ -901,7 +901,7 @@ static int with_few_descriptors(void)
     return 0;
 }
 
-static void descriptors_are_bounded(void **state)
+static void native_descriptors_are_bounded(void **state)
 {
     (void)state;
     int status;
@@ -922,7 +922,7 @@ int main(void)
         TEST(reset_forgets),
         TEST(lookup_and_attributes),
         TEST(create_write_read),
-        TEST(append),
+        TEST(native_append),
         TEST(change_attributes),
         TEST(set_id_is_dropped),
         TEST(names),
@@ -939,7 +939,10 @@ int main(void)
         TEST(numbers_that_are_none),
         TEST(truncated_requests),
         TEST(huge_sizes),
-        TEST(descriptors_are_bounded),
+        TEST(native_descriptors_are_bounded),
     };
+    /* qemu-aarch64 drops the flags of pwritev2(), and cannot do with few descriptors itself */
+    if (getenv("MESON_EXE_WRAPPER"))
+        cmocka_set_skip_filter("native_*");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
