@@ -65,10 +65,10 @@ void jit_emit_interp(jit_t t, const struct insn *i)
 static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const uint8_t *after)
 {
     const struct jit *j = t->jit;
-    bool copies = t->cache.used;
+    bool copies = t->cache.used || t->before.used;
     struct jit_slow s = {
         .page_va = t->page_va,
-        .next = offset_of(t, jit_loop_return(t, vector_cache_reload(t, after))),
+        .next = offset_of(t, jit_loop_return(t, after)),
         .offset = t->insn[first].i.offset,
         .count = (uint16_t)(t->at - first + 1),
     };
@@ -94,6 +94,10 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     for (unsigned n = first; n <= t->at; n++)
         cold_data(t, &(struct jit_slow_insn){ .word = t->insn[n].i.word, .op = t->insn[n].op },
                   sizeof(struct jit_slow_insn));
+    if (copies) {
+        struct jit_slow_copies v = vector_cache_record(t);
+        cold_data(t, &v, sizeof v);
+    }
     return start;
 }
 
@@ -184,6 +188,7 @@ bool jit_is_vector_only(jit_t t, const struct jit_insn *n)
 void jit_emit_interp_vector(jit_t t, const struct insn *i)
 {
     jit_clobber(t);
+    vector_cache_store(t);
     struct jit_call call = record_of(t, i, 0);
     while (!t->cold.full && (uintptr_t)t->cold.p % 8)
         x86_plain(&t->cold, 0xcc);

@@ -9,8 +9,8 @@
 #include "soft/jit/runtime.h"
 
 #define V2_ECX  (1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23) /* leaf 1 */
-#define FMA_ECX (1u << 12 | 1u << 27 | 1u << 28) /* with OSXSAVE and AVX */
-#define V2_LAHF (1u << 0)                        /* leaf 0x80000001 */
+#define AVX_ECX (1u << 27 | 1u << 28) /* OSXSAVE and AVX */
+#define V2_LAHF (1u << 0)             /* leaf 0x80000001 */
 
 bool jit_host_is_able(void)
 {
@@ -45,7 +45,8 @@ struct jit_host jit_host_read(void)
     if (__get_cpuid(1, &a, &b, &c, &d)) {
         h.pclmul = c >> 1 & 1;
         h.aes = c >> 25 & 1;
-        h.fma = (c & FMA_ECX) == FMA_ECX && has_ymm_state();
+        h.avx = (c & AVX_ECX) == AVX_ECX && has_ymm_state();
+        h.fma = h.avx && c >> 12 & 1;
     }
     if (__get_cpuid(0x80000001, &a, &b, &c, &d))
         h.lzcnt = c >> 5 & 1;

@@ -21,6 +21,7 @@ static const struct {
     { "strict", offsetof(struct jit_knobs, strict) },
     { "ungrouped", offsetof(struct jit_knobs, ungrouped) },
     { "uncached", offsetof(struct jit_knobs, uncached) },
+    { "eager", offsetof(struct jit_knobs, eager) },
     { "ungrown", offsetof(struct jit_knobs, ungrown) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },

@@ -560,6 +560,23 @@ const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
     return j->rx + s.next;
 }
 
+const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg *copy)
+{
+    struct jit_slow s;
+    struct jit_slow_copies v;
+
+    memcpy(&s, record, sizeof s);
+    memcpy(&v, record + sizeof s + s.count * sizeof(struct jit_slow_insn), sizeof v);
+    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
+        if (v.store[k] < 32)
+            c->v[v.store[k]] = copy[k];
+    const uint8_t *next = jit_slow(c, record);
+    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
+        if (v.load[k] < 32)
+            copy[k] = c->v[v.load[k]];
+    return next;
+}
+
 const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm)
 {
     jit_of(c)->stats.svc_calls++;

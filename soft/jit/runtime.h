@@ -108,6 +108,15 @@ struct jit_slow {
     } insn[];
 };
 
+/* Behind the instructions of a slow path that is taken by thunk `slow_v` or `refill_v`: the copies
+ * of V registers, soft/jit/vector_cache.c. */
+#define JIT_VECTOR_COPIES 10 /* in XMM6 and so on */
+
+struct jit_slow_copies {
+    uint8_t store[JIT_VECTOR_COPIES]; /* the V register that each has in memory's stead, or 0xff */
+    uint8_t load[JIT_VECTOR_COPIES];  /* the one that it is to have afterwards */
+};
+
 /* While a block is translated: what its code says of where it lies. */
 struct jit_relocs {
     struct x86_sites hot, cold;
@@ -124,7 +133,7 @@ struct jit_relocs {
 
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
-    bool fma, aes, pclmul, sha;
+    bool avx, fma, aes, pclmul, sha;
 };
 
 /* IREKO_JIT: switches for tests and measurements. */
@@ -135,6 +144,7 @@ struct jit_knobs {
     bool strict;     /* NZCV is right at every fault, also where nobody reads it */
     bool ungrouped;  /* a look-up for each access */
     bool uncached;   /* no copies of V registers in host registers */
+    bool eager;      /* V registers are always right in memory */
     bool ungrown;    /* TLBs stay as small as they begin */
     bool unpaged;    /* every access looks into the TLB */
     bool unlooped;   /* loops have the registers that all code has */
@@ -319,6 +329,8 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record);
 const uint8_t *jit_miss(struct cpu *c, uint64_t pc);
 const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call);
 const uint8_t *jit_slow(struct cpu *c, const uint8_t *record);
+/* The same with the copies of V registers. */
+const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg *copy);
 /* A look-up did not find `va`: where to go on and what to add to addresses, or NULL for the slow
  * path. */
 struct jit_refilled {

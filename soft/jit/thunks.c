@@ -112,11 +112,14 @@ static void slow(struct x86_buf *b, bool copies)
 {
     x86_pop(b, RAX);
     spill(b, true);
-    if (copies)
+    if (copies) {
         save_copies(b);
-    call(b, (const void *)jit_slow);
-    if (copies)
+        x86_mov_rr(b, 1, RDX, RSP);
+        call(b, (const void *)jit_slow_vector);
         restore_copies(b);
+    } else {
+        call(b, (const void *)jit_slow);
+    }
     fill(b, true);
     x86_jmp_r(b, RAX);
 }

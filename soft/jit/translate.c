@@ -135,10 +135,12 @@ static void emit_block(jit_t t)
         jit_emitter *emit = jit_emitters[n->op];
         bool last = t->at + 1 == t->count;
         unsigned at = t->at;
-        t->cache.written = 0;
         count_instructions(t, 1);
         if (n->op == A64_B && !last)
             continue;
+        if ((n->i.word & 0x1c000000) == 0x14000000) /* branches, system instructions */
+            vector_cache_store(t);
+        t->before = t->cache;
         bool emitted = emit && emit(t, &n->i);
         if (!t->ended)
             count_instructions(t, t->at - at); /* those that were emitted along */
@@ -157,6 +159,7 @@ static void emit_block(jit_t t)
         }
         jit_loop_end(t);
     }
+    vector_cache_store(t);
     if (!t->ended)
         jit_exit_direct(t, jit_pc(t, &t->insn[t->count - 1].i) + 4);
     jit_exits_end(t);

@@ -55,14 +55,12 @@ struct jit_group {
 };
 
 /* Copies of V registers in host registers: soft/jit/vector_cache.c. */
-#define JIT_VECTOR_COPIES 10
-
 struct jit_vector_cache {
     uint8_t host[32];  /* the xmm register, or 0 */
     uint8_t bytes[32]; /* above these the register is known to be zero */
     uint8_t owner[JIT_VECTOR_COPIES], next;
-    uint16_t used;    /* owner[] that count */
-    uint32_t written; /* by the instruction being emitted */
+    uint16_t used;  /* owner[] that count */
+    uint32_t dirty; /* V registers that memory does not have */
 };
 
 /* A conditional branch whose way out is behind the block: soft/jit/branch.c. */
@@ -114,8 +112,9 @@ struct jit_translation {
         int32_t disp;
     } look_up; /* the last one */
     struct jit_vector_cache cache;
-    bool ended;                 /* the block's code ends here */
-    const uint8_t *literal[16]; /* constants of vector code, in the cold part */
+    struct jit_vector_cache before; /* the instruction being emitted: as slow paths find it */
+    bool ended;                     /* the block's code ends here */
+    const uint8_t *literal[16];     /* constants of vector code, in the cold part */
     unsigned literals;
 };
 
@@ -242,11 +241,11 @@ uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, uns
 /* What was found, as long as register and RCX are as they were. */
 struct x86_mem jit_found(jit_t t, unsigned offset);
 
-/* soft/jit/vector_cache.c. No copy counts any more. */
+/* soft/jit/vector_cache.c. V registers are in memory; and no copy counts any more. Flags stay. */
+void vector_cache_store(jit_t t);
 void vector_cache_forget(jit_t t);
-/* In cold code: where a slow path goes on whose instruction's code ends at `after`, with copies of
- * what the interpreter wrote. */
-const uint8_t *vector_cache_reload(jit_t t, const uint8_t *after);
+/* What the slow path of the instruction being emitted has to know. */
+struct jit_slow_copies vector_cache_record(jit_t t);
 
 /* soft/jit/call.c: the interpreter's function, with everything in memory; or one that touches
  * nothing but SIMD&FP registers. */

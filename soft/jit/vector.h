@@ -1,7 +1,7 @@
 /*
- * V registers in translated code: cpu.v always has their values; XMM6 to XMM15 have copies of those
- * that the block wrote last (vector_cache.c), so that a chain of instructions does not go through
- * memory. XMM0 to XMM5 are scratch, and nothing is kept in them from one instruction to the next.
+ * V registers in translated code: XMM6 to XMM15 have those that the block wrote last, cpu.v has the
+ * others (vector_cache.c). XMM0 to XMM5 are scratch, and nothing is kept in them from one
+ * instruction to the next.
  */
 #ifndef SOFT_JIT_VECTOR_H
 #define SOFT_JIT_VECTOR_H
@@ -15,18 +15,11 @@ static inline bool vector_enabled(jit_t t)
     return t->mode & JIT_MODE_FP;
 }
 
+/* Where cpu.v has it: for what vector_cached() does not know, and vector_byte() otherwise. */
 static inline struct x86_mem vector_slot(unsigned v)
 {
     struct x86_mem m = JIT_CPU(v);
     m.disp += (int32_t)(v % 32 * sizeof(union vreg));
-    return m;
-}
-
-/* Byte `offset` of a V register. */
-static inline struct x86_mem vector_byte(unsigned v, unsigned offset)
-{
-    struct x86_mem m = vector_slot(v);
-    m.disp += (int32_t)offset;
     return m;
 }
 
@@ -39,9 +32,17 @@ static inline bool vector_cached(jit_t t, unsigned v, enum x86_xmm *x)
     return *x != XMM0;
 }
 
+/* Byte `offset` of a V register in memory, which is written there first if need be. */
+struct x86_mem vector_byte(jit_t t, unsigned v, unsigned offset);
 /* x = x op V register: all of its 16 bytes are an operand. */
 void vector_op(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned v);
 void vector_op_imm(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned v, unsigned imm);
+/* x = n op m, of V registers; of scalars of 4 or 8 bytes, zero above them. */
+void vector_binary(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned n, unsigned m);
+void vector_scalar(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned n, unsigned m,
+                   unsigned bytes);
+/* A register with all of a V register: its copy, or `scratch` filled. Not to be changed. */
+enum x86_xmm vector_use(jit_t t, unsigned v, enum x86_xmm scratch);
 /* x = the low `bytes` (4, 8, 16) of a V register, zero above them. */
 void vector_load_low(jit_t t, enum x86_xmm x, unsigned v, unsigned bytes);
 /* x = a half of a V register, or a widening `op` of it; only the lower half of x counts. */
@@ -51,6 +52,10 @@ void vector_widen(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned v, bool upp
 void vector_to_general(jit_t t, unsigned bytes, enum x86_reg d, unsigned v);
 /* V register = x, which is known to be zero above its low `bytes`. */
 void vector_store_low(jit_t t, unsigned v, enum x86_xmm x, unsigned bytes);
+/* The same in two steps, for an instruction that takes no slow path after the first: the register
+ * to make the result in; it is made. */
+enum x86_xmm vector_begin(jit_t t, unsigned v);
+void vector_end(jit_t t, unsigned v, enum x86_xmm x, unsigned bytes);
 
 static inline void vector_load(jit_t t, enum x86_xmm x, unsigned v)
 {
@@ -68,10 +73,21 @@ static inline void vector_result(jit_t t, const struct insn *i, enum x86_xmm x)
 {
     bool low = !bit(i->word, 30) || bit(i->word, 28);
 
-    if (low)
-        x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
-    vector_store_low(t, i->rd, x, low ? 8 : 16);
+    if (low) {
+        enum x86_xmm d = vector_begin(t, i->rd);
+        x86_sse_rr(&t->hot, SSE_MOVQ, d, x);
+        vector_end(t, i->rd, d, 8);
+    } else {
+        vector_store(t, i->rd, x);
+    }
 }
+
+/* soft/jit/vector_move.c: element at byte `offset`, of 1 << scale bytes: zero-extended (changes
+ * RAX), in a general register, in all places. */
+void vector_element(jit_t t, enum x86_xmm x, unsigned scale, unsigned v, unsigned offset);
+void vector_element_general(jit_t t, unsigned scale, enum x86_reg d, unsigned v, unsigned offset);
+void vector_element_everywhere(jit_t t, enum x86_xmm x, unsigned scale, unsigned v,
+                               unsigned offset);
 
 /* soft/jit/vector.c: 16 bytes in the cold part, for x86_sse_rip(). */
 const uint8_t *vector_literal(jit_t t, uint64_t low, uint64_t high);

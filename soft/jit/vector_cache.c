@@ -1,16 +1,33 @@
 /*
- * Copies of V registers in XMM6 to XMM15, within one block.
+ * V registers in XMM6 to XMM15, within one block.
  *
- * Every result goes to cpu.v at once, so what leaves the block, faults or calls C finds all V
- * registers in memory. The copy is for the instructions behind it: they need not wait for the
- * store. A copy is made only when a register is written; one that a block only reads is as good an
- * operand in memory. The oldest copy makes room for the next.
+ * A result stays in a register of the host's, and is written to cpu.v when another one needs the
+ * place, when an emitter wants it in memory, and before a branch or C. One that a block only reads
+ * is as good an operand in memory. The oldest copy makes room for the next.
  *
- * C may change all xmm registers: functions that are called from hot code end all copies. Slow
- * paths come back to code that relies on them, so their thunks keep XMM6 to XMM15 (jit.slow_v,
- * refill_v), and what the interpreter wrote meanwhile is loaded again (vector_cache_reload()).
+ * C may change all xmm registers: before functions that are called from hot code all is written,
+ * and no copy counts afterwards. Slow paths come back to code that relies on copies, so their
+ * thunks keep XMM6 to XMM15 (jit.slow_v, refill_v); jit_slow_vector() writes to cpu.v what they had
+ * when the instruction began, and loads what they are to have behind it. So until an instruction's
+ * last jump to a slow path the registers stay as they were.
  */
 #include "soft/jit/vector.h"
+
+static void store(jit_t t, unsigned v)
+{
+    if (t->cache.dirty >> v & 1)
+        x86_movaps_mr(&t->hot, vector_slot(v), (enum x86_xmm)t->cache.host[v]);
+    t->cache.dirty &= ~(1u << v);
+}
+
+struct x86_mem vector_byte(jit_t t, unsigned v, unsigned offset)
+{
+    struct x86_mem m = vector_slot(v);
+
+    store(t, v % 32);
+    m.disp += (int32_t)offset;
+    return m;
+}
 
 void vector_op(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned v)
 {
@@ -20,6 +37,35 @@ void vector_op(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned v)
         x86_sse_rr(&t->hot, op, x, copy);
     else
         x86_sse_rm(&t->hot, op, x, vector_slot(v));
+}
+
+void vector_binary(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned n, unsigned m)
+{
+    vector_scalar(t, op, x, n, m, 16);
+}
+
+void vector_scalar(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned n, unsigned m, unsigned bytes)
+{
+    enum x86_xmm left, right;
+
+    if (!t->jit->host.avx || !vector_cached(t, n, &left) || t->cache.bytes[n % 32] > bytes) {
+        vector_load_low(t, x, n, bytes);
+        vector_op(t, op, x, m);
+    } else if (vector_cached(t, m, &right)) {
+        x86_avx_rr(&t->hot, op, x, left, right);
+    } else {
+        x86_avx_rm(&t->hot, op, x, left, vector_slot(m));
+    }
+}
+
+enum x86_xmm vector_use(jit_t t, unsigned v, enum x86_xmm scratch)
+{
+    enum x86_xmm copy;
+
+    if (vector_cached(t, v, &copy))
+        return copy;
+    vector_load(t, scratch, v);
+    return scratch;
 }
 
 void vector_op_imm(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned v, unsigned imm)
@@ -60,7 +106,7 @@ void vector_half(jit_t t, enum x86_xmm x, unsigned v, bool upper)
     enum x86_xmm copy;
 
     if (!vector_cached(t, v, &copy))
-        x86_sse_rm(&t->hot, SSE_MOVQ, x, vector_byte(v, upper ? 8 : 0));
+        x86_sse_rm(&t->hot, SSE_MOVQ, x, vector_byte(t, v, upper ? 8 : 0));
     else if (upper)
         x86_sse_rri(&t->hot, SSE_PSHUFD, x, copy, UPPER_HALF);
     else
@@ -72,7 +118,7 @@ void vector_widen(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned v, bool upp
     enum x86_xmm copy;
 
     if (!vector_cached(t, v, &copy)) {
-        x86_sse_rm(&t->hot, op, x, vector_byte(v, upper ? 8 : 0));
+        x86_sse_rm(&t->hot, op, x, vector_byte(t, v, upper ? 8 : 0));
     } else if (upper) {
         x86_sse_rri(&t->hot, SSE_PSHUFD, x, copy, UPPER_HALF);
         x86_sse_rr(&t->hot, op, x, x);
@@ -92,51 +138,72 @@ void vector_to_general(jit_t t, unsigned bytes, enum x86_reg d, unsigned v)
 }
 
 /* The xmm register for a copy of v: its own, or the one that was taken longest ago. */
-static enum x86_xmm take(struct jit_vector_cache *c, unsigned v)
+static enum x86_xmm take(jit_t t, unsigned v)
 {
+    struct jit_vector_cache *c = &t->cache;
+
     if (c->host[v])
         return (enum x86_xmm)c->host[v];
     unsigned k = c->next;
     c->next = (uint8_t)((k + 1) % JIT_VECTOR_COPIES);
-    if (c->used >> k & 1)
+    if (c->used >> k & 1) {
+        store(t, c->owner[k]);
         c->host[c->owner[k]] = 0;
+    }
     c->used |= (uint16_t)(1u << k);
     c->owner[k] = (uint8_t)v;
     c->host[v] = (uint8_t)(XMM6 + k);
     return (enum x86_xmm)c->host[v];
 }
 
-void vector_store_low(jit_t t, unsigned v, enum x86_xmm x, unsigned bytes)
+enum x86_xmm vector_begin(jit_t t, unsigned v)
 {
-    struct jit_vector_cache *c = &t->cache;
+    return t->jit->knobs.uncached ? XMM0 : take(t, v % 32);
+}
 
+void vector_end(jit_t t, unsigned v, enum x86_xmm x, unsigned bytes)
+{
     v %= 32;
-    x86_movaps_mr(&t->hot, vector_slot(v), x);
+    if (t->jit->knobs.uncached || t->jit->knobs.eager)
+        x86_movaps_mr(&t->hot, vector_slot(v), x);
     if (t->jit->knobs.uncached)
         return;
-    x86_sse_rr(&t->hot, SSE_MOVAPS, take(c, v), x);
-    c->bytes[v] = (uint8_t)bytes;
-    c->written |= 1u << v;
+    t->cache.bytes[v] = (uint8_t)bytes;
+    if (!t->jit->knobs.eager)
+        t->cache.dirty |= 1u << v;
+}
+
+void vector_store_low(jit_t t, unsigned v, enum x86_xmm x, unsigned bytes)
+{
+    enum x86_xmm copy = t->jit->knobs.uncached ? x : vector_begin(t, v);
+
+    if (copy != x)
+        x86_sse_rr(&t->hot, SSE_MOVAPS, copy, x);
+    vector_end(t, v, copy, bytes);
+}
+
+void vector_cache_store(jit_t t)
+{
+    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
+        if (t->cache.used >> k & 1)
+            store(t, t->cache.owner[k]);
 }
 
 void vector_cache_forget(jit_t t)
 {
+    vector_cache_store(t);
     memset(&t->cache, 0, sizeof t->cache);
 }
 
-const uint8_t *vector_cache_reload(jit_t t, const uint8_t *after)
+struct jit_slow_copies vector_cache_record(jit_t t)
 {
-    uint32_t written = t->cache.written;
+    const struct jit_vector_cache *before = &t->before, *after = &t->cache;
+    struct jit_slow_copies r;
 
-    if (!written)
-        return after;
-    const uint8_t *start = t->cold.p;
-    for (; written; written &= written - 1) {
-        unsigned v = (unsigned)__builtin_ctz(written);
-        enum x86_xmm copy;
-        if (vector_cached(t, v, &copy))
-            x86_sse_rm(&t->cold, SSE_MOVAPS, copy, vector_slot(v));
+    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++) {
+        bool store = before->used >> k & 1 && before->dirty >> before->owner[k] & 1;
+        r.store[k] = store ? before->owner[k] : 0xff;
+        r.load[k] = after->used >> k & 1 ? after->owner[k] : 0xff;
     }
-    x86_to(&t->cold, x86_jmp(&t->cold), after);
-    return start;
+    return r;
 }

@@ -23,8 +23,7 @@ bool emit_aes_round(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t) || !t->jit->host.aes)
         return false;
-    vector_load(t, XMM0, i->rd);
-    vector_op(t, SSE_PXOR, XMM0, i->rn);
+    vector_binary(t, SSE_PXOR, XMM0, i->rd, i->rn);
     x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
     x86_sse_rr(b, ops[bit(i->word, 12)][is_round(t, t->at)], XMM0, XMM1);
     vector_store(t, i->rd, XMM0);
@@ -167,8 +166,7 @@ bool emit_sha256su0(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t) || !t->jit->host.sha)
         return false;
-    vector_load(t, XMM0, i->rd);
-    vector_op(t, SSE_SHA256MSG1, XMM0, i->rn);
+    vector_binary(t, SSE_SHA256MSG1, XMM0, i->rd, i->rn);
     vector_store(t, i->rd, XMM0);
     return true;
 }
@@ -192,8 +190,7 @@ bool emit_eor3(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    vector_load(t, XMM0, (unsigned)bits(i->word, 14, 10));
-    vector_op(t, SSE_PXOR, XMM0, i->rm);
+    vector_binary(t, SSE_PXOR, XMM0, (unsigned)bits(i->word, 14, 10), i->rm);
     vector_op(t, SSE_PXOR, XMM0, i->rn);
     vector_store(t, i->rd, XMM0);
     return true;
@@ -204,8 +201,7 @@ bool emit_bcax(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    vector_load(t, XMM0, (unsigned)bits(i->word, 14, 10));
-    vector_op(t, SSE_PANDN, XMM0, i->rm);
+    vector_binary(t, SSE_PANDN, XMM0, (unsigned)bits(i->word, 14, 10), i->rm);
     vector_op(t, SSE_PXOR, XMM0, i->rn);
     vector_store(t, i->rd, XMM0);
     return true;

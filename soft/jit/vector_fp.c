@@ -45,6 +45,17 @@ static void load_scalar(jit_t t, enum x86_xmm x, bool f64, unsigned v)
     vector_load_low(t, x, v, f64 ? 8 : 4);
 }
 
+/* d = x & [literal] */
+static void and_literal(jit_t t, enum x86_xmm d, enum x86_xmm x, const uint8_t *literal)
+{
+    if (t->jit->host.avx) {
+        x86_avx_rip(&t->hot, SSE_ANDPS, d, x, literal);
+    } else {
+        x86_sse_rr(&t->hot, SSE_MOVAPS, d, x);
+        x86_sse_rip(&t->hot, SSE_ANDPS, d, literal);
+    }
+}
+
 /* Jump if x is a NaN. */
 static uint8_t *unless_number(jit_t t, enum x86_xmm x, bool f64)
 {
@@ -57,8 +68,7 @@ static uint8_t *unless_plain(jit_t t, enum x86_xmm x, bool f64)
 {
     const uint8_t *mask = magnitude_mask(t, f64), *low = vector_literal(t, smallest[f64], 0);
 
-    x86_sse_rr(&t->hot, SSE_MOVAPS, XMM5, x);
-    x86_sse_rip(&t->hot, SSE_ANDPS, XMM5, mask);
+    and_literal(t, XMM5, x, mask);
     x86_sse_rip(&t->hot, f64 ? SSE_UCOMISD : SSE_UCOMISS, XMM5, low);
     return x86_jcc(&t->hot, CC_E);
 }
@@ -92,8 +102,7 @@ bool emit_fp_binary(jit_t t, const struct insn *i)
     if (!is_scalar(t, i))
         return false;
     jit_clobber(t);
-    load_scalar(t, XMM0, f64, i->rn);
-    vector_op(t, ops[opcode & 3][f64], XMM0, i->rm);
+    vector_scalar(t, ops[opcode & 3][f64], XMM0, i->rn, i->rm, f64 ? 8 : 4);
     uint8_t *slow = opcode & 2 ? unless_number(t, XMM0, f64) : unless_plain(t, XMM0, f64);
     if (opcode == 8)
         x86_sse_rip(&t->hot, SSE_XORPS, XMM0,
@@ -144,9 +153,8 @@ bool emit_fmadd(jit_t t, const struct insn *i)
         return false;
     jit_clobber(t);
     load_scalar(t, XMM0, f64, i->rn);
-    load_scalar(t, XMM1, f64, i->rm);
-    load_scalar(t, XMM2, f64, i->ra);
-    x86_fma(&t->hot, ops[bit(i->word, 21)][bit(i->word, 15)], f64, true, XMM0, XMM1, XMM2);
+    enum x86_xmm m = vector_use(t, i->rm, XMM1), a = vector_use(t, i->ra, XMM2);
+    x86_fma(&t->hot, ops[bit(i->word, 21)][bit(i->word, 15)], f64, true, XMM0, m, a);
     return finish_scalar(t, i, f64, unless_plain(t, XMM0, f64));
 }
 
@@ -357,6 +365,10 @@ static void load_lanes(jit_t t, const struct insn *i, enum x86_xmm x, unsigned v
 /* Jump if a lane of the mask is set. Changes RAX. */
 static uint8_t *if_any(jit_t t, enum x86_xmm mask)
 {
+    if (t->jit->host.avx) {
+        x86_vtestps(&t->hot, mask);
+        return x86_jcc(&t->hot, CC_NE);
+    }
     x86_movmsk(&t->hot, false, RAX, mask);
     x86_test_rr(&t->hot, 0, RAX, RAX);
     return x86_jcc(&t->hot, CC_NE);
@@ -372,8 +384,7 @@ static uint8_t *unless_lanes(jit_t t, enum x86_xmm x, bool f64, bool tiny)
     if (tiny) {
         const uint8_t *mask = magnitude_mask(t, f64);
         const uint8_t *low = vector_literal(t, smallest[f64], smallest[f64]);
-        x86_sse_rr(b, SSE_MOVAPS, XMM5, x);
-        x86_sse_rip(b, SSE_ANDPS, XMM5, mask);
+        and_literal(t, XMM5, x, mask);
         x86_sse_rip(b, f64 ? SSE_PCMPEQQ : SSE_PCMPEQD, XMM5, low);
         x86_sse_rr(b, SSE_POR, XMM4, XMM5);
     }
@@ -455,17 +466,13 @@ static void load_by_element(jit_t t, const struct insn *i, enum x86_xmm x)
 {
     bool f64 = is_double(i);
     unsigned index = (unsigned)(bit(i->word, 11) << 1 | bit(i->word, 21)), rm = i->rm;
-    struct x86_mem m = f64 ? vector_byte(rm, index >> 1 << 3) : vector_byte(rm, index << 2);
-    enum x86_xmm copy;
+    unsigned offset = f64 ? index >> 1 << 3 : index << 2;
 
-    if (vector_cached(t, rm, &copy) && !bit(i->word, 28)) {
-        x86_sse_rri(&t->hot, SSE_PSHUFD, x, copy, f64 ? (index >> 1 ? 0xee : 0x44) : index * 0x55);
-    } else {
-        x86_sse_rm(&t->hot, f64 ? SSE_MOVSD : SSE_MOVSS, x, m);
-        if (bit(i->word, 28))
-            return;
-        vector_replicate(t, x, f64 ? 3 : 2);
+    if (bit(i->word, 28)) {
+        vector_element(t, x, f64 ? 3 : 2, rm, offset);
+        return;
     }
+    vector_element_everywhere(t, x, f64 ? 3 : 2, rm, offset);
     if (!bit(i->word, 30))
         x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
 }
@@ -536,7 +543,8 @@ bool emit_faddp_scalar(jit_t t, const struct insn *i)
         return false;
     jit_clobber(t);
     load_scalar(t, XMM0, f64, i->rn);
-    x86_sse_rm(&t->hot, f64 ? SSE_ADDSD : SSE_ADDSS, XMM0, vector_byte(i->rn, f64 ? 8 : 4));
+    vector_element(t, XMM1, f64 ? 3 : 2, i->rn, f64 ? 8 : 4);
+    x86_sse_rr(&t->hot, f64 ? SSE_ADDSD : SSE_ADDSS, XMM0, XMM1);
     return finish_scalar(t, i, f64, unless_number(t, XMM0, f64));
 }
 
@@ -624,7 +632,7 @@ bool emit_scvtf_v(jit_t t, const struct insn *i)
     if (is_double(i)) {
         for (unsigned k = 0; k < 2; k++) {
             enum x86_xmm x = k ? XMM1 : XMM0;
-            x86_mov_rm(b, 1, RAX, vector_byte(i->rn, k * 8));
+            vector_element_general(t, 3, RAX, i->rn, k * 8);
             x86_sse_rr(b, SSE_PXOR, x, x);
             x86_cvtsi2f(b, true, 1, x, RAX);
         }

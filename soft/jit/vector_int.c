@@ -57,8 +57,7 @@ bool emit_lanes(jit_t t, const struct insn *i)
             op = simple[n].by_size[scale_of(i)];
     if (!vector_enabled(t) || !op)
         return false;
-    vector_load(t, XMM0, i->rn);
-    vector_op(t, op, XMM0, i->rm);
+    vector_binary(t, op, XMM0, i->rn, i->rm);
     vector_result(t, i, XMM0);
     return true;
 }
@@ -68,8 +67,7 @@ bool emit_cmge(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    vector_load(t, XMM0, i->rm);
-    vector_op(t, greater[scale_of(i)], XMM0, i->rn);
+    vector_binary(t, greater[scale_of(i)], XMM0, i->rm, i->rn);
     invert(t, XMM0, XMM1);
     vector_result(t, i, XMM0);
     return true;
@@ -119,8 +117,7 @@ bool emit_cmtst(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    vector_load(t, XMM0, i->rn);
-    vector_op(t, SSE_PAND, XMM0, i->rm);
+    vector_binary(t, SSE_PAND, XMM0, i->rn, i->rm);
     x86_sse_rr(&t->hot, SSE_PXOR, XMM1, XMM1);
     x86_sse_rr(&t->hot, equal[scale_of(i)], XMM0, XMM1);
     invert(t, XMM0, XMM1);
@@ -203,8 +200,7 @@ bool emit_mla(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t) || !multiply[scale])
         return false;
-    vector_load(t, XMM1, i->rn);
-    vector_op(t, multiply[scale], XMM1, i->rm);
+    vector_binary(t, multiply[scale], XMM1, i->rn, i->rm);
     vector_load(t, XMM0, i->rd);
     x86_sse_rr(&t->hot, (bit(i->word, 29) ? sub : add)[scale], XMM0, XMM1);
     vector_result(t, i, XMM0);
@@ -220,12 +216,8 @@ static void load_by_element(jit_t t, const struct insn *i, enum x86_xmm x)
     if (scale == 1) {
         index = index << 1 | bit(i->word, 20);
         rm &= 15;
-        x86_ext_rm(&t->hot, X86_ZX16, 0, RAX, vector_byte(rm, index * 2));
-        x86_movd_to(&t->hot, 0, x, RAX);
-    } else {
-        x86_sse_rm(&t->hot, SSE_MOVSS, x, vector_byte(rm, index * 4));
     }
-    vector_replicate(t, x, scale);
+    vector_element_everywhere(t, x, scale, rm, index << scale);
 }
 
 /* MUL, MLA, MLS by element: opcode<15:12> 8, 0, 4. */
@@ -299,10 +291,10 @@ bool emit_addp_scalar(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    vector_op(t, SSE_MOVQ, XMM0, i->rn);
-    x86_sse_rm(&t->hot, SSE_MOVQ, XMM1, vector_byte(i->rn, 8));
-    x86_sse_rr(&t->hot, SSE_PADDQ, XMM0, XMM1);
-    vector_store(t, i->rd, XMM0);
+    vector_half(t, XMM0, i->rn, true);
+    vector_op(t, SSE_PADDQ, XMM0, i->rn);
+    x86_sse_rr(&t->hot, SSE_MOVQ, XMM0, XMM0);
+    vector_store_low(t, i->rd, XMM0, 8);
     return true;
 }
 

@@ -8,18 +8,26 @@
 #include "soft/jit/access.h"
 #include "soft/jit/vector.h"
 
-/* V register = `size` bytes at m. Changes RDX and XMM0. */
-static void load_vector(jit_t t, unsigned size, unsigned v, struct x86_mem m)
+/* x = `size` bytes at m, zero above them. Changes RDX. */
+static void load(jit_t t, unsigned size, enum x86_xmm x, struct x86_mem m)
 {
     struct x86_buf *b = &t->hot;
 
     if (size <= 2) {
         x86_ext_rm(b, size == 1 ? X86_ZX8 : X86_ZX16, 0, RDX, m);
-        x86_movd_to(b, 0, XMM0, RDX);
+        x86_movd_to(b, 0, x, RDX);
     } else {
-        x86_sse_rm(b, size == 4 ? SSE_MOVSS : size == 8 ? SSE_MOVQ : SSE_MOVDQU, XMM0, m);
+        x86_sse_rm(b, size == 4 ? SSE_MOVSS : size == 8 ? SSE_MOVQ : SSE_MOVDQU, x, m);
     }
-    vector_store_low(t, v, XMM0, size < 4 ? 4 : size);
+}
+
+/* V register = `size` bytes at m. Changes RDX. */
+static void load_vector(jit_t t, unsigned size, unsigned v, struct x86_mem m)
+{
+    enum x86_xmm x = vector_begin(t, v);
+
+    load(t, size, x, m);
+    vector_end(t, v, x, size < 4 ? 4 : size);
 }
 
 /* Changes RDX or XMM0. */
@@ -34,7 +42,7 @@ static void store_vector(jit_t t, unsigned size, unsigned v, struct x86_mem m)
         vector_load(t, XMM0, v);
         x86_sse_store(b, 16, m, XMM0);
     } else {
-        x86_mov_rm(b, size == 8, RDX, vector_slot(v));
+        vector_element_general(t, size == 8 ? 3 : size == 4 ? 2 : size - 1, RDX, v, 0);
         x86_store(b, size, m, RDX);
     }
 }
@@ -308,7 +316,7 @@ bool emit_ld1_single(jit_t t, const struct insn *i)
         x86_pinsr_m(&t->hot, size, XMM0, jit_found(t, 0), index);
         vector_store(t, i->rd, XMM0);
     } else {
-        x86_mov_rm(&t->hot, size == 8, RDX, vector_byte(i->rd, index * size));
+        vector_element_general(t, scale, RDX, i->rd, index * size);
         x86_store(&t->hot, size, jit_found(t, 0), RDX);
     }
     post_index(t, i, size);
@@ -325,7 +333,7 @@ bool emit_ld1_replicate(jit_t t, const struct insn *i)
     if (!vector_enabled(t) || bit(i->word, 13) || bit(i->word, 21))
         return false;
     uint8_t *miss = begin_structure(t, i, 1u << scale, true, &misaligned);
-    load_vector(t, 1u << scale, i->rd, jit_found(t, 0));
+    load(t, 1u << scale, XMM0, jit_found(t, 0));
     vector_replicate(t, XMM0, scale);
     vector_result(t, i, XMM0);
     post_index(t, i, 1u << scale);

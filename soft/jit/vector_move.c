@@ -19,16 +19,57 @@ static unsigned copy_offset(const struct insn *i)
     return (unsigned)bits(i->word, 20, 16) >> (scale + 1) << scale;
 }
 
-/* Zero-extended: 1 << scale bytes at m. Changes RAX. */
-static void load_element(jit_t t, enum x86_xmm x, unsigned scale, struct x86_mem m)
+void vector_element(jit_t t, enum x86_xmm x, unsigned scale, unsigned v, unsigned offset)
 {
     struct x86_buf *b = &t->hot;
+    enum x86_xmm copy;
 
     if (scale < 2) {
-        x86_ext_rm(b, scale ? X86_ZX16 : X86_ZX8, 0, RAX, m);
+        vector_element_general(t, scale, RAX, v, offset);
         x86_movd_to(b, 0, x, RAX);
+    } else if (!vector_cached(t, v, &copy)) {
+        x86_sse_rm(b, scale == 2 ? SSE_MOVSS : SSE_MOVQ, x, vector_byte(t, v, offset));
+    } else if (scale == 2) {
+        x86_sse_rri(b, SSE_INSERTPS, x, copy, offset >> 2 << 6 | 0x0e);
+    } else if (offset) {
+        x86_sse_rr(b, SSE_MOVAPS, x, copy);
+        x86_sse_shift(b, SSE_SRL_DQ, x, 8);
     } else {
-        x86_sse_rm(b, scale == 2 ? SSE_MOVSS : SSE_MOVQ, x, m);
+        x86_sse_rr(b, SSE_MOVQ, x, copy);
+    }
+}
+
+void vector_element_general(jit_t t, unsigned scale, enum x86_reg d, unsigned v, unsigned offset)
+{
+    struct x86_buf *b = &t->hot;
+    enum x86_xmm copy;
+
+    if (vector_cached(t, v, &copy) && scale >= 2 && !offset)
+        x86_movd_from(b, scale == 3, d, copy);
+    else if (vector_cached(t, v, &copy))
+        x86_pextr(b, 1u << scale, d, copy, offset >> scale);
+    else if (scale < 2)
+        x86_ext_rm(b, scale ? X86_ZX16 : X86_ZX8, 0, d, vector_byte(t, v, offset));
+    else
+        x86_mov_rm(b, scale == 3, d, vector_byte(t, v, offset));
+}
+
+void vector_element_everywhere(jit_t t, enum x86_xmm x, unsigned scale, unsigned v, unsigned offset)
+{
+    struct x86_buf *b = &t->hot;
+    enum x86_xmm copy;
+    unsigned k = offset >> scale;
+
+    if (!vector_cached(t, v, &copy)) {
+        vector_element(t, x, scale, v, offset);
+        vector_replicate(t, x, scale);
+    } else if (scale < 2) {
+        uint64_t bytes =
+            scale ? 0x0100010001000100 + offset * 0x0101010101010101 : offset * 0x0101010101010101;
+        x86_sse_rr(b, SSE_MOVAPS, x, copy);
+        x86_sse_rip(b, SSE_PSHUFB, x, vector_literal(t, bytes, bytes));
+    } else {
+        x86_sse_rri(b, SSE_PSHUFD, x, copy, scale == 2 ? k * 0x55 : k ? 0xee : 0x44);
     }
 }
 
@@ -36,11 +77,7 @@ bool emit_dup_element(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    if (copy_scale(i) >= 2 && !copy_offset(i))
-        vector_load(t, XMM0, i->rn);
-    else
-        load_element(t, XMM0, copy_scale(i), vector_byte(i->rn, copy_offset(i)));
-    vector_replicate(t, XMM0, copy_scale(i));
+    vector_element_everywhere(t, XMM0, copy_scale(i), i->rn, copy_offset(i));
     vector_result(t, i, XMM0);
     return true;
 }
@@ -49,8 +86,8 @@ bool emit_dup_scalar(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    load_element(t, XMM0, copy_scale(i), vector_byte(i->rn, copy_offset(i)));
-    vector_store(t, i->rd, XMM0);
+    vector_element(t, XMM0, copy_scale(i), i->rn, copy_offset(i));
+    vector_store_low(t, i->rd, XMM0, 8);
     return true;
 }
 
@@ -84,11 +121,20 @@ bool emit_ins_general(jit_t t, const struct insn *i)
 bool emit_ins_element(jit_t t, const struct insn *i)
 {
     unsigned scale = copy_scale(i), from = (unsigned)bits(i->word, 14, 11) >> scale << scale;
+    enum x86_xmm copy;
 
     if (!vector_enabled(t))
         return false;
     vector_load(t, XMM0, i->rd);
-    x86_pinsr_m(&t->hot, 1u << scale, XMM0, vector_byte(i->rn, from), copy_offset(i) >> scale);
+    if (vector_cached(t, i->rn, &copy) && scale == 2) {
+        x86_sse_rri(&t->hot, SSE_INSERTPS, XMM0, copy, from >> 2 << 6 | copy_offset(i) >> 2 << 4);
+    } else if (vector_cached(t, i->rn, &copy)) {
+        vector_element_general(t, scale, RAX, i->rn, from);
+        x86_pinsr(&t->hot, 1u << scale, XMM0, RAX, copy_offset(i) >> scale);
+    } else {
+        x86_pinsr_m(&t->hot, 1u << scale, XMM0, vector_byte(t, i->rn, from),
+                    copy_offset(i) >> scale);
+    }
     vector_store(t, i->rd, XMM0);
     return true;
 }
@@ -96,19 +142,15 @@ bool emit_ins_element(jit_t t, const struct insn *i)
 /* UMOV and SMOV: X86_* extension of the element; 64 bits for SMOV with Q. */
 static bool move_to_general(jit_t t, const struct insn *i, bool is_signed)
 {
-    static const enum x86_extend extend[2][2] = { { X86_ZX8, X86_ZX16 }, { X86_SX8, X86_SX16 } };
+    static const enum x86_extend extend[3] = { X86_SX8, X86_SX16, X86_SX32 };
     unsigned scale = copy_scale(i), rd = i->rd == 31 ? REG_NONE : i->rd;
-    struct x86_mem m = vector_byte(i->rn, copy_offset(i));
     enum x86_reg d = jit_def(t, rd, RAX);
 
     if (!vector_enabled(t))
         return false;
-    if (scale < 2)
-        x86_ext_rm(&t->hot, extend[is_signed][scale], is_signed && bit(i->word, 30), d, m);
-    else if (is_signed)
-        x86_ext_rm(&t->hot, X86_SX32, 1, d, m);
-    else
-        x86_mov_rm(&t->hot, scale == 3, d, m);
+    vector_element_general(t, scale, d, i->rn, copy_offset(i));
+    if (is_signed)
+        x86_ext_rr(&t->hot, extend[scale], bit(i->word, 30), d, d);
     jit_done(t, rd, d);
     return true;
 }
@@ -132,9 +174,9 @@ bool emit_fmov_to_general(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     if (type == 3)
-        x86_ext_rm(&t->hot, X86_ZX16, 0, d, vector_slot(i->rn));
+        vector_element_general(t, 1, d, i->rn, 0);
     else if (type == 2)
-        x86_mov_rm(&t->hot, 1, d, vector_byte(i->rn, 8));
+        vector_element_general(t, 3, d, i->rn, 8);
     else
         vector_to_general(t, type ? 8 : 4, d, i->rn);
     jit_done(t, rd, d);
@@ -172,7 +214,7 @@ bool emit_fmov(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     if (type == 3)
-        load_element(t, XMM0, 1, vector_slot(i->rn));
+        vector_element(t, XMM0, 1, i->rn, 0);
     else
         vector_load_low(t, XMM0, i->rn, type ? 8 : 4);
     if (opcode == 1)
@@ -183,7 +225,7 @@ bool emit_fmov(jit_t t, const struct insn *i)
     return true;
 }
 
-/* The moves are of general registers, by CMOV. */
+/* The moves are of general registers, by CMOV. Flags stay. */
 bool emit_fcsel(jit_t t, const struct insn *i)
 {
     unsigned type = (unsigned)bits(i->word, 23, 22), cond = (unsigned)bits(i->word, 15, 12);
@@ -196,8 +238,9 @@ bool emit_fcsel(jit_t t, const struct insn *i)
         return true;
     }
     enum x86_cc cc = jit_condition(t, cond);
-    x86_mov_rm(&t->hot, type, RCX, vector_slot(i->rm));
-    x86_cmov_rm(&t->hot, type, cc, RCX, vector_slot(i->rn));
+    vector_to_general(t, type ? 8 : 4, RCX, i->rm);
+    vector_to_general(t, type ? 8 : 4, RDX, i->rn);
+    x86_cmov_rr(&t->hot, type, cc, RCX, RDX);
     x86_movd_to(&t->hot, type, XMM0, RCX);
     vector_store_low(t, i->rd, XMM0, type ? 8 : 4);
     return true;
@@ -324,8 +367,7 @@ bool emit_zip(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
-    vector_load(t, XMM0, i->rn);
-    vector_op(t, (second && q ? high : low)[permute_scale(i)], XMM0, i->rm);
+    vector_binary(t, (second && q ? high : low)[permute_scale(i)], XMM0, i->rn, i->rm);
     if (second && !q)
         x86_sse_shift(&t->hot, SSE_SRL_DQ, XMM0, 8);
     vector_result(t, i, XMM0);
@@ -374,8 +416,7 @@ bool emit_ext(jit_t t, const struct insn *i)
         vector_load(t, XMM0, i->rm);
         vector_op_imm(t, SSE_PALIGNR, XMM0, i->rn, from);
     } else {
-        vector_load(t, XMM0, i->rn);
-        vector_op(t, SSE_PUNPCKLQDQ, XMM0, i->rm);
+        vector_binary(t, SSE_PUNPCKLQDQ, XMM0, i->rn, i->rm);
         x86_sse_shift(b, SSE_SRL_DQ, XMM0, from);
     }
     vector_result(t, i, XMM0);

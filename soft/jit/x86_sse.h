@@ -180,6 +180,65 @@ static inline void x86_sse_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm 
     x86_32(b, (uint32_t)rel);
 }
 
+/* The same with AVX: d = n op s, for operations that have two operands of equal right. The rest of
+ * a scalar's register is as in n. */
+static inline void x86_vex_op(struct x86_buf *b, unsigned op, unsigned d, unsigned n, unsigned rm,
+                              unsigned index)
+{
+    static const uint8_t prefixes[] = { 0, 0x66, 0xf3, 0xf2 };
+    unsigned pp = 0, opcode = x86_sse_opcode(op);
+    unsigned map = opcode >> 8 == 0x0f ? 1 : opcode >> 8 == 0x0f38 ? 2 : 3;
+
+    while (prefixes[pp] != x86_sse_prefix(op))
+        pp++;
+    unsigned last = (~n & 15) << 3 | pp;
+    if (map == 1 && !(rm & 8) && !(index & 8)) {
+        x86_8(b, 0xc5);
+        x86_8(b, (d & 8 ? 0 : 0x80) | last);
+    } else {
+        x86_8(b, 0xc4);
+        x86_8(b, (d & 8 ? 0 : 0x80) | (index & 8 ? 0 : 0x40) | (rm & 8 ? 0 : 0x20) | map);
+        x86_8(b, last);
+    }
+    x86_8(b, opcode & 0xff);
+}
+
+static inline void x86_avx_rr(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm n,
+                              enum x86_xmm s)
+{
+    if (!x86_room(b))
+        return;
+    x86_vex_op(b, op, d, n, s, 0);
+    x86_8(b, 0xc0 | (d & 7) << 3 | (s & 7));
+}
+
+static inline void x86_avx_rm(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm n,
+                              struct x86_mem m)
+{
+    if (!x86_room(b))
+        return;
+    x86_vex_op(b, op, d, n, (unsigned)m.base, m.index == X86_NONE ? 0 : (unsigned)m.index);
+    x86_modrm_mem(b, d, m);
+}
+
+static inline void x86_avx_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm n,
+                               const uint8_t *to)
+{
+    if (!x86_room(b))
+        return;
+    x86_vex_op(b, op, d, n, 0, 0);
+    x86_8(b, (d & 7) << 3 | 5);
+    int32_t rel = (int32_t)(to - (b->p + 4));
+    x86_note_site(b);
+    x86_32(b, (uint32_t)rel);
+}
+
+/* VTESTPS: ZF unless a sign of x is set. */
+static inline void x86_vtestps(struct x86_buf *b, enum x86_xmm x)
+{
+    x86_vex(b, 0, 1, 2, 0x0e, (enum x86_reg)x, (enum x86_reg)0, (enum x86_reg)x);
+}
+
 static inline void x86_sse_shift(struct x86_buf *b, enum x86_sse_shift op, enum x86_xmm d,
                                  unsigned count)
 {
@@ -237,6 +296,18 @@ static inline void x86_pinsr_m(struct x86_buf *b, unsigned size, enum x86_xmm d,
               : size == 2 ? 0x0fc4
                           : 0x0f3a22,
               d, m, false);
+    x86_imm8(b, k);
+}
+
+/* The lower `size` (1, 2, 4, 8) bytes of d = element k of s, zero above them. */
+static inline void x86_pextr(struct x86_buf *b, unsigned size, enum x86_reg d, enum x86_xmm s,
+                             unsigned k)
+{
+    x86_op_rr(b, 0x66, size == 8,
+              size == 1   ? 0x0f3a14
+              : size == 2 ? 0x0f3a15
+                          : 0x0f3a16,
+              s, d, false);
     x86_imm8(b, k);
 }
 

@@ -114,6 +114,33 @@ static void test_table(void **state)
     }
 }
 
+/* With AVX, where the two operands are alike. */
+static void test_avx(void **state)
+{
+    static const enum x86_sse alike[] = {
+        SSE_ADDSD, SSE_MULSS, SSE_SUBPD, SSE_DIVPS,  SSE_ANDPS,   SSE_XORPS,     SSE_PADDB,
+        SSE_PSUBQ, SSE_POR,   SSE_PANDN, SSE_PMULLD, SSE_PCMPEQQ, SSE_PUNPCKHBW,
+    };
+    (void)state;
+
+    for (size_t n = 0; n < ARRAY_LEN(ops); n++)
+        for (size_t k = 0; k < ARRAY_LEN(alike); k++) {
+            if (ops[n].op != alike[k])
+                continue;
+            x86_avx_rr(B, ops[n].op, XMM1, (enum x86_xmm)12, XMM3);
+            EXPECT("v%s xmm1, xmm12, xmm3", lower(ops[n].name));
+            x86_avx_rr(B, ops[n].op, (enum x86_xmm)9, XMM2, (enum x86_xmm)13);
+            EXPECT("v%s xmm9, xmm2, xmm13", lower(ops[n].name));
+            for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
+                x86_avx_rm(B, ops[n].op, (enum x86_xmm)10, XMM3, modes[m].m);
+                EXPECT("v%s xmm10, xmm3, %s", lower(ops[n].name), modes[m].text);
+            }
+            x86_avx_rip(B, ops[n].op, XMM2, XMM4, test.bytes + 48);
+            ptrdiff_t rel = test.bytes + 48 - test.buf.p;
+            EXPECT("v%s xmm2, xmm4, [rip + %d]", lower(ops[n].name), (int)rel);
+        }
+}
+
 /* LLVM prints these with the immediate as part of the name. */
 static bool is_alias(enum x86_sse op)
 {
@@ -224,6 +251,16 @@ static void test_numbers(void **state)
     EXPECT("cvttsd2si r8d, xmm2");
     x86_cvttf2si(B, false, 1, RAX, XMM2);
     EXPECT("cvttss2si rax, xmm2");
+    x86_vtestps(B, (enum x86_xmm)9);
+    EXPECT("vtestps xmm9, xmm9");
+    x86_pextr(B, 1, RAX, (enum x86_xmm)9, 15);
+    EXPECT("pextrb eax, xmm9, 15");
+    x86_pextr(B, 2, R9, XMM1, 7);
+    EXPECT("pextrw r9d, xmm1, 7");
+    x86_pextr(B, 4, RCX, XMM1, 3);
+    EXPECT("pextrd ecx, xmm1, 3");
+    x86_pextr(B, 8, R10, XMM1, 1);
+    EXPECT("pextrq r10, xmm1, 1");
     x86_fma(B, X86_FMADD, true, true, XMM0, XMM1, XMM2);
     EXPECT("vfmadd213sd xmm0, xmm1, xmm2");
     x86_fma(B, X86_FMSUB, false, true, XMM0, XMM1, XMM2);
@@ -281,9 +318,10 @@ int main(void)
 {
 #ifdef HAVE_LLVM
     static const struct CMUnitTest compared[] = {
-        cmocka_unit_test(test_table),   cmocka_unit_test(test_immediates),
-        cmocka_unit_test(test_shifts),  cmocka_unit_test(test_moves),
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_full),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_avx),
+        cmocka_unit_test(test_immediates), cmocka_unit_test(test_shifts),
+        cmocka_unit_test(test_moves),      cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_full),
     };
     return cmocka_run_group_tests_name("jit_sse", compared, set_up, tear_down);
 #else
