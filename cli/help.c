@@ -28,8 +28,9 @@ static void help_overview(FILE *f)
 static void help_run(FILE *f)
 {
     fputs("usage: ireko run --kernel FILE [options]\n"
+          "       ireko run --firmware FILE [options]\n"
           "\n"
-          "Boot an arm64 kernel. The terminal becomes the guest's console.\n",
+          "Boot an arm64 kernel, or firmware. The terminal becomes the guest's console.\n",
           f);
     options_print_help(f, OPTION_RUN);
     fputs("\n"
@@ -45,6 +46,7 @@ static void help_run(FILE *f)
           "  ireko run --kernel vmlinuz --disk root.img --append root=/dev/vda\n"
           "  ireko run --kernel Image --disk root.img --disk data.img,ro --memory 4G\n"
           "  ireko run --kernel Image --disk root.img --net user,forward=tcp:2222:22\n"
+          "  ireko run --firmware AAVMF_CODE.fd,vars=my.vars --disk debian.img\n"
           "  ireko run --kernel Image --serial stdio --serial file:boot.log\n"
           "\n"
           "Exit status: 0 when the guest powers off or you quit, 1 on an error,\n"

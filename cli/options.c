@@ -80,6 +80,21 @@ static int parse_bytes(struct run_options *o, const struct option *option, const
     return 0;
 }
 
+static int parse_firmware(struct run_options *o, const struct option *option, const char *value,
+                          struct err *e)
+{
+    static const char word[] = ",vars=";
+    const char *vars = strstr(value, word);
+    if (vars == value || !value[0])
+        return err_set(e, -EINVAL, "--%s needs a FILE, but it is empty", option->name);
+    if (vars && !vars[strlen(word)])
+        return err_set(e, -EINVAL, "--%s: ',vars=' needs a FILE for the variables after it",
+                       option->name);
+    o->vm.firmware = vars ? strndup(value, (size_t)(vars - value)) : strdup(value);
+    o->vm.firmware_vars = vars ? vars + strlen(word) : NULL;
+    return o->vm.firmware ? 0 : err_set(e, -ENOMEM, "not enough memory");
+}
+
 static int parse_cpus(struct run_options *o, const struct option *option, const char *value,
                       struct err *e)
 {
@@ -402,6 +417,10 @@ static const struct option options[] = {
     { "append", "TEXT", GROUP_BOOT, BOTH, false,
       "the kernel's command line; console=ttyAMA0 is added\nif it names no console",
       parse_string, offsetof(struct run_options, vm.cmdline) },
+    { "firmware", "FILE", GROUP_BOOT, BOTH, false,
+      "boot UEFI or U-Boot, as built for QEMU's 'virt'\nmachine, and from there a disk or the --kernel.\nAfter FILE may follow:\n"
+      "vars=FILE    keep its variables there",
+      parse_firmware, 0 },
     { "dtb", "FILE", GROUP_BOOT, BOTH, false,
       "a device tree to use instead of ireko's own",
       parse_string, offsetof(struct run_options, vm.dtb) },
@@ -556,9 +575,10 @@ static int option_parse(struct run_options *o, enum option_verb verb, int argc, 
 
 static int check_combination(const struct run_options *o, enum option_verb verb, struct err *e)
 {
-    if (verb == OPTION_RUN && !o->vm.kernel)
+    if (verb == OPTION_RUN && !vm_config_boots(&o->vm))
         return err_set(e, -EINVAL,
-                       "say what to boot with --kernel FILE; 'ireko run --help' has examples");
+                       "say what to boot with --kernel FILE or --firmware FILE; 'ireko run --help' "
+                       "has examples");
     if (o->stdio > 1 && o->vm.console_count > 0)
         return err_set(
             e, -EINVAL,
@@ -566,6 +586,14 @@ static int check_combination(const struct run_options *o, enum option_verb verb,
             "--console elsewhere");
     if (!o->vm.kernel && o->vm.initrd)
         return err_set(e, -EINVAL, "--initrd needs a --kernel that uses it");
+    if (o->vm.firmware && !o->vm.kernel && o->vm.cmdline)
+        return err_set(e, -EINVAL,
+                       "--append is for a --kernel; what the --firmware finds on a disk has its "
+                       "command line there");
+    if (o->vm.firmware && o->vm.dtb)
+        return err_set(e, -EINVAL,
+                       "--firmware and --dtb: give one of them; firmware needs the "
+                       "machine's own tree");
     return 0;
 }
 
@@ -603,6 +631,8 @@ void run_options_fini(struct run_options *o)
     for (unsigned i = 0; i < o->vm.console_count; i++)
         free(o->console[i]);
     o->vm.console_count = 0;
+    free((void *)(uintptr_t)o->vm.firmware);
+    o->vm.firmware = NULL;
 }
 
 #define HELP_COLUMN 21

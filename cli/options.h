@@ -15,7 +15,8 @@
 
 enum option_verb { OPTION_RUN = 1 << 0, OPTION_DTB = 1 << 1 };
 
-/* What the command line says. Strings are argv's, except those of disks, folders and consoles. */
+/* What the command line says. Strings are argv's, except those of disks, folders, consoles
+ * and firmware. */
 struct run_options {
     struct vm_config vm; /* without serial port and alarms */
     const char *serial[SERIAL_MAX];

@@ -123,7 +123,8 @@ static uint64_t pl031_read(struct device *d, uint64_t offset, unsigned width)
 static void pl031_write(struct device *d, uint64_t offset, unsigned width, uint64_t value)
 {
     struct pl031 *p = pl031_of(d);
-    (void)width;
+    if (width != 4)
+        return;
     switch (offset) {
     case RTCMR:
         p->match = (uint32_t)value;
@@ -178,7 +179,7 @@ static void pl031_destroy(struct device *d)
 static const struct device_ops pl031_ops = {
     .name = "pl031",
     .size = PRIMECELL_SIZE,
-    .min_width = 4,
+    .min_width = 1, /* EDK2 reads the identification by bytes */
     .max_width = 4,
     .read = pl031_read,
     .write = pl031_write,

@@ -18,7 +18,9 @@ static void gicv3_reset_locked(struct gicv3 *g)
     gic_dist_reset(&g->dist);
     for (unsigned c = 0; c < GICV3_MAX_CPUS; c++) {
         g->dist.private[c].enabled = 0;
-        g->cpu[c].asleep = true;
+        /* Awake, as firmware of EL3 leaves it: a guest of EL1 need not know of GICR_WAKER, and
+         * UEFI does not. */
+        g->cpu[c].asleep = false;
         gicv3_cpu_reset(&g->cpu[c]);
     }
     for (unsigned i = 0; i < GIC_DIST_MAX_BANKS * 32; i++)

@@ -74,6 +74,8 @@ static void exit_inject_walk_abort(struct vcpu *v, uint64_t syndrome)
  * go to or is lost; each would only loop, so the VM stops and says where. */
 static enum exit_next exit_instruction_abort(struct vcpu *v, uint64_t syndrome)
 {
+    if (machine_show_flash(&v->vm->machine, v->exit->exception.physical_address))
+        return EXIT_RUN;
     bool walk = bit(syndrome, EXIT_ISS_S1PTW);
     if (!exit_is_from_el0(v)) {
         vcpu_dump(v);
@@ -94,6 +96,8 @@ static enum exit_next exit_data_abort(struct vcpu *v, uint64_t syndrome)
 {
     gpa_t a = v->exit->exception.physical_address;
     struct bus *bus = &v->vm->machine.bus;
+    if (!bit(syndrome, EXIT_ISS_WNR) && machine_show_flash(&v->vm->machine, a))
+        return EXIT_RUN;
     if (bit(syndrome, EXIT_ISS_S1PTW)) {
         exit_inject_walk_abort(v, syndrome);
         return EXIT_RUN;

@@ -216,6 +216,8 @@ int machine_init(struct machine *m, const struct machine_config *config, struct 
         r = machine_add_rtc(m, config, e);
     if (r == 0)
         r = machine_add_gpio(m, config, e);
+    if (r == 0 && config->vm->firmware)
+        r = machine_add_firmware(m, config, e);
     if (r == 0 && config->vm->transport == VM_TRANSPORT_PCI)
         r = machine_add_pci_host(m, config, e);
     if (r == 0)
@@ -256,6 +258,7 @@ void machine_fini(struct machine *m)
         d->ops->destroy(d);
     }
     machine_close_virtio(m);
+    machine_close_firmware(m);
     gicv2_destroy(m->gic);
     m->gic = NULL;
 }

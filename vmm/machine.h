@@ -19,7 +19,7 @@
 #include "vmm/memmap.h"
 #include "vmm/vm.h"
 
-#define MACHINE_MAX_DEVICES (3 + MEMMAP_VIRTIO_SLOTS)
+#define MACHINE_MAX_DEVICES (5 + MEMMAP_VIRTIO_SLOTS)
 
 struct machine_device {
     struct device *device;
@@ -43,8 +43,9 @@ struct machine {
     struct vsock *vsock;
     struct share *share[VM_MAX_SHARES];
     unsigned share_count;
-    bool net_optional;      /* as in struct vm_config */
-    struct alarm power_key; /* releases the key */
+    struct machine_firmware *firmware; /* or NULL; machine_firmware.c */
+    bool net_optional;                 /* as in struct vm_config */
+    struct alarm power_key;            /* releases the key */
 };
 
 struct machine_config {
@@ -83,6 +84,17 @@ int machine_device_error(struct err *e, int r, const char *name);
 int machine_add_pci_host(struct machine *m, const struct machine_config *config,
                          struct err *e) MUST_CHECK;
 int machine_add_pci(struct machine *m, struct device *d, unsigned slot, struct err *e) MUST_CHECK;
+
+/* The flash, fw_cfg, and what is in them. */
+int machine_add_firmware(struct machine *m, const struct machine_config *config,
+                         struct err *e) MUST_CHECK;
+/* Before each start of the guest: what fw_cfg has is read again. */
+int machine_load_firmware(struct machine *m, const struct vm_config *config,
+                          struct err *e) MUST_CHECK;
+/* The guest could not read or execute at `a`. True: it was flash that was hidden, try again. */
+bool machine_show_flash(struct machine *m, gpa_t a);
+/* The devices are destroyed. */
+void machine_close_firmware(struct machine *m);
 
 /* Create the virtio devices that the configuration asks for. */
 int machine_add_virtio(struct machine *m, const struct machine_config *config,

@@ -80,7 +80,10 @@ static int virtio_add_disk(struct machine *m, const struct machine_config *c, un
 /* What the machine is told apart by: its first disk, or its kernel. */
 static const char *virtio_identity(const struct vm_config *c)
 {
-    return c->disk_count > 0 ? c->disk[0].path : c->kernel ? c->kernel : "";
+    return c->disk_count > 0 ? c->disk[0].path
+           : c->kernel       ? c->kernel
+           : c->firmware     ? c->firmware
+                             : "";
 }
 
 static int virtio_add_net(struct machine *m, const struct machine_config *c, unsigned n,
@@ -90,8 +93,8 @@ static int virtio_add_net(struct machine *m, const struct machine_config *c, uns
     unsigned slot;
     struct device *d;
     int r = net_spec_parse(c->vm->net[n], &spec, e);
-    /* Without a kernel there will be no guest, only its device tree. */
-    if (r == 0 && c->vm->kernel)
+    /* Without anything to boot there will be no guest, only its device tree. */
+    if (r == 0 && vm_config_boots(c->vm))
         r = net_open(&spec, &m->net[n], e);
     if (r < 0 && c->vm->net_optional) {
         log_warn("net", "no network: %s", e->text);
@@ -144,7 +147,7 @@ static int virtio_add_vsock(struct machine *m, const struct machine_config *c, s
     unsigned slot;
     struct device *d;
     int r = virtio_take_slot(m, &slot, e);
-    if (r == 0 && c->vm->kernel) /* as for networks */
+    if (r == 0 && vm_config_boots(c->vm)) /* as for networks */
         r = vsock_open(c->vm->vsock.path, c->vm->vsock.cid, &m->vsock, e);
     if (r < 0)
         return r;

@@ -5,6 +5,7 @@
 #ifndef VMM_MEMMAP_H
 #define VMM_MEMMAP_H
 
+#define MEMMAP_FLASH      0x00000000u /* with --firmware */
 #define MEMMAP_GIC_DIST   0x08000000u
 #define MEMMAP_GIC_CPU    0x08010000u /* GICv2 */
 #define MEMMAP_GIC_MSI    0x08020000u /* GICv2m, with either */
@@ -12,6 +13,7 @@
 #define MEMMAP_GIC_REDIST 0x080a0000u /* GICv3: 0x20000 for each CPU */
 #define MEMMAP_UART       0x09000000u
 #define MEMMAP_RTC        0x09010000u
+#define MEMMAP_FW_CFG     0x09020000u /* with --firmware */
 #define MEMMAP_GPIO       0x09030000u
 #define MEMMAP_VIRTIO     0x0a000000u
 #define MEMMAP_PCI_MEMORY 0x10000000u /* with --transport pci: BARs */

@@ -329,7 +329,7 @@ static int vm_make_tree(struct vm *vm, struct err *e)
     struct loader_blob own = { 0 };
     char *cmdline = cmdline_compose(vm->config.cmdline);
     const struct devicetree_chosen chosen = {
-        .bootargs = vm->config.dtb && !vm->config.cmdline ? NULL : cmdline,
+        .bootargs = vm->config.firmware || (vm->config.dtb && !vm->config.cmdline) ? NULL : cmdline,
         .initrd = vm->places.initrd,
         .initrd_size = vm->initrd_size,
         .add_seeds = !vm->config.dtb,
@@ -351,10 +351,21 @@ static int vm_load_kernel(struct vm *vm, struct err *e)
                               &vm->kernel, e);
 }
 
+/* Firmware starts at the reset vector and looks for the tree at the start of RAM, as QEMU's `virt`
+ * has it; a kernel is an item of fw_cfg for it. */
+static int vm_load_firmware(struct vm *vm, struct err *e)
+{
+    vm->kernel = (struct loader_image){ .entry = MEMMAP_FLASH };
+    vm->places = (struct loader_places){ .dtb = MEMMAP_RAM };
+    return machine_load_firmware(&vm->machine, &vm->config, e);
+}
+
 /* Load kernel and initrd, choose the places. The tree comes last, as it names the initrd's. */
 static int vm_load(struct vm *vm, struct err *e)
 {
     struct loader_file initrd = { .fd = -1 };
+    if (vm->config.firmware)
+        return vm_load_firmware(vm, e);
     int r = vm_load_kernel(vm, e);
     if (r == 0 && vm->config.initrd)
         r = loader_open_file(vm->config.initrd, "--initrd", vm->config.memory, &initrd, e);
@@ -414,18 +425,19 @@ static int vm_build(struct vm *vm, struct err *e)
         r = vm_init_vcpus(vm, e);
     if (r == 0 && vm->config.dtb)
         r = vm_read_user_tree(vm, e);
-    if (r == 0 && (vm->config.kernel || vm_wants_gicv3(vm)))
+    const bool boots = vm_config_boots(&vm->config);
+    if (r == 0 && (boots || vm_wants_gicv3(vm)))
         r = vm_create_hv(vm, e);
     if (r == 0)
         r = vm_choose_gic(vm, e);
     machine.gicv3 = vm->gicv3;
     if (r == 0)
         r = machine_init(&vm->machine, &machine, e);
-    if (r == 0 && vm->config.kernel)
+    if (r == 0 && boots)
         r = vm_reserve_ram(vm, e);
-    if (r == 0 && vm->config.kernel)
+    if (r == 0 && boots)
         r = vm_renew_ram(vm, e);
-    if (r == 0 && vm->config.kernel)
+    if (r == 0 && boots)
         r = vm_load(vm, e);
     if (r == 0)
         r = vm_make_tree(vm, e);
@@ -479,7 +491,8 @@ static void vm_power_on(struct vm *vm)
 {
     unsigned n = vm->psci ? vm->config.cpus : 1;
     for (unsigned i = 0; i < n; i++)
-        (void)vcpu_power_on(&vm->vcpu[i], vm->kernel.entry, vm->places.dtb);
+        (void)vcpu_power_on(&vm->vcpu[i], vm->kernel.entry,
+                            vm->config.firmware ? 0 : vm->places.dtb);
 }
 
 /* One life of the guest, from power-on to a wish. */
@@ -536,7 +549,7 @@ static bool vm_accept_reset(struct vm *vm)
 
 int vm_run(struct vm *vm, struct err *e)
 {
-    if (!vm->config.kernel) {
+    if (!vm_config_boots(&vm->config)) {
         err_set(e, -EINVAL, "--kernel: give the kernel to run");
         return VM_STOP_ERROR;
     }

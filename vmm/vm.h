@@ -47,12 +47,14 @@ struct vm_vsock {
 };
 
 struct vm_config {
-    const char *kernel;  /* path */
-    const char *initrd;  /* path or NULL */
-    const char *cmdline; /* or NULL; console=ttyAMA0 is added when no console= is in it */
-    const char *dtb;     /* path of a device tree that replaces ours, or NULL */
-    uint64_t memory;     /* bytes of RAM at 0x4000_0000 */
-    uint64_t balloon;    /* bytes of it that the guest is to leave to the host */
+    const char *kernel;        /* path, or NULL */
+    const char *firmware;      /* path, or NULL: then the kernel is started directly */
+    const char *firmware_vars; /* path of the file that keeps its variables, or NULL: none does */
+    const char *initrd;        /* path or NULL */
+    const char *cmdline;       /* or NULL; console=ttyAMA0 is added when no console= is in it */
+    const char *dtb;           /* path of a device tree that replaces ours, or NULL */
+    uint64_t memory;           /* bytes of RAM at 0x4000_0000 */
+    uint64_t balloon;          /* bytes of it that the guest is to leave to the host */
     unsigned cpus;
     const char *cpu; /* for hvx_set_cpu(), or NULL */
     enum vm_gic gic;
@@ -76,6 +78,12 @@ struct vm_config {
     int (*alarm_create)(void *ctx, void (*fire)(void *arg), void *arg, struct alarm *out);
     void *alarm_ctx;
 };
+
+/* Is there something to start? Without, the VM is only a device tree. */
+static inline bool vm_config_boots(const struct vm_config *c)
+{
+    return c->kernel || c->firmware;
+}
 
 /* Why a VM stopped. */
 enum vm_stop {

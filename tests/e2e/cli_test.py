@@ -40,6 +40,16 @@ POWER_OFF = START + [
     0x72B08000,  # movk w0, #0x8400, lsl #16    PSCI SYSTEM_OFF
     HVC,
 ]
+# At the reset vector: what `virt` promises firmware, a device tree at the start of RAM and nothing in x0.
+FIRMWARE = [
+    0xB5000000,  # cbnz x0, .
+    0xD2A80003,  # movz x3, #0x4000, lsl #16    RAM
+    0xB9400064,  # ldr  w4, [x3]
+    0x5281BA05,  # movz w5, #0x0dd0
+    0x72BDBFC5,  # movk w5, #0xedfe, lsl #16    the magic of a device tree
+    0x6B05009F,  # cmp  w4, w5
+    0x54000001,  # b.ne .
+] + POWER_OFF
 ECHO = START + [
     0xB9401822,  # ldr  w2, [x1, #0x18]         FR
     0x3727FFE2,  # tbnz w2, #4, . - 4           until something is received
@@ -79,6 +89,7 @@ class Files:
         (self.folder / "folder").mkdir()
         for name, data in {
             "sleep": image(SLEEP), "off": image(POWER_OFF), "echo": image(ECHO),
+            "firmware": b"".join(struct.pack("<I", word) for word in FIRMWARE),
             "empty": b"", "short": image(SLEEP)[:40], "noise": bytes(range(256)) * 64, "x86": x86_kernel(),
             "x86.elf": elf(62), "cut.elf": elf(183)[:70], "cut.gz": b"\x1f\x8b\x08\0" + bytes(6) + b"\x4b\x4c",
             "huge": image(SLEEP, size=1 << 40), "disk": bytes(1 << 20), "odd": bytes(1000), "qcow2": b"QFI\xfb".ljust(512, b"\0"),
@@ -120,6 +131,21 @@ BAD = [
     ("dtb --out @folder", 1, "--out"),
     ("dtb --engine kvm", 1, "--engine kvm"),
     ("dtb --cpu nonsense", 1, "--cpu nonsense"),
+    # firmware
+    ("run --firmware", 2, "--firmware needs a FILE"),
+    ("run --firmware ,vars=@new", 2, "--firmware needs a FILE"),
+    ("run --firmware @firmware,vars=", 2, "',vars=' needs a FILE"),
+    ("run --firmware @missing", 1, "--firmware"),
+    ("run --firmware @folder", 1, "directory"),
+    ("run --firmware @empty", 1, "--firmware"),
+    ("run --firmware @big", 1, "--firmware"),
+    ("run --firmware @firmware,vars=@folder", 1, "vars="),
+    ("run --firmware @firmware,vars=@missing/vars", 1, "vars="),
+    ("run --firmware @firmware,vars=@big", 1, "64 MiB"),
+    ("run --firmware @firmware --append quiet", 2, "--append is for a --kernel"),
+    ("run --firmware @firmware --initrd @sleep", 2, "--initrd needs a --kernel"),
+    ("run --firmware @firmware --dtb @bad.dtb", 2, "--firmware and --dtb"),
+    ("run --firmware @firmware --kernel @missing", 1, "--kernel"),
     # disks
     ("run --kernel @sleep --disk @missing", 1, "--disk"),
     ("run --kernel @sleep --disk @folder", 1, "--disk"),
@@ -600,6 +626,22 @@ def dtb_round_trip(files):
         check(t.finish() == 0, repr(t.log))
 
 
+def firmware_starts(files):
+    """firmware starts at address 0, with a device tree at the start of RAM; its file of variables is made and locked"""
+    with Terminal("run", "--firmware", files("firmware") + ",vars=" + files("new.vars")) as t:
+        check(t.finish() == 0, repr(t.log))
+        check(b"!" in t.log, repr(t.log))
+    check(pathlib.Path(files("new.vars")).exists(), "there is no file of variables")
+    with open(files("new.vars"), "rb") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        done = subprocess.run([IREKO, "run", "--firmware", files("firmware") + ",vars=" + files("new.vars")],
+                              capture_output=True, text=True, timeout=SECONDS, check=False)
+        check(done.returncode == 1 and "in use by another process" in done.stderr, done.stderr)
+    done = subprocess.run([IREKO, "dtb", "--firmware", files("firmware")], capture_output=True, text=True,
+                          timeout=SECONDS, check=False)
+    check(done.returncode == 0 and '"cfi-flash"' in done.stdout and '"qemu,fw-cfg-mmio"' in done.stdout, done.stdout)
+
+
 def dtb_tells_the_gic(files):
     """the interrupt controller is the one of the tree of --dtb"""
     blob = files("v2.dtb")
@@ -614,7 +656,7 @@ def dtb_tells_the_gic(files):
     check(done.returncode == 0 or "this host has no GICv3" in done.stderr, done.stderr)
 
 
-TESTS = [help_is_pleasant, info_and_version, dtb_round_trip, dtb_tells_the_gic, each_mistake, locked_disk, port_in_use,
+TESTS = [help_is_pleasant, info_and_version, dtb_round_trip, dtb_tells_the_gic, firmware_starts, each_mistake, locked_disk, port_in_use,
          program_alone, power_off, keys, stats_at_the_end,
          stats_on_a_key, trace_of_the_jit, signals,
          fatal_signal, stop_and_continue, without_a_terminal, serial_elsewhere]

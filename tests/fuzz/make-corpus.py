@@ -246,6 +246,29 @@ console_seeds = {
     + b"to hvc1 " + bytes([7, 0, 0, 80, 25]) + request(1, b"from hvc0") + request(5, b"from hvc1"),
 }
 
+# firmware_fuzz: kind, log2 of the width, bank, register, offset, value.
+STORE, SAY, FETCH, SET, GET, PUT, SHOW_IT, POWER = range(8)
+
+
+def firmware(kind, offset=0, value=0, width=4, bank=1, register=0):
+    return struct.pack("<BBBBIQ", kind, width.bit_length() - 1, bank, register, offset, value)
+
+
+def say(*values):
+    return b"".join(firmware(SAY, 0x100, v) for v in values)
+
+
+firmware_seeds = {
+    "query": firmware(SHOW_IT) + say(0x98) + firmware(FETCH, 0x40) + firmware(SHOW_IT) + say(0xFF) + firmware(SHOW_IT)
+    + firmware(FETCH) + say(0x90) + firmware(FETCH, 8) + firmware(POWER),
+    "erase": say(0x20, 0xD0) + firmware(FETCH) + say(0x40) + firmware(STORE, 0x100, 0x12345678) + say(0x70, 0x50)
+    + firmware(SAY, 0, 0x20, bank=0) + firmware(SAY, 0, 0xD0, bank=0) + firmware(FETCH, bank=0),
+    "buffer": say(0xE8, 3) + b"".join(firmware(STORE, 0x100 + 4 * i, 0xA0000000 + i) for i in range(4)) + say(0xD0, 0xFF),
+    "copy": firmware(PUT, 0x100, 0x20000000_0A001100) + firmware(PUT, 0x108, 0x00020040_00000000)
+    + firmware(SET, value=0x00010040_00000000, width=8, register=16) + firmware(SET, value=0x1100, width=2, register=8)
+    + firmware(GET, width=8) + firmware(GET),
+}
+
 corpus = pathlib.Path(__file__).parent / "corpus"
 for target, seeds in {"balloon": balloon_seeds, "virtq": virtq_seeds, "vsock": vsock_seeds, "fs": fs_seeds,
                       "console": console_seeds}.items():
@@ -261,6 +284,9 @@ for name, contents in loader_seeds.items():
 (corpus / "pci_fuzz").mkdir(exist_ok=True)
 for name, contents in pci_seeds.items():
     (corpus / "pci_fuzz" / name).write_bytes(contents)
+(corpus / "firmware_fuzz").mkdir(exist_ok=True)
+for name, contents in firmware_seeds.items():
+    (corpus / "firmware_fuzz" / name).write_bytes(contents)
 (corpus / "qcow2_fuzz").mkdir(exist_ok=True)
 for name, (how, image) in qcow2_seeds.items():
     contents = bytes([how, len(requests)]) + b"".join(struct.pack("<BBB", *r) for r in requests) + image

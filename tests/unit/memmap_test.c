@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/compiler.h"
+#include "devices/flash.h"
 #include "gic/gicv2.h"
 #include "gic/gicv3.h"
 #include "vmm/memmap.h"
@@ -16,6 +17,8 @@
 static void test_promised_addresses(void **state)
 {
     (void)state;
+    assert_int_equal(MEMMAP_FLASH, 0);
+    assert_int_equal(MEMMAP_FW_CFG, 0x09020000);
     assert_int_equal(MEMMAP_GIC_DIST, 0x08000000);
     assert_int_equal(MEMMAP_GIC_CPU, 0x08010000);
     assert_int_equal(MEMMAP_GIC_MSI, 0x08020000);
@@ -46,6 +49,7 @@ static void test_windows_do_not_overlap(void **state)
     const struct {
         uint64_t base, size;
     } window[] = {
+        { MEMMAP_FLASH, FLASH_BANKS * FLASH_BANK_SIZE },
         { MEMMAP_GIC_DIST, GICV2_DIST_SIZE },
         { MEMMAP_GIC_CPU, GICV2_CPU_SIZE },
         { MEMMAP_GIC_MSI, 0x10000 }, /* Apple's size */
@@ -53,6 +57,7 @@ static void test_windows_do_not_overlap(void **state)
         { MEMMAP_GIC_REDIST, MEMMAP_CPUS_MAX * GICV3_REDIST_SIZE },
         { MEMMAP_UART, 0x1000 },
         { MEMMAP_RTC, 0x1000 },
+        { MEMMAP_FW_CFG, 0x18 },
         { MEMMAP_GPIO, 0x1000 },
         { MEMMAP_VIRTIO, MEMMAP_VIRTIO_SLOTS * MEMMAP_VIRTIO_STRIDE },
         { MEMMAP_PCI_MEMORY, MEMMAP_PCI_MEMORY_SIZE },

@@ -144,7 +144,12 @@ static void test_identification(void **state)
         wr(d, o, 0xffffffff);
         assert_int_equal(rd(d, o), 0);
     }
-    assert_int_equal(d->ops->min_width, 4);
+    wr(d, RTCMR, 0x11223344); /* narrower: the register's low bits; writes do nothing */
+    test_write(d, RTCMR, 1, 0x55);
+    test_write(d, RTCMR, 2, 0x5555);
+    assert_int_equal(rd(d, RTCMR), 0x11223344);
+    assert_int_equal(test_read(d, 0xff0, 1), 0x0d);
+    assert_int_equal(d->ops->min_width, 1);
     assert_int_equal(d->ops->max_width, 4);
     d->ops->destroy(d);
 }
