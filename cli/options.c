@@ -469,7 +469,7 @@ static const struct option options[] = {
       "to port P come to PATH_P; ',cid=N' may follow",
       parse_vsock, 0 },
     { "share", "PATH,tag=T", GROUP_DEVICES, BOTH, true,
-      "a folder of the host; the guest has it by\n'mount -t virtiofs T /mnt'. ',ro': only to be read",
+      "a folder of the host; the guest has it by\n'mount -t virtiofs T /mnt'. ',ro': only to be read;\n',uid=N,gid=N': whose your files are there",
       parse_share, 0 },
     { "serial", "WHERE", GROUP_DEVICES, OPTION_RUN, true,
       "the serial console: stdio (default), file:PATH, pty,\nunix:PATH (a socket), or none; repeat for several at\nonce",

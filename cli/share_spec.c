@@ -2,7 +2,16 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+
+static bool parse_id(const char *text, uint32_t *id)
+{
+    size_t n = strlen(text);
+    unsigned long long value = n < 11 ? strtoull(text, NULL, 10) : UINT32_MAX;
+    *id = (uint32_t)value;
+    return n > 0 && strspn(text, "0123456789") == n && value < UINT32_MAX;
+}
 
 /* Take one word, without its comma; false: it is none. */
 static bool share_word(struct share_options *o, const char *word)
@@ -15,7 +24,8 @@ static bool share_word(struct share_options *o, const char *word)
         o->tag = word + 4;
         return true;
     }
-    return false;
+    return (strncmp(word, "uid=", 4) == 0 && parse_id(word + 4, &o->uid)) ||
+           (strncmp(word, "gid=", 4) == 0 && parse_id(word + 4, &o->gid));
 }
 
 int share_spec_parse(char *text, struct share_options *out, struct err *e)
@@ -27,9 +37,10 @@ int share_spec_parse(char *text, struct share_options *out, struct err *e)
             continue;
         if (strchr(comma + 1, '/') || (out->tag && !strchr(comma + 1, '=')))
             break;
-        return err_set(e, -EINVAL,
-                       "--share: it has no '%s'; behind PATH go tag=NAME and, if you like, ro",
-                       comma + 1);
+        return err_set(
+            e, -EINVAL,
+            "--share: it has no '%s'; behind PATH go tag=NAME and, if you like, ro, uid=N, gid=N",
+            comma + 1);
     }
     if (!text[0])
         return err_set(e, -EINVAL, "--share needs a PATH, but it is empty");

@@ -1,4 +1,4 @@
-/* What --share says: "PATH,tag=NAME[,ro]". */
+/* What --share says: "PATH,tag=NAME[,ro][,uid=N][,gid=N]". */
 #ifndef CLI_SHARE_SPEC_H
 #define CLI_SHARE_SPEC_H
 

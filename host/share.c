@@ -68,6 +68,8 @@ int share_open(const struct share_options *options, unsigned shares, struct shar
     s->read_only = options->read_only;
     s->uid = geteuid();
     s->gid = getegid();
+    s->guest_uid = options->uid;
+    s->guest_gid = options->gid;
     s->limit = fd_budget(shares);
     lock_init(&s->lock, LOCK_HOST);
     cond_init(&s->not_busy);
@@ -147,8 +149,8 @@ void share_fill_attr(const struct share *s, const struct stat *st, struct share_
         .ctime = times.ctime,
         .mode = st->st_mode,
         .nlink = (uint32_t)st->st_nlink,
-        .uid = st->st_uid == s->uid ? 0 : SHARE_NOBODY,
-        .gid = st->st_gid == s->gid ? 0 : SHARE_NOBODY,
+        .uid = st->st_uid == s->uid ? s->guest_uid : SHARE_NOBODY,
+        .gid = st->st_gid == s->gid ? s->guest_gid : SHARE_NOBODY,
         .rdev = (uint32_t)st->st_rdev,
         .blksize = (uint32_t)st->st_blksize,
     };

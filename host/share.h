@@ -7,9 +7,10 @@
  * alone, below the descriptor of its folder, and no symbolic link is followed: nothing outside of
  * the folder has a name. The guest follows symbolic links itself, among its own files.
  *
- * Whose files: those of the user who runs ireko belong to root (0) in the guest, all others to
- * nobody (65534). What the guest makes belongs to that user. Set-user-ID bits are not kept, as the
- * program under them would be the guest's and the rights the user's.
+ * Whose files: those of the user who runs ireko belong to one user of the guest (root, unless the
+ * options say otherwise), all others to nobody (65534). What the guest makes belongs to the user
+ * who runs ireko. Set-user-ID bits are not kept, as the program under them would be the guest's and
+ * the rights the user's.
  *
  * Errors are negative errno of this host. -ESTALE: no such node; -EBADF: no such handle; -ENFILE:
  * the guest knows or has open as many files as it may. Any thread; a call may block, except where
@@ -39,6 +40,7 @@ struct share_options {
     const char *path;
     const char *tag; /* what the guest mounts; for the device */
     bool read_only;
+    uint32_t uid, gid; /* in the guest, of what is this user's and this user's group's */
 };
 
 struct share_attr {

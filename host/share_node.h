@@ -63,6 +63,7 @@ struct share {
     bool local; /* the host's file system answers from memory what it has there (share_os.h) */
     uid_t uid;
     gid_t gid;
+    uint32_t guest_uid, guest_gid;
     dev_t dev;      /* of the root */
     int root;       /* open for reading */
     unsigned limit; /* of nodes and handles together */

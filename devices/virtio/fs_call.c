@@ -125,7 +125,7 @@ static const struct fs_row {
     [18] = { 24, 0, NOW, fs_release },
     [20] = { 16, 0, 0, fs_fsync },
     [21] = { 8, 1, 0, fs_setxattr },
-    [22] = { 8, 1, 0, fs_getxattr },
+    [22] = { 8, 1, NOW, fs_getxattr },
     [23] = { 8, 0, 0, fs_listxattr },
     [24] = { 0, 1, 0, fs_removexattr },
     [25] = { 24, 0, 0, fs_flush },

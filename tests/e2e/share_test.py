@@ -141,9 +141,9 @@ echo from the guest > b
 
 
 def read_only_and_several():
-    """a second folder, read-only: nothing in it can be changed"""
+    """a second folder, read-only and a user's: nothing in it can be changed"""
     script = """
-mkdir /ro; mount -t virtiofs tag1 /ro; cd /ro; cat file; ls -l folder
+mkdir /ro; mount -t virtiofs tag1 /ro; cd /ro; cat file; ls -l folder; [ $(stat -c %u:%g file) = 1000:100 ]
 echo x 2>/dev/null > file && false; touch new 2>/dev/null && false; rm file 2>/dev/null && false
 mv file new 2>/dev/null && false; mkdir new 2>/dev/null && false; chmod 777 file 2>/dev/null && false
 cp file /mnt
@@ -154,7 +154,7 @@ mount -t virtiofs nothing /ro 2>/dev/null && false
         second = base / "share/second"
         (second / "folder").mkdir(parents=True)
         (second / "file").write_text("to be read\n")
-        with boot(script, [share, f"{second},ro"]) as c:
+        with boot(script, [share, f"{second},ro,uid=1000,gid=100"]) as c:
             c.wait_for("to be read")
             finish(c)
         check((share / "file").read_text() == "to be read\n", "file")

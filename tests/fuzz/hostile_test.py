@@ -22,9 +22,11 @@ def attack(seed, cpus, *options):
             with open(pathlib.Path(folder) / name, "wb") as f:
                 f.truncate(4 << 20)
             disks += ["--disk", f.name + (",ro" if name == "b.img" else "")]
+        os.mkdir(f"{folder}/shared")
         before = pathlib.Path(folder, "b.img").read_bytes()
         with Console("run", "--kernel", IMAGE, "--memory", "128M", "--cpus", cpus, *disks,
-                     "--vsock", f"path={folder}/v", "--console", "pty", "--console", "none,name=x", "--append", f"hostile.seconds={SECONDS} hostile.seed={seed}", *options) as c:
+                     "--vsock", f"path={folder}/v", "--console", "pty", "--console", "none,name=x", "--share",
+                     f"{folder}/shared,tag=x", "--append", f"hostile.seconds={SECONDS} hostile.seed={seed}", *options) as c:
             c.send("input that nobody reads, " * 40)
             status = c.finish(seconds=SECONDS + 60)
             check(status == 0, f"exit status {status}\n{c.tail()}")

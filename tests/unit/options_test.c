@@ -158,7 +158,7 @@ static void test_all(void **state)
 
     assert_int_equal(parse(&o, OPTION_RUN,
                            (const char *[]){ "--kernel=k", "--share=/a,b/c,ro,tag=x",
-                                             "--share=d,e,tag=y", NULL },
+                                             "--share=d,e,tag=y,uid=1000,gid=100", NULL },
                            &e),
                      0);
     assert_int_equal(o.vm.share_count, 2);
@@ -168,6 +168,9 @@ static void test_all(void **state)
     assert_string_equal(o.vm.share[1].path, "d,e");
     assert_string_equal(o.vm.share[1].tag, "y");
     assert_false(o.vm.share[1].read_only);
+    assert_int_equal(o.vm.share[0].uid, 0);
+    assert_int_equal(o.vm.share[1].uid, 1000);
+    assert_int_equal(o.vm.share[1].gid, 100);
     run_options_fini(&o);
 
     assert_int_equal(
@@ -226,6 +229,8 @@ static const struct bad_case {
     { OPTION_RUN, { "--disk", ",ro" }, "--disk needs a FILE" },
     { OPTION_RUN, { "--share", "/x" }, "give it a name that the guest mounts" },
     { OPTION_RUN, { "--share", "/x,rot,tag=a,ro=1" }, "it has no 'ro=1'" },
+    { OPTION_RUN, { "--share", "/x,tag=a,uid=me" }, "it has no 'uid=me'" },
+    { OPTION_RUN, { "--share", "/x,tag=a,gid=4294967295" }, "it has no 'gid=4294967295'" },
     { OPTION_RUN, { "--share", "/x,tag=a", "--share", "/y,tag=a" }, "'a' is given twice" },
     { OPTION_RUN, { "--disk", "x,ro,overlay" }, "give ',ro' or ',overlay'" },
     { OPTION_RUN, { "--disk", "x,format=vmdk" }, "'format=vmdk': it is raw or qcow2" },

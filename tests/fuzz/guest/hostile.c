@@ -278,7 +278,8 @@ static const struct virtio_slot {
     { 30, 0x30018023, 2 }, /* net */
     { 29, 0x30000024, 4 }, /* balloon */
     { 28, 0x30000001, 2 }, /* vsock */
-    { 27, 0x30000007, 4 }, /* consoles */
+    { 27, 0x30000000, 2 }, /* a shared folder */
+    { 26, 0x30000007, 4 }, /* consoles */
 };
 
 #define VIRTIO_SLOTS (sizeof virtio_slots / sizeof virtio_slots[0])
