@@ -20,7 +20,8 @@ static _Noreturn void quit(long status)
         call(93, status, 0, 0);
 }
 
-static _Noreturn void program(long argc, const char *const *argv);
+/* The program itself. */
+_Noreturn void program(long argc, const char *const *argv);
 
 /* The stack has argc, then argv. */
 __attribute__((used)) static _Noreturn void start(long *stack)

@@ -43,7 +43,7 @@ static void print(long number)
     call(NR_WRITE, 1, (long)text + at, (long)sizeof text - at);
 }
 
-static _Noreturn void program(long argc, const char *const *argv)
+_Noreturn void program(long argc, const char *const *argv)
 {
     struct offset o = { 0 };
     struct {

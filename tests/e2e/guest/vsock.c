@@ -97,7 +97,7 @@ static _Noreturn void echo(const char *port)
     }
 }
 
-static _Noreturn void program(long argc, const char *const *argv)
+_Noreturn void program(long argc, const char *const *argv)
 {
     if (argc < 3)
         quit(1);
