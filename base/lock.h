@@ -3,7 +3,7 @@
  * no two threads can wait for each other. Debug builds (LOCK_CHECK) check this on every lock;
  * release builds pay nothing.
  *
- * The order is the enum: vm, then device, then gic, then vcpu, then host.
+ * The order is the enum: vm, then device, then gic, then vcpu, then host, then code.
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
-enum lock_rank { LOCK_VM = 1, LOCK_DEVICE, LOCK_GIC, LOCK_VCPU, LOCK_HOST };
+enum lock_rank { LOCK_VM = 1, LOCK_DEVICE, LOCK_GIC, LOCK_VCPU, LOCK_HOST, LOCK_CODE };
 
 struct lock {
     pthread_mutex_t mutex;

@@ -74,6 +74,7 @@ struct soft_vm {
     _Atomic(struct soft_vcpu *) first; /* to run; */
     _Atomic bool shared;               /* and another one did */
     struct load load;
+    struct jit_origins *origins;
     struct jit_track *track; /* used, and so in memory, with the knob `track` only */
 };
 

@@ -180,15 +180,17 @@ int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
     struct soft_vm *vm = calloc(1, sizeof *vm);
     struct soft_map *map = map_new(0);
     struct jit_track *track = calloc(1, sizeof *track);
+    struct jit_origins *origins = calloc(1, sizeof *origins);
 
     if (vm)
         vm->exclusives = exclusives_create();
-    if (!vm || !map || !track || !vm->exclusives) {
+    if (!vm || !map || !track || !origins || !vm->exclusives) {
         if (vm)
             exclusives_destroy(vm->exclusives);
         free(vm);
         free(map);
         free(track);
+        free(origins);
         return -ENOMEM;
     }
     lock_init(&vm->lock, LOCK_VCPU);
@@ -196,6 +198,7 @@ int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
     vm->ipa_bits = ipa_bits;
     vm->options = options;
     vm->track = track;
+    vm->origins = origins;
     load_init(&vm->load);
     atomic_store(&vm->map, map);
     *out = vm;
@@ -210,6 +213,7 @@ void soft_vm_destroy(struct soft_vm *vm)
     soft_gic_destroy(vm->gic);
     exclusives_destroy(vm->exclusives);
     free(vm->track);
+    free(vm->origins);
     free(atomic_load(&vm->map));
     lock_fini(&vm->lock);
     lock_fini(&vm->check_lock);

@@ -94,11 +94,15 @@ static void hash_grow(struct jit *j)
 /* Room for one more block. */
 static bool tables_grow(struct jit *j)
 {
+    if (j->block_count < j->block_room && j->exit_count + JIT_BLOCK_EXITS <= j->exit_room)
+        return j->buckets;
+    lock_acquire(&j->lock);
     bool ok = table_grow((void **)&j->block, j->block_count, 1, &j->block_room, sizeof *j->block) &&
               table_grow((void **)&j->exit, j->exit_count, JIT_BLOCK_EXITS, &j->exit_room,
                          sizeof *j->exit);
     if (ok && j->buckets < j->block_room)
         hash_grow(j);
+    lock_release(&j->lock);
     return ok && j->buckets;
 }
 
@@ -141,6 +145,7 @@ void jit_cache_destroy(struct jit *j)
 
 void jit_cache_reset(struct jit *j)
 {
+    lock_acquire(&j->lock);
     if (j->block_count > 1 || j->binding_count > 1) {
         memset(j->block_hash, 0, HASH_SIZE(j->buckets));
         memset(j->page_hash, 0, sizeof j->page_hash);
@@ -150,6 +155,7 @@ void jit_cache_reset(struct jit *j)
     j->block_count = j->exit_count = j->binding_count = 1; /* behind JIT_NONE */
     j->hot = j->start;
     j->cold = j->hot_end;
+    lock_release(&j->lock);
 }
 
 bool jit_cache_ready(struct jit *j)
@@ -167,6 +173,7 @@ static uint32_t *page_bucket(struct jit *j, uint64_t pa)
 
 uint32_t jit_block_add(struct jit *j, const struct jit_block *b)
 {
+    lock_acquire(&j->lock);
     uint32_t n = j->block_count++;
 
     j->block[n] = *b;
@@ -175,6 +182,7 @@ uint32_t jit_block_add(struct jit *j, const struct jit_block *b)
     chain(origin_bucket(j, b->pa, b->mode), n, &j->block[n].origin_next);
     chain(page_bucket(j, b->pa), n, &j->block[n].page_next);
     jit_block_enter(j, n);
+    lock_release(&j->lock);
     return n;
 }
 
@@ -268,7 +276,9 @@ void jit_block_release(struct jit *j, uint32_t n)
 {
     const struct jit_block *b = &j->block[n];
 
+    lock_acquire(&j->lock);
     block_leave(j, n);
+    lock_release(&j->lock);
     for (uint32_t k = 0; k < b->exit_count; k++)
         exit_unlink(j, b->exit_first + k);
 }
@@ -279,6 +289,7 @@ static void block_retire(struct jit *j, uint32_t n)
     struct jit_block *b = &j->block[n];
     uint32_t *link = origin_bucket(j, b->pa, b->mode);
 
+    lock_acquire(&j->lock);
     while (*link != n)
         link = &j->block[*link].origin_next;
     *link = b->origin_next;
@@ -289,6 +300,7 @@ static void block_retire(struct jit *j, uint32_t n)
     }
     block_leave(j, n);
     b->code = 0;
+    lock_release(&j->lock);
     j->stats.retired += b->clones + 1;
 }
 
@@ -299,23 +311,22 @@ unsigned jit_block_next(uint32_t word, unsigned offset)
     return offset + 4;
 }
 
-/* Of the words that memory has now where the block's were. */
-static uint64_t block_checksum(const struct jit *j, const struct jit_block *b)
+bool jit_block_matches(const struct jit *j, const struct jit_block *b, const uint8_t *page)
 {
     unsigned offset = b->pa & 4095;
     uint64_t sum = 0;
 
     for (unsigned n = 0; n < b->count && offset < CODE_PAGE_SIZE; n++) {
-        uint32_t word = ld_le32(b->page + offset);
+        uint32_t word = ld_le32(page + offset);
         sum = jit_checksum_add(j, sum, word);
         offset = jit_block_next(word, offset);
     }
-    return sum;
+    return sum == b->checksum;
 }
 
 bool jit_block_is_current(const struct jit *j, uint32_t block)
 {
-    return block_checksum(j, &j->block[block]) == j->block[block].checksum;
+    return jit_block_matches(j, &j->block[block], j->block[block].page);
 }
 
 /* Of the blocks with bytes of [pa, pa + size) retire all, or those that are not current. */
@@ -352,7 +363,7 @@ static void bucket_verify(struct jit *j, uint32_t *link)
     while (*link != JIT_NONE) {
         uint32_t n = *link;
         struct jit_block *b = &j->block[n];
-        if (block_checksum(j, b) != b->checksum) {
+        if (!jit_block_matches(j, b, b->page)) {
             *link = b->page_next;
             block_retire(j, n);
         } else {
@@ -391,9 +402,11 @@ void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t bindin
     e->block = block;
     e->incoming_next = j->block[block].incoming;
     j->block[block].incoming = exit;
+    lock_acquire(&j->lock);
     x86_patch(j->rw + e->site, j->rw + j->block[block].code);
     if (e->bind_site)
         memcpy(j->rw + e->bind_site, &binding, 4);
+    lock_release(&j->lock);
     j->stats.links++;
 }
 

@@ -1,6 +1,7 @@
 /*
- * The same code at another virtual address: processes map the same physical pages of programs and
- * libraries wherever they like, so what was translated once is copied.
+ * The same code at another virtual address, or for another vCPU: processes map the same physical
+ * pages of programs and libraries wherever they like, and the scheduler moves them between CPUs, so
+ * what was translated once is copied.
  *
  * A block's code says where it lies in three ways: constants that are made of virtual addresses;
  * displacements to its other part (hot, cold) or to thunks; and offsets in records. All of them are
@@ -10,6 +11,10 @@
  * A clone whose page no bank binds to its address any more, since the process has ended or runs
  * another program, becomes the new one, in its place. So processes that come and go use no code
  * memory, and touch none that is cold.
+ *
+ * What another vCPU translated becomes an original of this one's. Only memory says whether it is
+ * still right, not what that vCPU was asked to forget. `jit_origins` tells whom to ask, one of
+ * them, so that there is no search.
  */
 #include "soft/jit/translate.h"
 
@@ -112,7 +117,7 @@ void jit_relocs_end(jit_t t, struct jit_block *b)
     t->cold.p = at + size;
 }
 
-/* Copying. */
+/* Copying: of block `o` in the cache `from` to `b` in `j`, which may be the same. */
 
 static void add_32(uint8_t *p, uint32_t delta)
 {
@@ -125,45 +130,49 @@ static const uint16_t *relocs_of(const struct jit *j, const struct jit_block *o)
 }
 
 /* Do the constants of 32 bits have room for addresses `delta` further on? */
-static bool fits(const struct jit *j, const struct jit_block *o, uint64_t delta)
+static bool fits(const struct jit *from, const struct jit_block *o, uint64_t delta)
 {
-    const uint16_t *reloc = relocs_of(j, o);
+    const uint16_t *reloc = relocs_of(from, o);
 
     for (unsigned n = 0; n < o->reloc_count; n++)
         if (reloc[n] >> KIND_SHIFT == VA32 &&
-            ld_le32(j->rw + o->code + (reloc[n] & OFFSET)) + delta > UINT32_MAX)
+            ld_le32(from->rw + o->code + (reloc[n] & OFFSET)) + delta > UINT32_MAX)
             return false;
     return true;
 }
 
-/* The exits of `o`, `count` of them from `first` on, as exits of `b`, which lead nowhere yet. */
-static void copy_exits(struct jit *j, const struct jit_block *o, const struct jit_block *b)
+/* The exits of `o` as exits of `b`, from its first on, which lead nowhere yet. */
+static void copy_exits(const struct jit *from, const struct jit_block *o, struct jit *j,
+                       const struct jit_block *b)
 {
     for (uint32_t n = 0; n < o->exit_count; n++) {
+        const struct jit_exit *old = &from->exit[o->exit_first + n];
         uint32_t number = b->exit_first + n;
-        struct jit_exit e = j->exit[o->exit_first + n];
-        e.target += b->va - o->va;
-        e.site += b->code - o->code;
-        e.tail += b->cold - o->cold;
-        e.block = JIT_NONE;
+        struct jit_exit e = {
+            .target = old->target + (b->va - o->va),
+            .site = old->site + (b->code - o->code),
+            .tail = old->tail + (b->cold - o->cold),
+            .block = JIT_NONE,
+        };
         x86_patch(j->rw + e.site, j->rw + e.tail);
         st_le32(j->rw + e.tail + JIT_TAIL_NUMBER, number);
-        if (e.bind_site) {
-            e.bind_site += b->code - o->code;
+        if (old->bind_site) {
+            e.bind_site = old->bind_site + (b->code - o->code);
             jit_bind_patch(j->rw + e.bind_site, e.target);
         }
         j->exit[number] = e;
     }
 }
 
-static void copy_code(struct jit *j, const struct jit_block *o, const struct jit_block *b)
+static void copy_code(const struct jit *from, const struct jit_block *o, struct jit *j,
+                      const struct jit_block *b)
 {
-    const uint16_t *reloc = relocs_of(j, o);
+    const uint16_t *reloc = relocs_of(from, o);
     uint32_t hot = b->code - o->code, cold = b->cold - o->cold;
     uint64_t va = b->va - o->va;
 
-    memcpy(j->rw + b->code, j->rw + o->code, o->hot_size);
-    memcpy(j->rw + b->cold, j->rw + o->cold, o->cold_size);
+    memcpy(j->rw + b->code, from->rw + o->code, o->hot_size);
+    memcpy(j->rw + b->cold, from->rw + o->cold, o->cold_size);
     for (unsigned n = 0; n < o->reloc_count; n++) {
         bool in_cold = reloc[n] & IN_COLD;
         uint8_t *p = j->rw + (in_cold ? b->cold : b->code) + (reloc[n] & OFFSET);
@@ -238,10 +247,106 @@ uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode)
     uint32_t n = clone_place(v, origin);
     struct jit_block *b = &j->block[n];
     b->va = va;
-    copy_code(j, &j->block[origin], b);
-    copy_exits(j, &j->block[origin], b);
+    copy_code(j, &j->block[origin], j, b);
+    copy_exits(j, &j->block[origin], j, b);
     jit_block_enter(j, n);
     j->stats.cloned++;
+    if (UNLIKELY(j->trace))
+        jit_trace_write(j, n);
+    return n;
+}
+
+/* Other vCPUs'. */
+
+static _Atomic uint8_t *origin_of(struct soft_vcpu *v, uint64_t pa, uint32_t mode)
+{
+    uint64_t h = (pa >> 2 ^ (uint64_t)mode << 60) * 0x9e3779b97f4a7c15ull;
+    return &v->cpu.vm->origins->vcpu[h >> 48 & (JIT_ORIGINS - 1)];
+}
+
+void jit_export(struct soft_vcpu *v, uint64_t pa, uint32_t mode)
+{
+    atomic_store_explicit(origin_of(v, pa, mode), (uint8_t)(v->index + 1), memory_order_relaxed);
+}
+
+/* Lock the cache of the vCPU that may have a translation. NULL: none has. */
+static struct jit *lock_other(struct soft_vcpu *v, uint64_t pa, uint32_t mode)
+{
+    struct soft_vm *vm = v->cpu.vm;
+    unsigned index = atomic_load_explicit(origin_of(v, pa, mode), memory_order_relaxed);
+    struct jit *other = NULL;
+
+    if (!index || index - 1 == v->index)
+        return NULL;
+    lock_acquire(&vm->lock);
+    if (vm->vcpu[index - 1]) {
+        other = vm->vcpu[index - 1]->hot.jit;
+        lock_acquire(&other->lock);
+    }
+    lock_release(&vm->lock);
+    return other;
+}
+
+/* What of `o` is the same everywhere. Its other fields are its vCPU's. */
+static struct jit_block block_like(const struct jit_block *o)
+{
+    return (struct jit_block){
+        .pa = o->pa,
+        .mode = o->mode,
+        .count = o->count,
+        .exit_count = o->exit_count,
+        .checksum = o->checksum,
+        .high = o->high,
+        .reloc_count = o->reloc_count,
+        .hot_size = o->hot_size,
+        .cold_size = o->cold_size,
+    };
+}
+
+/* Has it an access that this vCPU knows to find its last page too seldom? Then it is translated. */
+static bool is_far(const struct jit *j, const struct jit_block *o)
+{
+    for (unsigned offset = o->pa & 4095; offset < o->high; offset += 4) {
+        unsigned site = jit_site((o->pa & ~4095ull) | offset);
+        if (j->far[site / 64] >> site % 64 & 1)
+            return true;
+    }
+    return false;
+}
+
+uint32_t jit_import(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
+                    uint32_t mode)
+{
+    struct jit *j = v->hot.jit;
+
+    if (j->knobs.unimported || j->knobs.check || !jit_cache_ready(j))
+        return JIT_NONE;
+    struct jit *from = lock_other(v, pa, mode);
+    if (!from)
+        return JIT_NONE;
+    uint32_t origin = jit_block_find_origin(from, pa, mode);
+    const struct jit_block *o = &from->block[origin];
+    if (origin == JIT_NONE || !o->reloc_count || from->start != j->start ||
+        !jit_block_matches(from, o, page) || !fits(from, o, va - o->va) || is_far(j, o)) {
+        lock_release(&from->lock);
+        return JIT_NONE;
+    }
+    struct jit_block b = block_like(o);
+    b.va = va;
+    b.page = page;
+    b.code = j->hot;
+    b.cold = j->cold;
+    b.exit_first = j->exit_count;
+    b.relocs = (uint32_t)align_up(b.cold + b.cold_size, 2);
+    memcpy(j->rw + b.relocs, relocs_of(from, o), b.reloc_count * sizeof *relocs_of(from, o));
+    copy_code(from, o, j, &b);
+    copy_exits(from, o, j, &b);
+    lock_release(&from->lock);
+    j->exit_count += b.exit_count;
+    j->hot = (uint32_t)align_up(b.code + b.hot_size, JIT_ALIGN);
+    j->cold = (uint32_t)align_up(b.relocs + b.reloc_count * sizeof(uint16_t), JIT_ALIGN);
+    uint32_t n = jit_block_add(j, &b);
+    j->stats.imported++;
     if (UNLIKELY(j->trace))
         jit_trace_write(j, n);
     return n;

@@ -73,6 +73,15 @@ struct jit_track {
     _Atomic uint64_t code[JIT_TRACK_BITS / 64], written[JIT_TRACK_BITS / 64];
 };
 
+/* Of a VM: by a hash of physical address and mode, the vCPU (its index + 1) that last translated
+ * code there; and the key of all checksums, set by the first vCPU. */
+#define JIT_ORIGINS (1u << 16)
+
+struct jit_origins {
+    uint64_t key;
+    _Atomic uint8_t vcpu[JIT_ORIGINS];
+};
+
 /* x86-64-v2, and not told otherwise by IREKO_JIT=off. */
 bool jit_host_is_able(void);
 

@@ -28,6 +28,7 @@ static const struct {
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "uncloned", offsetof(struct jit_knobs, uncloned) },
     { "cloned", offsetof(struct jit_knobs, cloned) },
+    { "unimported", offsetof(struct jit_knobs, unimported) },
     { "unjumped", offsetof(struct jit_knobs, unjumped) },
     { "near", offsetof(struct jit_knobs, near) },
     { "polls", offsetof(struct jit_knobs, polls) },

@@ -218,7 +218,7 @@ static const struct jit_binding *bind_page(struct cpu *c, uint64_t pc)
 /* Away from where it is, for the knob `cloned`. */
 #define ELSEWHERE 0x12345000u
 
-/* A clone of the same physical code, or a translation. JIT_NONE: no room. */
+/* A copy of the same physical code, or a translation. JIT_NONE: no room. */
 static uint32_t make_block(struct soft_vcpu *v, uint64_t pc, const struct jit_binding *b)
 {
     struct jit *j = v->hot.jit;
@@ -228,7 +228,13 @@ static uint32_t make_block(struct soft_vcpu *v, uint64_t pc, const struct jit_bi
     if (UNLIKELY(j->knobs.cloned) && jit_block_find_origin(j, pa, mode) == JIT_NONE)
         (void)jit_translate(v, pc + ELSEWHERE, pa, b->host, mode);
     uint32_t n = jit_clone(v, pa, pc, mode);
-    return n != JIT_NONE ? n : jit_translate(v, pc, pa, b->host, mode);
+    if (n != JIT_NONE)
+        return n;
+    n = jit_import(v, pa, pc, b->host, mode);
+    if (n == JIT_NONE)
+        n = jit_translate(v, pc, pa, b->host, mode);
+    jit_export(v, pa, mode);
+    return n;
 }
 
 /* The block at cpu.pc, translated if need be. Faults do not return. */
@@ -608,12 +614,28 @@ void jit_vector(struct cpu *c, const struct jit_call *call)
     c->run = NULL;
 }
 
+/* The VM's, which its first vCPU chooses. */
+static uint64_t checksum_key(struct soft_vm *vm)
+{
+    uint64_t key = 0;
+
+    if (getentropy(&key, sizeof key) != 0)
+        log_warn("jit", "no random numbers from the host: %s", strerror(errno));
+    lock_acquire(&vm->lock);
+    if (!vm->origins->key)
+        vm->origins->key = key | 1;
+    key = vm->origins->key;
+    lock_release(&vm->lock);
+    return key;
+}
+
 int jit_create(struct soft_vcpu *v)
 {
     struct jit *j = calloc(1, sizeof *j);
 
     if (!j)
         return -ENOMEM;
+    lock_init(&j->lock, LOCK_CODE);
     j->fd = -1;
     j->v = v;
     v->cpu.jit_no_jumps = j->empty.jit.jump;
@@ -623,11 +645,10 @@ int jit_create(struct soft_vcpu *v)
         j->knobs.unlinked = j->knobs.unjumped = true;
     if (!j->knobs.baseline)
         j->host = jit_host_read();
-    if (getentropy(&j->checksum_key, sizeof j->checksum_key) != 0)
-        log_warn("jit", "no random numbers from the host: %s", strerror(errno));
-    j->checksum_key |= 1;
+    j->checksum_key = checksum_key(v->cpu.vm);
     int err = jit_cache_create(j, j->knobs.cache_size);
     if (err) {
+        lock_fini(&j->lock);
         free(j);
         return err;
     }
@@ -649,7 +670,10 @@ void jit_destroy(struct soft_vcpu *v)
 {
     if (!v->hot.jit)
         return;
+    lock_acquire(&v->hot.jit->lock); /* by who found this vCPU before it left the VM's list */
+    lock_release(&v->hot.jit->lock);
     jit_cache_destroy(v->hot.jit);
+    lock_fini(&v->hot.jit->lock);
     if (v->hot.jit->trace)
         fclose(v->hot.jit->trace);
     free(v->hot.jit);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/lock.h"
 #include "soft/cpu.h"
 #include "soft/insn.h"
 #include "soft/interp/a64_ops.h"
@@ -151,6 +152,7 @@ struct jit_knobs {
     bool unlinked;   /* no direct links */
     bool uncloned;   /* each virtual address has a translation of its own */
     bool cloned;     /* every block is the clone of one at another address */
+    bool unimported; /* each vCPU has translations of its own */
     bool unjumped;   /* indirect branches find nothing */
     bool near;       /* every exit is where its branch is */
     bool polls;      /* a poll at every exit */
@@ -173,14 +175,19 @@ struct jit_knobs jit_knobs_read(const char *text);
 
 /* hvx_vcpu_get_stats() says what they are: soft/jit/stats.c. */
 struct jit_stats {
-    uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, links, retired, cloned;
+    uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, links, retired, cloned, imported;
     uint64_t translate_ns;
     uint64_t link_calls, miss_calls, refill_calls, slow_calls, interp_calls, vector_calls;
     uint64_t svc_calls, eret_calls;
     uint64_t left[A64_OP_COUNT];
 };
 
+/*
+ * The lock is held when what other vCPUs look at changes, and by them while they do: originals, the
+ * tables that lead to them, their code, exits and relocations. The vCPU's own thread looks without.
+ */
 struct jit {
+    struct lock lock;
     struct jit_host host;
     struct jit_knobs knobs;
     struct soft_vcpu *v;
@@ -268,8 +275,9 @@ void jit_blocks_verify(struct jit *j);
 void jit_blocks_verify_page(struct jit *j, uint64_t pa);
 /* The same of blocks that have bytes of [pa, pa + size), which lies in one page. */
 void jit_blocks_verify_line(struct jit *j, uint64_t pa, uint64_t size);
-/* Is the block still what memory holds? */
+/* Is the block still what memory holds? And what a page of bytes holds? */
 bool jit_block_is_current(const struct jit *j, uint32_t block);
+bool jit_block_matches(const struct jit *j, const struct jit_block *b, const uint8_t *page);
 uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e);
 void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding);
 /* The id of a binding, new or old; 0 without memory. */
@@ -301,6 +309,13 @@ void jit_trace_write(struct jit *j, uint32_t block);
 /* soft/jit/clone.c: the same by copying a block of the same physical code. JIT_NONE: there is none,
  * or no room. */
 uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode);
+
+/* The same by copying what another vCPU translated; the page's bytes are at `page`. */
+uint32_t jit_import(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
+                    uint32_t mode);
+
+/* This vCPU has a translation that others may copy. */
+void jit_export(struct soft_vcpu *v, uint64_t pa, uint32_t mode);
 
 /* soft/jit/branch.c: the comparison of a slot with a binding whose constant is at `at` becomes that
  * of the page of `target`, with no binding. */

@@ -38,6 +38,7 @@ struct pair {
         hv_return_t result;
         hv_exit_reason_t reason;
         uint64_t syndrome, x[8];
+        uint64_t imported; /* of hvx_vcpu_get_stats() */
     } end[2];
 };
 
@@ -73,6 +74,9 @@ static void *pair_member(void *arg)
     p->end[m->which].syndrome = exit->exception.syndrome;
     for (unsigned i = 0; i < 8; i++)
         hv_vcpu_get_reg(vcpu, (hv_reg_t)(HV_REG_X0 + i), &p->end[m->which].x[i]);
+    struct hvx_vcpu_stats stats;
+    if (hvx_vcpu_get_stats(vcpu, &stats) == HV_SUCCESS)
+        p->end[m->which].imported = stats.translation.imported;
     hv_vcpu_destroy(vcpu);
     return NULL;
 }
@@ -278,6 +282,38 @@ static void code_maintenance_reaches_the_other_vcpu(void)
     change_a_function(b, sizeof b);
 }
 
+/* A calls a function, then B does: the JIT copies what A translated, with the knob `unimported`,
+ * and in the engine check, it does not. The result is the same. */
+static void a_translation_serves_the_other_vcpu(void)
+{
+    static const uint32_t a[] = { A64_BLR_X1, SET_FLAG(GO), SPIN_WHILE_ZERO(READY), A64_HVC(0) };
+    static const uint32_t b[] = { SPIN_WHILE_ZERO(GO), A64_BLR_X1, SET_FLAG(READY), A64_HVC(0) };
+    static const uint32_t function[] = { A64_ADD_IMM(SEEN, 5), 0x14000002 /* b .+8 */, A64_BRK(9),
+                                         0xd65f03c0 /* ret */ };
+    const char *engine = getenv("IREKO_ENGINE"), *knobs = getenv("IREKO_JIT");
+    struct pair p;
+
+    PAIR_OPEN(&p, a, b);
+    memcpy(p.ram + (SUBJECT - GUEST_RAM), function, sizeof function);
+    pair_run(&p);
+    CHECK_EQ(p.end[0].x[SEEN], 5);
+    CHECK_EQ(p.end[1].x[SEEN], 5);
+    CHECK_EQ(p.end[0].imported, 0);
+    if (!knobs)
+        CHECK_EQ(p.end[1].imported, engine && strcmp(engine, "jit") == 0);
+    pair_close(&p);
+    if (knobs || !engine || strcmp(engine, "jit") != 0)
+        return;
+    setenv("IREKO_JIT", "unimported", 1);
+    PAIR_OPEN(&p, a, b);
+    memcpy(p.ram + (SUBJECT - GUEST_RAM), function, sizeof function);
+    pair_run(&p);
+    CHECK_EQ(p.end[1].x[SEEN], 5);
+    CHECK_EQ(p.end[1].imported, 0);
+    pair_close(&p);
+    unsetenv("IREKO_JIT");
+}
+
 /* Without maintenance: a net that only the JIT has. */
 static void tracked_changes_reach_the_other_vcpu(void)
 {
@@ -304,6 +340,7 @@ int main(void)
     RUN(barriers_order_stores_and_loads);
     RUN(tlb_maintenance_reaches_the_other_vcpu);
     RUN(code_maintenance_reaches_the_other_vcpu);
+    RUN(a_translation_serves_the_other_vcpu);
     RUN(tracked_changes_reach_the_other_vcpu);
     return check_finish();
 }
