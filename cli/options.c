@@ -377,6 +377,17 @@ static int parse_net(struct run_options *o, const struct option *option, const c
     return 0;
 }
 
+static int parse_pmem(struct run_options *o, const struct option *option, const char *value,
+                      struct err *e)
+{
+    if (o->vm.pmem_count == VM_MAX_PMEMS)
+        return err_set(e, -E2BIG, "--%s: there can be at most %d", option->name, VM_MAX_PMEMS);
+    char *path = strdup(value);
+    if (!path)
+        return err_set(e, -ENOMEM, "not enough memory");
+    return spec_parse_pmem(path, &o->vm.pmem[o->vm.pmem_count++], e);
+}
+
 static int parse_vsock(struct run_options *o, const struct option *option, const char *value,
                        struct err *e)
 {
@@ -460,6 +471,9 @@ static const struct option options[] = {
     { "net", "HOW", GROUP_DEVICES, BOTH, true,
       "the network: user (default; NAT, DHCP, DNS, no rights\nneeded), with ports of the host that lead to the guest:\nuser,forward=tcp:2222:22; tap,name=tap0;\nunix,path=SOCKET for passt and others; or none",
       parse_net, 0 },
+    { "pmem", "FILE[,ro]", GROUP_DEVICES, BOTH, true,
+      "a file in the guest's memory, /dev/pmem0: read and\nwritten without copies; repeat for more",
+      parse_pmem, 0 },
     { "console", "WHERE", GROUP_DEVICES, BOTH, true,
       "a virtio console, where --serial could be: hvc0 in\nthe guest; repeat for more. With ',name=NAME' behind\n"
       "it a port for programs, /dev/virtio-ports/NAME",
@@ -628,6 +642,9 @@ void run_options_fini(struct run_options *o)
     for (unsigned i = 0; i < o->vm.share_count; i++)
         free((void *)(uintptr_t)o->vm.share[i].path);
     o->vm.share_count = 0;
+    for (unsigned i = 0; i < o->vm.pmem_count; i++)
+        free((void *)(uintptr_t)o->vm.pmem[i].path);
+    o->vm.pmem_count = 0;
     for (unsigned i = 0; i < o->vm.console_count; i++)
         free(o->console[i]);
     o->vm.console_count = 0;

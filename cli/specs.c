@@ -37,6 +37,17 @@ static bool parse_cid(const char *value, uint32_t *cid)
            number < UINT32_MAX;
 }
 
+int spec_parse_pmem(char *text, struct pmem_options *out, struct err *e)
+{
+    char *comma = strrchr(text, ',');
+    *out = (struct pmem_options){ .path = text };
+    if (comma && strcmp(comma, ",ro") == 0) {
+        out->read_only = true;
+        *comma = '\0';
+    }
+    return text[0] ? 0 : err_set(e, -EINVAL, "--pmem needs a FILE, but it is empty");
+}
+
 int spec_parse_console(char *text, struct vm_console *out, struct err *e)
 {
     static const char letters[] =

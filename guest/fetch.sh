@@ -14,7 +14,7 @@ guest=$cache/guest
 . "$here/apt.sh"
 modules='virtio_mmio virtio_pci virtio_blk virtio_rng virtio_net evdev'
 # Loaded where there is such a device.
-devices='virtio_balloon vmw_vsock_virtio_transport virtio_console virtio_pmem virtiofs'
+devices='virtio_balloon vmw_vsock_virtio_transport virtio_console virtio_pmem+nd_pmem virtiofs'
 # mkfs.ext4 and what it is linked with, for the disk tests.
 e2fs_packages='e2fsprogs libext2fs2 libcom-err2 libblkid1 libuuid1 libc6'
 

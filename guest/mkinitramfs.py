@@ -5,7 +5,7 @@ usage: mkinitramfs.py --busybox FILE --init FILE --out FILE [--modules DIR name 
 
 DIR is a kernel package's lib/modules/VERSION; dependencies come from its module files' own "depends" entries. The modules
 of --devices are drivers of virtio devices, loaded where there is one: lib/modules/devices has a line for each, the
-beginning of a device's modalias and the files in their order.
+beginning of a device's modalias and the files in their order. In name+name the second one is needed besides.
 The same input gives the same bytes: sorted names, no times, no owners. No root is needed, because the newc format
 (Linux Documentation/driver-api/early-userspace/buffer-format.rst) describes device nodes without making them.
 """
@@ -107,10 +107,11 @@ def main():
         order = module_order(args.modules[0], args.modules[1:])
         devices = ""
         files = set(order)
-        for name in args.devices:
-            needed = [p for p in module_order(args.modules[0], [name]) if p not in order]
+        for names in (words.split("+") for words in args.devices):
+            needed = [p for p in module_order(args.modules[0], names) if p not in order]
+            driver = [p for p in needed if module_name(p) == names[0]]
             files.update(needed)
-            for alias in module_aliases(needed[-1]) if needed else []:
+            for alias in module_aliases(driver[0]) if driver else []:
                 devices += " ".join([alias, *(p.name for p in needed)]) + "\n"
         for path in sorted(files, key=lambda p: p.name):
             cpio.add("lib/modules/" + path.name, stat.S_IFREG | 0o644, path.read_bytes())

@@ -1,7 +1,7 @@
 /* Linux drops the pages at once; the next access finds a fresh zero page. */
 #include "host/memory.h"
 
-#include <stdint.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,4 +15,9 @@ void memory_give_back(void *p, size_t n)
     if (start < end &&
         madvise((uint8_t *)p + (start - (uintptr_t)p), end - start, MADV_DONTNEED) < 0)
         log_limited(LOG_WARN, "memory", "the host does not take memory back");
+}
+
+int memory_fill_holes(int fd, uint64_t size)
+{
+    return -posix_fallocate(fd, 0, (off_t)size);
 }

@@ -20,11 +20,16 @@ enum vm_wish { VM_WISH_NONE, VM_WISH_RESET, VM_WISH_POWEROFF, VM_WISH_QUIT, VM_W
 struct vm {
     struct vm_config config; /* its strings are the caller's and outlive the VM */
     bool hv_created;
-    bool pmu;   /* the CPUs have performance monitors, and an OS lock of their own */
-    bool gicv3; /* in the hypervisor; else the machine's GICv2 */
-    bool psci;  /* in the hypervisor; else ours */
-    struct gmem gmem;
+    bool pmu;         /* the CPUs have performance monitors, and an OS lock of their own */
+    bool gicv3;       /* in the hypervisor; else the machine's GICv2 */
+    bool psci;        /* in the hypervisor; else ours */
+    struct gmem gmem; /* RAM and the files of --pmem */
+    struct gmem ram_gmem;
     void *ram; /* config.memory bytes, 2 MiB aligned */
+    struct pmem *pmem[VM_MAX_PMEMS];
+    gpa_t pmem_base[VM_MAX_PMEMS];
+    unsigned pmem_count;  /* open ones */
+    unsigned pmem_mapped; /* those that the guest has */
     bool ram_mapped;
     uint64_t tick_offset; /* of the guest's counter to the host's; see vm_choose_gic() */
     uint64_t counter_hz;
@@ -54,6 +59,13 @@ void vm_request(struct vm *vm, enum vm_wish wish);
 
 /* The VM cannot go on: VM_WISH_ERROR with a sentence; the first one stays. */
 void vm_fail(struct vm *vm, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* pmem.c: open the files of --pmem and place them; where the guest's memory ends then; give them to
+ * the guest, when RAM is; and take all of that back. */
+int vm_open_pmem(struct vm *vm, struct err *e) MUST_CHECK;
+gpa_t vm_memory_end(const struct vm *vm);
+int vm_map_pmem(struct vm *vm, struct err *e) MUST_CHECK;
+void vm_close_pmem(struct vm *vm);
 
 /* memory.c: memory_give_back() (host/memory.h) of RAM, with the guest's mapping out of its way.
  * `ctx` is the VM. Any thread. */

@@ -52,6 +52,10 @@ struct machine_config {
     const struct vm_config *vm;
     bool gicv3;              /* hv_gic_create() made one; else the machine has a GICv2 of its own */
     const struct gmem *gmem; /* outlives the machine */
+    const struct gmem *ram;  /* what of it is RAM; outlives the machine */
+    /* The files of vm->pmem, and where the guest has them; NULL without a kernel. */
+    struct pmem *const *pmem;
+    const gpa_t *pmem_base;
     /* With GICv2: the IRQ or FIQ input of `cpu` changed; see gic/gicv2.h. */
     void (*signal)(void *ctx, unsigned cpu, bool irq, bool fiq);
     /* Give RAM back to the host; NULL: memory_give_back(). Any thread. */

@@ -15,6 +15,7 @@
 #include "devices/virtio/console.h"
 #include "devices/virtio/fs.h"
 #include "devices/virtio/net.h"
+#include "devices/virtio/pmem.h"
 #include "devices/virtio/rng.h"
 #include "devices/virtio/vsock.h"
 #include "host/net_mac.h"
@@ -132,6 +133,7 @@ static int virtio_add_balloon(struct machine *m, const struct machine_config *c,
     const struct virtio_balloon_config config = {
         .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
         .gmem = c->gmem,
+        .ram = c->ram,
         .pages = (uint32_t)(c->vm->balloon / BALLOON_PAGE),
         .give_back = c->give_back,
         .ctx = c->ctx,
@@ -188,6 +190,35 @@ static int virtio_add_share(struct machine *m, const struct machine_config *c, u
     return virtio_place(m, d, slot, e);
 }
 
+static int virtio_add_pmem(struct machine *m, const struct machine_config *c, unsigned n,
+                           unsigned slot, struct err *e)
+{
+    struct device *d;
+    const struct virtio_pmem_config config = {
+        .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
+        .gmem = c->gmem,
+        .pmem = c->pmem ? c->pmem[n] : NULL,
+        .base = c->pmem ? c->pmem_base[n] : 0,
+    };
+    int r = virtio_pmem_create(&config, &d);
+    if (r < 0)
+        return machine_device_error(e, r, "persistent memory");
+    return virtio_place(m, d, slot, e);
+}
+
+/* Their slots go upwards, so that the first --pmem is the guest's first in the order of the tree
+ * and in that of the PCI bus. */
+static int virtio_add_pmems(struct machine *m, const struct machine_config *c, struct err *e)
+{
+    unsigned first = 0;
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < c->vm->pmem_count; i++)
+        r = virtio_take_slot(m, &first, e);
+    for (unsigned i = 0; r == 0 && i < c->vm->pmem_count; i++)
+        r = virtio_add_pmem(m, c, i, first + i, e);
+    return r;
+}
+
 _Static_assert(VM_MAX_CONSOLES == CONSOLE_MAX_PORTS, "each console is a port");
 
 static int virtio_add_console(struct machine *m, const struct machine_config *c, struct err *e)
@@ -232,6 +263,8 @@ int machine_add_virtio(struct machine *m, const struct machine_config *config, s
         r = virtio_add_share(m, config, i, e);
     if (r == 0 && config->vm->console_count > 0)
         r = virtio_add_console(m, config, e);
+    if (r == 0)
+        r = virtio_add_pmems(m, config, e);
     return r;
 }
 

@@ -21,6 +21,9 @@
 #define MEMMAP_PCI_ECAM   0x3f000000u
 #define MEMMAP_RAM        0x40000000u
 
+/* The files of --pmem are behind RAM, each at the next multiple of this. */
+#define MEMMAP_PMEM_ALIGN (1ull << 30)
+
 #define MEMMAP_VIRTIO_STRIDE 0x200u
 #define MEMMAP_VIRTIO_SLOTS  32u
 

@@ -113,29 +113,29 @@ static int vm_check_config(const struct vm_config *c, struct err *e)
 
 /* --- the virtual machine and its RAM --- */
 
-/* Addresses of the guest need `bits` bits. */
-static unsigned vm_ipa_bits(uint64_t memory)
+/* Addresses of the guest below `end` need `bits` bits. */
+static unsigned vm_ipa_bits(gpa_t end)
 {
     unsigned bits = 31;
-    while ((MEMMAP_RAM + memory - 1) >> bits)
+    while ((end - 1) >> bits)
         bits++;
     return bits;
 }
 
 /* Ask for more address bits than the host's default only when RAM needs them. */
-static int vm_configure_ipa(hv_vm_config_t config, uint64_t memory, struct err *e)
+static int vm_configure_ipa(hv_vm_config_t config, const struct vm *vm, struct err *e)
 {
     uint32_t usual = 36, most = 36;
     hv_vm_config_get_default_ipa_size(&usual);
     hv_vm_config_get_max_ipa_size(&most);
-    unsigned need = vm_ipa_bits(memory);
+    unsigned need = vm_ipa_bits(vm_memory_end(vm));
     if (need <= usual)
         return 0;
     if (need > most)
         return err_set(e, -EINVAL,
                        "--memory %lluM: this host gives guests %u address bits; give at "
-                       "most %lluM",
-                       (unsigned long long)(memory >> 20), most,
+                       "most %lluM for RAM and the files of --pmem",
+                       (unsigned long long)(vm->config.memory >> 20), most,
                        ((1ull << most) - MEMMAP_RAM) >> 20);
     return hvcall_check(e, hv_vm_config_set_ipa_size(config, need), "setting the address size");
 }
@@ -182,7 +182,7 @@ static int vm_create_hv(struct vm *vm, struct err *e)
     hv_vm_config_t config = hv_vm_config_create();
     if (!config)
         return err_set(e, -ENOMEM, "the host has no memory for a virtual machine");
-    int error = vm_configure_ipa(config, vm->config.memory, e);
+    int error = vm_configure_ipa(config, vm, e);
     if (error == 0)
         error = hvcall_check(e, hv_vm_create(config), "creating the virtual machine");
     os_release(config);
@@ -297,7 +297,8 @@ static int vm_reserve_ram(struct vm *vm, struct err *e)
         munmap(p, before);
     munmap(p + before + vm->config.memory, VM_RAM_ALIGN - before);
     vm->ram = p + before;
-    return gmem_add(&vm->gmem, MEMMAP_RAM, vm->config.memory, vm->ram);
+    int r = gmem_add(&vm->ram_gmem, MEMMAP_RAM, vm->config.memory, vm->ram);
+    return r < 0 ? r : gmem_add(&vm->gmem, MEMMAP_RAM, vm->config.memory, vm->ram);
 }
 
 /* --- the guest --- */
@@ -412,6 +413,7 @@ static int vm_build(struct vm *vm, struct err *e)
     struct machine_config machine = {
         .vm = &vm->config,
         .gmem = &vm->gmem,
+        .ram = &vm->ram_gmem,
         .signal = vm_signal,
         .give_back = hvx_is_mac() ? vm_give_back : NULL,
         .ctx = vm,
@@ -426,6 +428,11 @@ static int vm_build(struct vm *vm, struct err *e)
     if (r == 0 && vm->config.dtb)
         r = vm_read_user_tree(vm, e);
     const bool boots = vm_config_boots(&vm->config);
+    if (r == 0 && boots) {
+        r = vm_open_pmem(vm, e);
+        machine.pmem = vm->pmem;
+        machine.pmem_base = vm->pmem_base;
+    }
     if (r == 0 && (boots || vm_wants_gicv3(vm)))
         r = vm_create_hv(vm, e);
     if (r == 0)
@@ -437,6 +444,8 @@ static int vm_build(struct vm *vm, struct err *e)
         r = vm_reserve_ram(vm, e);
     if (r == 0 && boots)
         r = vm_renew_ram(vm, e);
+    if (r == 0)
+        r = vm_map_pmem(vm, e);
     if (r == 0 && boots)
         r = vm_load(vm, e);
     if (r == 0)
@@ -468,6 +477,7 @@ void vm_destroy(struct vm *vm)
     if (!vm)
         return;
     machine_fini(&vm->machine);
+    vm_close_pmem(vm);
     vm_unmap_ram(vm);
     if (vm->hv_created)
         hv_vm_destroy();

@@ -13,12 +13,14 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "host/disk.h"
+#include "host/pmem.h"
 #include "host/share.h"
 
 #define VM_MAX_DISKS    24
 #define VM_MAX_NETS     8
 #define VM_MAX_SHARES   8
 #define VM_MAX_CONSOLES 7
+#define VM_MAX_PMEMS    4
 
 struct vm;
 struct stats_vm;
@@ -70,6 +72,8 @@ struct vm_config {
     struct vm_vsock vsock;
     struct share_options share[VM_MAX_SHARES];
     unsigned share_count;
+    struct pmem_options pmem[VM_MAX_PMEMS];
+    unsigned pmem_count;
     struct vm_console console[VM_MAX_CONSOLES];
     unsigned console_count;
     struct vm_serial serial;

@@ -41,6 +41,7 @@ enum { CFG_NUM_PAGES = 0, CFG_ACTUAL = 4, CFG_SIZE = 8 };
 
 struct virtio_balloon {
     struct virtio_mmio mmio; /* first */
+    const struct gmem *ram;
     uint8_t config[CFG_SIZE];
     void (*give_back)(void *ctx, void *p, size_t n);
     void *ctx;
@@ -64,8 +65,7 @@ static void balloon_give_back(const struct virtio_balloon *b, const struct iovec
 static void balloon_give_pages(const struct virtio_balloon *b, uint64_t first, uint64_t count)
 {
     struct iovec piece[GMEM_MAX_REGIONS];
-    int n =
-        gmem_iov(b->mmio.gmem, first * BALLOON_PAGE, count * BALLOON_PAGE, piece, GMEM_MAX_REGIONS);
+    int n = gmem_iov(b->ram, first * BALLOON_PAGE, count * BALLOON_PAGE, piece, GMEM_MAX_REGIONS);
     for (int i = 0; i < n; i++)
         balloon_give_back(b, &piece[i]);
 }
@@ -93,12 +93,25 @@ static void balloon_inflate(const struct virtio_balloon *b)
     balloon_give_pages(b, first, count);
 }
 
+/* Is the piece of guest memory RAM, and no file? Pieces do not cross regions. */
+static bool balloon_is_ram(const struct gmem *ram, const struct iovec *v)
+{
+    uintptr_t at = (uintptr_t)v->iov_base;
+    for (unsigned i = 0; i < ram->count; i++) {
+        uintptr_t base = (uintptr_t)ram->region[i].host;
+        if (at >= base && at - base < ram->region[i].size)
+            return true;
+    }
+    return false;
+}
+
 /* The chain's buffers are the pages. */
 static void balloon_report(const struct virtio_balloon *b)
 {
     const struct virtq_chain *c = &b->chain;
     for (int i = c->readable; i < c->readable + c->writable; i++)
-        balloon_give_back(b, &c->iov[i]);
+        if (balloon_is_ram(b->ram, &c->iov[i]))
+            balloon_give_back(b, &c->iov[i]);
 }
 
 static void balloon_serve(struct virtio_balloon *b, unsigned queue)
@@ -166,6 +179,7 @@ int virtio_balloon_create(const struct virtio_balloon_config *config, struct dev
     struct virtio_balloon *b = calloc(1, sizeof *b);
     if (!b)
         return -ENOMEM;
+    b->ram = config->ram;
     st_le32(b->config + CFG_NUM_PAGES, config->pages);
     b->give_back = config->give_back;
     b->ctx = config->ctx;

@@ -12,7 +12,8 @@
 
 struct virtio_balloon_config {
     struct irq_line irq;
-    const struct gmem *gmem; /* outlives the device; regions of private, anonymous memory */
+    const struct gmem *gmem; /* outlives the device */
+    const struct gmem *ram;  /* what of it is private, anonymous memory; outlives the device */
     uint32_t pages; /* of BALLOON_PAGE, that the guest is to give away for as long as it does
                        not run out of memory */
     /* What gives [p, p + n) of RAM back; NULL: memory_give_back(). Any thread. */

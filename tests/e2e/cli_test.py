@@ -194,6 +194,17 @@ BAD = [
     ("run --kernel @sleep --net unix,path=@sleep,type=pipe", 2, "type=pipe"),
     ("run --kernel @sleep --net none --net user", 2, "--net none"),
     ("run --kernel @sleep" + " --net user" * 9, 2, "at most 8"),
+    # files in its memory
+    ("run --kernel @sleep --pmem", 2, "--pmem"),
+    ("run --kernel @sleep --pmem=", 2, "--pmem"),
+    ("run --kernel @sleep --pmem @missing", 1, "--pmem"),
+    ("run --kernel @sleep --pmem @folder", 1, "--pmem"),
+    ("run --kernel @sleep --pmem @folder,ro", 1, "no regular file"),
+    ("run --kernel @sleep --pmem /dev/null", 1, "no regular file"),
+    ("run --kernel @sleep --pmem @odd", 1, "truncate -s %2M"),
+    ("run --kernel @sleep --pmem @empty", 1, "truncate -s %2M"),
+    ("run --kernel @sleep --pmem @big --pmem @big", 1, "in use"),
+    ("run --kernel @sleep" + " --pmem @big,ro" * 5, 2, "at most 4"),
     # sockets of the guest
     ("run --kernel @sleep --vsock", 2, "--vsock"),
     ("run --kernel @sleep --vsock cid=3", 2, "path=vm.vsock"),

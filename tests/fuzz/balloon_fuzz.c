@@ -25,9 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct vdev v;
     log_set_level(LOG_ERROR);
     vdev_init(&v);
-    const struct virtio_balloon_config config = { .irq = vdev_irq(&v),
-                                                  .gmem = &v.gmem,
-                                                  .pages = 100 };
+    const struct virtio_balloon_config config = {
+        .irq = vdev_irq(&v), .ram = &v.gmem, .gmem = &v.gmem, .pages = 100
+    };
     if (virtio_balloon_create(&config, &v.dev) < 0)
         abort();
     memset(v.ram + WITNESS, 0x5a, VDEV_RAM_SIZE - WITNESS);

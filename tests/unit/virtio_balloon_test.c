@@ -32,9 +32,9 @@ static int setup(void **state)
     vdev_init(&v);
     page = (uint32_t)sysconf(_SC_PAGESIZE);
     memset(v.ram + LIST, 0xaa, VDEV_RAM_SIZE - LIST);
-    const struct virtio_balloon_config config = { .irq = vdev_irq(&v),
-                                                  .gmem = &v.gmem,
-                                                  .pages = 1000 };
+    const struct virtio_balloon_config config = {
+        .irq = vdev_irq(&v), .ram = &v.gmem, .gmem = &v.gmem, .pages = 1000
+    };
     return virtio_balloon_create(&config, &v.dev);
 }
 
