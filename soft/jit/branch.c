@@ -60,8 +60,10 @@ static void attend(jit_t t, uint8_t *wanted, uint64_t target, bool back)
     if (t->hot.full || t->cold.full)
         return;
     x86_patch(wanted, t->cold.p);
-    if (back)
+    if (back) {
+        vector_cache_write(t, &t->cold);
         jit_loop_leave(t, &t->cold);
+    }
     jit_mov_va(t, &t->cold, RAX, target);
     x86_to(&t->cold, x86_jmp(&t->cold), t->jit->rw + t->jit->miss);
 }

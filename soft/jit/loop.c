@@ -85,6 +85,14 @@ static unsigned extreme(const int8_t *map, const unsigned *uses, bool pinned)
     return best;
 }
 
+static bool has_vectors(jit_t t, unsigned end)
+{
+    for (unsigned n = 0; n <= end; n++)
+        if ((t->insn[n].i.word >> 26 & 3) == 3)
+            return true;
+    return false;
+}
+
 static bool choose(jit_t t, unsigned end)
 {
     unsigned uses[REG_COUNT];
@@ -149,11 +157,12 @@ void jit_loop_begin(jit_t t)
     if (!t->warm || k->unlooped)
         return;
     t->loop.end = loop_end(t);
-    if (!t->loop.end || !choose(t, t->loop.end))
+    if (!t->loop.end || (!choose(t, t->loop.end) && !has_vectors(t, t->loop.end)))
         return;
     t->loop.inside = true;
     jit_loop_enter(t, &t->hot);
     t->pinned = t->loop.map;
+    vector_cache_carry(t);
     if (!k->unlinked && !k->check)
         t->loop.head = t->hot.p;
 }

@@ -138,7 +138,9 @@ static void emit_block(jit_t t)
         count_instructions(t, 1);
         if (n->op == A64_B && !last)
             continue;
-        if ((n->i.word & 0x1c000000) == 0x14000000) /* branches, system instructions */
+        if (t->loop.inside && t->loop.head && jit_loops(n, &t->insn[0]))
+            vector_cache_loop(t);
+        else if ((n->i.word & 0x1c000000) == 0x14000000) /* branches, system instructions */
             vector_cache_store(t);
         t->before = t->cache;
         bool emitted = emit && emit(t, &n->i);
@@ -194,7 +196,15 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     jit_relocs_begin(&t);
     unsigned high = decode_block(&t, va & 4095);
     jit_flags_analyse(&t);
+    struct jit_translation again = t;
     emit_block(&t);
+    if (t.loop.seen.used) { /* once more, with V registers carried around the loop */
+        again.loop.carry = t.loop.seen;
+        j->exit_count = exits;
+        t = again;
+        jit_relocs_begin(&t);
+        emit_block(&t);
+    }
     if (t.hot.full || t.cold.full) {
         j->exit_count = exits;
         return JIT_NONE;

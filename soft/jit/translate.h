@@ -78,6 +78,9 @@ struct jit_loop {
     unsigned end;        /* in jit_translation.insn: the last branch back */
     const uint8_t *head; /* where that leads to; NULL: it is an exit */
     int8_t map[REG_COUNT];
+    /* V registers in xmm registers from one turn to the next, and those that could be: at the last
+     * branch back. */
+    struct jit_vector_cache carry, seen;
 };
 
 struct jit_translation {
@@ -244,6 +247,12 @@ struct x86_mem jit_found(jit_t t, unsigned offset);
 /* soft/jit/vector_cache.c. V registers are in memory; and no copy counts any more. Flags stay. */
 void vector_cache_store(jit_t t);
 void vector_cache_forget(jit_t t);
+/* The same for what is in registers at a branch back to the loop's head, which stays there: as what
+ * is carried is. At the head: load that. */
+void vector_cache_loop(jit_t t);
+void vector_cache_carry(jit_t t);
+/* Write to memory what it does not have, where code leaves; nothing else changes. */
+void vector_cache_write(jit_t t, struct x86_buf *b);
 /* What the slow path of the instruction being emitted has to know. */
 struct jit_slow_copies vector_cache_record(jit_t t);
 

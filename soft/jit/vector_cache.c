@@ -189,6 +189,56 @@ void vector_cache_store(jit_t t)
             store(t, t->cache.owner[k]);
 }
 
+void vector_cache_write(jit_t t, struct x86_buf *b)
+{
+    const struct jit_vector_cache *c = &t->cache;
+
+    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
+        if (c->used >> k & 1 && c->dirty >> c->owner[k] & 1)
+            x86_movaps_mr(b, vector_slot(c->owner[k]), (enum x86_xmm)(XMM6 + k));
+}
+
+static bool is_carried(const struct jit_vector_cache *c, const struct jit_vector_cache *carry,
+                       unsigned k)
+{
+    return c->used >> k & carry->used >> k & 1 && c->owner[k] == carry->owner[k];
+}
+
+static void load_carried(jit_t t, const struct jit_vector_cache *from)
+{
+    const struct jit_vector_cache *carry = &t->loop.carry;
+
+    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
+        if (carry->used >> k & 1 && !is_carried(from, carry, k))
+            x86_sse_rm(&t->hot, SSE_MOVAPS, (enum x86_xmm)(XMM6 + k), vector_slot(carry->owner[k]));
+}
+
+void vector_cache_carry(jit_t t)
+{
+    if (!t->loop.carry.used)
+        return;
+    load_carried(t, &t->cache);
+    t->cache = t->loop.carry;
+}
+
+void vector_cache_loop(jit_t t)
+{
+    const struct jit_vector_cache *carry = &t->loop.carry;
+    struct jit_vector_cache *c = &t->cache;
+
+    if (!carry->used) {
+        t->loop.seen = *c;
+        memset(t->loop.seen.bytes, 16, sizeof t->loop.seen.bytes);
+        vector_cache_store(t);
+        return;
+    }
+    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
+        if (c->used >> k & 1 && !(is_carried(c, carry, k) && carry->dirty >> c->owner[k] & 1))
+            store(t, c->owner[k]);
+    load_carried(t, c);
+    *c = *carry;
+}
+
 void vector_cache_forget(jit_t t)
 {
     vector_cache_store(t);

@@ -1,0 +1,125 @@
+/*
+ * SIMD and floating point in a loop, where the JIT keeps V registers in host registers from one
+ * turn to the next: more of them than there is room for, results that take slow paths, accesses
+ * that leave their page, and exits in the middle. All state has to be as the interpreter leaves it.
+ */
+#include "tests/hv/guest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const uint32_t code[] = {
+    0x3cc18400, /* loop: ldr q0, [x0], #24 */
+    0x4ea08421, /* add v1.4s, v1.4s, v0.4s */
+    0x1e632842, /* fadd d2, d2, d3 */
+    0x6e20dc84, /* fmul v4.4s, v4.4s, v0.4s */
+    0x6e211ca5, /* eor v5.16b, v5.16b, v1.16b */
+    0x4ee584c6, /* add v6.2d, v6.2d, v5.2d */
+    0x6e6684e7, /* sub v7.8h, v7.8h, v6.8h */
+    0x1e602908, /* fadd d8, d8, d0 */
+    0x4e278529, /* add v9.16b, v9.16b, v7.16b */
+    0x3c818489, /* str q9, [x4], #24 */
+    0xb4000241, /* cbz x1, out */
+    0x4e00012a, /* tbl v10.16b, { v9.16b }, v0.16b */
+    0x4eaa856b, /* add v11.4s, v11.4s, v10.4s */
+    0x6e0c456c, /* mov v12.s[1], v11.s[2] */
+    0x6e2c1dad, /* eor v13.16b, v13.16b, v12.16b */
+    0x4ead85ce, /* add v14.4s, v14.4s, v13.4s */
+    0x0e073dc5, /* umov w5, v14.b[3] */
+    0x4e6e85ef, /* add v15.8h, v15.8h, v14.8h */
+    0x4e0c05f0, /* dup v16.4s, v15.s[1] */
+    0x4eb08631, /* add v17.4s, v17.4s, v16.4s */
+    0x4e710e52, /* sqadd v18.8h, v18.8h, v17.8h */
+    0xfd400013, /* ldr d19, [x0] */
+    0x1e632040, /* fcmp d2, d3 */
+    0x4eb28421, /* add v1.4s, v1.4s, v18.4s */
+    0xd1000421, /* sub x1, x1, #1 */
+    0xb5fffce5, /* cbnz x5, loop */
+    0x1e734a94, /* fmax d20, d20, d19 */
+    0x17ffffe5, /* b loop */
+    0xb9400046, /* out: ldr w6, [x2] */
+    0xd42000e0, /* brk #7 */
+};
+
+#define TABLES (GUEST_RAM + 0x4000)
+
+struct result {
+    hv_simd_fp_uchar16_t v[32];
+    uint64_t x[7], pc, fpsr, syndrome;
+    uint8_t ram[GUEST_RAM_SIZE];
+};
+
+/* Run to the first exit: the store that leaves RAM, or the load from a device. */
+static void run(const char *engine, uint64_t store_at, uint64_t count, struct result *r)
+{
+    struct guest g;
+    uint64_t state = 88172645463325252u;
+
+    CHECK_OK(hvx_set_engine(engine));
+    GUEST_OPEN(&g, code);
+    for (unsigned n = 0; n < 0x10000 / 8; n++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        /* numbers of all sizes, few of them NaNs */
+        memcpy(g.ram + (GUEST_DATA - GUEST_RAM) + 8 * n, &state, 8);
+    }
+    guest_write_tables(g.ram + (TABLES - GUEST_RAM), TABLES);
+    guest_mmu_on(g.vcpu, TABLES);
+    guest_set_sys(&g, HV_SYS_REG_CPACR_EL1, 3u << 20);
+    for (unsigned n = 0; n < 32; n++) {
+        hv_simd_fp_uchar16_t value = { 0 };
+        value[0] = (uint8_t)n;
+        value[7] = 0x3f;
+        value[15] = (uint8_t)(n * 3);
+        CHECK_OK(hv_vcpu_set_simd_fp_reg(g.vcpu, (hv_simd_fp_reg_t)(HV_SIMD_FP_REG_Q0 + n), value));
+    }
+    guest_set_reg(&g, HV_REG_X0, GUEST_DATA + 4);
+    guest_set_reg(&g, HV_REG_X1, count);
+    guest_set_reg(&g, HV_REG_X2, GUEST_MMIO_HIGH);
+    guest_set_reg(&g, HV_REG_X4, store_at);
+    r->syndrome = guest_run_exception(&g, EC_DABORT);
+    for (unsigned n = 0; n < 32; n++)
+        CHECK_OK(
+            hv_vcpu_get_simd_fp_reg(g.vcpu, (hv_simd_fp_reg_t)(HV_SIMD_FP_REG_Q0 + n), &r->v[n]));
+    for (unsigned n = 0; n < 7; n++)
+        r->x[n] = guest_reg(&g, HV_REG_X0 + n);
+    r->pc = guest_reg(&g, HV_REG_PC);
+    r->fpsr = guest_reg(&g, HV_REG_FPSR);
+    memcpy(r->ram, g.ram, sizeof r->ram);
+    guest_close(&g);
+}
+
+static void compare(uint64_t store_at, uint64_t count)
+{
+    static struct result want, got;
+
+    run("interp", store_at, count, &want);
+    run(getenv("IREKO_ENGINE"), store_at, count, &got);
+    for (unsigned n = 0; n < 32; n++)
+        CHECK(memcmp(&want.v[n], &got.v[n], sizeof want.v[n]) == 0);
+    for (unsigned n = 0; n < 7; n++)
+        CHECK_EQ(got.x[n], want.x[n]);
+    CHECK_EQ(got.pc, want.pc);
+    CHECK_EQ(got.fpsr, want.fpsr);
+    CHECK_EQ(got.syndrome, want.syndrome);
+    CHECK(memcmp(want.ram, got.ram, sizeof want.ram) == 0);
+}
+
+static void to_the_end(void)
+{
+    compare(GUEST_STACK, 1);
+    compare(GUEST_STACK, 600);
+}
+
+static void until_a_store_faults(void)
+{
+    compare(GUEST_RAM + GUEST_RAM_SIZE - 24 * 300, 600);
+}
+
+int main(void)
+{
+    RUN(to_the_end);
+    RUN(until_a_store_faults);
+    return check_finish();
+}
