@@ -44,22 +44,23 @@ menuentry Linux {
 }
 """
 
-    def __init__(self):
+    def __init__(self, config=GRUB, files=("Image", "initramfs")):
+        """`files` are the guest's."""
         if not shutil.which("mcopy") or not shutil.which("mkfs.vfat"):
             raise Skip("mtools or dosfstools is not installed")
         self.folder = tempfile.TemporaryDirectory(prefix="ireko-esp-")
         self.path = pathlib.Path(self.folder.name)
         self.image = self.path / "disk.img"
         part = self.path / "part.img"
-        size = (guest("Image").stat().st_size + guest("initramfs").stat().st_size) // MIB + 40
+        size = sum(guest(name).stat().st_size for name in files) // MIB + 40
         with open(part, "wb") as f:
             f.truncate(size * MIB)
         self.host("mkfs.vfat", "-F", "32", part)
         grub = self.path / "grub.cfg"
-        grub.write_text(self.GRUB)
+        grub.write_text(config)
         self.host("mmd", "-i", part, "::/EFI", "::/EFI/BOOT", "::/EFI/debian")
         for source, target in ((firmware("grubaa64.efi"), "EFI/BOOT/BOOTAA64.EFI"), (grub, "EFI/debian/grub.cfg"),
-                               (guest("Image"), "Image"), (guest("initramfs"), "initramfs")):
+                               *((guest(name), name) for name in files)):
             self.host("mcopy", "-i", part, source, f"::/{target}")
         # A partition table with one row: not to be started by a PC's BIOS, type EFI, from the first MiB on.
         table = bytes(446) + struct.pack("<BBHBBHII", 0, 0, 2, 0xEF, 0, 2, 2048, size * 2048) + bytes(48) + b"\x55\xaa"
@@ -158,6 +159,32 @@ def uefi_pci():
     uefi_grub_linux("--transport", "pci", "--gic", "v3,its")
 
 
+DEBIAN = """search --no-floppy --label debian --set=root
+linux /vmlinuz root=LABEL=debian console=ttyAMA0
+initrd /initrd.img
+boot
+"""
+
+
+def uefi_debian():
+    """UEFI to GRUB to the kernel of an installed Debian (./dev disk), to its login; again after a reboot"""
+    image = os.environ.get("IREKO_DEBIAN")
+    if not image:
+        raise Skip("no IREKO_DEBIAN; ./dev test --slow makes it")
+    with Disk(DEBIAN, files=()) as d:
+        code = f"{firmware('AAVMF_CODE.fd')},vars={d.path / 'vars.fd'}"
+        with start(code, "--disk", f"{image},overlay", "--disk", d.image, "--cpus", "2", memory="1G") as c:
+            for last in ("reboot", "poweroff"):
+                c.wait_for("debian login:", seconds=400)
+                c.send("ireko\n")
+                c.wait_for("Password:")
+                c.send("ireko\n")
+                c.wait_for("ireko@debian")
+                c.send(f"ls -d /sys/firmware/efi; sudo systemctl {last}\n")
+                c.wait_for("/sys/firmware/efi", seconds=60)
+            end(c)
+
+
 def uefi_kernel():
     """UEFI starts the --kernel with its --initrd and --append, from fw_cfg; again after a reboot"""
     with start(firmware("AAVMF_CODE.fd"), "--kernel", guest("Image"), "--initrd", guest("initramfs"), "--append",
@@ -234,7 +261,7 @@ def uboot_efi_pci():
     uboot_efi("--transport", "pci")
 
 
-TESTS = [uefi_shell_gicv3, uefi_shell_gicv2, uefi_mmio, uefi_pci, uefi_kernel, uboot_prompt, uboot_booti, uboot_efi_mmio,
+TESTS = [uefi_shell_gicv3, uefi_shell_gicv2, uefi_mmio, uefi_pci, uefi_debian, uefi_kernel, uboot_prompt, uboot_booti, uboot_efi_mmio,
          uboot_efi_pci]
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ and the guest comes to its end. usage: hostile_test.py IMAGE SECONDS
 import os
 import pathlib
 import re
+import struct
 import sys
 import tempfile
 
@@ -15,7 +16,27 @@ from harness.tap import check, run  # noqa: E402
 IMAGE, SECONDS = sys.argv[1], int(sys.argv[2])
 
 
-def attack(seed, cpus, *options):
+# At the reset vector: copy what is behind the first 64 KiB of the flash to where the image is linked, and go there as a
+# loader would, with the device tree's address in x0.
+STUB = [
+    0xD2A00021,  # movz x1, #1, lsl #16
+    0xD2A80102,  # movz x2, #0x4008, lsl #16
+    0xD2A00043,  # movz x3, #2, lsl #16         as many bytes
+    0xAA0203E4,  # mov  x4, x2
+    0xA8C11C26,  # ldp  x6, x7, [x1], #16
+    0xA8811C46,  # stp  x6, x7, [x2], #16
+    0xF1004063,  # subs x3, x3, #16
+    0x54FFFFA1,  # b.ne . - 12
+    0xD5033F9F,  # dsb  sy
+    0xD508751F,  # ic   iallu
+    0xD5033F9F,  # dsb  sy
+    0xD5033FDF,  # isb
+    0xD2A80000,  # movz x0, #0x4000, lsl #16
+    0xD61F0080,  # br   x4
+]
+
+
+def attack(seed, cpus, *options, firmware=None):
     with tempfile.TemporaryDirectory() as folder:
         disks = []
         for name in ("a.img", "b.img"):
@@ -24,9 +45,12 @@ def attack(seed, cpus, *options):
             disks += ["--disk", f.name + (",ro" if name == "b.img" else "")]
         os.mkdir(f"{folder}/shared")
         before = pathlib.Path(folder, "b.img").read_bytes()
-        with Console("run", "--kernel", IMAGE, "--memory", "128M", "--cpus", cpus, *disks,
+        # Firmware has no command line, so its seed and seconds are those of hostile.c.
+        start = ["--firmware", firmware] if firmware else [
+            "--kernel", IMAGE, "--append", f"hostile.seconds={SECONDS} hostile.seed={seed}"]
+        with Console("run", *start, "--memory", "128M", "--cpus", cpus, *disks,
                      "--vsock", f"path={folder}/v", "--console", "pty", "--console", "none,name=x", "--share",
-                     f"{folder}/shared,tag=x", "--append", f"hostile.seconds={SECONDS} hostile.seed={seed}", *options) as c:
+                     f"{folder}/shared,tag=x", *options) as c:
             c.send("input that nobody reads, " * 40)
             status = c.finish(seconds=SECONDS + 60)
             check(status == 0, f"exit status {status}\n{c.tail()}")
@@ -62,5 +86,14 @@ def pci():
     attack(os.environ.get("IREKO_SEED", "5"), 2, "--transport", "pci", "--gic", "v3,its")
 
 
+def firmware():
+    """hostile firmware on two CPUs: its flash, and fw_cfg"""
+    with tempfile.TemporaryDirectory() as folder:
+        code = pathlib.Path(folder, "code")
+        stub = b"".join(struct.pack("<I", word) for word in STUB)
+        code.write_bytes(stub.ljust(0x10000, b"\0") + pathlib.Path(IMAGE).read_bytes())
+        attack("of its own", 2, firmware=f"{code},vars={folder}/vars")
+
+
 if __name__ == "__main__":
-    run([one_cpu, two_cpus, gicv2, its, pci])
+    run([one_cpu, two_cpus, gicv2, its, pci, firmware])
