@@ -40,8 +40,8 @@ def power_off(c):
 
 def comes_up(cpus, *options):
     with boot("--cpus", cpus, *options) as c:
-        c.wait_for(f"Brought up 1 node, {cpus} CPUs", seconds=120)
-        c.wait_for(PROMPT, seconds=120)
+        c.wait_for(f"Brought up 1 node, {cpus} CPUs", seconds=300)
+        c.wait_for(PROMPT, seconds=300)
         print(f"# first prompt after {time.monotonic() - c.started:.1f} s")
         check(online(c) == f"0-{cpus - 1}", c.tail())
         power_off(c)
@@ -60,6 +60,11 @@ def sixteen():
 def thirty_two():
     """32 CPUs come up with a GICv3, in two clusters"""
     comes_up(32)
+
+
+def sixty_four():
+    """64 CPUs come up with a GICv3, in four clusters"""
+    comes_up(64)
 
 
 def hotplug(version):
@@ -83,9 +88,8 @@ def hotplug_v3():
     hotplug("v3")
 
 
-def reset_with_some_off():
-    """a reset brings back the CPUs that were off"""
-    with boot("--cpus", "4") as c:
+def reset_with_some_off(version):
+    with boot("--cpus", "4", "--gic", version) as c:
         c.wait_for(PROMPT)
         c.send("echo 0 > /sys/devices/system/cpu/cpu2/online; reboot -f\n")
         c.wait_for(BOOTING)
@@ -94,5 +98,15 @@ def reset_with_some_off():
         power_off(c)
 
 
+def reset_v2():
+    """with a GICv2 a reset brings back the CPUs that were off"""
+    reset_with_some_off("v2")
+
+
+def reset_v3():
+    """with a GICv3 a reset brings back the CPUs that were off"""
+    reset_with_some_off("v3")
+
+
 if __name__ == "__main__":
-    run([eight_with_gicv2, sixteen, thirty_two, hotplug_v2, hotplug_v3, reset_with_some_off])
+    run([eight_with_gicv2, sixteen, thirty_two, sixty_four, hotplug_v2, hotplug_v3, reset_v2, reset_v3])
