@@ -26,7 +26,7 @@
 
 #define TABLE_ROOM 4096 /* entries to begin with; makes whole pages */
 
-#define HASH_SIZE(buckets) ((size_t)(buckets) * 2 * sizeof(uint32_t)) /* block and origin */
+#define HASH_SIZE(buckets) ((size_t)(buckets) * 2 * sizeof(uint32_t)) /* clones and originals */
 
 static void table_free(void *table, uint32_t room, size_t size)
 {
@@ -51,16 +51,25 @@ static bool table_grow(void **table, uint32_t count, uint32_t more, uint32_t *ro
     return true;
 }
 
-static uint32_t *block_bucket(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
+/* Neighbouring instructions have neighbouring buckets. */
+static uint32_t bucket_of(const struct jit *j, uint64_t page, uint64_t pa)
 {
-    uint64_t h = (pa >> 2 ^ va >> 12 << 20 ^ (uint64_t)mode << 60) * 0x9e3779b97f4a7c15ull;
-    return &j->block_hash[h >> 40 & (j->buckets - 1)];
+    return (uint32_t)((page * 0x9e3779b97f4a7c15ull >> 40) + (pa >> 2)) & (j->buckets - 1);
+}
+
+static uint32_t *clone_bucket(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
+{
+    return &j->clone_hash[bucket_of(j, pa >> 12 ^ va >> 12 << 20 ^ (uint64_t)mode << 60, pa)];
 }
 
 static uint32_t *origin_bucket(struct jit *j, uint64_t pa, uint32_t mode)
 {
-    uint64_t h = (pa >> 2 ^ (uint64_t)mode << 60) * 0x9e3779b97f4a7c15ull;
-    return &j->origin_hash[h >> 40 & (j->buckets - 1)];
+    return &j->origin_hash[bucket_of(j, pa >> 12 ^ (uint64_t)mode << 60, pa)];
+}
+
+static uint32_t *bucket_of_block(struct jit *j, const struct jit_block *b)
+{
+    return b->is_clone ? clone_bucket(j, b->pa, b->va, b->mode) : origin_bucket(j, b->pa, b->mode);
 }
 
 static void chain(uint32_t *bucket, uint32_t n, uint32_t *next)
@@ -77,17 +86,14 @@ static void hash_grow(struct jit *j)
     if (hash == MAP_FAILED)
         return;
     if (j->buckets)
-        munmap(j->block_hash, HASH_SIZE(j->buckets));
+        munmap(j->clone_hash, HASH_SIZE(j->buckets));
     j->buckets = j->block_room;
-    j->block_hash = hash;
+    j->clone_hash = hash;
     j->origin_hash = hash + j->buckets;
     for (uint32_t n = 1; n < j->block_count; n++) {
         struct jit_block *b = &j->block[n];
-        if (!b->code)
-            continue;
-        chain(block_bucket(j, b->pa, b->va, b->mode), n, &b->hash_next);
-        if (!b->is_clone)
-            chain(origin_bucket(j, b->pa, b->mode), n, &b->origin_next);
+        if (b->code)
+            chain(bucket_of_block(j, b), n, &b->hash_next);
     }
 }
 
@@ -137,7 +143,7 @@ void jit_cache_destroy(struct jit *j)
         munmap(j->rx, j->size);
     if (j->fd >= 0)
         close(j->fd);
-    table_free(j->block_hash, j->buckets, HASH_SIZE(1));
+    table_free(j->clone_hash, j->buckets, HASH_SIZE(1));
     table_free(j->block, j->block_room, sizeof *j->block);
     table_free(j->exit, j->exit_room, sizeof *j->exit);
     table_free(j->binding, j->binding_room, sizeof *j->binding);
@@ -147,7 +153,7 @@ void jit_cache_reset(struct jit *j)
 {
     lock_acquire(&j->lock);
     if (j->block_count > 1 || j->binding_count > 1) {
-        memset(j->block_hash, 0, HASH_SIZE(j->buckets));
+        memset(j->clone_hash, 0, HASH_SIZE(j->buckets));
         memset(j->page_hash, 0, sizeof j->page_hash);
         memset(j->bind_hash, 0, sizeof j->bind_hash);
     }
@@ -179,7 +185,6 @@ uint32_t jit_block_add(struct jit *j, const struct jit_block *b)
     j->block[n] = *b;
     j->block[n].is_clone = false;
     j->block[n].clones = 0;
-    chain(origin_bucket(j, b->pa, b->mode), n, &j->block[n].origin_next);
     chain(page_bucket(j, b->pa), n, &j->block[n].page_next);
     jit_block_enter(j, n);
     lock_release(&j->lock);
@@ -207,13 +212,22 @@ void jit_block_enter(struct jit *j, uint32_t n)
     struct jit_block *b = &j->block[n];
 
     b->incoming = JIT_NONE;
-    chain(block_bucket(j, b->pa, b->va, b->mode), n, &b->hash_next);
+    chain(bucket_of_block(j, b), n, &b->hash_next);
 }
 
 uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
 {
-    uint32_t n = *block_bucket(j, pa, va, mode);
+    bool cloned = false;
 
+    for (uint32_t n = *origin_bucket(j, pa, mode); n != JIT_NONE; n = j->block[n].hash_next) {
+        const struct jit_block *b = &j->block[n];
+        if (b->pa != pa || b->mode != mode)
+            continue;
+        if (b->va == va)
+            return n;
+        cloned |= b->clones != 0;
+    }
+    uint32_t n = cloned ? *clone_bucket(j, pa, va, mode) : JIT_NONE;
     while (n != JIT_NONE &&
            (j->block[n].pa != pa || j->block[n].va != va || j->block[n].mode != mode))
         n = j->block[n].hash_next;
@@ -225,7 +239,7 @@ uint32_t jit_block_find_origin(struct jit *j, uint64_t pa, uint32_t mode)
     uint32_t n = *origin_bucket(j, pa, mode);
 
     while (n != JIT_NONE && (j->block[n].pa != pa || j->block[n].mode != mode))
-        n = j->block[n].origin_next;
+        n = j->block[n].hash_next;
     return n;
 }
 
@@ -253,7 +267,7 @@ static void block_leave(struct jit *j, uint32_t n)
     else
         for (unsigned k = 0; k < SOFT_EL0_BANKS; k++)
             jump_remove(&j->v->bank[k], b->va, j->rx + b->code);
-    uint32_t *link = block_bucket(j, b->pa, b->va, b->mode);
+    uint32_t *link = bucket_of_block(j, b);
     while (*link != n)
         link = &j->block[*link].hash_next;
     *link = b->hash_next;
@@ -287,12 +301,8 @@ void jit_block_release(struct jit *j, uint32_t n)
 static void block_retire(struct jit *j, uint32_t n)
 {
     struct jit_block *b = &j->block[n];
-    uint32_t *link = origin_bucket(j, b->pa, b->mode);
 
     lock_acquire(&j->lock);
-    while (*link != n)
-        link = &j->block[*link].origin_next;
-    *link = b->origin_next;
     for (uint32_t k = 0, clone = b->last_clone; k < b->clones; k++) {
         block_leave(j, clone);
         j->block[clone].code = 0;

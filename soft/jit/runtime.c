@@ -368,8 +368,7 @@ static void note_heat(struct cpu *c)
     if (heat < j->knobs.warm)
         return;
     j->warm[region / 64] |= 1ull << region % 64;
-    if (!j->knobs.unpaged)
-        jit_blocks_retire(j, pa, JIT_REGION);
+    jit_blocks_retire(j, pa, JIT_REGION);
 }
 
 const uint8_t *jit_miss(struct cpu *c, uint64_t pc)
@@ -400,7 +399,7 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
     if (j->stats.resets + j->reused == changes && binding && !j->knobs.unlinked)
         jit_exit_link(j, exit, block, binding);
     c->jit_flags = flags_from_nzcv(c->nzcv);
-    return block_code(c, block);
+    return j->rx + j->block[block].code; /* no entry of a jump table: it may never be looked up */
 }
 
 /* Execute insn[0], which insn[1] stops. True: go on behind it; else cpu.pc says where. */

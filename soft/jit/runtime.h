@@ -38,7 +38,7 @@ struct jit_block {
     bool is_clone;
     uint8_t count; /* instructions */
     uint8_t exit_count;
-    uint32_t hash_next;   /* blocks of the same bucket */
+    uint32_t hash_next;   /* originals, or clones, of the same bucket */
     uint32_t code;        /* offset in the cache; 0: retired */
     uint32_t incoming;    /* first exit that is linked to this block */
     const uint8_t *page;  /* the guest's bytes */
@@ -48,10 +48,9 @@ struct jit_block {
     uint16_t hot_size, cold_size;
     uint32_t cold; /* offset of the cold part */
     uint32_t exit_first;
-    uint32_t relocs;      /* offset of the list: soft/jit/clone.c */
-    uint32_t page_next;   /* originals of the same page bucket */
-    uint32_t origin_next; /* originals of the same bucket by physical address and mode */
-    uint32_t clones;      /* of an original, which form a ring */
+    uint32_t relocs;    /* offset of the list: soft/jit/clone.c */
+    uint32_t page_next; /* originals of the same page bucket */
+    uint32_t clones;    /* of an original, which form a ring */
     union {
         uint32_t last_clone; /* of an original */
         uint32_t next_clone; /* of a clone */
@@ -204,7 +203,7 @@ struct jit {
     uint32_t exit_count, exit_room;
     struct jit_binding *binding; /* by id; 0 is none */
     uint32_t binding_count, binding_room;
-    uint32_t *block_hash, *origin_hash; /* both in one mapping */
+    uint32_t *clone_hash, *origin_hash; /* both in one mapping */
     uint32_t buckets;                   /* of each: as many as there is room for blocks */
     uint32_t page_hash[JIT_PAGE_HASH], bind_hash[JIT_BIND_HASH];
     uint64_t checksum_key;
