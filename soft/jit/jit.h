@@ -27,11 +27,11 @@ struct jit_jump {
 
 /* Validated code pages of a bank: slot jit_bind_slot(va) holds the id of the binding (virtual page,
  * physical page, exception level) that is current, or 0. */
-#define JIT_BINDS 1024
+#define JIT_BINDS 4096
 
 static inline unsigned jit_bind_slot(uint64_t va)
 {
-    return (unsigned)(va >> 12 & (JIT_BINDS - 1));
+    return (unsigned)((va >> 12 ^ va >> 24) & (JIT_BINDS - 1));
 }
 
 /* With the knob `track`: pages that were written, until the instruction is done. */

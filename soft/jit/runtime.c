@@ -139,8 +139,11 @@ void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint
     if (!any)
         return;
     clear_jumps(b);
-    for (uint64_t n = 0; n < pages && n < JIT_BINDS; n++)
-        b->jit.bind[jit_bind_slot(va + n * 4096)] = 0;
+    if (pages > JIT_BINDS / 4)
+        forget_binds(b);
+    else
+        for (uint64_t n = 0; n < pages; n++)
+            b->jit.bind[jit_bind_slot(va + n * 4096)] = 0;
 }
 
 void jit_forget_all(struct soft_vcpu *v)
