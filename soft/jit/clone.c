@@ -293,6 +293,7 @@ static struct jit_block block_like(const struct jit_block *o)
     return (struct jit_block){
         .pa = o->pa,
         .mode = o->mode,
+        .is_warm = o->is_warm,
         .count = o->count,
         .exit_count = o->exit_count,
         .checksum = o->checksum,
@@ -303,9 +304,12 @@ static struct jit_block block_like(const struct jit_block *o)
     };
 }
 
-/* Has it an access that this vCPU knows to find its last page too seldom? Then it is translated. */
-static bool is_far(const struct jit *j, const struct jit_block *o)
+/* Would this vCPU translate it in another way: is it warm here only, or has it an access that is
+ * known here to find its last page too seldom? */
+static bool is_other(const struct jit *j, const struct jit_block *o)
 {
+    if (jit_is_warm(j, o->pa) && !o->is_warm)
+        return true;
     for (unsigned offset = o->pa & 4095; offset < o->high; offset += 4) {
         unsigned site = jit_site((o->pa & ~4095ull) | offset);
         if (j->far[site / 64] >> site % 64 & 1)
@@ -327,7 +331,7 @@ uint32_t jit_import(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t
     uint32_t origin = jit_block_find_origin(from, pa, mode);
     const struct jit_block *o = &from->block[origin];
     if (origin == JIT_NONE || !o->reloc_count || from->start != j->start ||
-        !jit_block_matches(from, o, page) || !fits(from, o, va - o->va) || is_far(j, o)) {
+        !jit_block_matches(from, o, page) || !fits(from, o, va - o->va) || is_other(j, o)) {
         lock_release(&from->lock);
         return JIT_NONE;
     }

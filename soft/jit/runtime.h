@@ -35,7 +35,7 @@ enum jit_mode {
 struct jit_block {
     uint64_t pa, va;
     uint8_t mode;
-    bool is_clone;
+    bool is_clone : 1, is_warm : 1;
     uint8_t count; /* instructions */
     uint8_t exit_count;
     uint32_t hash_next;   /* originals, or clones, of the same bucket */

@@ -214,6 +214,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .va = va,
         .page = page,
         .mode = mode,
+        .is_warm = t.warm,
         .high = (uint16_t)high,
         .count = (uint8_t)t.count,
         .checksum = t.checksum,
