@@ -34,18 +34,17 @@ static const enum x86_sse smin[4] = { SSE_PMINSB, SSE_PMINSW, SSE_PMINSD };
 static const enum x86_sse umax[4] = { SSE_PMAXUB, SSE_PMAXUW, SSE_PMAXUD };
 static const enum x86_sse umin[4] = { SSE_PMINUB, SSE_PMINUW, SSE_PMINUD };
 static const enum x86_sse multiply[4] = { 0, SSE_PMULLW, SSE_PMULLD };
-static const enum x86_sse average[4] = { SSE_PAVGB, SSE_PAVGW };
 
 /* Operations of n and m that x86 has. */
 static const struct simple {
     enum a64_op op;
     const enum x86_sse *by_size;
 } simple[] = {
-    { A64_ADD_v, add },      { A64_ADD_s, add },        { A64_SUB_v, sub },
-    { A64_SUB_s, sub },      { A64_CMEQ_v, equal },     { A64_CMEQ_s, equal },
-    { A64_CMGT_v, greater }, { A64_CMGT_s, greater },   { A64_SMAX_v, smax },
-    { A64_SMIN_v, smin },    { A64_UMAX_v, umax },      { A64_UMIN_v, umin },
-    { A64_MUL_v, multiply }, { A64_URHADD_v, average },
+    { A64_ADD_v, add },      { A64_ADD_s, add },      { A64_SUB_v, sub },
+    { A64_SUB_s, sub },      { A64_CMEQ_v, equal },   { A64_CMEQ_s, equal },
+    { A64_CMGT_v, greater }, { A64_CMGT_s, greater }, { A64_SMAX_v, smax },
+    { A64_SMIN_v, smin },    { A64_UMAX_v, umax },    { A64_UMIN_v, umin },
+    { A64_MUL_v, multiply },
 };
 
 bool emit_lanes(jit_t t, const struct insn *i)
@@ -274,8 +273,8 @@ bool emit_pairwise(jit_t t, const struct insn *i)
             pair_bytes(t, op, XMM2, XMM1);
         }
         bool same = i->rm == i->rn, q = bit(i->word, 30);
-        if (!q && !same)
-            x86_sse_rr(&t->hot, SSE_PUNPCKLQDQ, XMM0, XMM2);
+        if (!q)
+            x86_sse_rr(&t->hot, SSE_PUNPCKLQDQ, XMM0, same ? XMM0 : XMM2);
         x86_sse_rr(&t->hot, SSE_PACKUSWB, XMM0, q && !same ? XMM2 : XMM0);
         vector_result(t, i, XMM0);
         return true;
