@@ -89,6 +89,12 @@ void vector_element_general(jit_t t, unsigned scale, enum x86_reg d, unsigned v,
 void vector_element_everywhere(jit_t t, enum x86_xmm x, unsigned scale, unsigned v,
                                unsigned offset);
 
+/* soft/jit/vector_shift.c: x = its elements shifted right. */
+void vector_shift_right(jit_t t, enum x86_xmm x, unsigned scale, unsigned n, bool is_signed);
+/* The result of an instruction that narrows: elements of twice the size in XMM0, shifted right,
+ * with half of what is lost added before if it is rounded. Changes XMM1. */
+void vector_narrow_high(jit_t t, const struct insn *i, unsigned scale, unsigned n, bool rounds);
+
 /* soft/jit/vector.c: 16 bytes in the cold part, for x86_sse_rip(). */
 const uint8_t *vector_literal(jit_t t, uint64_t low, uint64_t high);
 /* x = the constant. */

@@ -206,3 +206,36 @@ bool emit_bcax(jit_t t, const struct insn *i)
     vector_store(t, i->rd, XMM0);
     return true;
 }
+
+/* x = each of its 64-bit elements rotated left. Changes `scratch`. */
+static void rotate_left_64(jit_t t, enum x86_xmm x, unsigned n, enum x86_xmm scratch)
+{
+    x86_sse_rr(&t->hot, SSE_MOVAPS, scratch, x);
+    x86_sse_shift(&t->hot, SSE_SLL_Q, x, n);
+    x86_sse_shift(&t->hot, SSE_SRL_Q, scratch, 64 - n);
+    x86_sse_rr(&t->hot, SSE_POR, x, scratch);
+}
+
+bool emit_rax1(jit_t t, const struct insn *i)
+{
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rm);
+    rotate_left_64(t, XMM0, 1, XMM1);
+    vector_op(t, SSE_PXOR, XMM0, i->rn);
+    vector_store(t, i->rd, XMM0);
+    return true;
+}
+
+bool emit_xar(jit_t t, const struct insn *i)
+{
+    unsigned n = (unsigned)bits(i->word, 15, 10);
+
+    if (!vector_enabled(t))
+        return false;
+    vector_binary(t, SSE_PXOR, XMM0, i->rn, i->rm);
+    if (n)
+        rotate_left_64(t, XMM0, 64 - n, XMM1);
+    vector_store(t, i->rd, XMM0);
+    return true;
+}

@@ -249,10 +249,85 @@ bool emit_fccmp(jit_t t, const struct insn *i)
 
 /* Integers. */
 
-/* FCVT to an integer in a general register, to the nearest, up, down, to zero (rmode<20:19>); ties
- * away (bit 18) are the interpreter's. What is out of range, and with unsigned forms below zero, is
- * the slow path's; x86 says so by the smallest integer. Rounding first signals nothing; converting
- * the operand itself then raises what is inexact. */
+/* To the nearest, ties away from zero: the integer part, and one more if half is left. All of that
+ * is exact; infinities and NaNs are not for it, which is the jump returned. x = XMM0, which stays.
+ * Changes RAX, XMM1, XMM3 to XMM5. */
+static uint8_t *round_away(jit_t t, enum x86_xmm x, bool f64)
+{
+    static const uint64_t half[2] = { 0x3f000000, 0x3fe0000000000000 };
+    static const uint64_t one[2] = { 0x3f800000, 0x3ff0000000000000 };
+    struct x86_buf *b = &t->hot;
+    const uint8_t *mask = magnitude_mask(t, f64);
+
+    x86_movd_from(b, f64, RAX, XMM0);
+    x86_alu_rr(b, f64, X86_ADD, RAX, RAX);
+    x86_shift_ri(b, f64, X86_SHR, RAX, f64 ? 53 : 24);
+    x86_alu_ri(b, 0, X86_CMP, RAX, f64 ? 0x7ff : 0xff);
+    uint8_t *slow = x86_jcc(b, CC_E);
+    x86_sse_rri(b, f64 ? SSE_ROUNDSD : SSE_ROUNDSS, XMM1, XMM0, 11);
+    x86_sse_rr(b, SSE_MOVAPS, XMM3, XMM0);
+    x86_sse_rr(b, f64 ? SSE_SUBSD : SSE_SUBSS, XMM3, XMM1);
+    x86_sse_rip(b, SSE_ANDPS, XMM3, mask);
+    x86_sse_rip(b, SSE_MOVAPS, XMM4, vector_literal(t, half[f64], 0));
+    x86_sse_rri(b, f64 ? SSE_CMPSD : SSE_CMPSS, XMM4, XMM3, 2);
+    x86_sse_rip(b, SSE_ANDPS, XMM4, vector_literal(t, one[f64], 0));
+    x86_sse_rip(b, SSE_MOVAPS, XMM5, mask);
+    x86_sse_rr(b, SSE_ANDNPS, XMM5, XMM0);
+    x86_sse_rr(b, SSE_ORPS, XMM4, XMM5);
+    x86_sse_rr(b, f64 ? SSE_ADDSD : SSE_ADDSS, XMM1, XMM4);
+    x86_sse_rr(b, f64 ? SSE_MOVSD : SSE_MOVSS, x, XMM1);
+    return slow;
+}
+
+bool emit_frinta(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!is_scalar(t, i))
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM0, f64, i->rn);
+    uint8_t *slow = round_away(t, XMM2, f64);
+    vector_load_low(t, XMM0, i->rn, f64 ? 8 : 4);
+    x86_sse_rr(&t->hot, f64 ? SSE_MOVSD : SSE_MOVSS, XMM0, XMM2);
+    return finish_scalar(t, i, f64, slow);
+}
+
+/* To 32 bits, modulo 2^32 out of range, which is the slow path's; Z says that it is the same
+ * number.
+ */
+bool emit_fjcvtzs(jit_t t, const struct insn *i)
+{
+    struct x86_buf *b = &t->hot;
+    unsigned rd = i->rd == 31 ? REG_NONE : i->rd;
+
+    if (!fp_enabled(t))
+        return false;
+    t->ef = EF_NONE;
+    load_scalar(t, XMM0, true, i->rn);
+    x86_cvttf2si(b, true, 0, RAX, XMM0);
+    x86_alu_ri(b, 0, X86_CMP, RAX, 1);
+    uint8_t *slow = x86_jcc(b, CC_O);
+    x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
+    x86_cvtsi2f(b, true, 0, XMM1, RAX);
+    x86_movd_from(b, 1, RCX, XMM0);
+    x86_movd_from(b, 1, RDX, XMM1);
+    jit_done(t, rd, RAX);
+    x86_alu_rr(b, 1, X86_XOR, RCX, RDX);
+    x86_setcc(b, CC_NE, RCX);
+    x86_ext_rr(b, X86_ZX8, 0, RCX, RCX);
+    x86_test_rr(b, 0, RCX, RCX);
+    jit_flags_set(t, EF_ADD);
+    jit_flags_store(t);
+    t->ef = EF_NONE; /* the slow path has them in memory only */
+    jit_slow_path(t, i, slow, b->p);
+    return true;
+}
+
+/* FCVT to an integer in a general register, to the nearest, up, down, to zero (rmode<20:19>), or
+ * with ties away (bit 18). What is out of range, and with unsigned forms below zero, is the slow
+ * path's; x86 says so by the smallest integer. Rounding first signals nothing; converting the
+ * operand itself then raises what is inexact. */
 bool emit_fcvt_general(jit_t t, const struct insn *i)
 {
     static const uint8_t mode[3] = { 8, 10, 9 };
@@ -260,13 +335,19 @@ bool emit_fcvt_general(jit_t t, const struct insn *i)
     bool f64 = is_double(i), is_unsigned = bit(i->word, 16);
     unsigned sf = i->word >> 31, rd = i->rd == 31 ? REG_NONE : i->rd;
     unsigned rounding = (unsigned)bits(i->word, 20, 19);
-    uint8_t *slow[2] = { NULL, NULL };
+    uint8_t *slow[3] = { NULL, NULL, NULL };
+    bool away = bit(i->word, 18);
 
-    if (!is_scalar(t, i) || bit(i->word, 18))
+    if (!is_scalar(t, i))
         return false;
     jit_clobber(t);
     load_scalar(t, XMM0, f64, i->rn);
-    if (rounding < 3) {
+    if (away) {
+        slow[2] = round_away(t, XMM2, f64);
+        x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
+        x86_sse_rr(b, SSE_MOVAPS, XMM0, XMM2);
+        x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM1);
+    } else if (rounding < 3) {
         x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM0);
         x86_sse_rri(b, f64 ? SSE_ROUNDSD : SSE_ROUNDSS, XMM0, XMM0, mode[rounding]);
     }
@@ -286,10 +367,10 @@ bool emit_fcvt_general(jit_t t, const struct insn *i)
         x86_alu_ri(b, sf, X86_CMP, RAX, 1);
         slow[0] = x86_jcc(b, CC_O);
     }
-    if (rounding < 3)
+    if (away || rounding < 3)
         x86_cvttf2si(b, f64, sf | is_unsigned, RCX, XMM2);
     jit_done(t, rd, RAX);
-    jit_slow_paths(t, i, slow, 2);
+    jit_slow_paths(t, i, slow, 3);
     return true;
 }
 

@@ -114,8 +114,9 @@ bool emit_sat_shift_narrow(jit_t t, const struct insn *i)
     return true;
 }
 
-/* SQRDMULH of 16 bits is PMULHRSW, but for the square of the least. */
-bool emit_sqrdmulh(jit_t t, const struct insn *i)
+/* SQDMULH, and SQRDMULH which rounds (PMULHRSW), of 16 bits: XMM0 times XMM1. Only the square of
+ * the least saturates; that alone gives the least, and has to give ~ of it. */
+static bool multiply_high(jit_t t, const struct insn *i, bool rounds, bool element)
 {
     struct x86_buf *b = &t->hot;
     uint64_t least = 0x8000800080008000;
@@ -124,17 +125,44 @@ bool emit_sqrdmulh(jit_t t, const struct insn *i)
         return false;
     jit_clobber(t);
     const uint8_t *literal = vector_literal(t, least, least);
-    vector_load(t, XMM0, i->rn);
-    if (!bit(i->word, 30))
-        x86_sse_rr(b, SSE_MOVQ, XMM0, XMM0);
-    vector_op(t, SSE_PMULHRSW, XMM0, i->rm);
+    if (element)
+        vector_element_everywhere(t, XMM1, 1, i->rm & 15,
+                                  (unsigned)(bit(i->word, 11) << 2 | bits(i->word, 21, 20)) << 1);
+    else
+        vector_load(t, XMM1, i->rm);
+    vector_load_low(t, XMM0, i->rn, bit(i->word, 30) ? 16 : 8);
+    if (rounds) {
+        x86_sse_rr(b, SSE_PMULHRSW, XMM0, XMM1);
+    } else {
+        x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM0);
+        x86_sse_rr(b, SSE_PMULHW, XMM0, XMM1);
+        x86_sse_rr(b, SSE_PMULLW, XMM2, XMM1);
+        x86_sse_shift(b, SSE_SLL_W, XMM0, 1);
+        x86_sse_shift(b, SSE_SRL_W, XMM2, 15);
+        x86_sse_rr(b, SSE_POR, XMM0, XMM2);
+    }
     x86_sse_rip(b, SSE_MOVAPS, XMM1, literal);
-    x86_sse_rr(b, SSE_PCMPEQW, XMM1,
-               XMM0); /* that alone gives the least, and has to give ~ of it */
+    x86_sse_rr(b, SSE_PCMPEQW, XMM1, XMM0);
     x86_sse_rr(b, SSE_PXOR, XMM0, XMM1);
     x86_sse_rr(b, SSE_PCMPEQD, XMM4, XMM4);
     x86_sse_rr(b, SSE_PXOR, XMM4, XMM1);
     note_saturation(t);
     vector_result(t, i, XMM0);
     return true;
+}
+
+bool emit_sqrdmulh(jit_t t, const struct insn *i)
+{
+    return multiply_high(t, i, true, false);
+}
+
+bool emit_sqdmulh(jit_t t, const struct insn *i)
+{
+    return multiply_high(t, i, false, false);
+}
+
+/* opcode<15:12> 12, 13: rounded. */
+bool emit_sqdmulh_element(jit_t t, const struct insn *i)
+{
+    return multiply_high(t, i, bit(i->word, 12), true);
 }

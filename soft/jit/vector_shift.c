@@ -60,6 +60,14 @@ static void shift_right_signed(jit_t t, enum x86_xmm x, unsigned scale, unsigned
     x86_sse_rip(b, scale ? SSE_PSUBQ : SSE_PSUBB, x, literal);
 }
 
+void vector_shift_right(jit_t t, enum x86_xmm x, unsigned scale, unsigned n, bool is_signed)
+{
+    if (is_signed)
+        shift_right_signed(t, x, scale, n);
+    else
+        shift_right(t, x, scale, n);
+}
+
 bool emit_shl(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
@@ -82,6 +90,25 @@ bool emit_shr(jit_t t, const struct insn *i)
         shift_right(t, XMM0, scale, simd_imm_right(i));
     else
         shift_right_signed(t, XMM0, scale, simd_imm_right(i));
+    if (bit(i->word, 12))
+        vector_op(t, add[scale], XMM0, i->rd);
+    vector_result(t, i, XMM0);
+    return true;
+}
+
+/* The same rounded: SRSHR, URSHR, SRSRA, URSRA. The highest bit that is lost is added. */
+bool emit_rshr(jit_t t, const struct insn *i)
+{
+    unsigned scale = simd_imm_size(i), n = simd_imm_right(i);
+
+    if (!vector_enabled(t))
+        return false;
+    vector_load(t, XMM0, i->rn);
+    x86_sse_rr(&t->hot, SSE_MOVAPS, XMM1, XMM0);
+    vector_shift_right(t, XMM0, scale, n, !bit(i->word, 29));
+    shift_right(t, XMM1, scale, n - 1);
+    mask(t, XMM1, 1, scale);
+    x86_sse_rr(&t->hot, add[scale], XMM0, XMM1);
     if (bit(i->word, 12))
         vector_op(t, add[scale], XMM0, i->rd);
     vector_result(t, i, XMM0);
@@ -142,6 +169,16 @@ static void narrow(jit_t t, const struct insn *i, unsigned scale)
     }
 }
 
+void vector_narrow_high(jit_t t, const struct insn *i, unsigned scale, unsigned n, bool rounds)
+{
+    uint64_t half = every(1ull << (n - 1), scale + 1);
+
+    if (rounds)
+        x86_sse_rip(&t->hot, add[scale + 1], XMM0, vector_literal(t, half, half));
+    x86_sse_shift(&t->hot, right[scale + 1], XMM0, n);
+    narrow(t, i, scale);
+}
+
 bool emit_xtn(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
@@ -158,8 +195,7 @@ bool emit_shrn(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     vector_load(t, XMM0, i->rn);
-    x86_sse_shift(&t->hot, right[scale + 1], XMM0, simd_imm_right(i));
-    narrow(t, i, scale);
+    vector_narrow_high(t, i, scale, simd_imm_right(i), false);
     return true;
 }
 
