@@ -104,7 +104,9 @@ def reopen(image):
     with Console("run", "--kernel", need("IREKO_GUEST") / "Image", "--memory", "64M", "--net", "none", "--disk",
                  f"{image},format=qcow2") as c:
         c.wait_for("Booting Linux")
-        c.signal()
+        while c.process.poll() is None:  # the first one is the power key, which nobody hears here
+            c.signal()
+            time.sleep(0.2)
         c.finish()
         check("disk" not in c.errors, c.tail())
 
