@@ -166,7 +166,9 @@ bool emit_sha256su0(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t) || !t->jit->host.sha)
         return false;
-    vector_binary(t, SSE_SHA256MSG1, XMM0, i->rd, i->rn);
+    /* It has no form with three operands. */
+    vector_load(t, XMM0, i->rd);
+    vector_op(t, SSE_SHA256MSG1, XMM0, i->rn);
     vector_store(t, i->rd, XMM0);
     return true;
 }
