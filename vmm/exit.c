@@ -138,23 +138,6 @@ static enum psci_state exit_cpu_state(void *ctx, unsigned cpu)
     return vcpu_power_state(&vm->vcpu[cpu]);
 }
 
-/* Between two readings of the counter that are close to each other, if the host lets us: a busy one
- * may take the core away in between. */
-static void exit_clock(void *ctx, uint64_t *realtime_ns, uint64_t *count)
-{
-    struct vm *vm = ctx;
-    uint64_t least = UINT64_MAX;
-    for (unsigned tries = 0; tries < 3; tries++) {
-        uint64_t before = vm_count(vm), now = clock_realtime(&clock_host);
-        uint64_t took = vm_count(vm) - before;
-        if (took >= least)
-            continue;
-        least = took;
-        *realtime_ns = now;
-        *count = before + took / 2;
-    }
-}
-
 static enum exit_next exit_firmware_call(struct vcpu *v)
 {
     struct vm *vm = v->vm;
@@ -163,7 +146,7 @@ static enum exit_next exit_firmware_call(struct vcpu *v)
         .gmem = &vm->gmem,
         .cpu_on = exit_cpu_on,
         .cpu_state = exit_cpu_state,
-        .clock = exit_clock,
+        .clock = vm_clock,
         .ctx = vm,
     };
     uint64_t x[4];

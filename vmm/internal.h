@@ -60,6 +60,10 @@ void vm_request(struct vm *vm, enum vm_wish wish);
 /* The VM cannot go on: VM_WISH_ERROR with a sentence; the first one stays. */
 void vm_fail(struct vm *vm, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* clock.c: the host's time in nanoseconds since 1970 UTC and the guest's counter at one moment.
+ * `ctx` is the VM. Any thread. */
+void vm_clock(void *ctx, uint64_t *realtime_ns, uint64_t *count);
+
 /* pmem.c: open the files of --pmem and place them; where the guest's memory ends then; give them to
  * the guest, when RAM is; and take all of that back. */
 int vm_open_pmem(struct vm *vm, struct err *e) MUST_CHECK;

@@ -58,6 +58,8 @@ struct machine_config {
     const gpa_t *pmem_base;
     /* With GICv2: the IRQ or FIQ input of `cpu` changed; see gic/gicv2.h. */
     void (*signal)(void *ctx, unsigned cpu, bool irq, bool fiq);
+    /* The host's time and the guest's counter at one moment. Any thread. */
+    void (*clock)(void *ctx, uint64_t *realtime_ns, uint64_t *count);
     /* Give RAM back to the host; NULL: memory_give_back(). Any thread. */
     void (*give_back)(void *ctx, void *p, size_t n);
     void *ctx;

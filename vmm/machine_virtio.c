@@ -17,6 +17,7 @@
 #include "devices/virtio/net.h"
 #include "devices/virtio/pmem.h"
 #include "devices/virtio/rng.h"
+#include "devices/virtio/rtc.h"
 #include "devices/virtio/vsock.h"
 #include "host/net_mac.h"
 #include "vmm/machine.h"
@@ -144,6 +145,25 @@ static int virtio_add_balloon(struct machine *m, const struct machine_config *c,
     return virtio_place(m, d, slot, e);
 }
 
+static int virtio_add_rtc(struct machine *m, const struct machine_config *c, struct err *e)
+{
+    unsigned slot;
+    struct device *d;
+    int r = virtio_take_slot(m, &slot, e);
+    if (r < 0)
+        return r;
+    const struct virtio_rtc_config config = {
+        .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
+        .gmem = c->gmem,
+        .clock = c->clock,
+        .ctx = c->ctx,
+    };
+    r = virtio_rtc_create(&config, &d);
+    if (r < 0)
+        return machine_device_error(e, r, "clock");
+    return virtio_place(m, d, slot, e);
+}
+
 static int virtio_add_vsock(struct machine *m, const struct machine_config *c, struct err *e)
 {
     unsigned slot;
@@ -265,6 +285,8 @@ int machine_add_virtio(struct machine *m, const struct machine_config *config, s
         r = virtio_add_console(m, config, e);
     if (r == 0)
         r = virtio_add_pmems(m, config, e);
+    if (r == 0)
+        r = virtio_add_rtc(m, config, e);
     return r;
 }
 

@@ -415,6 +415,7 @@ static int vm_build(struct vm *vm, struct err *e)
         .gmem = &vm->gmem,
         .ram = &vm->ram_gmem,
         .signal = vm_signal,
+        .clock = vm_clock,
         .give_back = hvx_is_mac() ? vm_give_back : NULL,
         .ctx = vm,
     };

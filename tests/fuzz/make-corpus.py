@@ -269,11 +269,13 @@ firmware_seeds = {
     + firmware(GET, width=8) + firmware(GET),
 }
 
+rtc_seeds = {"read": UP + b"".join(request(0, struct.pack("<HxxxxxxHBxxxxx", kind, 0, 0), 24)
+                                   for kind in (0x1000, 0x1001, 0x1002, 1, 2))}
 pmem_seeds = {"flush": UP + request(0, bytes(4), 4) + bytes([6, 0, 0, 0, 0]) + request(0, b"\1\0\0\0", 8) + request(0, bytes(4), 3)}
 
 corpus = pathlib.Path(__file__).parent / "corpus"
 for target, seeds in {"balloon": balloon_seeds, "virtq": virtq_seeds, "vsock": vsock_seeds, "fs": fs_seeds,
-                      "console": console_seeds, "pmem": pmem_seeds}.items():
+                      "console": console_seeds, "pmem": pmem_seeds, "rtc": rtc_seeds}.items():
     (corpus / f"{target}_fuzz").mkdir(exist_ok=True)
     for name, contents in seeds.items():
         (corpus / f"{target}_fuzz" / name).write_bytes(contents)

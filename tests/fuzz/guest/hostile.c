@@ -282,6 +282,7 @@ static const struct virtio_slot {
     { 28, 0x30000001, 2, 0 }, /* vsock */
     { 27, 0x30000000, 2, 0 }, /* a shared folder */
     { 26, 0x30000007, 4, 0 }, /* consoles */
+    { 25, 0x30000000, 1, 0 }, /* clock */
 };
 
 #define VIRTIO_SLOTS (sizeof virtio_slots / sizeof virtio_slots[0])
