@@ -599,6 +599,18 @@ def serial_elsewhere(files):
     check(not os.path.exists(path), "the socket is still there")
 
 
+def devices_without_drivers(files):
+    """a guest without a driver: every device is there, and nothing waits for one at the end"""
+    pmem, share = files("pmem"), files("folder")
+    with open(pmem, "wb") as f:
+        f.truncate(2 << 20)
+    for transport in ("mmio", "pci"):
+        with Console("run", "--kernel", files("off"), "--transport", transport, "--balloon", "16M", "--disk", files("disk"),
+                     "--pmem", pmem, "--share", f"{share},tag=t", "--vsock", f"path={files('v')}",
+                     "--console", f"unix:{files('c')}", "--console", "pty,name=port") as c:
+            check(c.finish(seconds=SECONDS) == 0, c.tail())
+
+
 def help_is_pleasant(_):
     """help fits 80 columns and goes to standard output"""
     for args in ([], ["help"], ["--help"], ["-h"], ["help", "run"], ["run", "--help"], ["dtb", "-h"], ["help", "hello"],
@@ -667,7 +679,7 @@ def dtb_tells_the_gic(files):
     check(done.returncode == 0 or "this host has no GICv3" in done.stderr, done.stderr)
 
 
-TESTS = [help_is_pleasant, info_and_version, dtb_round_trip, dtb_tells_the_gic, firmware_starts, each_mistake, locked_disk, port_in_use,
+TESTS = [help_is_pleasant, devices_without_drivers, info_and_version, dtb_round_trip, dtb_tells_the_gic, firmware_starts, each_mistake, locked_disk, port_in_use,
          program_alone, power_off, keys, stats_at_the_end,
          stats_on_a_key, trace_of_the_jit, signals,
          fatal_signal, stop_and_continue, without_a_terminal, serial_elsewhere]
