@@ -33,6 +33,14 @@ for step in "$@"; do
     case $step in
     info) ./ireko info ;;
     hv-*) ./"$step" ;;
+    uboot)
+        # What it writes to the flash outlives a reset. Input that comes while it restarts may be lost, hence the blank lines.
+        {
+            printf 'x\nmw.l 40300000 6f766572; protect off 5fc0000 +1; erase 5fc0000 +1; cp.l 40300000 5fc0000 1; reset\n'
+            printf '%64s' '' | tr ' ' '\n'
+            printf 'md.l 5fc0000 2; poweroff\n'
+        } | ./ireko run --engine kvm --firmware u-boot.bin,vars=/tmp/vars --memory 256M --net none
+        ;;
     boot-* | reset-*)
         IFS=- read -r kind cpus gic transport <<END
 $step

@@ -24,7 +24,7 @@ import time
 here = pathlib.Path(__file__).resolve().parent
 
 SUITE = ["vm", "vcpu", "optional", "exit", "abort", "run", "smp", "debug", "gic", "gicstate", "gicits"]
-BOOTS = ["boot-1-v3", "boot-2-v3", "boot-2-v3-pci", "boot-2-v3,its-pci", "boot-1-v2", "boot-2-v2", "reset-2-v3"]
+BOOTS = ["uboot", "boot-1-v3", "boot-2-v3", "boot-2-v3-pci", "boot-2-v3,its-pci", "boot-1-v2", "boot-2-v2", "reset-2-v3"]
 STEPS = ["info"] + ["hv-" + name for name in SUITE] + BOOTS
 # Who has the devices' interrupts, as Linux calls them.
 CHIPS = {("mmio", "v2"): "GIC-0", ("mmio", "v3"): "GICv3", ("pci", "v3"): "MSI", ("pci", "v3,its"): "ITS-MSI"}
@@ -46,6 +46,8 @@ def write_initramfs(args, out):
     cpio.add("kvm", stat.S_IFDIR | 0o755)
     files = {"ireko": build / "ireko", "ireko-usernet": build / "ireko-usernet", "inside.sh": here / "inside.sh",
              "Image": guest / "Image", "initramfs": guest / "initramfs"}
+    if args.firmware:
+        files["u-boot.bin"] = pathlib.Path(args.firmware) / "u-boot.bin"
     files.update({f"hv-{name}": build / "tests" / "hv" / f"hv_{name}_test" for name in SUITE})
     for name, path in files.items():
         cpio.add("kvm/" + name, stat.S_IFREG | 0o755, path.read_bytes())
@@ -86,6 +88,10 @@ def points_of(step, text, status):
         if status != 0 or step == "info":
             yield status == 0, f"{step} ends with status {status}", None, text.splitlines()[-20:]
         return
+    if step == "uboot":
+        good = status == 0 and "05fc0000: 6f766572 ffffffff" in text
+        yield good, "U-Boot runs from flash and writes to it", None, [] if good else text.splitlines()[-30:]
+        return
     kind, cpus, gic, transport = (step + "-mmio").split("-")[:4]
     if kind == "boot":
         wanted = [f"sum 42, {cpus} CPU", f"interrupts by {CHIPS[transport, gic]}\n", "written by the host",
@@ -102,7 +108,7 @@ def points_of(step, text, status):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
-    for name, variable in ("guest", "IREKO_GUEST"), ("root", "IREKO_ARM64"), ("kernel", "IREKO_KVM"):
+    for name, variable in ("guest", "IREKO_GUEST"), ("root", "IREKO_ARM64"), ("kernel", "IREKO_KVM"), ("firmware", "IREKO_FIRMWARE"):
         parser.add_argument("--" + name, default=os.environ.get(variable))
     parser.add_argument("--old", action="store_true")
     parser.add_argument("--log", default="kvm-host.log")
@@ -115,7 +121,7 @@ def main():
         return
     if args.old:
         args.kernel = str(pathlib.Path(args.guest) / "Image")
-    steps = args.steps or STEPS
+    steps = args.steps or [s for s in STEPS if s != "uboot" or args.firmware]
     initrd = pathlib.Path(args.log).with_suffix(".initramfs")
     write_initramfs(args, initrd)
     start = time.monotonic()
