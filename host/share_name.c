@@ -54,18 +54,16 @@ int share_lookup(struct share *s, uint64_t dir, const char *name, bool now, stru
     return rc;
 }
 
-/* The guest has applied its umask to `mode`, so the process's must not count. */
-static int fix_mode(int fd, bool name_descriptor, uint32_t mode)
+/* The guest has applied its umask to `mode`, so the process's must not count. A file system without
+ * modes (FAT) keeps what it has; that is no reason to fail. */
+static void fix_mode(int fd, bool name_descriptor, uint32_t mode)
 {
     struct stat st;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if ((st.st_mode & MODE_MASK) == mode)
-        return 0;
+    if (fstat(fd, &st) < 0 || (st.st_mode & MODE_MASK) == mode)
+        return;
     mode |= st.st_mode & S_ISGID; /* a folder's, from the one that it is in */
-    if (name_descriptor)
-        return share_os_chmod(fd, mode);
-    return fchmod(fd, mode) < 0 ? -errno : 0;
+    int ignored = name_descriptor ? share_os_chmod(fd, mode) : fchmod(fd, mode);
+    (void)ignored;
 }
 
 /* Look up what was made just now. */
@@ -75,11 +73,8 @@ static int enter_new(struct share *s, const struct share_node *dir, const char *
     int fd = share_os_lookup(dir->fd, name, false);
     if (fd < 0)
         return fd;
-    int rc = has_mode ? fix_mode(fd, true, mode) : 0;
-    if (rc < 0) {
-        close(fd);
-        return rc;
-    }
+    if (has_mode)
+        fix_mode(fd, true, mode);
     return share_node_enter(s, fd, out);
 }
 
@@ -94,11 +89,9 @@ static int access_mode(unsigned flags)
 static int create(const struct share_node *dir, const char *name, unsigned flags, uint32_t mode)
 {
     int fd = share_os_create(dir->fd, name, access_mode(flags), mode);
-    int rc = fd < 0 ? 0 : fix_mode(fd, false, mode);
-    if (rc == 0)
-        return fd;
-    close(fd);
-    return rc;
+    if (fd >= 0)
+        fix_mode(fd, false, mode);
+    return fd;
 }
 
 /* The node of the open file `fd`, and a handle for it, which takes it over. */
