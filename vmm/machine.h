@@ -26,6 +26,12 @@ struct machine_device {
     struct device_place place;
 };
 
+/* A virtio device that the user asked for by an option. */
+struct machine_asked {
+    const struct device *device;
+    const char *option, *value; /* the value may be NULL */
+};
+
 struct machine {
     struct bus bus;
     struct gicv2 *gic;                                 /* NULL: the GICv3 of hv_gic_create() */
@@ -34,7 +40,9 @@ struct machine {
     struct device *uart, *rtc, *gpio; /* also in device[] */
     struct device *console;           /* virtio; or NULL */
     unsigned virtio_used;             /* slots that are taken from the end */
-    struct pci_host pci;              /* only with: */
+    struct machine_asked asked[MEMMAP_VIRTIO_SLOTS];
+    unsigned asked_count;
+    struct pci_host pci; /* only with: */
     bool has_pci;
     struct disk *disk[VM_MAX_DISKS];
     unsigned disk_count;
@@ -105,6 +113,8 @@ void machine_close_firmware(struct machine *m);
 /* Create the virtio devices that the configuration asks for. */
 int machine_add_virtio(struct machine *m, const struct machine_config *config,
                        struct err *e) MUST_CHECK;
+/* The guest has ended: name the devices that the user asked for and no driver ever used. */
+void machine_warn_unused(const struct machine *m);
 /* Close their host ends; the devices are destroyed. */
 void machine_close_virtio(struct machine *m);
 

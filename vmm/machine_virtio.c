@@ -14,6 +14,7 @@
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/fs.h"
+#include "devices/virtio/mmio.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/pmem.h"
 #include "devices/virtio/rng.h"
@@ -28,6 +29,28 @@ static int virtio_place(struct machine *m, struct device *d, unsigned slot, stru
         return machine_add_pci(m, d, slot, e);
     return machine_add_device(m, d, MEMMAP_VIRTIO + slot * MEMMAP_VIRTIO_STRIDE,
                               MEMMAP_SPI_VIRTIO + slot, e);
+}
+
+/* The device is there because of `option`, or without any if that is NULL. */
+static int virtio_place_asked(struct machine *m, struct device *d, unsigned slot,
+                              const char *option, const char *value, struct err *e)
+{
+    int r = virtio_place(m, d, slot, e);
+    if (r == 0 && option)
+        m->asked[m->asked_count++] = (struct machine_asked){ d, option, value };
+    return r;
+}
+
+void machine_warn_unused(const struct machine *m)
+{
+    for (unsigned i = 0; i < m->asked_count; i++) {
+        const struct machine_asked *a = &m->asked[i];
+        const char *name = virtio_mmio_unused(a->device);
+        if (name)
+            log_warn("vm", "%s%s%s%s: the guest never used it; its kernel needs a driver for %s over %s",
+                     a->option, a->value ? " '" : "", a->value ? a->value : "", a->value ? "'" : "",
+                     name, m->has_pci ? "virtio-pci" : "virtio-mmio");
+    }
 }
 
 /* The next slot from the end, for what is no disk; -ENOSPC if the disks have it. */
@@ -76,7 +99,7 @@ static int virtio_add_disk(struct machine *m, const struct machine_config *c, un
     r = virtio_blk_create(&config, &d);
     if (r < 0)
         return machine_device_error(e, r, "disk");
-    return virtio_place(m, d, n, e);
+    return virtio_place_asked(m, d, n, "--disk", c->vm->disk[n].path, e);
 }
 
 /* What the machine is told apart by: its first disk, or its kernel. */
@@ -121,7 +144,7 @@ static int virtio_add_net(struct machine *m, const struct machine_config *c, uns
     r = virtio_net_create(&config, &d);
     if (r < 0)
         return machine_device_error(e, r, "network");
-    return virtio_place(m, d, slot, e);
+    return virtio_place_asked(m, d, slot, c->vm->net_optional ? NULL : "--net", c->vm->net[n], e);
 }
 
 static int virtio_add_balloon(struct machine *m, const struct machine_config *c, struct err *e)
@@ -142,7 +165,7 @@ static int virtio_add_balloon(struct machine *m, const struct machine_config *c,
     r = virtio_balloon_create(&config, &d);
     if (r < 0)
         return machine_device_error(e, r, "balloon");
-    return virtio_place(m, d, slot, e);
+    return virtio_place_asked(m, d, slot, config.pages ? "--balloon" : NULL, NULL, e);
 }
 
 static int virtio_add_rtc(struct machine *m, const struct machine_config *c, struct err *e)
@@ -182,7 +205,7 @@ static int virtio_add_vsock(struct machine *m, const struct machine_config *c, s
     r = virtio_vsock_create(&config, &d);
     if (r < 0)
         return machine_device_error(e, r, "vsock");
-    return virtio_place(m, d, slot, e);
+    return virtio_place_asked(m, d, slot, "--vsock", c->vm->vsock.path, e);
 }
 
 static int virtio_add_share(struct machine *m, const struct machine_config *c, unsigned n,
@@ -207,7 +230,7 @@ static int virtio_add_share(struct machine *m, const struct machine_config *c, u
     r = virtio_fs_create(&config, &d);
     if (r < 0)
         return machine_device_error(e, r, "shared folder");
-    return virtio_place(m, d, slot, e);
+    return virtio_place_asked(m, d, slot, "--share", options->path, e);
 }
 
 static int virtio_add_pmem(struct machine *m, const struct machine_config *c, unsigned n,
@@ -223,7 +246,7 @@ static int virtio_add_pmem(struct machine *m, const struct machine_config *c, un
     int r = virtio_pmem_create(&config, &d);
     if (r < 0)
         return machine_device_error(e, r, "persistent memory");
-    return virtio_place(m, d, slot, e);
+    return virtio_place_asked(m, d, slot, "--pmem", c->vm->pmem[n].path, e);
 }
 
 /* Their slots go upwards, so that the first --pmem is the guest's first in the order of the tree
@@ -262,7 +285,7 @@ static int virtio_add_console(struct machine *m, const struct machine_config *c,
     r = virtio_console_create(&config, &m->console);
     if (r < 0)
         return machine_device_error(e, r, "console");
-    return virtio_place(m, m->console, slot, e);
+    return virtio_place_asked(m, m->console, slot, "--console", NULL, e);
 }
 
 int machine_add_virtio(struct machine *m, const struct machine_config *config, struct err *e)

@@ -577,6 +577,8 @@ int vm_run(struct vm *vm, struct err *e)
     enum vm_wish wish = atomic_load_explicit(&vm->wish, memory_order_acquire);
     if (wish == VM_WISH_ERROR)
         *e = vm->error;
+    if (wish == VM_WISH_POWEROFF)
+        machine_warn_unused(&vm->machine);
     return wish == VM_WISH_ERROR  ? VM_STOP_ERROR
            : wish == VM_WISH_QUIT ? VM_STOP_QUIT
                                   : VM_STOP_POWEROFF;

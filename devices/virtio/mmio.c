@@ -156,6 +156,7 @@ static void mmio_write_status(struct virtio_mmio *v, uint32_t value)
     if (!((v->status | added) & VIRTIO_STATUS_FEATURES_OK))
         added &= ~(uint32_t)VIRTIO_STATUS_DRIVER_OK;
     v->status |= (uint8_t)added;
+    v->driven |= (added & VIRTIO_STATUS_DRIVER_OK) != 0;
     /* A queue broken before DRIVER_OK has had no one to tell it to. */
     if ((added & VIRTIO_STATUS_DRIVER_OK) && (v->status & VIRTIO_STATUS_NEEDS_RESET))
         mmio_raise(v, INTERRUPT_CONFIG, VIRTIO_NO_QUEUE);
@@ -390,6 +391,12 @@ void virtio_mmio_init(struct virtio_mmio *v, const struct virtio_mmio_setup *set
     v->config_size = setup->config_size;
     for (unsigned i = 0; i < v->queues; i++)
         v->queue[i] = (struct virtq){ .gmem = v->gmem, .max_size = v->ops->queue_size };
+}
+
+const char *virtio_mmio_unused(const struct device *d)
+{
+    const struct virtio_mmio *v = (const struct virtio_mmio *)d; /* its first member */
+    return v->driven ? NULL : v->ops->name;
 }
 
 void virtio_mmio_fini(struct virtio_mmio *v)

@@ -72,6 +72,7 @@ struct virtio_mmio {
     bool (*message)(struct virtio_mmio *v, unsigned queue);
     void *transport;  /* that message() belongs to */
     uint64_t offered; /* features */
+    bool driven;      /* a driver has set DRIVER_OK, once */
     unsigned queues;
     const uint8_t *config;
     unsigned config_size;
@@ -98,6 +99,9 @@ struct virtio_mmio_setup {
 /* `v` is zeroed memory. */
 void virtio_mmio_init(struct virtio_mmio *v, const struct virtio_mmio_setup *setup);
 void virtio_mmio_fini(struct virtio_mmio *v);
+
+/* The device's name if no driver has ever set DRIVER_OK, else NULL. No vCPU runs. */
+const char *virtio_mmio_unused(const struct device *d);
 
 /* The rest: lock held. */
 

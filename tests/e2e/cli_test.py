@@ -665,6 +665,17 @@ def firmware_starts(files):
     check(done.returncode == 0 and '"cfi-flash"' in done.stdout and '"qemu,fw-cfg-mmio"' in done.stdout, done.stdout)
 
 
+def unused_devices(files):
+    """when the guest ends, each device that was asked for and never used is named, with its option"""
+    with Console("run", "--kernel", files("off"), "--disk", files("disk"), "--net", "none", "--balloon", "1M") as c:
+        check(c.finish() == 0, c.tail())
+        lines = c.errors.splitlines()
+        check(len(lines) == 2 and f"--disk '{files('disk')}': the guest never used it" in lines[0] and
+              "virtio-blk over virtio-mmio" in lines[0] and "--balloon: the guest never used it" in lines[1], c.tail())
+    with Console("run", "--kernel", files("off")) as c:
+        check(c.finish() == 0 and not c.errors, c.tail())
+
+
 def dtb_tells_the_gic(files):
     """the interrupt controller is the one of the tree of --dtb"""
     blob = files("v2.dtb")
@@ -680,7 +691,7 @@ def dtb_tells_the_gic(files):
 
 
 TESTS = [help_is_pleasant, devices_without_drivers, info_and_version, dtb_round_trip, dtb_tells_the_gic, firmware_starts, each_mistake, locked_disk, port_in_use,
-         program_alone, power_off, keys, stats_at_the_end,
+         program_alone, power_off, unused_devices, keys, stats_at_the_end,
          stats_on_a_key, trace_of_the_jit, signals,
          fatal_signal, stop_and_continue, without_a_terminal, serial_elsewhere]
 
