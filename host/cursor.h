@@ -12,6 +12,9 @@ struct cursor {
     size_t skip; /* bytes of it that are done */
 };
 
+/* Pieces handed to one preadv() or pwritev(): 1 MiB of single pages. */
+#define CURSOR_BATCH 256
+
 /* The next pieces, at most `most` and `limit` bytes of them, into `batch`; how many. */
 int cursor_batch(const struct cursor *c, struct iovec *batch, int most, uint64_t limit);
 void cursor_advance(struct cursor *c, uint64_t n);

@@ -155,8 +155,8 @@ void disk_submit(struct disk *d, struct disk_request *r)
     *d->last = r;
     d->last = &r->next;
     d->in_flight++;
-    pthread_cond_signal(&d->wake);
     lock_release(&d->lock);
+    pthread_cond_signal(&d->wake); /* now, so that who wakes does not wait for the lock */
 }
 
 int disk_read_now(struct disk *d, const struct disk_request *r)

@@ -17,8 +17,6 @@
 #include "host/disk.h"
 #include "host/disk_os.h"
 
-/* Pieces handed to one preadv() or pwritev(). */
-#define BATCH 64
 /* Zeroes written at a time where the host has no better way; the aligned buffer. */
 #define CHUNK (64u << 10)
 
@@ -44,8 +42,8 @@ static int64_t file_transfer(const struct file *f, bool write, uint64_t offset, 
 {
     uint64_t done = 0;
     while (done < length) {
-        struct iovec batch[BATCH];
-        int n = cursor_batch(c, batch, BATCH, length - done);
+        struct iovec batch[CURSOR_BATCH];
+        int n = cursor_batch(c, batch, CURSOR_BATCH, length - done);
         ssize_t now = file_call(f, write, batch, n, offset + done);
         if (now < 0)
             return now;

@@ -57,7 +57,7 @@ static int raw_flush(struct image *image)
 static int raw_read_now(struct image *image, uint64_t offset, uint64_t length, struct cursor *c)
 {
     const struct file *f = &raw_of(image)->file;
-    struct iovec v[64];
+    struct iovec v[CURSOR_BATCH];
     int n = cursor_batch(c, v, ARRAY_LEN(v), length);
     return f->direct ? -EAGAIN : disk_os_read_now(f->fd, v, n, offset, length);
 }

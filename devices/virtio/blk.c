@@ -28,7 +28,7 @@
 #define BLK_MAX_RANGES        16
 #define BLK_MAX_RANGE_SECTORS (1u << 21)
 /* The longest read that the vCPU does itself, in bytes. */
-#define BLK_READ_NOW (256u << 10)
+#define BLK_READ_NOW (1u << 20)
 
 /* Feature bits (5.2.3). */
 #define BLK_F_SEG_MAX      (1ull << 2)

@@ -23,7 +23,7 @@
 
 #define FS_ID         26
 #define FS_QUEUES     2
-#define FS_QUEUE_SIZE VIRTQ_MAX_SIZE
+#define FS_QUEUE_SIZE 256
 /* Requests that a vCPU answers itself for one notification. */
 #define FS_NOW_MAX 64
 

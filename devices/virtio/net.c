@@ -22,7 +22,7 @@
 #include "devices/virtio/net_offload.h"
 
 #define NET_ID         1
-#define NET_QUEUE_SIZE VIRTQ_MAX_SIZE
+#define NET_QUEUE_SIZE 256
 
 enum { RX, TX, QUEUES };
 
@@ -55,7 +55,7 @@ struct virtio_net {
 
     /* The network's thread's. */
     struct virtq_chain first, chain;
-    struct virtq_used used[VIRTQ_MAX_SIZE];
+    struct virtq_used used[NET_QUEUE_SIZE];
     uint8_t long_frame[NET_FRAME_MAX];
 };
 

@@ -25,7 +25,8 @@
 #define VIRTIO_F_RING_PACKED   (1ull << 34)
 #define VIRTIO_F_IN_ORDER      (1ull << 35)
 
-#define VIRTQ_MAX_SIZE 256
+/* More than the 256 pages of the longest request that Linux makes of one bio. */
+#define VIRTQ_MAX_SIZE 512
 /* A descriptor that crosses two regions of RAM makes two pieces. */
 #define VIRTQ_MAX_IOV (VIRTQ_MAX_SIZE + GMEM_MAX_REGIONS)
 

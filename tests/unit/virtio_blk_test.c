@@ -286,7 +286,7 @@ static void configuration(void **state)
     assert_int_equal(rd(0x08), 2);
     assert_int_equal(rd(CONFIG), SECTORS);
     assert_int_equal(rd(CONFIG + 4), 0);
-    assert_int_equal(rd(CONFIG + 12), 254);
+    assert_int_equal(rd(CONFIG + 12), 510);
     assert_int_equal(rd(CONFIG + 20), 512);
     assert_int_equal(rd(CONFIG + 24), 0x00080003);
     assert_true((offered() & F_ALL) == F_ALL && !(offered() & F_RO));

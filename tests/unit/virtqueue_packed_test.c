@@ -115,9 +115,9 @@ static void start_checks(void **state)
     } cases[] = {
         { 1, RAM, RAM + 0x1000, RAM + 0x2000, 0 },
         { 3, RAM, RAM + 0x1000, RAM + 0x2000, 0 },
-        { 256, RAM, RAM + 0x1000, RAM + 0x2000, 0 },
+        { 512, RAM, RAM + 0x2000, RAM + 0x3000, 0 },
         { 0, RAM, RAM + 0x1000, RAM + 0x2000, -EINVAL },
-        { 257, RAM, RAM + 0x1000, RAM + 0x2000, -EINVAL },
+        { 513, RAM, RAM + 0x3000, RAM + 0x4000, -EINVAL },
         { 8, RAM + 8, RAM + 0x1000, RAM + 0x2000, -EINVAL },
         { 8, RAM, RAM + 0x1002, RAM + 0x2000, -EINVAL },
         { 8, RAM, RAM + 0x1000, RAM + 0x2002, -EINVAL },

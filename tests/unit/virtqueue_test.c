@@ -49,10 +49,10 @@ static void start_checks(void **state)
         int rc;
     } cases[] = {
         { 1, RAM, RAM + 0x1000, RAM + 0x2000, 0 },
-        { 256, RAM, RAM + 0x1000, RAM + 0x2000, 0 },
+        { 512, RAM, RAM + 0x2000, RAM + 0x3000, 0 },
         { 0, RAM, RAM + 0x1000, RAM + 0x2000, -EINVAL },
         { 3, RAM, RAM + 0x1000, RAM + 0x2000, -EINVAL },
-        { 512, RAM, RAM + 0x1000, RAM + 0x2000, -EINVAL },
+        { 1024, RAM, RAM + 0x4000, RAM + 0x5000, -EINVAL },
         { 32768, RAM, RAM + 0x1000, RAM + 0x2000, -EINVAL },
         { 8, RAM + 8, RAM + 0x1000, RAM + 0x2000, -EINVAL },
         { 8, RAM, RAM + 0x1001, RAM + 0x2000, -EINVAL },
