@@ -47,7 +47,8 @@ void machine_warn_unused(const struct machine *m)
         const struct machine_asked *a = &m->asked[i];
         const char *name = virtio_mmio_unused(a->device);
         if (name)
-            log_warn("vm", "%s%s%s%s: the guest never used it; its kernel needs a driver for %s over %s",
+            log_warn("vm",
+                     "%s%s%s%s: the guest never used it; its kernel needs a driver for %s over %s",
                      a->option, a->value ? " '" : "", a->value ? a->value : "", a->value ? "'" : "",
                      name, m->has_pci ? "virtio-pci" : "virtio-mmio");
     }
