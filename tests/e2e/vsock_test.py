@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
@@ -61,6 +62,17 @@ def connect(path, port):
     return s
 
 
+def connect_when_served(path, port):
+    """The same, for a server of the guest that is about to listen."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            return connect(path, port)
+        except ConnectionRefusedError:
+            check(time.monotonic() < deadline, f"nobody serves port {port}")
+            time.sleep(0.1)
+
+
 def exchange(s, data):
     """Send all, end, and what comes back until the other end does."""
     sender = threading.Thread(target=lambda: (s.sendall(data), s.shutdown(socket.SHUT_WR)))
@@ -80,14 +92,8 @@ def host_to_guest():
             connect(path, 99)
             raise AssertionError("somebody is at port 99")
         c.send("/tmp/vsock echo 700 &\n")
-        c.send("echo serving $((6 * 7))\n")
-        c.wait_for("serving 42")
         data = random.Random(1).randbytes(8 << 20)
-        server = None
-        while server is None:  # it may not listen yet
-            with contextlib.suppress(ConnectionRefusedError):
-                server = connect(path, 700)
-        check(exchange(server, data) == data, "other bytes came back")
+        check(exchange(connect_when_served(path, 700), data) == data, "other bytes came back")
         many = [connect(path, 700) for _ in range(40)]
         for n, s in enumerate(many):
             s.sendall(b"number %d" % n)
@@ -120,18 +126,16 @@ def guest_to_host():
 def guest_restarts():
     """a guest that restarts loses its connections, and has new ones"""
     with booted() as (c, path):
-        c.send("/tmp/vsock echo 700 & sleep 1; echo serving $((6 * 7))\n")
-        c.wait_for("serving 42")
-        s = connect(path, 700)
+        c.send("/tmp/vsock echo 700 &\n")
+        s = connect_when_served(path, 700)
         s.sendall(b"x")
         check(s.recv(1) == b"x", "no echo")
         c.send("reboot -f\n")
         check(s.recv(1) == b"", "still connected")
         c.wait_for("Booting Linux")
         c.wait_for(PROMPT)
-        c.send("cat /dev/vda > /tmp/vsock; chmod +x /tmp/vsock; /tmp/vsock echo 700 & sleep 1; echo again $((6 * 7))\n")
-        c.wait_for("again 42")
-        check(exchange(connect(path, 700), b"hello") == b"hello", "no echo after the restart")
+        c.send("cat /dev/vda > /tmp/vsock; chmod +x /tmp/vsock; /tmp/vsock echo 700 &\n")
+        check(exchange(connect_when_served(path, 700), b"hello") == b"hello", "no echo after the restart")
 
 
 if __name__ == "__main__":
