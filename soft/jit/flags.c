@@ -89,10 +89,9 @@ static bool kills_flags(jit_t t, int64_t offset, unsigned *ahead)
             return true;
         switch (look.op) {
         case A64_BL:
-            if (!t->warm)
-                return false;
-            /* fallthrough */
         case A64_B:
+            if (look.op == A64_BL && !t->warm)
+                return false;
             offset += sign_extend(bits(look.i.word, 25, 0) << 2, 28) - 4;
             break;
         case A64_CBZ_w:
