@@ -4,7 +4,8 @@
 usage: guest_test.py ENGINE IMAGE [--answers TEXT] [ireko option ...]
 
 The guest prints TAP itself and powers off, so what is left to check here is that ireko ends with status 0. Each time
-the guest prints "# ask" it gets the next character of TEXT. IREKO names the program.
+the guest prints "# ask" it gets the next character of TEXT. IREKO names the program; with IREKO_SLOW
+a guest has as long as Meson gives it, as those of the suite `slow` work for a minute.
 """
 import os
 import pathlib
@@ -39,7 +40,7 @@ def main():
             for answer in answers:
                 c.wait_for(ASK)
                 c.send(answer)
-            status = c.finish()
+            status = c.finish(seconds=1800 if os.environ.get("IREKO_SLOW") else 60)
         except Timeout as late:
             print(c.log)
             print("Bail out! " + str(late).replace("\n", "\n# "))
