@@ -164,7 +164,7 @@ static int write_used(const struct virtq *q, uint16_t index, const struct virtq_
 {
     uint8_t bytes[DESC_FLAGS - DESC_LEN];
     st_le32(bytes, s->written);
-    st_le16(bytes + DESC_ID - DESC_LEN, s->id);
+    st_le16(bytes + (DESC_ID - DESC_LEN), s->id);
     return gmem_write(q->gmem, desc_at(q, index) + DESC_LEN, bytes, sizeof bytes);
 }
 
