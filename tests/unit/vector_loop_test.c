@@ -19,11 +19,22 @@ static const uint32_t code[] = {
     0x1e602908, /* fadd d8, d8, d0 */
     0x4e278529, /* add v9.16b, v9.16b, v7.16b */
     0x3c818489, /* str q9, [x4], #24 */
-    0xb4000281, /* cbz x1, out */
+    0xb40003e1, /* cbz x1, out */
     0x2e29ad35, /* uminp v21.8b, v9.8b, v9.8b */
     0x6e351ed6, /* eor v22.16b, v22.16b, v21.16b */
     0x4e00012a, /* tbl v10.16b, { v9.16b }, v0.16b */
     0x4eaa856b, /* add v11.4s, v11.4s, v10.4s */
+    0x4ea9875a, /* add v26.4s, v26.4s, v9.4s */
+    0x5e282b1a, /* sha256su0 v26.4s, v24.4s */
+    0x5e19631a, /* sha256su1 v26.4s, v24.4s, v25.4s */
+    0x5e19331a, /* sha1su0 v26.4s, v24.4s, v25.4s */
+    0x4e284b5c, /* aese v28.16b, v26.16b */
+    0x4e286b9c, /* aesmc v28.16b, v28.16b */
+    0xce1a639d, /* eor3 v29.16b, v28.16b, v26.16b, v24.16b */
+    0x4eb81f17, /* mov v23.16b, v24.16b */
+    0x6e3a1f7b, /* eor v27.16b, v27.16b, v26.16b */
+    0x5e1a4338, /* sha256h q24, q25, v26.4s */
+    0x5e1a52f9, /* sha256h2 q25, q23, v26.4s */
     0x6e0c456c, /* mov v12.s[1], v11.s[2] */
     0x6e2c1dad, /* eor v13.16b, v13.16b, v12.16b */
     0x4ead85ce, /* add v14.4s, v14.4s, v13.4s */
@@ -36,9 +47,9 @@ static const uint32_t code[] = {
     0x1e632040, /* fcmp d2, d3 */
     0x4eb28421, /* add v1.4s, v1.4s, v18.4s */
     0xd1000421, /* sub x1, x1, #1 */
-    0xb5fffca5, /* cbnz x5, loop */
+    0xb5fffb45, /* cbnz x5, loop */
     0x1e734a94, /* fmax d20, d20, d19 */
-    0x17ffffe3, /* b loop */
+    0x17ffffd8, /* b loop */
     0xb9400046, /* out: ldr w6, [x2] */
     0xd42000e0, /* brk #7 */
 };
