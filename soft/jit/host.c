@@ -32,7 +32,9 @@ static bool has_ymm_state(void)
     return (low & 6) == 6;
 }
 
-struct jit_host jit_host_read(void)
+_Static_assert(sizeof(struct jit_host) % sizeof(bool) == 0, "it is made of them");
+
+struct jit_host jit_host_read(const struct jit_host *without)
 {
     struct jit_host h = { 0 };
     unsigned a, b, c, d;
@@ -50,5 +52,8 @@ struct jit_host jit_host_read(void)
     }
     if (__get_cpuid(0x80000001, &a, &b, &c, &d))
         h.lzcnt = c >> 5 & 1;
+    for (size_t n = 0; n < sizeof h / sizeof(bool); n++)
+        ((bool *)&h)[n] &= !((const bool *)without)[n];
+    h.fma &= h.avx; /* they are VEX forms */
     return h;
 }

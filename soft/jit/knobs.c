@@ -38,6 +38,17 @@ static const struct {
     { "wrong", offsetof(struct jit_knobs, wrong) },
 };
 
+/* With a minus in front. */
+static const struct {
+    const char *word;
+    size_t offset;
+} features[] = {
+    { "bmi1", offsetof(struct jit_host, bmi1) },     { "bmi2", offsetof(struct jit_host, bmi2) },
+    { "lzcnt", offsetof(struct jit_host, lzcnt) },   { "avx", offsetof(struct jit_host, avx) },
+    { "fma", offsetof(struct jit_host, fma) },       { "aes", offsetof(struct jit_host, aes) },
+    { "pclmul", offsetof(struct jit_host, pclmul) }, { "sha", offsetof(struct jit_host, sha) },
+};
+
 static bool read_word(struct jit_knobs *k, const char *word, size_t length)
 {
     if (length > 6 && strncmp(word, "cache=", 6) == 0) {
@@ -63,6 +74,12 @@ static bool read_word(struct jit_knobs *k, const char *word, size_t length)
         k->tlb = true;
         return true;
     }
+    for (size_t n = 0; n < ARRAY_LEN(features); n++)
+        if (*word == '-' && strlen(features[n].word) == length - 1 &&
+            strncmp(word + 1, features[n].word, length - 1) == 0) {
+            *(bool *)((char *)&k->without + features[n].offset) = true;
+            return true;
+        }
     for (size_t n = 0; n < ARRAY_LEN(switches); n++)
         if (strlen(switches[n].word) == length && strncmp(word, switches[n].word, length) == 0) {
             *(bool *)((char *)k + switches[n].offset) = true;

@@ -646,7 +646,7 @@ int jit_create(struct soft_vcpu *v)
     if (j->knobs.checksum) /* every way to a block is by find_block() */
         j->knobs.unlinked = j->knobs.unjumped = true;
     if (!j->knobs.baseline)
-        j->host = jit_host_read();
+        j->host = jit_host_read(&j->knobs.without);
     j->checksum_key = checksum_key(v->cpu.vm);
     int err = jit_cache_create(j, j->knobs.cache_size);
     if (err) {

@@ -163,11 +163,12 @@ struct jit_knobs {
     bool wrong;      /* RBIT is translated wrongly, for tests of the engine `check` */
     unsigned max;    /* instructions in a block */
     unsigned warm;   /* how often code has to be found running to be warm; 0: it always is */
-    char trace[256]; /* a file that every block is appended to, or empty */
+    struct jit_host without; /* what the host has, and is not to be used */
+    char trace[256];         /* a file that every block is appended to, or empty */
 };
 
 /* soft/jit/host.c */
-struct jit_host jit_host_read(void);
+struct jit_host jit_host_read(const struct jit_host *without);
 
 /* From the text of IREKO_JIT (NULL for none), soft/jit/knobs.c. */
 struct jit_knobs jit_knobs_read(const char *text);

@@ -137,9 +137,38 @@ bool emit_sha1su1(jit_t t, const struct insn *i)
     return true;
 }
 
+#define BACK 4 /* instructions, to a copy of the state */
+
+/* Does v[x] have what v[of] has before instruction `at`? */
+static bool is_copy(jit_t t, unsigned at, unsigned x, unsigned of)
+{
+    for (unsigned n = at; n-- > 0 && at - n <= BACK;) {
+        const struct jit_insn *k = &t->insn[n];
+        bool mov = k->op == A64_ORR_v && bit(k->i.word, 30) && k->i.rn == k->i.rm;
+        if (mov && k->i.rd == x)
+            return k->i.rn == of;
+        if ((k->i.word & 0x0e000000) != 0x0e000000 || k->i.rd == x || k->i.rd == of)
+            return false;
+    }
+    return false;
+}
+
+/* SHA256H at `at` and SHA256H2 behind it, of the same state and words: SHA-256's usual four rounds,
+ * with a copy of A to D for the second one. */
+static bool is_pair(jit_t t, unsigned at)
+{
+    const struct jit_insn *a = &t->insn[at], *b = &t->insn[at + 1];
+
+    return at + 1 < t->count && a->op == A64_SHA256H && b->op == A64_SHA256H2 &&
+           b->i.rd == a->i.rn && b->i.rm == a->i.rm && a->i.rd != a->i.rn && a->i.rd != a->i.rm &&
+           a->i.rn != a->i.rm && b->i.rn != a->i.rd && b->i.rn != a->i.rn &&
+           is_copy(t, at, b->i.rn, a->i.rd);
+}
+
 /* SHA256H has A to D in rd and E to H in rn, SHA256H2 (bit 12) the other way around, and each
  * writes its rd. SHA256RNDS2 works on (F, E, B, A) and (H, G, D, C), two rounds at a time, and
- * leaves the new first in place of the second, whose new value is the old first. */
+ * leaves the new first in place of the second, whose new value is the old first. A pair is made at
+ * once. */
 bool emit_sha256_rounds(jit_t t, const struct insn *i)
 {
     struct x86_buf *b = &t->hot;
@@ -147,6 +176,8 @@ bool emit_sha256_rounds(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t) || !t->jit->host.sha)
         return false;
+    if (second && t->at > 0 && is_pair(t, t->at - 1))
+        return true;
     vector_op_imm(t, SSE_PSHUFD, XMM1, second ? i->rd : i->rn, REVERSED);
     vector_op_imm(t, SSE_PSHUFD, XMM3, second ? i->rn : i->rd, REVERSED);
     x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM1);
@@ -156,6 +187,12 @@ bool emit_sha256_rounds(jit_t t, const struct insn *i)
     x86_sha256rnds2(b, XMM1, XMM2);
     x86_sse_rri(b, SSE_PSHUFD, XMM0, XMM0, 0x0e);
     x86_sha256rnds2(b, XMM2, XMM1);
+    if (is_pair(t, t->at)) {
+        x86_sse_rr(b, SSE_MOVAPS, XMM3, XMM1);
+        x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM3, XMM2);
+        x86_sse_rri(b, SSE_PSHUFD, XMM3, XMM3, REVERSED);
+        vector_store(t, i->rn, XMM3);
+    }
     x86_sse_rr(b, second ? SSE_PUNPCKLQDQ : SSE_PUNPCKHQDQ, XMM1, XMM2);
     x86_sse_rri(b, SSE_PSHUFD, XMM1, XMM1, REVERSED);
     vector_store(t, i->rd, XMM1);
