@@ -113,10 +113,9 @@ static const char *virtio_identity(const struct vm_config *c)
 }
 
 static int virtio_add_net(struct machine *m, const struct machine_config *c, unsigned n,
-                          struct err *e)
+                          unsigned slot, struct err *e)
 {
     struct net_spec spec;
-    unsigned slot;
     struct device *d;
     int r = net_spec_parse(c->vm->net[n], &spec, e);
     /* Without anything to boot there will be no guest, only its device tree. */
@@ -129,9 +128,6 @@ static int virtio_add_net(struct machine *m, const struct machine_config *c, uns
     if (r < 0)
         return r;
     m->net_count = n + 1;
-    r = virtio_take_slot(m, &slot, e);
-    if (r < 0)
-        return r;
     struct virtio_net_config config = {
         .irq = machine_spi(m, MEMMAP_SPI_VIRTIO + slot),
         .gmem = c->gmem,
@@ -146,6 +142,25 @@ static int virtio_add_net(struct machine *m, const struct machine_config *c, uns
     if (r < 0)
         return machine_device_error(e, r, "network");
     return virtio_place_asked(m, d, slot, c->vm->net_optional ? NULL : "--net", c->vm->net[n], e);
+}
+
+/* Slots for `count` devices of a kind. They go upwards, so that the guest's first is the user's, in
+ * the order of the tree and in that of the PCI bus. */
+static int virtio_take_slots(struct machine *m, unsigned count, unsigned *first, struct err *e)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < count; i++)
+        r = virtio_take_slot(m, first, e);
+    return r;
+}
+
+static int virtio_add_nets(struct machine *m, const struct machine_config *c, struct err *e)
+{
+    unsigned first = 0;
+    int r = virtio_take_slots(m, c->vm->net_count, &first, e);
+    for (unsigned i = 0; r == 0 && i < c->vm->net_count; i++)
+        r = virtio_add_net(m, c, i, first + i, e);
+    return r;
 }
 
 static int virtio_add_balloon(struct machine *m, const struct machine_config *c, struct err *e)
@@ -250,14 +265,10 @@ static int virtio_add_pmem(struct machine *m, const struct machine_config *c, un
     return virtio_place_asked(m, d, slot, "--pmem", c->vm->pmem[n].path, e);
 }
 
-/* Their slots go upwards, so that the first --pmem is the guest's first in the order of the tree
- * and in that of the PCI bus. */
 static int virtio_add_pmems(struct machine *m, const struct machine_config *c, struct err *e)
 {
     unsigned first = 0;
-    int r = 0;
-    for (unsigned i = 0; r == 0 && i < c->vm->pmem_count; i++)
-        r = virtio_take_slot(m, &first, e);
+    int r = virtio_take_slots(m, c->vm->pmem_count, &first, e);
     for (unsigned i = 0; r == 0 && i < c->vm->pmem_count; i++)
         r = virtio_add_pmem(m, c, i, first + i, e);
     return r;
@@ -297,8 +308,8 @@ int machine_add_virtio(struct machine *m, const struct machine_config *config, s
         r = virtio_add_disk(m, config, i, e);
     if (r == 0)
         r = virtio_add_rng(m, config, e);
-    for (unsigned i = 0; r == 0 && i < config->vm->net_count; i++)
-        r = virtio_add_net(m, config, i, e);
+    if (r == 0)
+        r = virtio_add_nets(m, config, e);
     if (r == 0)
         r = virtio_add_balloon(m, config, e);
     if (r == 0 && config->vm->vsock.path[0])

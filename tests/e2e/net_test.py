@@ -308,6 +308,13 @@ def two_networks_and_none():
             lines = [line.strip() for line in c.log.splitlines() if line.count(":") == 5]
             addresses.append(lines)
     check(addresses[0] == addresses[1] and len(set(addresses[0])) == 2, f"{addresses}")
+    for transport in ("mmio", "pci"):  # the first --net is the guest's first
+        with boot("cat /sys/class/net/eth0/address /sys/class/net/eth1/address; echo end $((6 * 7))", "--transport", transport,
+                  "--net", "user,mac=52:54:00:00:00:0a", "--net", "user,mac=52:54:00:00:00:0b") as c:
+            c.wait_for("end 42")
+            check(c.finish() == 0, c.tail())
+            lines = [line.strip() for line in c.log.splitlines() if line.startswith("52:54:")]
+            check(lines == ["52:54:00:00:00:0a", "52:54:00:00:00:0b"], f"{transport}: {lines}")
     with boot("echo cards: $(ls /sys/class/net | grep -c eth).", "--net", "none") as c:
         c.wait_for("cards: 0.")
         check(c.finish() == 0, c.tail())
