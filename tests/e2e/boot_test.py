@@ -123,7 +123,7 @@ def early_input_waits():
             check(c.finish() == 0, c.tail())
 
 
-def disk_survives():
+def disk_survives(*options):
     """a file system written by the guest is clean after power-off"""
     if not shutil.which("e2fsck"):
         raise Skip("e2fsck is not installed")
@@ -133,13 +133,21 @@ def disk_survives():
             f.truncate(64 << 20)
         script = ("set -e; mke2fs -q /dev/vda; mount -t ext2 /dev/vda /mnt; seq 1 50000 > /mnt/numbers; sync; "
                   "umount /mnt; echo disk is done: $((6 * 7))")
-        with boot("--disk", image, append=f'ireko.cmd="{script}"') as c:
+        with boot("--disk", image, *options, append=f'ireko.cmd="{script}"') as c:
             c.wait_for("disk is done: 42", seconds=120)
             check(c.finish() == 0, c.tail())
         fsck = subprocess.run(["e2fsck", "-fn", image], capture_output=True, text=True, check=False)
         check(fsck.returncode == 0, fsck.stdout)
         dump = subprocess.run(["debugfs", "-R", "cat /numbers", image], capture_output=True, text=True, check=False)
         check(dump.stdout.split() == [str(n) for n in range(1, 50001)], "the file has other contents")
+
+
+def disk_survives_everywhere():
+    """the same on each engine, with 1 and 2 CPUs, GICv2 and v3"""
+    for engine in ("interp", "jit"):
+        for gic in ("v2", "v3"):
+            for cpus in (1, 2):
+                disk_survives("--engine", engine, "--gic", gic, "--cpus", cpus)
 
 
 def two_disks_one_read_only():
@@ -232,7 +240,7 @@ def sigterm_is_a_key_of_gpio_keys():
 FAST = [earlycon_prints, debian_kernel_boots, no_root_panics, shell_runs_a_command, random_bytes_come_from_the_host,
         its_is_found, options_of_the_cpu_are_found, paste_loses_nothing, early_input_waits, disk_survives,
         two_disks_one_read_only, reset_restarts, idle_is_idle, sigterm_presses_the_power_key]
-SLOW = [own_kernel_boots, own_kernel_is_small, sigterm_is_a_key_of_gpio_keys]
+SLOW = [disk_survives_everywhere, own_kernel_boots, own_kernel_is_small, sigterm_is_a_key_of_gpio_keys]
 
 if __name__ == "__main__":
     run(SLOW if "--slow" in sys.argv else FAST)
