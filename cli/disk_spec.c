@@ -117,7 +117,8 @@ int disk_spec_parse(char *text, struct disk_options *out, struct err *e)
         const struct disk_word *word = disk_word_find(comma + 1);
         const char *meant = word ? NULL : disk_word_meant(comma + 1);
         if (meant)
-            return err_set(e, -EINVAL, "--disk: it has no '%s'; did you mean '%s'?", comma + 1, meant);
+            return err_set(e, -EINVAL, "--disk: it has no '%s'; did you mean '%s'?", comma + 1,
+                           meant);
         if (!word)
             break;
         if (!word->set(out, word->values ? strchr(comma + 1, '=') + 1 : NULL))
@@ -126,10 +127,11 @@ int disk_spec_parse(char *text, struct disk_options *out, struct err *e)
     if (!text[0])
         return err_set(e, -EINVAL, "--disk needs a FILE, but it is empty");
     if (out->overlay && out->read_only)
-        return err_set(e, -EINVAL,
-                       "--disk '%s': give ',ro' or ',overlay': what the guest cannot write needs no "
-                       "overlay",
-                       text);
+        return err_set(
+            e, -EINVAL,
+            "--disk '%s': give ',ro' or ',overlay': what the guest cannot write needs no "
+            "overlay",
+            text);
     if (out->backing && out->format != DISK_FORMAT_QCOW2)
         return err_set(e, -EINVAL, "--disk '%s': ',backing' is for ',format=qcow2'", text);
     return 0;
