@@ -26,9 +26,8 @@
 
 #define BALLOON_ID         5
 #define BALLOON_QUEUE_SIZE 64
-#define BALLOON_ROUNDS     8
-#define BALLOON_NUMBERS                                                                            \
-    1024 /* pages that a chain gives; Linux' have 256, and more stay the guest's */
+/* Pages that a chain gives; Linux' have 256, and more stay the guest's. */
+#define BALLOON_NUMBERS 1024
 
 enum { INFLATE, DEFLATE, REPORTING, QUEUES = 5 };
 
@@ -114,32 +113,20 @@ static void balloon_report(const struct virtio_balloon *b)
             balloon_give_back(b, &c->iov[i]);
 }
 
-static void balloon_serve(struct virtio_balloon *b, unsigned queue)
+static int balloon_serve(struct virtio_mmio *v, unsigned queue)
 {
+    const struct virtio_balloon *b = balloon_of(v);
     if (queue == INFLATE)
         balloon_inflate(b);
-    else if (queue >= REPORTING && virtio_mmio_has(&b->mmio, BALLOON_F_REPORTING))
+    else if (queue >= REPORTING && virtio_mmio_has(v, BALLOON_F_REPORTING))
         balloon_report(b);
-    virtio_mmio_push(&b->mmio, queue, b->chain.head, 0);
+    virtio_mmio_push(v, queue, b->chain.head, 0);
+    return 1;
 }
 
 static void balloon_notify(struct virtio_mmio *v, unsigned queue)
 {
-    struct virtio_balloon *b = balloon_of(v);
-    struct virtq *q = &v->queue[queue];
-    int rc;
-    unsigned budget = BALLOON_ROUNDS * q->size; /* as in rng.c */
-    do {
-        rc = virtq_pop(q, &b->chain);
-        if (rc > 0)
-            balloon_serve(b, queue);
-        else if (rc == 0)
-            rc = virtq_rearm(q);
-    } while (rc > 0 && budget-- > 0);
-    if (rc != 0)
-        virtio_mmio_fail(v,
-                         rc == -EFAULT ? "a buffer is not RAM" : "malformed or endless requests");
-    virtio_mmio_interrupt(v, queue);
+    virtio_mmio_serve(v, queue, &balloon_of(v)->chain, balloon_serve);
 }
 
 /* How many pages the guest has given; it is for people only. */

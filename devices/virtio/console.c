@@ -94,19 +94,6 @@ static void console_broken(struct virtio_console *c, int rc)
                                              : "a malformed chain, or one of the wrong size");
 }
 
-/* The next chain of a queue that runs: 1, 0 and the driver will notify us, or negative errno. */
-static int console_pop(struct virtio_console *c, unsigned queue)
-{
-    struct virtq *q = &c->mmio.queue[queue];
-    int rc = 0;
-    while (virtio_mmio_queue_runs(&c->mmio, queue) && (rc = virtq_pop(q, &c->chain)) == 0) {
-        rc = virtq_rearm(q);
-        if (rc <= 0)
-            break;
-    }
-    return rc;
-}
-
 /* ------------------------------------------------------------------ control */
 
 /* What event `event` of port `n` says; its length. */
@@ -132,7 +119,7 @@ static size_t control_message(const struct port *p, unsigned n, unsigned event,
 static int control_send(struct virtio_console *c, unsigned n, unsigned event)
 {
     uint8_t message[MSG_SIZE + CONSOLE_MAX_NAME];
-    int rc = console_pop(c, CONTROL_RX);
+    int rc = virtio_mmio_pop(&c->mmio, CONTROL_RX, &c->chain);
     if (rc <= 0)
         return rc;
     size_t length = control_message(&c->port[n], n, event, message);
@@ -231,10 +218,10 @@ static int console_take(struct virtio_console *c, unsigned queue)
 
 static void console_drain(struct virtio_console *c, unsigned queue)
 {
-    unsigned budget = CONSOLE_ROUNDS * c->mmio.queue[queue].size; /* as in rng.c */
+    unsigned budget = CONSOLE_ROUNDS * c->mmio.queue[queue].size; /* as in virtio_mmio_serve() */
     int rc;
     do {
-        rc = console_pop(c, queue);
+        rc = virtio_mmio_pop(&c->mmio, queue, &c->chain);
         if (rc > 0)
             rc = console_take(c, queue);
         if (rc > 0)
@@ -273,7 +260,7 @@ size_t virtio_console_receive(struct device *d, unsigned port, const uint8_t *by
     lock_acquire(&d->lock);
     bool open = console_is_multiport(c) ? p->open : port == 0;
     while (open && taken < n) {
-        rc = console_pop(c, queue);
+        rc = virtio_mmio_pop(&c->mmio, queue, &c->chain);
         if (rc <= 0)
             break;
         uint64_t room = c->chain.writable_bytes;

@@ -31,6 +31,9 @@ enum {
     INTERRUPT_CONFIG = 2,
 };
 
+/* How often the ring's size is served in one notification. */
+#define SERVE_ROUNDS 8
+
 /* Device tree interrupt cells (Linux, bindings/interrupt-controller/arm,gic.yaml). */
 enum { FDT_GIC_SPI = 0, FDT_IRQ_LEVEL_HIGH = 4 };
 
@@ -76,6 +79,39 @@ static bool mmio_running(const struct virtio_mmio *v)
 bool virtio_mmio_queue_runs(const struct virtio_mmio *v, unsigned queue)
 {
     return mmio_running(v) && v->queue[queue].ready;
+}
+
+int virtio_mmio_pop(struct virtio_mmio *v, unsigned queue, struct virtq_chain *chain)
+{
+    struct virtq *q = &v->queue[queue];
+    int rc = 0;
+    while (virtio_mmio_queue_runs(v, queue) && (rc = virtq_pop(q, chain)) == 0) {
+        rc = virtq_rearm(q);
+        if (rc <= 0)
+            break;
+    }
+    return rc;
+}
+
+void virtio_mmio_serve(struct virtio_mmio *v, unsigned queue, struct virtq_chain *chain,
+                       int (*serve)(struct virtio_mmio *v, unsigned queue))
+{
+    struct virtq *q = &v->queue[queue];
+    /* A driver that adds buffers as fast as they are served must not keep this vCPU for ever; one
+     * that waits for its interrupt has no more than the ring holds. */
+    unsigned budget = SERVE_ROUNDS * q->size;
+    int rc;
+    do {
+        rc = virtq_pop(q, chain);
+        if (rc > 0)
+            rc = serve(v, queue);
+        else if (rc == 0)
+            rc = virtq_rearm(q);
+    } while (rc > 0 && budget-- > 0);
+    if (rc != 0)
+        virtio_mmio_fail(v,
+                         rc == -EFAULT ? "a buffer is not RAM" : "malformed or endless requests");
+    virtio_mmio_interrupt(v, queue);
 }
 
 void virtio_mmio_push_all(struct virtio_mmio *v, unsigned queue, const struct virtq_used *used,

@@ -113,6 +113,13 @@ static inline bool virtio_mmio_has(const struct virtio_mmio *v, uint64_t feature
 
 /* May buffers of `queue` be used: DRIVER_OK, not broken, the queue ready? */
 bool virtio_mmio_queue_runs(const struct virtio_mmio *v, unsigned queue);
+/* Take the next chain of `queue`: 1; 0 if there is none, and the driver will notify us of one, or
+ * if the queue does not run; or negative errno. */
+int virtio_mmio_pop(struct virtio_mmio *v, unsigned queue, struct virtq_chain *chain);
+/* Take the chains of `queue`, which runs, one by one, while the driver's notification is served:
+ * `serve` gives each one back and returns 1, or negative errno. Then raise the interrupt. */
+void virtio_mmio_serve(struct virtio_mmio *v, unsigned queue, struct virtq_chain *chain,
+                       int (*serve)(struct virtio_mmio *v, unsigned queue));
 /* Give a chain back to the driver. A no-op once the queue was stopped or the driver broke it. */
 void virtio_mmio_push(struct virtio_mmio *v, unsigned queue, uint16_t head, uint32_t written);
 /* The same for several chains, which the driver sees at once. */

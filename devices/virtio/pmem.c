@@ -67,12 +67,15 @@ static void pmem_flushed(struct pmem_flush *f, int result)
     lock_release(&p->mmio.device.lock);
 }
 
-/* Serve the chain. False if it has no room for an answer. */
-static bool pmem_serve(struct virtio_pmem *p, struct virtq_chain *c)
+/* No more are in flight than the ring has entries. */
+static int pmem_serve(struct virtio_mmio *v, unsigned queue)
 {
+    struct virtio_pmem *p = pmem_of(v);
+    struct virtq_chain *c = &p->chain;
     uint8_t type[4];
+    (void)queue;
     if (c->writable_bytes < 4)
-        return false;
+        return -EPROTO; /* no room for an answer */
     bool known = virtq_chain_read(c, 0, type, sizeof type) && ld_le32(type) == REQUEST_FLUSH;
     struct pmem_request *r = p->idle[--p->idle_count];
     r->head = c->head;
@@ -85,26 +88,12 @@ static bool pmem_serve(struct virtio_pmem *p, struct virtq_chain *c)
         pmem_submit(p->pmem, &r->flush);
     else
         pmem_answer(p, r, RESULT_FAILED);
-    return true;
+    return 1;
 }
 
 static void pmem_notify(struct virtio_mmio *v, unsigned queue)
 {
-    struct virtio_pmem *p = pmem_of(v);
-    unsigned budget = 8 * PMEM_QUEUE_SIZE; /* as in rng.c; only of what is answered at once */
-    int rc;
-    do {
-        /* No more are in flight than the ring has entries. */
-        rc = virtq_pop(&v->queue[queue], &p->chain);
-        if (rc > 0)
-            rc = pmem_serve(p, &p->chain) ? 1 : -EPROTO;
-        else if (rc == 0)
-            rc = virtq_rearm(&v->queue[queue]);
-    } while (rc > 0 && budget-- > 0);
-    if (rc != 0)
-        virtio_mmio_fail(v,
-                         rc == -EFAULT ? "a buffer is not RAM" : "malformed or endless requests");
-    virtio_mmio_interrupt(v, queue);
+    virtio_mmio_serve(v, queue, &pmem_of(v)->chain, pmem_serve);
 }
 
 static void pmem_device_drain(struct virtio_mmio *v)

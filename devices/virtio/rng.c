@@ -21,7 +21,6 @@
 #define RNG_QUEUE_SIZE 64
 #define RNG_CHUNK      256 /* what getentropy() gives at most */
 #define RNG_BUFFER_MAX 4096
-#define RNG_ROUNDS     8
 
 struct virtio_rng {
     struct virtio_mmio mmio; /* first */
@@ -43,25 +42,16 @@ static uint32_t rng_fill(const struct virtq_chain *c)
     return filled;
 }
 
+static int rng_serve(struct virtio_mmio *v, unsigned queue)
+{
+    const struct virtq_chain *c = &CONTAINER_OF(v, struct virtio_rng, mmio)->chain;
+    virtio_mmio_push(v, queue, c->head, rng_fill(c));
+    return 1;
+}
+
 static void rng_notify(struct virtio_mmio *v, unsigned queue)
 {
-    struct virtio_rng *r = CONTAINER_OF(v, struct virtio_rng, mmio);
-    struct virtq *q = &v->queue[queue];
-    int rc;
-    /* A driver that adds buffers as fast as they are filled must not keep this vCPU for ever; one
-     * that waits for its interrupt has no more than the ring holds. */
-    unsigned budget = RNG_ROUNDS * q->size;
-    do {
-        rc = virtq_pop(q, &r->chain);
-        if (rc > 0)
-            virtio_mmio_push(v, queue, r->chain.head, rng_fill(&r->chain));
-        else if (rc == 0)
-            rc = virtq_rearm(q);
-    } while (rc > 0 && budget-- > 0);
-    if (rc != 0)
-        virtio_mmio_fail(v,
-                         rc == -EFAULT ? "a buffer is not RAM" : "malformed or endless requests");
-    virtio_mmio_interrupt(v, queue);
+    virtio_mmio_serve(v, queue, &CONTAINER_OF(v, struct virtio_rng, mmio)->chain, rng_serve);
 }
 
 static void rng_destroy(struct virtio_mmio *v)

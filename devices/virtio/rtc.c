@@ -16,7 +16,6 @@
 
 #define RTC_ID         17
 #define RTC_QUEUE_SIZE 64
-#define RTC_ROUNDS     8
 
 #define RTC_HEAD     8 /* of a request: its type; of an answer: the status */
 #define RTC_LONGEST  24
@@ -115,33 +114,20 @@ static uint32_t rtc_answer(const struct virtio_rtc *r, uint8_t out[RTC_LONGEST])
     return out[0] == STATUS_OK ? request->out : RTC_HEAD;
 }
 
-static int rtc_serve(struct virtio_rtc *r)
+static int rtc_serve(struct virtio_mmio *v, unsigned queue)
 {
+    struct virtio_rtc *r = CONTAINER_OF(v, struct virtio_rtc, mmio);
     uint8_t out[RTC_LONGEST];
     uint32_t length = rtc_answer(r, out);
     if (!virtq_chain_write(&r->chain, 0, out, length))
         return -EPROTO; /* not even room for a status */
-    virtio_mmio_push(&r->mmio, 0, r->chain.head, length);
+    virtio_mmio_push(v, queue, r->chain.head, length);
     return 1;
 }
 
 static void rtc_notify(struct virtio_mmio *v, unsigned queue)
 {
-    struct virtio_rtc *r = CONTAINER_OF(v, struct virtio_rtc, mmio);
-    struct virtq *q = &v->queue[queue];
-    unsigned budget = RTC_ROUNDS * q->size; /* as in rng.c */
-    int rc;
-    do {
-        rc = virtq_pop(q, &r->chain);
-        if (rc > 0)
-            rc = rtc_serve(r);
-        else if (rc == 0)
-            rc = virtq_rearm(q);
-    } while (rc > 0 && budget-- > 0);
-    if (rc != 0)
-        virtio_mmio_fail(v,
-                         rc == -EFAULT ? "a buffer is not RAM" : "malformed or endless requests");
-    virtio_mmio_interrupt(v, queue);
+    virtio_mmio_serve(v, queue, &CONTAINER_OF(v, struct virtio_rtc, mmio)->chain, rtc_serve);
 }
 
 static void rtc_destroy(struct virtio_mmio *v)

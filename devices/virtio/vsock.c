@@ -79,26 +79,13 @@ static void tx_load(const struct virtq_chain *c, struct vsock_packet *p)
         p->src_cid = ld_le64(raw + HDR_SRC_CID);
 }
 
-/* The next chain of a queue that runs: 1, 0 and the driver will notify us, or negative errno. */
-static int vsock_pop(struct virtio_vsock *s, unsigned queue)
-{
-    struct virtq *q = &s->mmio.queue[queue];
-    int rc;
-    while ((rc = virtq_pop(q, &s->chain)) == 0) {
-        rc = virtq_rearm(q);
-        if (rc <= 0)
-            break;
-    }
-    return rc;
-}
-
 /* struct vsock_client */
 static bool vsock_transmit(void *ctx, struct vsock_packet *p)
 {
     struct virtio_vsock *s = ctx;
     lock_acquire(&s->mmio.device.lock);
     p->epoch = s->epoch;
-    int rc = virtio_mmio_queue_runs(&s->mmio, TX) ? vsock_pop(s, TX) : 0;
+    int rc = virtio_mmio_pop(&s->mmio, TX, &s->chain);
     if (rc > 0) {
         tx_load(&s->chain, p);
         virtio_mmio_push(&s->mmio, TX, s->chain.head, 0);
@@ -136,7 +123,7 @@ static long rx_store(const struct virtq_chain *c, const struct vsock_packet *p)
 /* Give the driver a packet. Bytes of its payload, -EAGAIN, or what is wrong. */
 static long rx_deliver(struct virtio_vsock *s, const struct vsock_packet *p)
 {
-    int rc = vsock_pop(s, RX);
+    int rc = virtio_mmio_pop(&s->mmio, RX, &s->chain);
     if (rc <= 0)
         return rc < 0 ? rc : -EAGAIN;
     long n = rx_store(&s->chain, p);
@@ -155,7 +142,7 @@ static long vsock_receive(void *ctx, const struct vsock_packet *p)
     lock_acquire(&s->mmio.device.lock);
     if (p->epoch != s->epoch)
         n = (long)p->length;
-    else if (virtio_mmio_queue_runs(&s->mmio, RX))
+    else
         n = rx_deliver(s, p);
     if (n < 0 && n != -EAGAIN)
         vsock_broken(s, (int)n);
