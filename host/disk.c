@@ -7,8 +7,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +15,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "host/image.h"
+#include "host/thread.h"
 #include "host/throttle.h"
 
 /* Requests of one disk that are under way on the host at once. */
@@ -130,19 +129,14 @@ static void *disk_worker(void *arg)
     return NULL;
 }
 
-/* Signals are for the threads that expect them. */
 static int disk_start_workers(struct disk *d)
 {
-    sigset_t all, old;
     int rc = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     while (rc == 0 && d->workers < WORKERS) {
-        rc = pthread_create(&d->worker[d->workers], NULL, disk_worker, d);
+        rc = thread_start(&d->worker[d->workers], disk_worker, d);
         d->workers += rc == 0;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return d->workers > 0 ? 0 : -rc;
+    return d->workers > 0 ? 0 : rc;
 }
 
 void disk_submit(struct disk *d, struct disk_request *r)

@@ -7,6 +7,11 @@
 
 #include "base/compiler.h"
 
+/* Keep `size` bytes of addresses at a multiple of `align`, both multiples of the host's page;
+ * nothing can be accessed there until it is mapped anew. munmap() is due. NULL and errno if it
+ * cannot be. */
+void *memory_reserve(uint64_t size, uint64_t align) MUST_CHECK;
+
 /* Give the host back what the whole pages in [p, p + n) cost it; they read as zeroes afterwards,
  * and cost something again when they are written. The range is private, anonymous memory and stays
  * mapped where it is. If the host cannot, only the cost stays. Any thread. */

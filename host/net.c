@@ -15,8 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +23,7 @@
 
 #include "base/log.h"
 #include "host/net_backend.h"
+#include "host/thread.h"
 
 #define NET_PREFIX   4
 #define NET_IN_SIZE  (256u << 10)
@@ -407,14 +406,10 @@ int net_ready(struct net *n, struct err *e)
 
 int net_start(struct net *n, const struct net_client *client)
 {
-    sigset_t all, old;
     n->client = *client;
-    sigfillset(&all); /* signals are for the threads that expect them */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int r = pthread_create(&n->thread, NULL, net_thread, n);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int r = thread_start(&n->thread, net_thread, n);
     n->started = r == 0;
-    return -r;
+    return r;
 }
 
 void net_stop(struct net *n)

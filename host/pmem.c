@@ -13,8 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -22,11 +20,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/bits.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "host/disk_os.h"
 #include "host/memory.h"
+#include "host/thread.h"
 
 struct pmem {
     const char *path;
@@ -131,34 +129,21 @@ static int pmem_check(struct pmem *p, struct err *e)
     return 0;
 }
 
-/* At an aligned address. */
 static int pmem_map(struct pmem *p, struct err *e)
 {
-    uint64_t room = p->size + PMEM_ALIGN;
-    uint8_t *any = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (any != MAP_FAILED) {
-        uint8_t *base = any + (align_up((uintptr_t)any, PMEM_ALIGN) - (uintptr_t)any);
-        uint64_t before = (uint64_t)(base - any);
-        if (before > 0)
-            munmap(any, before);
-        munmap(base + p->size, PMEM_ALIGN - before);
-        p->base = base;
-        if (mmap(base, p->size, PROT_READ | PROT_WRITE,
-                 (p->read_only ? MAP_PRIVATE : MAP_SHARED) | MAP_FIXED, p->fd, 0) != MAP_FAILED)
-            return 0;
-    }
+    p->base = memory_reserve(p->size, PMEM_ALIGN);
+    if (p->base &&
+        mmap(p->base, p->size, PROT_READ | PROT_WRITE,
+             (p->read_only ? MAP_PRIVATE : MAP_SHARED) | MAP_FIXED, p->fd, 0) != MAP_FAILED)
+        return 0;
     return err_set(e, -errno, "--pmem '%s': cannot be mapped: %s", p->path, strerror(errno));
 }
 
 static int pmem_start(struct pmem *p, struct err *e)
 {
-    sigset_t all, old;
-    sigfillset(&all); /* signals are for the threads that expect them */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int r = pthread_create(&p->thread, NULL, pmem_thread, p);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int r = thread_start(&p->thread, pmem_thread, p);
     p->started = r == 0;
-    return r == 0 ? 0 : err_set(e, -r, "--pmem '%s': no thread: %s", p->path, strerror(r));
+    return r == 0 ? 0 : err_set(e, r, "--pmem '%s': no thread: %s", p->path, strerror(-r));
 }
 
 int pmem_open(const struct pmem_options *options, struct pmem **out, struct err *e)

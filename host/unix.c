@@ -52,19 +52,23 @@ static bool unix_is_stale(const struct sockaddr_un *a)
     return refused;
 }
 
+/* The address of `path`, and a socket for it. */
+static int unix_open(const char *path, struct sockaddr_un *a)
+{
+    int r = unix_address(path, a);
+    return r < 0 ? r : unix_socket();
+}
+
 int unix_listen(const char *path, int backlog)
 {
     struct sockaddr_un a;
-    int r = unix_address(path, &a);
-    if (r < 0)
-        return r;
-    int fd = unix_socket();
+    int fd = unix_open(path, &a);
     if (fd < 0)
         return fd;
     if (unix_is_stale(&a))
         unlink(path);
     mode_t mask = umask(077); /* who can connect speaks to the guest */
-    r = bind(fd, (const struct sockaddr *)&a, sizeof a) < 0 ? -errno : 0;
+    int r = bind(fd, (const struct sockaddr *)&a, sizeof a) < 0 ? -errno : 0;
     umask(mask);
     if (r == 0 && listen(fd, backlog) < 0) {
         r = -errno;
@@ -86,14 +90,11 @@ int unix_accept(int listen_fd)
 int unix_connect(const char *path)
 {
     struct sockaddr_un a;
-    int r = unix_address(path, &a);
-    if (r < 0)
-        return r;
-    int fd = unix_socket();
+    int fd = unix_open(path, &a);
     if (fd < 0)
         return fd;
     if (connect(fd, (const struct sockaddr *)&a, sizeof a) < 0) {
-        r = -errno;
+        int r = -errno;
         close(fd);
         return r;
     }

@@ -1,7 +1,7 @@
 /* The thread that does vsock.c's work. */
 #include "host/vsock_thread.h"
 
-#include <signal.h>
+#include "host/thread.h"
 
 static void *vsock_main(void *arg)
 {
@@ -15,14 +15,10 @@ static void *vsock_main(void *arg)
 int vsock_start(struct vsock *s, const struct vsock_client *client)
 {
     struct vsock_thread *t = vsock_thread(s);
-    sigset_t all, old;
     vsock_set_client(s, client);
-    sigfillset(&all); /* signals are for the threads that expect them */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int r = pthread_create(&t->thread, NULL, vsock_main, s);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int r = thread_start(&t->thread, vsock_main, s);
     t->started = r == 0;
-    return -r;
+    return r;
 }
 
 void vsock_stop(struct vsock *s)

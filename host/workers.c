@@ -1,12 +1,11 @@
 #include "host/workers.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/lock.h"
+#include "host/thread.h"
 
 #define WORKERS_MAX 8
 
@@ -56,19 +55,14 @@ int workers_create(unsigned count, struct workers **out)
     lock_init(&w->lock, LOCK_HOST);
     cond_init(&w->wake);
     cond_init(&w->idle);
-    /* Signals are for the threads that expect them. */
-    sigset_t all, old;
     int rc = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     while (rc == 0 && w->threads < count && w->threads < WORKERS_MAX) {
-        rc = pthread_create(&w->thread[w->threads], NULL, workers_thread, w);
+        rc = thread_start(&w->thread[w->threads], workers_thread, w);
         w->threads += rc == 0;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (w->threads == 0) {
         workers_destroy(w);
-        return -rc;
+        return rc;
     }
     *out = w;
     return 0;

@@ -19,11 +19,11 @@
 
 #include <Hypervisor/hvx.h>
 
-#include "base/bits.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "devices/pl011.h"
 #include "devices/virtio/console.h"
+#include "host/memory.h"
 #include "vmm/cmdline.h"
 #include "vmm/devicetree.h"
 #include "vmm/hvcall.h"
@@ -287,16 +287,10 @@ static int vm_renew_ram(struct vm *vm, struct err *e)
 /* Keep an aligned range of addresses, so that RAM stays where it is over a reset. */
 static int vm_reserve_ram(struct vm *vm, struct err *e)
 {
-    uint64_t size = vm->config.memory + VM_RAM_ALIGN;
-    uint8_t *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
+    vm->ram = memory_reserve(vm->config.memory, VM_RAM_ALIGN);
+    if (!vm->ram)
         return err_set(e, -errno, "--memory %lluM: the host does not give that much: %s",
                        (unsigned long long)(vm->config.memory >> 20), strerror(errno));
-    uint64_t before = align_up((uintptr_t)p, VM_RAM_ALIGN) - (uintptr_t)p;
-    if (before > 0)
-        munmap(p, before);
-    munmap(p + before + vm->config.memory, VM_RAM_ALIGN - before);
-    vm->ram = p + before;
     int r = gmem_add(&vm->ram_gmem, MEMMAP_RAM, vm->config.memory, vm->ram);
     return r < 0 ? r : gmem_add(&vm->gmem, MEMMAP_RAM, vm->config.memory, vm->ram);
 }
