@@ -42,7 +42,7 @@ bool emit_ldadd(jit_t t, const struct insn *i)
     jit_copy(t, size == 8, i->rm, RDX);
     x86_lock_xadd(&t->hot, size, jit_found(t, 0), RDX);
     result(t, i->rd, size, RDX);
-    jit_slow_paths(t, i, slow, 2);
+    jit_slow_paths(t, slow, 2);
     return true;
 }
 
@@ -57,7 +57,7 @@ bool emit_swp(jit_t t, const struct insn *i)
     jit_copy(t, size == 8, i->rm, RDX);
     x86_xchg_mr(&t->hot, size, jit_found(t, 0), RDX);
     result(t, i->rd, size, RDX);
-    jit_slow_paths(t, i, slow, 2);
+    jit_slow_paths(t, slow, 2);
     return true;
 }
 
@@ -73,7 +73,7 @@ bool emit_cas(jit_t t, const struct insn *i)
     jit_copy(t, size == 8, i->rm, RAX);
     x86_lock_cmpxchg(&t->hot, size, x86_at(RCX, 0), jit_use(t, i->rd, RDX));
     result(t, i->b, size, RAX);
-    jit_slow_paths(t, i, slow, 2);
+    jit_slow_paths(t, slow, 2);
     return true;
 }
 
@@ -107,7 +107,7 @@ static bool emit_logical(jit_t t, const struct insn *i, enum x86_alu op, bool in
         x86_to(b, x86_jcc(b, CC_NE), again);
         result(t, i->rd, size, RAX);
     }
-    jit_slow_paths(t, i, slow, 2);
+    jit_slow_paths(t, slow, 2);
     return true;
 }
 
@@ -161,6 +161,6 @@ bool emit_casp(jit_t t, const struct insn *i)
     x86_mov_rm(b, 1, RDI, jit_slot(IN_RDI));
     jit_done(t, i->rm, RAX);
     jit_done(t, i->b, RDX);
-    jit_slow_paths(t, i, slow, 2);
+    jit_slow_paths(t, slow, 2);
     return true;
 }

@@ -101,15 +101,21 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     return start;
 }
 
-void jit_slow_path(jit_t t, const struct insn *i, uint8_t *from, const uint8_t *after)
+void jit_slow_path(jit_t t, uint8_t *from, const uint8_t *after)
 {
-    (void)i;
     x86_to(&t->hot, from, slow_record(t, t->at, false, after));
 }
 
 void jit_slow_look_up(jit_t t, unsigned first, uint8_t *from)
 {
     x86_to(&t->hot, from, slow_record(t, first, true, t->hot.p));
+}
+
+void jit_slow_access(jit_t t, uint8_t *other, uint8_t *look_up)
+{
+    if (other)
+        jit_slow_path(t, other, t->hot.p);
+    jit_slow_look_up(t, t->at, look_up);
 }
 
 void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count)
@@ -125,18 +131,9 @@ void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count)
     }
 }
 
-void jit_slow_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t count)
+void jit_slow_paths(jit_t t, uint8_t *const *from, size_t count)
 {
-    (void)i;
-    const uint8_t *record = NULL;
-
-    for (size_t n = 0; n < count; n++) {
-        if (!from[n])
-            continue;
-        if (!record)
-            record = slow_record(t, t->at, false, t->hot.p);
-        x86_to(&t->hot, from[n], record);
-    }
+    jit_slow_group(t, t->at, from, count);
 }
 
 void jit_emit_helper(jit_t t, jit_helper *function)

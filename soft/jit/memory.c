@@ -124,14 +124,6 @@ struct x86_mem jit_found(jit_t t, unsigned offset)
     return x86_indexed(t->look_up.found, RCX, 0, t->look_up.disp + (int32_t)offset);
 }
 
-/* The ways to the slow path: of something else, or NULL, and of the look-up. */
-static void slow_paths(jit_t t, const struct insn *i, uint8_t *other, uint8_t *look_up)
-{
-    if (other)
-        jit_slow_path(t, i, other, t->hot.p);
-    jit_slow_look_up(t, t->at, look_up);
-}
-
 /* RAX = base + imm, or base for post-indexed forms. */
 static void address_imm(jit_t t, const struct insn *i, bool post)
 {
@@ -289,7 +281,7 @@ bool emit_ldst_reg(jit_t t, const struct insn *i)
         x86_store(&t->hot, size, jit_found(t, 0), jit_use(t, i->rd, RDX));
     else
         load_found(t, i->rd, 0, size, extension_of(opc));
-    slow_paths(t, i, misaligned, miss);
+    jit_slow_access(t, misaligned, miss);
     return true;
 }
 
@@ -305,7 +297,7 @@ bool emit_ldr_lit(jit_t t, const struct insn *i)
     enum x86_reg d = jit_def(t, i->rd, RAX);
     load_extended(t, size, opc == 2 ? SIGN_X : ZERO, d, jit_found(t, 0));
     jit_done(t, i->rd, d);
-    slow_paths(t, i, NULL, miss);
+    jit_slow_access(t, NULL, miss);
     return true;
 }
 
@@ -379,7 +371,7 @@ bool emit_ldar(jit_t t, const struct insn *i)
     enum x86_reg d = jit_def(t, i->rd, RAX);
     load_extended(t, size, ZERO, d, jit_found(t, 0));
     jit_done(t, i->rd, d);
-    slow_paths(t, i, misaligned, miss);
+    jit_slow_access(t, misaligned, miss);
     return true;
 }
 
@@ -395,6 +387,6 @@ bool emit_stlr(jit_t t, const struct insn *i)
     uint8_t *miss = jit_look_up(t, size, true);
     jit_copy(t, 1, i->rd, RDX);
     x86_xchg_mr(&t->hot, size, jit_found(t, 0), RDX);
-    slow_paths(t, i, misaligned, miss);
+    jit_slow_access(t, misaligned, miss);
     return true;
 }

@@ -149,14 +149,14 @@ static jit_helper *gic_helper(jit_t t, uint32_t word, bool write)
     return NULL;
 }
 
-/* Go on behind `i`, but take an interrupt first: what MSR DAIFClr, #0 does. */
-static void take_interrupt(jit_t t, const struct insn *i, uint8_t *from)
+/* Go on behind the instruction, but take an interrupt first: what MSR DAIFClr, #0 does. */
+static void take_interrupt(jit_t t, uint8_t *from)
 {
     struct jit_insn written = t->insn[t->at];
 
     t->insn[t->at].i.word = 0xd50340ff;
     t->insn[t->at].op = A64_MSR_imm;
-    jit_slow_paths(t, i, &from, 1);
+    jit_slow_paths(t, &from, 1);
     t->insn[t->at] = written;
 }
 
@@ -173,7 +173,7 @@ static void emit_gic_write(jit_t t, const struct insn *i, jit_helper *function)
     jit_copy(t, 1, i->rn, RAX);
     jit_emit_helper(t, function);
     x86_test_rr(&t->hot, 0, RAX, RAX);
-    take_interrupt(t, i, x86_jcc(&t->hot, CC_NE));
+    take_interrupt(t, x86_jcc(&t->hot, CC_NE));
 }
 
 /* --- which are translated --- */
@@ -296,7 +296,7 @@ bool emit_mrs(jit_t t, const struct insn *i)
         break;
     }
     jit_done(t, i->rd, d);
-    jit_slow_paths(t, i, &slow, 1);
+    jit_slow_paths(t, &slow, 1);
     return true;
 }
 
@@ -330,7 +330,7 @@ bool emit_msr(jit_t t, const struct insn *i)
     default:
         return false;
     }
-    jit_slow_paths(t, i, &slow, 1);
+    jit_slow_paths(t, &slow, 1);
     return true;
 }
 
@@ -376,7 +376,7 @@ bool emit_msr_imm(jit_t t, const struct insn *i)
     default:
         return false;
     }
-    jit_slow_paths(t, i, &slow, 1);
+    jit_slow_paths(t, &slow, 1);
     return true;
 }
 
@@ -433,10 +433,11 @@ bool emit_dmb(jit_t t, const struct insn *i)
  * have to do what they were asked. */
 bool emit_dsb(jit_t t, const struct insn *i)
 {
+    (void)i;
     jit_clobber(t);
     uint8_t *slow = unless_byte(t, JIT_VCPU(barrier_needed), 0);
     barrier(t);
-    jit_slow_paths(t, i, &slow, 1);
+    jit_slow_paths(t, &slow, 1);
     return true;
 }
 
@@ -471,6 +472,6 @@ bool emit_sys(jit_t t, const struct insn *i)
     slow[1] = jit_look_up(t, 64, true);
     for (unsigned n = 0; n < 64; n += 8)
         x86_mov_mi(&t->hot, 1, jit_found(t, n), 0);
-    jit_slow_paths(t, i, slow, 2);
+    jit_slow_paths(t, slow, 2);
     return true;
 }

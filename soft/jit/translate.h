@@ -267,11 +267,11 @@ void jit_emit_interp_vector(jit_t t, const struct insn *i);
 bool jit_is_plain_msr(uint32_t word);
 bool jit_is_plain_sys(uint32_t word);
 bool jit_is_system_call(jit_t t, const struct jit_insn *n);
-/* Leave the hot code for a slow path, which executes all of `i` and goes on where `after` says; the
- * jump is at `from`. */
-void jit_slow_path(jit_t t, const struct insn *i, uint8_t *from, const uint8_t *after);
+/* Leave the hot code for a slow path, which executes all of the instruction and goes on where
+ * `after` says; the jump is at `from`. */
+void jit_slow_path(jit_t t, uint8_t *from, const uint8_t *after);
 /* The same for several jumps, which may be NULL, that go on here. */
-void jit_slow_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t count);
+void jit_slow_paths(jit_t t, uint8_t *const *from, size_t count);
 
 /* RAX = function(cpu, RAX): one that neither faults nor branches and touches no general register.
  * Changes RCX, RDX and EFLAGS. */
@@ -280,6 +280,8 @@ void jit_emit_helper(jit_t t, jit_helper *function);
 
 /* The same from a look-up, the last one, that found nothing. */
 void jit_slow_look_up(jit_t t, unsigned first, uint8_t *from);
+/* The ways of an access to the slow path: of something else, or NULL, and of the look-up. */
+void jit_slow_access(jit_t t, uint8_t *other, uint8_t *look_up);
 /* The same for the instructions from `first` to the one being emitted, which go on behind it. */
 void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count);
 

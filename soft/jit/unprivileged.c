@@ -62,6 +62,6 @@ bool emit_ldst_unprivileged(jit_t t, const struct insn *i)
         x86_store(&t->hot, size, jit_found(t, 0), jit_use(t, i->rd, RDX));
     else
         load(t, i, size, opc);
-    jit_slow_paths(t, i, slow, 2);
+    jit_slow_paths(t, slow, 2);
     return true;
 }

@@ -77,7 +77,7 @@ static uint8_t *unless_plain(jit_t t, enum x86_xmm x, bool f64)
 static bool finish(jit_t t, const struct insn *i, uint8_t *slow)
 {
     vector_store(t, i->rd, XMM0);
-    jit_slow_path(t, i, slow, t->hot.p);
+    jit_slow_path(t, slow, t->hot.p);
     return true;
 }
 
@@ -85,7 +85,7 @@ static bool finish(jit_t t, const struct insn *i, uint8_t *slow)
 static bool finish_scalar(jit_t t, const struct insn *i, bool f64, uint8_t *slow)
 {
     vector_store_low(t, i->rd, XMM0, f64 ? 8 : 4);
-    jit_slow_path(t, i, slow, t->hot.p);
+    jit_slow_path(t, slow, t->hot.p);
     return true;
 }
 
@@ -320,7 +320,7 @@ bool emit_fjcvtzs(jit_t t, const struct insn *i)
     jit_flags_set(t, EF_ADD);
     jit_flags_store(t);
     t->ef = EF_NONE; /* the slow path has them in memory only */
-    jit_slow_path(t, i, slow, b->p);
+    jit_slow_path(t, slow, b->p);
     return true;
 }
 
@@ -370,7 +370,7 @@ bool emit_fcvt_general(jit_t t, const struct insn *i)
     if (away || rounding < 3)
         x86_cvttf2si(b, f64, sf | is_unsigned, RCX, XMM2);
     jit_done(t, rd, RAX);
-    jit_slow_paths(t, i, slow, 3);
+    jit_slow_paths(t, slow, 3);
     return true;
 }
 
@@ -393,7 +393,7 @@ bool emit_cvtf_general(jit_t t, const struct insn *i)
     x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
     x86_cvtsi2f(b, is_double(i), sf | is_unsigned, XMM0, RAX);
     vector_store(t, i->rd, XMM0);
-    jit_slow_paths(t, i, &slow, 1);
+    jit_slow_paths(t, &slow, 1);
     return true;
 }
 
@@ -414,7 +414,7 @@ bool emit_cvtf_scalar(jit_t t, const struct insn *i)
     x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
     x86_cvtsi2f(&t->hot, f64, f64 | is_unsigned, XMM0, RAX);
     vector_store_low(t, i->rd, XMM0, f64 ? 8 : 4);
-    jit_slow_paths(t, i, &slow, 1);
+    jit_slow_paths(t, &slow, 1);
     return true;
 }
 

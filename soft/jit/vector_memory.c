@@ -66,18 +66,11 @@ static uint8_t *look_up(jit_t t, const struct insn *i, enum jit_form form, unsig
     return jit_look_up_page(t, REG_NONE, i->rn, 0, size, write);
 }
 
-static void look_up_end(jit_t t, const struct insn *i, uint8_t *misaligned, uint8_t *miss)
-{
-    if (misaligned)
-        jit_slow_path(t, i, misaligned, t->hot.p);
-    jit_slow_look_up(t, t->at, miss);
-}
-
-static void slow_paths(jit_t t, const struct insn *i, uint8_t *misaligned, uint8_t *miss)
+static void slow_paths(jit_t t, uint8_t *misaligned, uint8_t *miss)
 {
     uint8_t *const from[] = { misaligned, miss };
 
-    jit_slow_paths(t, i, from, ARRAY_LEN(from));
+    jit_slow_paths(t, from, ARRAY_LEN(from));
 }
 
 /* size<31:30> is extended by opc<23>; opc<22> says that it is a load. */
@@ -95,7 +88,7 @@ static bool single(jit_t t, const struct insn *i, enum jit_form form)
     move_vector(t, load, size, i->rd, jit_found(t, 0));
     if (jit_writes_back(form))
         jit_write_back(t, i);
-    look_up_end(t, i, misaligned, miss);
+    jit_slow_access(t, misaligned, miss);
     return true;
 }
 
@@ -129,7 +122,7 @@ bool emit_vldr_lit(jit_t t, const struct insn *i)
     jit_mov_va(t, &t->hot, RAX, t->page_va + (uint64_t)i->imm);
     uint8_t *miss = jit_look_up(t, size, false);
     load_vector(t, size, i->rd, jit_found(t, 0));
-    slow_paths(t, i, NULL, miss);
+    slow_paths(t, NULL, miss);
     return true;
 }
 
@@ -149,7 +142,7 @@ static bool pair(jit_t t, const struct insn *i, enum jit_form form)
     move_vector(t, load, size, i->ra, jit_found(t, size));
     if (jit_writes_back(form))
         jit_write_back(t, i);
-    look_up_end(t, i, misaligned, miss);
+    jit_slow_access(t, misaligned, miss);
     return true;
 }
 
@@ -290,7 +283,7 @@ bool emit_structures(jit_t t, const struct insn *i)
             move_vector(t, load, size, i->rd + r, jit_found(t, r * size));
     }
     post_index(t, i, n * size);
-    slow_paths(t, i, misaligned, miss);
+    slow_paths(t, misaligned, miss);
     return true;
 }
 
@@ -320,7 +313,7 @@ bool emit_ld1_single(jit_t t, const struct insn *i)
         x86_store(&t->hot, size, jit_found(t, 0), RDX);
     }
     post_index(t, i, size);
-    slow_paths(t, i, misaligned, miss);
+    slow_paths(t, misaligned, miss);
     return true;
 }
 
@@ -337,6 +330,6 @@ bool emit_ld1_replicate(jit_t t, const struct insn *i)
     vector_replicate(t, XMM0, scale);
     vector_result(t, i, XMM0);
     post_index(t, i, 1u << scale);
-    slow_paths(t, i, misaligned, miss);
+    slow_paths(t, misaligned, miss);
     return true;
 }

@@ -276,26 +276,24 @@ static inline void x86_movd_from(struct x86_buf *b, unsigned w, enum x86_reg d, 
     x86_op_rr(b, 0x66, w, 0x0f7e, s, d, false);
 }
 
+/* PINSRB, PINSRW; PINSRD, which REX.W makes PINSRQ. */
+static inline unsigned x86_pinsr_opcode(unsigned size)
+{
+    return size == 1 ? 0x0f3a20 : size == 2 ? 0x0fc4 : 0x0f3a22;
+}
+
 /* Put the low `size` (1, 2, 4, 8) bytes of s into element k. */
 static inline void x86_pinsr(struct x86_buf *b, unsigned size, enum x86_xmm d, enum x86_reg s,
                              unsigned k)
 {
-    x86_op_rr(b, 0x66, size == 8,
-              size == 1   ? 0x0f3a20
-              : size == 2 ? 0x0fc4
-                          : 0x0f3a22,
-              d, s, false);
+    x86_op_rr(b, 0x66, size == 8, x86_pinsr_opcode(size), d, s, false);
     x86_imm8(b, k);
 }
 
 static inline void x86_pinsr_m(struct x86_buf *b, unsigned size, enum x86_xmm d, struct x86_mem m,
                                unsigned k)
 {
-    x86_op_rm(b, 0x66, size == 8,
-              size == 1   ? 0x0f3a20
-              : size == 2 ? 0x0fc4
-                          : 0x0f3a22,
-              d, m, false);
+    x86_op_rm(b, 0x66, size == 8, x86_pinsr_opcode(size), d, m, false);
     x86_imm8(b, k);
 }
 
