@@ -14,17 +14,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import PROMPT, guest  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
-PROMPT = "ireko# "
 BOOTING = "Booting Linux on physical CPU"
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
 
 
 def own_kernel():

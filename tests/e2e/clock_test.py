@@ -2,7 +2,6 @@
 """The guest's clock against the host's by /dev/ptp0: clock_test.py PROGRAM, where PROGRAM is guest/clock.c, which the guest gets
 on a disk. Needs the guest of `./dev guest` (IREKO_GUEST).
 """
-import os
 import pathlib
 import shutil
 import signal
@@ -12,17 +11,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
-from harness.tap import Skip, check, run  # noqa: E402
+from harness.guest import PROMPT, guest  # noqa: E402
+from harness.tap import check, run  # noqa: E402
 
-PROMPT = "ireko# "
 LIMIT_US = 50_000
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
 
 
 class Clock(Console):

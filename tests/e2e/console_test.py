@@ -18,17 +18,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
-from harness.tap import Skip, check, run  # noqa: E402
+from harness.guest import PROMPT, guest  # noqa: E402
+from harness.tap import check, run  # noqa: E402
 
-PROMPT = "ireko# "
 SECONDS = 60 * Console.patience
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
 
 
 def options(*more):

@@ -7,7 +7,6 @@ import functools
 import gzip
 import hashlib
 import http.server
-import os
 import pathlib
 import shutil
 import socket
@@ -19,17 +18,11 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console, Timeout  # noqa: E402
+from harness.guest import need  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
 SHORT = 60
 LONG = 400
-
-
-def need(name):
-    path = os.environ.get(name, "")
-    if not path or not pathlib.Path(path).exists():
-        raise Skip(f"no {name}; ./dev test --slow makes it")
-    return pathlib.Path(path)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -7,31 +7,17 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import guest, host  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
 MIB = 1 << 20
 # Debian's mke2fs runs from the tools disk, whatever libraries the guest has.
 MKFS = "MKE2FS_CONFIG=/t/mke2fs.conf /t/lib/ld-linux-aarch64.so.1 --library-path /t/lib /t/mke2fs"
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
-
-
-def host(*command, good=(0,)):
-    """Run a host program; its output. Any status not in `good` fails the test."""
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    check(done.returncode in good, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 class Folder:
@@ -75,7 +61,7 @@ def boot(script, *disks, options=()):
 
 
 def cat(image, path):
-    return host("debugfs", "-R", f"cat {path}", image)
+    return host("debugfs", "-R", f"cat {path}", image).stdout
 
 
 def numbers(last):

@@ -6,12 +6,12 @@ import os
 import pathlib
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import guest, host, need  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
 MIB = 1 << 20
@@ -19,19 +19,11 @@ UP = "ireko: init is up"
 UBOOT = "=> "
 
 
-def named(variable, name, recipe):
-    path = pathlib.Path(os.environ.get(variable) or "/nonexistent") / name
-    if not path.exists():
-        raise Skip(f"no {name}; {recipe} fetches it")
-    return path
-
-
-def guest(name):
-    return named("IREKO_GUEST", name, "./dev guest")
-
-
 def firmware(name):
-    return named("IREKO_FIRMWARE", name, "guest/firmware.sh")
+    path = need("IREKO_FIRMWARE", "guest/firmware.sh") / name
+    if not path.exists():
+        raise Skip(f"no {name}; guest/firmware.sh fetches it")
+    return path
 
 
 class Disk:
@@ -55,23 +47,19 @@ menuentry Linux {
         size = sum(guest(name).stat().st_size for name in files) // MIB + 40
         with open(part, "wb") as f:
             f.truncate(size * MIB)
-        self.host("mkfs.vfat", "-F", "32", part)
+        host("mkfs.vfat", "-F", "32", part)
         grub = self.path / "grub.cfg"
         grub.write_text(config)
-        self.host("mmd", "-i", part, "::/EFI", "::/EFI/BOOT", "::/EFI/debian")
+        host("mmd", "-i", part, "::/EFI", "::/EFI/BOOT", "::/EFI/debian")
         for source, target in ((firmware("grubaa64.efi"), "EFI/BOOT/BOOTAA64.EFI"), (grub, "EFI/debian/grub.cfg"),
                                *((guest(name), name) for name in files)):
-            self.host("mcopy", "-i", part, source, f"::/{target}")
+            host("mcopy", "-i", part, source, f"::/{target}")
         # A partition table with one row: not to be started by a PC's BIOS, type EFI, from the first MiB on.
         table = bytes(446) + struct.pack("<BBHBBHII", 0, 0, 2, 0xEF, 0, 2, 2048, size * 2048) + bytes(48) + b"\x55\xaa"
         with open(self.image, "wb") as f:
             f.write(table.ljust(MIB, b"\0"))
             with open(part, "rb") as p:
                 shutil.copyfileobj(p, f)
-
-    def host(self, *command):
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-        check(done.returncode == 0, f"{command}: {done.stdout}{done.stderr}")
 
     def __enter__(self):
         return self
@@ -96,30 +84,29 @@ def end(c):
     check(status == 0, f"exit status {status}\n{c.tail()}")
 
 
+def enter_shell(c):
+    c.wait_for("UEFI Interactive Shell", seconds=120)
+    c.wait_for("any other key")
+    c.send("\x1b")
+    c.wait_for("Shell> ")
+
+
 def uefi_shell(*options):
     """The shell, a variable that a restart keeps, power-off; then once more, with the variables that were kept."""
     with tempfile.TemporaryDirectory(prefix="ireko-vars-") as folder:
         code = f"{firmware('AAVMF_CODE.fd')},vars={folder}/vars.fd"
         with start(code, "--net", "none", *options) as c:
-            c.wait_for("UEFI Interactive Shell", seconds=120)
-            c.wait_for("any other key")
-            c.send("\x1b")
-            c.wait_for("Shell> ")
+            enter_shell(c)
             c.send("set kept over\r")
             c.wait_for("Shell> ")
             c.send("reset -w\r")
-            c.wait_for("UEFI Interactive Shell", seconds=120)
-            c.wait_for("any other key")
-            c.send("\x1b")
-            c.wait_for("Shell> ")
+            enter_shell(c)
             c.send("set kept\r")
             c.wait_for("over")
             c.process.kill()  # no chance to tidy up
             c.process.wait()
         with start(code, "--net", "none", *options) as c:
-            c.wait_for("any other key", seconds=120)
-            c.send("\x1b")
-            c.wait_for("Shell> ")
+            enter_shell(c)
             c.send("set kept\r")
             c.wait_for("over")
             c.send("reset -s\r")

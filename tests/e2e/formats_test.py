@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The same Linux in every format that --kernel takes. Needs the guest of `./dev guest` (IREKO_GUEST)."""
 import gzip
-import os
 import pathlib
 import shutil
 import struct
@@ -11,13 +10,12 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import guest  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
 
 def linux_image():
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / "Image"
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
+    path = guest("Image")
     image = path.read_bytes()
     if image[56:60] != b"ARM\x64":
         raise Skip(f"{path} is no plain Image")

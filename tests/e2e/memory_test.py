@@ -2,7 +2,6 @@
 """What the guest frees the host has again, and what it has given away is zero and its own when it comes back. Needs the guest
 of `./dev guest` (IREKO_GUEST) and /proc.
 """
-import os
 import pathlib
 import re
 import sys
@@ -10,17 +9,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import PROMPT, guest  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
-PROMPT = "ireko# "
 MIB = 1 << 20
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
 
 
 def boot(*options):

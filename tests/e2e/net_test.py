@@ -18,19 +18,13 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import guest  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
 BYTES = os.urandom(1 << 20) * 24  # more than any window
 SUM = hashlib.md5(BYTES).hexdigest()
 # For the guest's shell: wait for a line in a file.
 UNTIL = "until_line() { while ! grep -qs $1 $2; do usleep 100000; done; }; "
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
 
 
 def boot(script, *options):

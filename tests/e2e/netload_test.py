@@ -15,6 +15,7 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import need  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
 CONNECTIONS = 1000
@@ -45,13 +46,6 @@ else:
 
 READY = ("until grep -qs 10.0.2.3 /etc/resolv.conf; do usleep 100000; done; mount -t ext4 -o ro /dev/vda /mnt; "
          "mount -t tmpfs tmp /mnt/tmp; for d in dev proc; do mount -o bind /$d /mnt/$d; done; ulimit -n 4096; ")
-
-
-def need(name):
-    path = os.environ.get(name, "")
-    if not path or not pathlib.Path(path).exists():
-        raise Skip(f"no {name}; ./dev test --slow makes it")
-    return pathlib.Path(path)
 
 
 def boot(script, *options, memory="512M"):

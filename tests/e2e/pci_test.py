@@ -10,7 +10,8 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
-from harness.tap import Skip, check, run  # noqa: E402
+from harness.guest import guest  # noqa: E402
+from harness.tap import check, run  # noqa: E402
 
 MIB = 1 << 20
 # Each step prints what it found; the disk's first MiB goes to its second, through the guest.
@@ -21,13 +22,6 @@ ip -4 address show eth0 | grep inet
 echo functions $(ls /sys/bus/pci/devices | wc -l).
 cat /proc/interrupts | grep virtio
 echo done $((6 * 7))"""
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
 
 
 def boot(*options, append="", chip=""):

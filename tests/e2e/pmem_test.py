@@ -2,31 +2,17 @@
 """A file in the memory of a Linux guest: a file system on it, what is synced survives a kill, and what is read-only stays.
 Needs the guest of `./dev guest` (IREKO_GUEST) and e2fsprogs on the host.
 """
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import guest, host  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
 MIB = 1 << 20
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
-
-
-def host(*command, good=(0,)):
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    check(done.returncode in good, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 def image(folder, name="pmem.img"):
@@ -62,7 +48,7 @@ def file_system():
             c.process.wait()
         host("e2fsck", "-fp", path, good=(0, 1))
         host("e2fsck", "-fn", path)
-        numbers = host("debugfs", "-R", "cat /numbers", path)
+        numbers = host("debugfs", "-R", "cat /numbers", path).stdout
         check(numbers == "".join(f"{n}\n" for n in range(1, 20001)), "/numbers has other contents")
 
 

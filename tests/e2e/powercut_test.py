@@ -17,13 +17,13 @@ import random
 import re
 import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import host, need  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 3
@@ -51,19 +51,6 @@ rm -rf /mnt/f; mkdir /mnt/f
 """
 
 
-def need(name):
-    path = os.environ.get(name, "")
-    if not path or not pathlib.Path(path).exists():
-        raise Skip(f"no {name}; ./dev test makes it")
-    return pathlib.Path(path)
-
-
-def host(*command, good=(0,)):
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    check(done.returncode in good, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}")
-    return done
-
-
 def make_disk(folder, qcow2):
     (folder / "tree").mkdir()
     (folder / "tree/run.sh").write_text(SCRIPT, encoding="ascii")
@@ -79,7 +66,7 @@ def make_disk(folder, qcow2):
 
 def crash(image, options, first, dice):
     """Boot, let the guest write for a random time, kill. The numbers of the files and rows that it acknowledged."""
-    guest, tools = need("IREKO_GUEST"), need("IREKO_POWERCUT")
+    guest, tools = need("IREKO_GUEST", "./dev test"), need("IREKO_POWERCUT", "./dev test")
     mode = dice.choice(("delete", "wal"))
     command = ("mkdir /t; mount -t ext4 -o ro /dev/vdb /t; mount -t ext4 -o discard /dev/vda /mnt; "
                f"echo begin $((6 * 7)); sh /mnt/run.sh {first} {mode}")
@@ -101,7 +88,7 @@ def crash(image, options, first, dice):
 
 def reopen(image):
     """Start a machine with the disk and stop it at once."""
-    with Console("run", "--kernel", need("IREKO_GUEST") / "Image", "--memory", "64M", "--net", "none", "--disk",
+    with Console("run", "--kernel", need("IREKO_GUEST", "./dev test") / "Image", "--memory", "64M", "--net", "none", "--disk",
                  f"{image},format=qcow2") as c:
         c.wait_for("Booting Linux")
         while c.process.poll() is None:  # the first one is the power key, which nobody hears here
@@ -141,7 +128,7 @@ def rounds(qcow2):
     for program in ("mke2fs", "debugfs") + (("qemu-img",) if qcow2 else ()):
         if not shutil.which(program):
             raise Skip(f"{program} is not installed")
-    need("IREKO_GUEST"), need("IREKO_POWERCUT")
+    need("IREKO_GUEST", "./dev test"), need("IREKO_POWERCUT", "./dev test")
     dice = random.Random(SEED)
     counted = [0, 0]
     leaks = 0

@@ -15,16 +15,10 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import guest  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
 DONE = "echo done $((6 * 7))"
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
 
 
 @contextlib.contextmanager

@@ -8,17 +8,11 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
-from harness.tap import Skip, check, run  # noqa: E402
+from harness.guest import guest  # noqa: E402
+from harness.tap import check, run  # noqa: E402
 
 ENGINE, KNOBS = sys.argv[1:]
 PATIENCE = 1500  # seconds: lockstep is slow
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
 
 
 def boots_to_a_shell():

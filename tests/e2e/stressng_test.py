@@ -8,9 +8,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
+from harness.guest import PROMPT  # noqa: E402
 from harness.tap import Skip, check, run  # noqa: E402
 
-PROMPT = "ireko# "
 SECONDS = 20
 
 SETUP = r"""

@@ -4,7 +4,6 @@ guest/vsock.c, which the guest gets on a disk. Needs the guest of `./dev guest` 
 """
 import contextlib
 import hashlib
-import os
 import pathlib
 import random
 import shutil
@@ -16,17 +15,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console  # noqa: E402
-from harness.tap import Skip, check, run  # noqa: E402
+from harness.guest import PROMPT, guest  # noqa: E402
+from harness.tap import check, run  # noqa: E402
 
-PROMPT = "ireko# "
 SECONDS = 60 * Console.patience
-
-
-def guest(name):
-    path = pathlib.Path(os.environ.get("IREKO_GUEST", "/nonexistent")) / name
-    if not path.exists():
-        raise Skip(f"no guest at {path}; ./dev guest fetches it")
-    return path
 
 
 @contextlib.contextmanager

@@ -15,10 +15,10 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
-#include "base/log.h"
 #include "devices/virtio/mmio.h"
 #include "devices/virtio/pci.h"
 #include "devices/virtio/rng.h"
+#include "tests/harness/quiet.h"
 
 #define RECORD_SIZE 16
 #define RAM_BASE    0x40000000ull
@@ -62,12 +62,6 @@ static void send_message(void *ctx, uint32_t requester, uint64_t address, uint32
                           f->device->ops->read(f->device, at + 8, 4) == data);
     }
     assert(found);
-}
-
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
 }
 
 static void bus_create(struct bus *b)
@@ -147,7 +141,7 @@ static void play(struct bus *b, const uint8_t *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bus b;
-    log_set_sink(quiet, NULL);
+    quiet();
     bus_create(&b);
     for (; size >= RECORD_SIZE; data += RECORD_SIZE, size -= RECORD_SIZE) {
         play(&b, data);

@@ -14,17 +14,11 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "base/log.h"
 #include "host/image.h"
+#include "tests/harness/quiet.h"
 
 #define REQUESTS_MOST 16
 #define LENGTH_MOST   (64u << 10)
-
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
 
 /* The file of the image, one for the process. */
 static const char *fuzz_file(int *fd)
@@ -109,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int fd;
     const char *path = fuzz_file(&fd);
-    log_set_sink(quiet, NULL);
+    quiet();
     if (size < 2 || size < 2 + 3u * (data[1] % REQUESTS_MOST))
         return 0;
     unsigned requests = data[1] % REQUESTS_MOST;

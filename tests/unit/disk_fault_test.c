@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "host/disk.h"
 #include "host/disk_os.h"
+#include "tests/harness/quiet.h"
 
 #define SIZE (512u << 10)
 
@@ -105,19 +105,13 @@ ssize_t pwritev(int fd, const struct iovec *v, int count, off_t offset)
 
 /* ------------------------------------------------------------------ tests */
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static int setup(void **state)
 {
     (void)state;
     struct err e;
     memset(&t, 0, sizeof t);
     t.most = SIZE;
-    log_set_sink(quiet, NULL);
+    quiet();
     strcpy(t.path, "/tmp/ireko-disk-XXXXXX");
     int fd = mkstemp(t.path);
     uint8_t *bytes = malloc(SIZE);

@@ -17,8 +17,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "host/disk.h"
+#include "tests/harness/quiet.h"
 
 #define SIZE (1u << 20)
 
@@ -28,16 +28,10 @@ struct fixture {
     struct err e;
 };
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    log_set_sink(quiet, NULL);
+    quiet();
     strcpy(f->path, "/tmp/ireko-disk-XXXXXX");
     int fd = mkstemp(f->path);
     uint8_t *bytes = malloc(SIZE);

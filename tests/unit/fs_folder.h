@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "devices/virtio/fs.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/fuse_driver.h"
 
 /* Linux's, as a guest numbers them. */
@@ -34,12 +34,6 @@ static struct {
     const char *program; /* what runs, for a test that runs it again */
     int outside, inside; /* descriptors */
 } t;
-
-static inline void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
 
 static inline void host_write(int dir, const char *name, const char *text)
 {
@@ -103,7 +97,7 @@ static inline void close_share(void)
 
 static inline int make_folders(void)
 {
-    log_set_sink(quiet, NULL);
+    quiet();
     strcpy(t.base, "/tmp/ireko-fs-XXXXXX");
     if (!mkdtemp(t.base))
         return -1;

@@ -18,9 +18,9 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "host/net.h"
 #include "host/net_mac.h"
+#include "tests/harness/quiet.h"
 
 /* ------------------------------------------------------------------ --net */
 
@@ -200,12 +200,6 @@ static void on_link(void *ctx, bool up)
     pthread_mutex_unlock(&t.lock);
 }
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static void start_listening(void)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -223,7 +217,7 @@ static int setup(void **state)
     memset(&t, 0, sizeof t);
     pthread_mutex_init(&t.lock, NULL);
     pthread_cond_init(&t.changed, NULL);
-    log_set_sink(quiet, NULL);
+    quiet();
     t.room = t.up = true;
     snprintf(t.path, sizeof t.path, "/tmp/ireko-net-test.%ld", (long)getpid());
     snprintf(t.text, sizeof t.text, "unix,path=%s", t.path);

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "devices/virtio/balloon.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/virtio_device.h"
 
 #define BALLOON_QUEUES 5
@@ -19,16 +19,10 @@
 static struct vdev v;
 static uint32_t page; /* of the host, at most 64 KiB */
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static int setup(void **state)
 {
     (void)state;
-    log_set_sink(quiet, NULL);
+    quiet();
     vdev_init(&v);
     page = (uint32_t)sysconf(_SC_PAGESIZE);
     memset(v.ram + LIST, 0xaa, VDEV_RAM_SIZE - LIST);

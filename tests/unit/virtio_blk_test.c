@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/mmio.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/virtio_driver.h"
 
 enum { QUEUE_SEL = 0x30, QUEUE_NUM = 0x38, QUEUE_READY = 0x44, QUEUE_NOTIFY = 0x50 };
@@ -136,12 +136,6 @@ static void set_irq(void *ctx, unsigned n, bool level)
     atomic_store(&t.level, level);
 }
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static uint32_t rd(uint64_t offset)
 {
     lock_acquire(&t.dev->lock);
@@ -170,7 +164,7 @@ static void create_with(bool read_only, bool write_through, unsigned queues)
     the_disk.write_through = write_through;
     for (unsigned i = 0; i < sizeof the_disk.bytes; i++)
         the_disk.bytes[i] = (uint8_t)(i ^ (i >> 7));
-    log_set_sink(quiet, NULL);
+    quiet();
     driver_init(&t.driver, 16);
     const struct virtio_blk_config config = { .irq = { .set = set_irq },
                                               .gmem = &t.driver.m,

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "devices/virtio/console.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/virtio_device.h"
 
 /* Queues of two ports. */
@@ -37,16 +37,10 @@ static void end_room(void *ctx)
     ((struct end *)ctx)->rooms++;
 }
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static int make(unsigned ports, const char *name)
 {
     struct virtio_console_config config = { .ports = ports };
-    log_set_sink(quiet, NULL);
+    quiet();
     memset(end, 0, sizeof end);
     vdev_init(&v);
     config.irq = vdev_irq(&v);

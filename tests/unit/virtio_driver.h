@@ -2,11 +2,17 @@
 #ifndef TESTS_UNIT_VIRTIO_DRIVER_H
 #define TESTS_UNIT_VIRTIO_DRIVER_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include <cmocka.h>
+
 #include "base/bytes.h"
 #include "base/gmem.h"
+#include "devices/virtio/queue.h"
 
 #define RAM      0x40000000ull
 #define RAM_SIZE 0x40000u
@@ -95,6 +101,23 @@ static inline uint32_t driver_used_id(const struct driver *d, unsigned i)
 static inline uint32_t driver_used_len(const struct driver *d, unsigned i)
 {
     return ld_le32(d->ram + RING_USED + 8 + 8 * (i % d->size));
+}
+
+/* Rings at these places, and what comes of starting a queue that was reset with them. */
+struct driver_start {
+    uint16_t size;
+    gpa_t desc, avail, used;
+    int rc;
+};
+
+static inline void driver_start(struct virtq *q, const struct driver_start *s)
+{
+    q->size = s->size;
+    q->desc = s->desc;
+    q->avail = s->avail;
+    q->used = s->used;
+    assert_int_equal(virtq_start(q), s->rc);
+    assert_int_equal(q->ready, s->rc == 0);
 }
 
 #endif

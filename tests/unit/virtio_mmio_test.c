@@ -9,8 +9,8 @@
 #include <cmocka.h>
 #include <libfdt.h>
 
-#include "base/log.h"
 #include "devices/virtio/mmio.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/virtio_driver.h"
 
 enum { MAGIC = 0x00, VERSION = 0x04, DEVICE_ID = 0x08, VENDOR = 0x0c, DEV_FEATURES = 0x10 };
@@ -113,17 +113,11 @@ static void set_irq(void *ctx, unsigned n, bool level)
     t.level = level;
 }
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static int setup(void **state)
 {
     (void)state;
     memset(&t, 0, sizeof t);
-    log_set_sink(quiet, NULL);
+    quiet();
     driver_init(&t.driver, 8);
     virtio_mmio_init(&t.v, &(struct virtio_mmio_setup){ .ops = &fake_ops,
                                                         .gmem = &t.driver.m,

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "devices/virtio/net.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/virtio_device.h"
 
 #define F_CSUM       (1ull << 0)
@@ -109,15 +109,9 @@ static bool receive(const uint8_t *header, const uint8_t *frame, size_t n)
 
 static struct vdev v;
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static int create(bool headers)
 {
-    log_set_sink(quiet, NULL);
+    quiet();
     memset(&net, 0, sizeof net);
     net.headers = headers;
     net.local = !headers;

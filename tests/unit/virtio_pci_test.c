@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "base/bits.h"
-#include "base/log.h"
 #include "devices/virtio/mmio.h"
 #include "devices/virtio/pci.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/virtio_driver.h"
 
 #define SLOT 5u
@@ -82,12 +82,6 @@ static void send_message(void *ctx, uint32_t requester, uint64_t address, uint32
     t.data = data;
 }
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static uint32_t cfg(unsigned offset, unsigned width)
 {
     return (uint32_t)pci_host_ecam_read(&t.host, SLOT << 15 | offset, width);
@@ -133,7 +127,7 @@ static void find_everything(void)
 static int setup(void **state)
 {
     (void)state;
-    log_set_sink(quiet, NULL);
+    quiet();
     memset(&t, 0, sizeof t);
     t.host.place.memory = 0x10000000;
     driver_init(&t.driver, 64);

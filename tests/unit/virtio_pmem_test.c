@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "devices/virtio/pmem.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/virtio_device.h"
 
 #define ANSWER (VDEV_BUFFERS + 0x1000)
@@ -37,16 +37,10 @@ void pmem_drain(struct pmem *p)
     (void)p;
 }
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static int setup(void **state)
 {
     (void)state;
-    log_set_sink(quiet, NULL);
+    quiet();
     file.count = 0;
     vdev_init(&v);
     const struct virtio_pmem_config config = {

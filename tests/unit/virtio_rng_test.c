@@ -6,22 +6,16 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "devices/virtio/rng.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/virtio_device.h"
 
 static struct vdev v;
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static int setup(void **state)
 {
     (void)state;
-    log_set_sink(quiet, NULL);
+    quiet();
     vdev_init(&v);
     return virtio_rng_create(&(struct virtio_rng_config){ vdev_irq(&v), &v.gmem }, &v.dev);
 }

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "devices/virtio/rtc.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/virtio_device.h"
 
 #define TIME   0x18f1234567890abcull
@@ -26,16 +26,10 @@ static void fake_clock(void *ctx, uint64_t *realtime_ns, uint64_t *count)
     *count = COUNT;
 }
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static int setup(void **state)
 {
     (void)state;
-    log_set_sink(quiet, NULL);
+    quiet();
     vdev_init(&v);
     const struct virtio_rtc_config config = {
         .irq = vdev_irq(&v), .gmem = &v.gmem, .clock = fake_clock, .ctx = &v

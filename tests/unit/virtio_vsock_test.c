@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "devices/virtio/vsock.h"
+#include "tests/harness/quiet.h"
 #include "tests/unit/virtio_device.h"
 
 enum { RX, TX, EVENT, QUEUES };
@@ -43,16 +43,10 @@ void vsock_reset(struct vsock *s, uint32_t epoch)
     s->epoch = epoch;
 }
 
-static void quiet(void *ctx, const char *line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 static int setup(void **state)
 {
     (void)state;
-    log_set_sink(quiet, NULL);
+    quiet();
     host = (struct vsock){ .epoch = 0 };
     vdev_init(&v);
     const struct virtio_vsock_config config = {

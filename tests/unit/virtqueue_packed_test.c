@@ -108,11 +108,7 @@ static uint16_t pop(void)
 static void start_checks(void **state)
 {
     (void)state;
-    static const struct {
-        uint16_t size;
-        gpa_t desc, avail, used;
-        int rc;
-    } cases[] = {
+    static const struct driver_start cases[] = {
         { 1, RAM, RAM + 0x1000, RAM + 0x2000, 0 },
         { 3, RAM, RAM + 0x1000, RAM + 0x2000, 0 },
         { 512, RAM, RAM + 0x2000, RAM + 0x3000, 0 },
@@ -126,15 +122,10 @@ static void start_checks(void **state)
         { 8, RAM, RAM + RAM_SIZE, RAM + 0x2000, -EINVAL },
         { 8, RAM, RAM + 0x1000, RAM + RAM_SIZE, -EINVAL },
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         virtq_reset(&queue);
         virtq_negotiate(&queue, VIRTIO_F_RING_PACKED);
-        queue.size = cases[i].size;
-        queue.desc = cases[i].desc;
-        queue.avail = cases[i].avail;
-        queue.used = cases[i].used;
-        assert_int_equal(virtq_start(&queue), cases[i].rc);
-        assert_int_equal(queue.ready, cases[i].rc == 0);
+        driver_start(&queue, &cases[i]);
     }
 }
 

@@ -43,11 +43,7 @@ static void pop_fails(uint16_t head, int code)
 static void start_checks(void **state)
 {
     (void)state;
-    static const struct {
-        uint16_t size;
-        gpa_t desc, avail, used;
-        int rc;
-    } cases[] = {
+    static const struct driver_start cases[] = {
         { 1, RAM, RAM + 0x1000, RAM + 0x2000, 0 },
         { 512, RAM, RAM + 0x2000, RAM + 0x3000, 0 },
         { 0, RAM, RAM + 0x1000, RAM + 0x2000, -EINVAL },
@@ -69,15 +65,10 @@ static void start_checks(void **state)
         { 8, RAM, RAM + 0x1000, RAM + RAM_SIZE - 68, -EINVAL },
         { 8, 0xfffffffffffffff0, RAM + 0x1000, RAM + 0x2000, -EINVAL },
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         virtq_reset(&queue);
         assert_false(queue.ready);
-        queue.size = cases[i].size;
-        queue.desc = cases[i].desc;
-        queue.avail = cases[i].avail;
-        queue.used = cases[i].used;
-        assert_int_equal(virtq_start(&queue), cases[i].rc);
-        assert_int_equal(queue.ready, cases[i].rc == 0);
+        driver_start(&queue, &cases[i]);
     }
 }
 
