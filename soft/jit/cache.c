@@ -1,9 +1,8 @@
 /*
- * Code memory, and the tables of what is in it.
+ * What is in code memory, and the tables of it.
  *
- * One file without a name is mapped twice, so that no page is ever writable and executable at the
- * same address. Blocks lie in two parts, the hot one with the code that usually runs and the cold
- * one with slow paths, so that hot code is dense.
+ * Blocks lie in two parts, the hot one with the code that usually runs and the cold one with slow
+ * paths, so that hot code is dense.
  *
  * The tables grow, hence indices instead of pointers. When anything is full, all is forgotten:
  * translating again is cheap, and nothing that points into the cache can be left over.
@@ -12,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/bits.h"
 #include "base/bytes.h"
@@ -114,22 +112,15 @@ static bool tables_grow(struct jit *j)
 
 int jit_cache_create(struct jit *j, size_t size)
 {
-    j->fd = memfd_create("ireko-code", MFD_CLOEXEC);
-    if (j->fd < 0)
-        return -errno;
-    j->size = size;
-    j->rw = j->rx = MAP_FAILED;
-    if (ftruncate(j->fd, (off_t)size) == 0) {
-        j->rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
-        j->rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, j->fd, 0);
-    }
-    if (j->rw == MAP_FAILED || j->rx == MAP_FAILED || !tables_grow(j)) {
-        int err = errno;
+    int err = jit_arena_create(j, size);
+
+    if (!err && !tables_grow(j))
+        err = -ENOMEM;
+    if (err) {
         jit_cache_destroy(j);
-        return -err;
+        return err;
     }
-    j->hot_end = (uint32_t)(size / 8 * 5);
-    j->cold_end = (uint32_t)size;
+    jit_arena_split(j, (uint32_t)(size / 8 * 5));
     jit_thunks_emit(j);
     jit_cache_reset(j);
     return 0;
@@ -137,12 +128,7 @@ int jit_cache_create(struct jit *j, size_t size)
 
 void jit_cache_destroy(struct jit *j)
 {
-    if (j->rw && j->rw != MAP_FAILED)
-        munmap(j->rw, j->size);
-    if (j->rx && j->rx != MAP_FAILED)
-        munmap(j->rx, j->size);
-    if (j->fd >= 0)
-        close(j->fd);
+    jit_arena_destroy(j);
     table_free(j->clone_hash, j->buckets, HASH_SIZE(1));
     table_free(j->block, j->block_room, sizeof *j->block);
     table_free(j->exit, j->exit_room, sizeof *j->exit);
@@ -166,6 +152,7 @@ void jit_cache_reset(struct jit *j)
 
 bool jit_cache_ready(struct jit *j)
 {
+    jit_arena_enlarge(j);
     return j->hot + BLOCK_HOT_MAX <= j->hot_end && j->cold + BLOCK_COLD_MAX <= j->cold_end &&
            tables_grow(j);
 }

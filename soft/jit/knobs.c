@@ -31,6 +31,7 @@ static const struct {
     { "unimported", offsetof(struct jit_knobs, unimported) },
     { "unjumped", offsetof(struct jit_knobs, unjumped) },
     { "near", offsetof(struct jit_knobs, near) },
+    { "small", offsetof(struct jit_knobs, small) },
     { "polls", offsetof(struct jit_knobs, polls) },
     { "slow", offsetof(struct jit_knobs, slow) },
     { "track", offsetof(struct jit_knobs, track) },

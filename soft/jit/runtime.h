@@ -154,6 +154,7 @@ struct jit_knobs {
     bool unimported; /* each vCPU has translations of its own */
     bool unjumped;   /* indirect branches find nothing */
     bool near;       /* every exit is where its branch is */
+    bool small;      /* code memory has no large pages */
     bool polls;      /* a poll at every exit */
     bool tlb;        /* one entry in a TLB */
     bool slow;       /* no entry: every access takes the slow path */
@@ -194,8 +195,11 @@ struct jit {
     int fd;
     uint8_t *rw, *rx; /* the same memory, for writing and for executing */
     size_t size;
-    uint32_t start;     /* where blocks begin, behind the thunks */
-    uint32_t hot, cold; /* next free byte */
+    uint8_t *arena; /* the mapping that both lie in */
+    size_t arena_size;
+    uint32_t hot_large, cold_large; /* where the next piece begins that is to be a large page */
+    uint32_t start;                 /* where blocks begin, behind the thunks */
+    uint32_t hot, cold;             /* next free byte */
     uint32_t hot_end, cold_end;
 
     struct jit_block *block;
@@ -252,7 +256,15 @@ static inline bool jit_is_warm(const struct jit *j, uint64_t pa)
     return j->warm[jit_region(pa) / 64] >> jit_region(pa) % 64 & 1;
 }
 
-/* soft/jit/cache.c: code memory and the tables. */
+/* soft/jit/arena.c: code memory. After a failure it is the caller's to destroy, too. */
+int jit_arena_create(struct jit *j, size_t size);
+void jit_arena_destroy(struct jit *j);
+/* Hot code lies below an offset, cold code behind it. */
+void jit_arena_split(struct jit *j, uint32_t at);
+/* Large pages for what lies at the next free bytes. */
+void jit_arena_enlarge(struct jit *j);
+
+/* soft/jit/cache.c: the tables of what is in it. */
 int jit_cache_create(struct jit *j, size_t size);
 void jit_cache_destroy(struct jit *j);
 /* Forget every block, exit and binding; code memory is free behind the thunks. */

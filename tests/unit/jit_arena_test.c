@@ -1,0 +1,118 @@
+/* Code memory: two mappings of the same bytes, never writable and executable at once, that keep
+ * what they hold when pieces of it become large pages. */
+#include "soft/jit/runtime.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MIB (1u << 20)
+
+/* Sum up the mappings of code memory; none may be writable and executable. */
+static uint64_t mapped(void)
+{
+    FILE *f = fopen("/proc/self/maps", "r");
+    char line[512], rights[8];
+    unsigned long start, end;
+    uint64_t total = 0;
+
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        if (!strstr(line, "ireko-code"))
+            continue;
+        assert_int_equal(sscanf(line, "%lx-%lx %7s", &start, &end, rights), 3);
+        assert_false(rights[1] == 'w' && rights[2] == 'x');
+        total += end - start;
+    }
+    fclose(f);
+    return total;
+}
+
+static uint8_t pattern(uint32_t at)
+{
+    return (uint8_t)(at * 2654435761u >> 24);
+}
+
+static void put(struct jit *j, uint32_t *next, uint32_t end)
+{
+    for (; *next < end; ++*next)
+        j->rw[*next] = pattern(*next);
+    jit_arena_enlarge(j);
+}
+
+static void check(const struct jit *j, uint32_t from, uint32_t end)
+{
+    for (uint32_t at = from; at < end; at++)
+        assert_int_equal(j->rx[at], pattern(at));
+}
+
+/* Fill both parts in steps, as translation does. */
+static void fill(struct jit *j, uint32_t step)
+{
+    j->hot = 0;
+    j->cold = j->hot_end;
+    while (j->hot < j->hot_end || j->cold < j->cold_end) {
+        put(j, &j->hot, j->hot + step < j->hot_end ? j->hot + step : j->hot_end);
+        put(j, &j->cold, j->cold + step < j->cold_end ? j->cold + step : j->cold_end);
+    }
+    check(j, 0, (uint32_t)j->size);
+}
+
+static void fill_size(size_t size, uint32_t step, bool small)
+{
+    struct jit *j = calloc(1, sizeof *j);
+
+    assert_non_null(j);
+    j->knobs.small = small;
+    assert_int_equal(jit_arena_create(j, size), 0);
+    jit_arena_split(j, (uint32_t)(size / 8 * 5));
+    assert_int_equal(mapped(), 2 * size);
+    fill(j, step);
+    assert_int_equal(mapped(), 2 * size);
+    fill(j, step + 8); /* after a reset */
+    jit_arena_destroy(j);
+    assert_int_equal(mapped(), 0);
+    free(j);
+}
+
+static void test_contents(void **state)
+{
+    (void)state;
+    fill_size(16 * MIB, 4096, false);
+    fill_size(16 * MIB, 4096, true);
+    fill_size(5 * MIB, 1000, false);
+    fill_size(1 * MIB, 512, false);
+}
+
+/* A start touches nothing that it does not use. */
+static void test_beginning(void **state)
+{
+    struct jit *j = calloc(1, sizeof *j);
+
+    (void)state;
+    assert_non_null(j);
+    assert_int_equal(jit_arena_create(j, 16 * MIB), 0);
+    jit_arena_split(j, 10 * MIB);
+    uint32_t hot = j->hot_large, cold = j->cold_large;
+    j->cold = j->hot_end;
+    put(j, &j->hot, 4096);
+    put(j, &j->cold, j->hot_end + 4096);
+    assert_int_equal(j->hot_large, hot);
+    assert_int_equal(j->cold_large, cold);
+    put(j, &j->hot, 1 * MIB);
+    assert_int_equal(j->hot_large, 2 * MIB);
+    assert_int_equal(j->cold_large, cold);
+    jit_arena_destroy(j);
+    free(j);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_contents),
+        cmocka_unit_test(test_beginning),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
