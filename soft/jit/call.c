@@ -48,6 +48,7 @@ static void align_call(struct x86_buf *b)
 void jit_emit_interp(jit_t t, const struct insn *i)
 {
     jit_clobber(t);
+    jit_remake_store(t, &t->hot);
     t->sp_aligned = false;
     vector_cache_forget(t);
     jit_loop_leave(t, &t->hot);
@@ -84,6 +85,7 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     const uint8_t *start = t->cold.p;
     if (look_up)
         x86_lea(&t->cold, 1, RCX, t->look_up.address);
+    jit_remake_store(t, &t->cold);
     jit_loop_leave(t, &t->cold);
     x86_to(&t->cold, x86_call(&t->cold), j->rw + thunk);
     const uint8_t *record = cold_data(t, &s, sizeof s);

@@ -7,9 +7,6 @@
  */
 #include "soft/jit/translate.h"
 
-/* What an instruction does with NZCV. */
-enum { READS = 1, WRITES = 2 };
-
 #define FAULTS_READ(t) ((t)->jit->knobs.strict)
 
 /* Loads and stores, bits 27 and 25 (DDI 0487 C4.1), and what may let an interrupt in. */
@@ -24,20 +21,20 @@ static const struct {
     uint32_t mask, value, set;
     unsigned flags;
 } flag_words[] = {
-    { 0x1f800000, 0x11000000, 0x20000000, 0 },     /* ADD, SUB immediate */
-    { 0x1f000000, 0x0b000000, 0x20000000, 0 },     /* of registers */
-    { 0x1f800000, 0x12000000, 0x60000000, 0 },     /* AND immediate */
-    { 0x1f000000, 0x0a000000, 0x60000000, 0 },     /* AND, BIC of registers */
-    { 0x1fe0fc00, 0x1a000000, 0x20000000, READS }, /* ADC, SBC */
-    { 0x1fe00410, 0x1a400000, 0, READS | WRITES }, /* CCMP, CCMN */
-    { 0x1fe00000, 0x1a800000, 0, READS },          /* CSEL and its kin */
-    { 0xff000010, 0x54000000, 0, READS },          /* B.cond */
-    { 0xff00001f, 0xd4000001, 0, READS },          /* SVC: SPSR_EL1 */
-    { 0xffffffff, 0xd69f03e0, 0, WRITES },         /* ERET */
-    { 0xffffffe0, 0xd53b4200, 0, READS },          /* MRS of NZCV, by the interpreter's function */
-    { 0xff200c00, 0x1e200c00, 0, READS },          /* FCSEL */
-    { 0xff20fc07, 0x1e202000, 0, WRITES },         /* FCMP, FCMPE */
-    { 0xff200c00, 0x1e200400, 0, READS | WRITES }, /* FCCMP, FCCMPE */
+    { 0x1f800000, 0x11000000, 0x20000000, 0 },               /* ADD, SUB immediate */
+    { 0x1f000000, 0x0b000000, 0x20000000, 0 },               /* of registers */
+    { 0x1f800000, 0x12000000, 0x60000000, 0 },               /* AND immediate */
+    { 0x1f000000, 0x0a000000, 0x60000000, 0 },               /* AND, BIC of registers */
+    { 0x1fe0fc00, 0x1a000000, 0x20000000, FLAGS_READ },      /* ADC, SBC */
+    { 0x1fe00410, 0x1a400000, 0, FLAGS_READ | FLAGS_WRITE }, /* CCMP, CCMN */
+    { 0x1fe00000, 0x1a800000, 0, FLAGS_READ },               /* CSEL and its kin */
+    { 0xff000010, 0x54000000, 0, FLAGS_READ },               /* B.cond */
+    { 0xff00001f, 0xd4000001, 0, FLAGS_READ },               /* SVC: SPSR_EL1 */
+    { 0xffffffff, 0xd69f03e0, 0, FLAGS_WRITE },              /* ERET */
+    { 0xffffffe0, 0xd53b4200, 0, FLAGS_READ },  /* MRS of NZCV, by the interpreter's function */
+    { 0xff200c00, 0x1e200c00, 0, FLAGS_READ },  /* FCSEL */
+    { 0xff20fc07, 0x1e202000, 0, FLAGS_WRITE }, /* FCMP, FCMPE */
+    { 0xff200c00, 0x1e200400, 0, FLAGS_READ | FLAGS_WRITE }, /* FCCMP, FCCMPE */
 };
 
 /* By bits 28:24: those that `flag_words` has any of. */
@@ -52,17 +49,18 @@ static unsigned flags_of_word(uint32_t word)
     for (size_t n = 0; n < ARRAY_LEN(flag_words); n++)
         if ((word & flag_words[n].mask) == flag_words[n].value) {
             uint32_t set = flag_words[n].set;
-            return flag_words[n].flags | (set && (word & set) == set ? WRITES : 0);
+            return flag_words[n].flags | (set && (word & set) == set ? FLAGS_WRITE : 0);
         }
     return 0;
 }
 
-static unsigned flags_of(jit_t t, const struct jit_insn *n)
+unsigned jit_flags_of(jit_t t, const struct jit_insn *n)
 {
     if (jit_emitters[n->op] && !jit_is_system_call(t, n))
-        return flags_of_word(n->i.word) | (FAULTS_READ(t) && may_fault(n->i.word) ? READS : 0);
-    return jit_is_vector_only(t, n) ? 0
-                                    : READS; /* the interpreter's functions may look, or fault */
+        return flags_of_word(n->i.word) | (FAULTS_READ(t) && may_fault(n->i.word) ? FLAGS_READ : 0);
+    return jit_is_vector_only(t, n)
+               ? 0
+               : FLAGS_READ; /* the interpreter's functions may look, or fault */
 }
 
 /* Offset in the page of a conditional branch's target. */
@@ -72,20 +70,31 @@ static int64_t target_of(const struct insn *i, enum a64_op op)
     return i->offset + sign_extend(bits(i->word, top, 5) << 2, top - 2);
 }
 
-/* Does code at `offset` of the page set NZCV before it reads it, on every way on? Looks at most at
- * `ahead` instructions, and in warm code at the ways of branches, too. */
-static bool kills_flags(jit_t t, int64_t offset, unsigned *ahead)
+/* A look at what follows: at so many more instructions of the page; those that were seen. */
+struct look {
+    unsigned ahead;
+    uint64_t seen[CODE_PAGE_SIZE / 4 / 64];
+};
+
+/* Does code at `offset` of the page set NZCV before it reads it, on every way on? In warm code ways
+ * of branches are looked at, too. What was seen does, or there would be an answer already: a loop
+ * that never reads it needs no end. */
+static bool kills_flags(jit_t t, int64_t offset, struct look *l)
 {
-    for (; *ahead; offset += 4) {
-        --*ahead;
+    for (; l->ahead; offset += 4) {
         if (offset < 0 || offset >= CODE_PAGE_SIZE)
             return false;
+        uint64_t *seen = &l->seen[offset / 4 / 64], mask = 1ull << offset / 4 % 64;
+        if (*seen & mask)
+            return true;
+        *seen |= mask;
+        l->ahead--;
         struct jit_insn look = { .i.word = ld_le32(t->page + offset) };
         look.op = (uint16_t)a64_decode(look.i.word);
-        unsigned f = flags_of(t, &look);
-        if (f & READS)
+        unsigned f = jit_flags_of(t, &look);
+        if (f & FLAGS_READ)
             return false;
-        if (f & WRITES)
+        if (f & FLAGS_WRITE)
             return true;
         switch (look.op) {
         case A64_BL:
@@ -101,7 +110,7 @@ static bool kills_flags(jit_t t, int64_t offset, unsigned *ahead)
         case A64_TBZ:
         case A64_TBNZ:
             look.i.offset = (uint16_t)offset;
-            if (!t->warm || !kills_flags(t, target_of(&look.i, (enum a64_op)look.op), ahead))
+            if (!t->warm || !kills_flags(t, target_of(&look.i, (enum a64_op)look.op), l))
                 return false;
             break;
         case A64_BR:
@@ -116,14 +125,17 @@ static bool kills_flags(jit_t t, int64_t offset, unsigned *ahead)
 }
 
 #define AHEAD      8
-#define AHEAD_WARM 32
+#define AHEAD_WARM 64
 
 /* The head of this block is looked at (in a loop) as far as it goes. */
 static bool target_kills_flags(jit_t t, int64_t offset)
 {
-    unsigned ahead = offset == t->insn[0].i.offset ? JIT_BLOCK_MAX : t->warm ? AHEAD_WARM : AHEAD;
-
-    return !FAULTS_READ(t) && kills_flags(t, offset, &ahead);
+    struct look l = {
+        .ahead = offset == t->insn[0].i.offset ? JIT_BLOCK_MAX
+                 : t->warm                     ? AHEAD_WARM
+                                               : AHEAD,
+    };
+    return !FAULTS_READ(t) && kills_flags(t, offset, &l);
 }
 
 static bool is_conditional(enum a64_op op)
@@ -152,15 +164,14 @@ void jit_flags_analyse(jit_t t)
 
     for (unsigned n = t->count; n-- > 0;) {
         struct jit_insn *i = &t->insn[n];
-        unsigned f = flags_of(t, i);
+        unsigned f = jit_flags_of(t, i);
         i->flags_live = live;
-        if (is_conditional((enum a64_op)i->op)) {
-            i->target_live = !target_kills_flags(t, target_of(&i->i, (enum a64_op)i->op));
-            live |= i->target_live;
-        }
-        if (f & WRITES)
+        i->target_live = is_conditional((enum a64_op)i->op) &&
+                         !target_kills_flags(t, target_of(&i->i, (enum a64_op)i->op));
+        live |= i->target_live;
+        if (f & FLAGS_WRITE)
             live = false;
-        if (f & READS)
+        if (f & FLAGS_READ)
             live = true;
     }
 }
@@ -183,7 +194,9 @@ void jit_clobber(jit_t t)
 {
     bool live = t->at == 0 || t->insn[t->at - 1].flags_live;
 
-    if (t->ef != EF_NONE && live)
+    if (!live)
+        t->remake.how = REMAKE_NONE;
+    else if (t->ef != EF_NONE && !t->ef_stored && !jit_remake_later(t))
         jit_flags_store(t);
     t->ef = EF_NONE;
 }
@@ -204,6 +217,8 @@ static const struct {
 
 enum x86_cc jit_condition(jit_t t, unsigned cond)
 {
+    if (t->ef == EF_NONE)
+        jit_remake(t);
     if (t->ef == EF_ADD && (cond == 8 || cond == 9)) {
         x86_cmc(&t->hot);
         t->ef = EF_SUB;

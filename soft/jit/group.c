@@ -92,10 +92,8 @@ static unsigned group_extent(jit_t t, struct member m)
     int64_t moved = 0, low = m.offset, high = m.offset + m.size;
 
     g->last = t->at;
-    g->loses = false;
     for (unsigned n = t->at; !t->jit->knobs.ungrouped;) {
-        g->loses = changes_base(&t->insn[n], base, &m);
-        if (g->loses || (base == REG_SP && m.moves % 16))
+        if (changes_base(&t->insn[n], base, &m) || (base == REG_SP && m.moves % 16))
             break;
         moved += m.moves;
         do
@@ -129,14 +127,7 @@ unsigned jit_access_begin(jit_t t, const struct insn *i)
         jit_clobber(t);
         unsigned span = group_extent(t, m);
         jit_check_base(t, i, &g->slow[0]);
-        if (g->loses) {
-            jit_copy(t, 1, i->rn, RAX);
-            if (g->low)
-                x86_lea(&t->hot, 1, RAX, x86_at(RAX, (int32_t)g->low));
-            g->slow[1] = jit_look_up_page(t, REG_NONE, i->rn, 0, span, m.write);
-        } else {
-            g->slow[1] = jit_look_up_page(t, i->rn, i->rn, (int32_t)g->low, span, m.write);
-        }
+        g->slow[1] = jit_look_up_page(t, i->rn, i->rn, (int32_t)g->low, span, m.write);
         g->disp = t->look_up.disp;
         g->open = true;
         g->first = t->at;

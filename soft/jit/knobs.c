@@ -25,6 +25,7 @@ static const struct {
     { "ungrown", offsetof(struct jit_knobs, ungrown) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },
+    { "unremade", offsetof(struct jit_knobs, unremade) },
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "uncloned", offsetof(struct jit_knobs, uncloned) },
     { "cloned", offsetof(struct jit_knobs, cloned) },

@@ -301,7 +301,7 @@ bool emit_ldr_lit(jit_t t, const struct insn *i)
     return true;
 }
 
-/* Pairs: one look-up for both halves. */
+/* Pairs: one look-up for both halves. What loads the base, which was found, is last. */
 
 static bool load_pair(jit_t t, const struct insn *i, enum jit_form form, unsigned size, bool sign)
 {
@@ -310,8 +310,12 @@ static bool load_pair(jit_t t, const struct insn *i, enum jit_form form, unsigne
     if (i->rd == i->ra || (jit_writes_back(form) && (i->rd == i->rn || i->ra == i->rn)))
         return false;
     unsigned offset = jit_access_begin(t, i);
+    bool swap = i->rd == i->rn;
+    if (swap)
+        load_found(t, i->ra, offset + size, size, e);
     load_found(t, i->rd, offset, size, e);
-    load_found(t, i->ra, offset + size, size, e);
+    if (!swap)
+        load_found(t, i->ra, offset + size, size, e);
     jit_access_end(t, i);
     return true;
 }

@@ -148,6 +148,7 @@ struct jit_knobs {
     bool ungrown;    /* TLBs stay as small as they begin */
     bool unpaged;    /* every access looks into the TLB */
     bool unlooped;   /* loops have the registers that all code has */
+    bool unremade;   /* flags that are needed again are stored, not made again */
     bool unlinked;   /* no direct links */
     bool uncloned;   /* each virtual address has a translation of its own */
     bool cloned;     /* every block is the clone of one at another address */

@@ -34,6 +34,16 @@ _Static_assert(offsetof(struct mmu_bank, tlb) == 0, "the bank is where its TLB i
 /* What EFLAGS hold: nothing, NZCV with the carry inverted, or NZCV. */
 enum jit_eflags { EF_NONE, EF_SUB, EF_ADD };
 
+/* How flags that EFLAGS do not hold any more are made again: soft/jit/remake.c. */
+enum jit_remaking { REMAKE_NONE, REMAKE_CMP, REMAKE_TEST };
+
+struct jit_remake {
+    enum jit_remaking how;
+    unsigned w, n, m; /* of guest register n and m, or imm if m is REG_NONE */
+    int32_t imm;
+    bool sign_zero; /* N and Z only */
+};
+
 /* An instruction of the block. */
 struct jit_insn {
     struct insn i;
@@ -48,7 +58,6 @@ struct jit_insn {
 struct jit_group {
     bool open;
     unsigned first, last; /* in jit_translation.insn */
-    bool loses;           /* its last member loads the base */
     int64_t low, moved;   /* from the base as it was: where the range begins, where the base is */
     int32_t disp;         /* of the look-up */
     uint8_t *slow[2];
@@ -98,6 +107,8 @@ struct jit_translation {
     unsigned count, at; /* `at`: the one being emitted */
     enum jit_eflags ef;
     bool ef_stored;  /* cpu.jit_flags has what EFLAGS hold */
+    unsigned set_at; /* the instruction that they were set by */
+    struct jit_remake remake;
     bool stays;      /* a loop, or the end of one: accesses may stay in their pages */
     bool warm;       /* it runs often, so that it may look at the pages found last */
     bool sp_aligned; /* SP is known to be a multiple of 16 */
@@ -193,6 +204,8 @@ static inline void jit_flags_set(jit_t t, enum jit_eflags ef)
 {
     t->ef = ef;
     t->ef_stored = false;
+    t->set_at = t->at;
+    t->remake.how = REMAKE_NONE;
 }
 /* The host's condition for `cond` (0 to 13); loads what it needs. Changes RAX if EFLAGS do not hold
  * NZCV. */
@@ -201,8 +214,19 @@ enum x86_cc jit_condition(jit_t t, unsigned cond);
 void jit_flags_immediate(jit_t t, unsigned nzcv, enum jit_eflags ef);
 /* Is it a direct branch to the instruction at `head` of the same page? */
 bool jit_loops(const struct jit_insn *n, const struct jit_insn *head);
-/* Backward pass: jit_insn.flags_live. */
+/* Backward pass: jit_insn.flags_live and target_live. */
 void jit_flags_analyse(jit_t t);
+/* What an instruction does with NZCV. */
+enum { FLAGS_READ = 1, FLAGS_WRITE = 2 };
+unsigned jit_flags_of(jit_t t, const struct jit_insn *n);
+
+/* soft/jit/remake.c. EFLAGS, which hold live flags that are not stored, are about to change: can
+ * the flags be made again wherever they are read? If so t->remake says how. */
+bool jit_remake_later(jit_t t);
+/* If t->remake says how: do it; EFLAGS hold them then. Changes RAX. */
+void jit_remake(jit_t t);
+/* Code that stores them, too, on the way to a slow path or a call. Changes EFLAGS. */
+void jit_remake_store(jit_t t, struct x86_buf *b);
 
 /* soft/jit/clone.c: where code says where it lies. Constants made of virtual addresses (in the hot
  * or the cold part; flags stay), and in cold records: such an address of 64 bits, the offset in the

@@ -46,6 +46,14 @@ PROBE(ldp_base, "ldp x0, x1, [x0]");
 PROBE(ldr_pre, "ldr x1, [x0, #8]!");
 PROBE(ld1_post, "ld1 {v0.16b, v1.16b}, [x0], #32");
 
+/* Flags that are set before an access and read behind it, and by nobody then. */
+#define BETWEEN(set, access, read) set "\n" access "\n" read " 1f\n nop\n1: cmp xzr, xzr"
+PROBE(subs_ldr, BETWEEN("subs x1, x1, #1", "ldr x2, [x0]", "b.ne"));
+PROBE(adds_ldp, BETWEEN("adds w1, w1, #1", "ldp x2, x3, [x0]", "b.mi"));
+PROBE(cmp_str, BETWEEN("cmp x1, #1", "str x2, [x0]", "b.lt"));
+PROBE(cmp_ldrb, BETWEEN("cmp w1, w2", "ldrb w3, [x0]", "b.hi"));
+PROBE(tst_ldr, BETWEEN("tst x1, #0xff", "ldr q0, [x0]", "b.eq"));
+
 #define RW0 (NORMAL | AP_EL0 | XN) /* data of EL0 */
 #define RO0 (NORMAL | AP_EL0 | AP_RO | XN)
 #define RW1 (NORMAL | XN) /* data of EL1 */
@@ -423,6 +431,40 @@ static void page_end(void)
     map(&kit_low, V + 0x1000, 3, 0);
 }
 
+/* SPSR_EL1 has the flags of before the access, as far as they are read. */
+static void flags(void)
+{
+    enum { N = 8, Z = 4, ALL = 15 };
+    static const struct {
+        const char *name;
+        const uint32_t *code;
+        uint64_t x1;
+        unsigned read, nzcv;
+    } cases[] = {
+        { "SUBS, Z", subs_ldr, 1, N | Z, 4 },
+        { "SUBS, N", subs_ldr, 0, N | Z, 8 },
+        { "SUBS, neither", subs_ldr, 2, N | Z, 0 },
+        { "ADDS, Z", adds_ldp, 0xffffffff, N | Z, 4 },
+        { "ADDS, N", adds_ldp, 0x7fffffff, N | Z, 8 },
+        { "CMP, less", cmp_str, 0, ALL, 8 },
+        { "CMP, the same", cmp_str, 1, ALL, 6 },
+        { "CMP, overflow", cmp_str, 1ul << 63, ALL, 3 },
+        { "CMP of registers, more", cmp_ldrb, 7, ALL, 2 },
+        { "TST, Z", tst_ldr, 0x100, ALL, 4 },
+        { "TST, not Z", tst_ldr, 0x101, ALL, 0 },
+    };
+
+    for (unsigned i = 0; i < COUNT(cases); i++) {
+        const uint64_t x[4] = { V, cases[i].x1, 2 };
+        *slot(&kit_low, V, 3) = 0;
+        flush();
+        kit_run(cases[i].code, EL0, x);
+        const struct taken *t = &kit_cpus[0].taken;
+        check("flags at a fault", cases[i].name, t->spsr >> 28 & cases[i].read, cases[i].nzcv);
+        check(cases[i].name, "ELR_EL1", t->elr, (uint64_t)(cases[i].code + 1));
+    }
+}
+
 /* Without the MMU: data is device memory, code is not (D8.2). */
 static void off(void)
 {
@@ -465,5 +507,6 @@ void test(void)
     hierarchy();
     sizes();
     page_end();
+    flags();
     off();
 }
