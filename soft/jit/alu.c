@@ -492,17 +492,6 @@ bool emit_logical_imm(jit_t t, const struct insn *i)
 
 /* With carry. */
 
-/* CF = C for an addition, its opposite for a subtraction. Changes RAX. */
-static void load_carry(jit_t t, bool subtracts)
-{
-    if (t->ef == EF_NONE) {
-        x86_ext_rm(&t->hot, X86_ZX16, 0, RAX, JIT_CPU(jit_flags));
-        x86_bt_ri(&t->hot, 0, RAX, 8);
-    }
-    if (subtracts == (t->ef == EF_ADD))
-        x86_cmc(&t->hot);
-}
-
 /* ADC, SBC and their S forms. */
 bool emit_carry(jit_t t, const struct insn *i)
 {
@@ -511,9 +500,9 @@ bool emit_carry(jit_t t, const struct insn *i)
     if (!sets && i->rd == REG_NONE)
         return true;
     /* EFLAGS may be what the carry comes from, so they are kept until it is used. */
-    if (!sets && t->ef != EF_NONE && t->insn[t->at].flags_live)
-        jit_flags_store(t);
-    load_carry(t, subtracts);
+    if (!sets && t->insn[t->at].flags_live)
+        jit_flags_store(t, t->insn[t->at].flags_live);
+    jit_carry(t, subtracts);
     emit_binary(t, operand_width(i), subtracts ? X86_SBB : X86_ADC, i, operand_guest(t, i->rm));
     jit_flags_set(t, !sets ? EF_NONE : subtracts ? EF_SUB : EF_ADD);
     return true;

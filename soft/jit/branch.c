@@ -142,7 +142,7 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
     }
     uint8_t *stay = x86_jcc(&t->hot, (enum x86_cc)(cc ^ 1));
     if (store)
-        jit_flags_store(t);
+        jit_flags_store(t, JIT_FLAG_C | JIT_FLAGS_NZV);
     t->ef = EF_NONE;
     jit_exit_direct(t, target);
     x86_here(&t->hot, stay);
@@ -158,7 +158,7 @@ void jit_exits_end(jit_t t)
         t->at = out->at;
         t->ef = out->ef;
         t->ef_stored = false;
-        jit_flags_store(t);
+        jit_flags_store(t, JIT_FLAG_C | JIT_FLAGS_NZV);
         t->ef = EF_NONE;
         t->loop.inside = out->looped;
         jit_exit_direct(t, out->target);

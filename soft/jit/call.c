@@ -49,6 +49,7 @@ void jit_emit_interp(jit_t t, const struct insn *i)
 {
     jit_clobber(t);
     jit_remake_store(t, &t->hot);
+    t->carry_stored = false; /* MSR NZCV may be what is called */
     t->sp_aligned = false;
     vector_cache_forget(t);
     jit_loop_leave(t, &t->hot);

@@ -3,7 +3,8 @@
  *
  * x86 and A64 agree on N, Z and V, and on C after an addition; after a subtraction C is the
  * opposite. What is stored is always in the way of a subtraction, since comparisons are most of
- * what there is; so is EFLAGS afterwards.
+ * what there is; so is EFLAGS afterwards. Where only the carry is read, only that is stored: long
+ * sums are chains of additions with carry, and SETcc is all that it takes.
  */
 #include "soft/jit/translate.h"
 
@@ -21,11 +22,13 @@ static const struct {
     uint32_t mask, value, set;
     unsigned flags;
 } flag_words[] = {
-    { 0x1f800000, 0x11000000, 0x20000000, 0 },               /* ADD, SUB immediate */
-    { 0x1f000000, 0x0b000000, 0x20000000, 0 },               /* of registers */
-    { 0x1f800000, 0x12000000, 0x60000000, 0 },               /* AND immediate */
-    { 0x1f000000, 0x0a000000, 0x60000000, 0 },               /* AND, BIC of registers */
-    { 0x1fe0fc00, 0x1a000000, 0x20000000, FLAGS_READ },      /* ADC, SBC */
+    { 0xff00001e, 0x54000002, 0, JIT_FLAG_C },          /* B.CS, B.CC */
+    { 0x1fe0e000, 0x1a802000, 0, JIT_FLAG_C },          /* CSEL and its kin of these conditions */
+    { 0x1fe0fc00, 0x1a000000, 0x20000000, JIT_FLAG_C }, /* ADC, SBC */
+    { 0x1f800000, 0x11000000, 0x20000000, 0 },          /* ADD, SUB immediate */
+    { 0x1f000000, 0x0b000000, 0x20000000, 0 },          /* of registers */
+    { 0x1f800000, 0x12000000, 0x60000000, 0 },          /* AND immediate */
+    { 0x1f000000, 0x0a000000, 0x60000000, 0 },          /* AND, BIC of registers */
     { 0x1fe00410, 0x1a400000, 0, FLAGS_READ | FLAGS_WRITE }, /* CCMP, CCMN */
     { 0x1fe00000, 0x1a800000, 0, FLAGS_READ },               /* CSEL and its kin */
     { 0xff000010, 0x54000000, 0, FLAGS_READ },               /* B.cond */
@@ -160,45 +163,83 @@ void jit_flags_analyse(jit_t t)
         next = last->i.offset + sign_extend(bits(last->i.word, 25, 0) << 2, 28);
     bool falls =
         last->op != A64_BL && last->op != A64_BLR && last->op != A64_BR && last->op != A64_RET;
-    bool live = !(falls && target_kills_flags(t, next));
+    unsigned live = falls && target_kills_flags(t, next) ? 0 : FLAGS_READ;
 
     for (unsigned n = t->count; n-- > 0;) {
         struct jit_insn *i = &t->insn[n];
         unsigned f = jit_flags_of(t, i);
-        i->flags_live = live;
+        i->flags_live = (uint8_t)live;
         i->target_live = is_conditional((enum a64_op)i->op) &&
                          !target_kills_flags(t, target_of(&i->i, (enum a64_op)i->op));
-        live |= i->target_live;
+        live |= i->target_live ? FLAGS_READ : 0;
         if (f & FLAGS_WRITE)
-            live = false;
-        if (f & FLAGS_READ)
-            live = true;
+            live = 0;
+        live |= f & FLAGS_READ;
     }
 }
 
-void jit_flags_store(jit_t t)
+/* The byte of cpu.jit_flags that LAHF makes. */
+static struct x86_mem stored_byte(void)
+{
+    struct x86_mem m = JIT_CPU(jit_flags);
+
+    m.disp += 1;
+    return m;
+}
+
+void jit_flags_store(jit_t t, unsigned live)
 {
     if (t->ef == EF_NONE || t->ef_stored)
         return;
+    t->ef_stored = true;
+    t->carry_stored = live == JIT_FLAG_C;
+    if (t->carry_stored) {
+        x86_setcc_m(&t->hot, t->ef == EF_ADD ? CC_AE : CC_B, stored_byte());
+        return;
+    }
     if (t->ef == EF_ADD)
         x86_cmc(&t->hot);
     t->ef = EF_SUB;
     x86_lahf(&t->hot);
     x86_setcc(&t->hot, CC_O, RAX);
     x86_store(&t->hot, 2, JIT_CPU(jit_flags), RAX);
-    t->ef_stored = true;
 }
 
 /* Flags that are live before the instruction being emitted are read by it or by a later one. */
+static unsigned live_before(jit_t t)
+{
+    return t->at == 0 ? FLAGS_READ : t->insn[t->at - 1].flags_live;
+}
+
 void jit_clobber(jit_t t)
 {
-    bool live = t->at == 0 || t->insn[t->at - 1].flags_live;
+    unsigned live = live_before(t);
 
     if (!live)
         t->remake.how = REMAKE_NONE;
     else if (t->ef != EF_NONE && !t->ef_stored && !jit_remake_later(t))
-        jit_flags_store(t);
+        jit_flags_store(t, live);
     t->ef = EF_NONE;
+}
+
+bool jit_flags_held(jit_t t)
+{
+    return t->ef != EF_NONE && live_before(t);
+}
+
+void jit_carry(jit_t t, bool inverted)
+{
+    if (t->ef != EF_NONE) {
+        if (inverted == (t->ef == EF_ADD))
+            x86_cmc(&t->hot);
+    } else if (t->carry_stored && !inverted) {
+        x86_cmp8_mi(&t->hot, stored_byte(), 1); /* below it if C is set */
+    } else {
+        x86_ext_rm(&t->hot, X86_ZX8, 0, RAX, stored_byte());
+        x86_shift_ri(&t->hot, 0, X86_SHR, RAX, 1);
+        if (!inverted)
+            x86_cmc(&t->hot);
+    }
 }
 
 /* The host's condition when EFLAGS are as after a subtraction, by the guest's condition. */
@@ -228,8 +269,7 @@ enum x86_cc jit_condition(jit_t t, unsigned cond)
     if (t->ef != EF_NONE)
         return (enum x86_cc)cc_sub[cond];
     if (cond < 10) {
-        struct x86_mem m = JIT_CPU(jit_flags);
-        m.disp += stored[cond].high;
+        struct x86_mem m = stored[cond].high ? stored_byte() : JIT_CPU(jit_flags);
         x86_test8_mi(&t->hot, m, stored[cond].bits);
         bool set = cond == 0 || cond == 3 || cond == 4 || cond == 6 || cond == 9;
         return set ? CC_NE : CC_E;

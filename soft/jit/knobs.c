@@ -24,6 +24,7 @@ static const struct {
     { "eager", offsetof(struct jit_knobs, eager) },
     { "ungrown", offsetof(struct jit_knobs, ungrown) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
+    { "unpaired", offsetof(struct jit_knobs, unpaired) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },
     { "unremade", offsetof(struct jit_knobs, unremade) },
     { "unlinked", offsetof(struct jit_knobs, unlinked) },

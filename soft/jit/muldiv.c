@@ -2,6 +2,9 @@
  * Translated multiplication and division (DDI 0487 C4.1.95). A64 divides without faults: by zero
  * is zero, and the lowest number by minus one is itself; x86 would raise #DE for both, so these
  * divisors never reach DIV and IDIV.
+ *
+ * Long multiplication is MUL and UMULH of the same factors, and chains of additions with carry
+ * between them. MULX makes both halves at once and leaves EFLAGS alone.
  */
 #include "soft/jit/operand.h"
 
@@ -46,18 +49,106 @@ static void accumulate(jit_t t, const struct insn *i, enum x86_reg product)
     jit_done(t, i->rd, d);
 }
 
+/* high:low = n * m, flags stay. Changes RDX; RCX too if m is no register. */
+static void multiply_long(jit_t t, unsigned w, enum x86_reg high, enum x86_reg low, unsigned n,
+                          unsigned m)
+{
+    if (operand_guest(t, n).kind == OPERAND_SLOT && operand_guest(t, m).kind == OPERAND_HOST) {
+        unsigned swap = n;
+        n = m;
+        m = swap;
+    }
+    struct operand o = operand_guest(t, m);
+
+    jit_copy(t, w, n, RDX);
+    if (o.kind == OPERAND_SLOT)
+        x86_mulx_rm(&t->hot, w, high, low, jit_slot(m));
+    else
+        x86_mulx(&t->hot, w, high, low, jit_use(t, m, RCX));
+}
+
+#define PARTNER_NEAR 16 /* instructions */
+
+static bool is_half(const struct jit_insn *n, enum a64_op op)
+{
+    return n->op == op && n->i.rd != REG_NONE && n->i.rn != REG_ZR && n->i.rm != REG_ZR &&
+           (op == A64_UMULH || (n->i.ra == REG_ZR && !bit(n->i.word, 15)));
+}
+
+static uint32_t both(unsigned a, unsigned b)
+{
+    return (a <= REG_SP ? 1u << a : 0) | (b <= REG_SP ? 1u << b : 0);
+}
+
+/* The other half of the product that the instruction being emitted makes one half of (UMULH of
+ * MUL, or MUL of UMULH), if its result may be there early: nothing between them reads or writes it,
+ * changes a factor, or may leave; or selects, as flags may be made again of registers. */
+static struct jit_insn *other_half(jit_t t, const struct insn *i, enum a64_op op)
+{
+    uint32_t factors = both(i->rn, i->rm);
+
+    if (!t->jit->host.bmi2 || t->jit->knobs.unpaired)
+        return NULL;
+    for (unsigned n = t->at; n + 1 < t->count && n - t->at < PARTNER_NEAR; n++) {
+        struct jit_uses u = jit_uses_of(t, &t->insn[n]);
+        bool selects = (t->insn[n].i.word & 0x1fe00000) == 0x1a800000;
+        if (!u.plain || u.writes & factors || selects)
+            return NULL;
+        struct jit_insn *other = &t->insn[n + 1];
+        if (!is_half(other, op) || both(other->i.rn, other->i.rm) != factors || other->done)
+            continue;
+        for (unsigned k = t->at; k <= n; k++) {
+            u = jit_uses_of(t, &t->insn[k]);
+            uint32_t touched = u.writes | (k == t->at ? 0 : u.reads);
+            if (touched & both(other->i.rd, REG_NONE))
+                return NULL;
+        }
+        return other;
+    }
+    return NULL;
+}
+
+/* Make both halves at once if there is the other one. */
+static bool emit_halves(jit_t t, const struct insn *i, bool high)
+{
+    struct jit_insn *other = other_half(t, i, high ? A64_MADD_x : A64_UMULH);
+
+    if (!other)
+        return false;
+    unsigned rd_high = high ? i->rd : other->i.rd, rd_low = high ? other->i.rd : i->rd;
+    enum x86_reg h = jit_def(t, rd_high, RCX), l = jit_def(t, rd_low, RAX);
+    multiply_long(t, 1, h, l, i->rn, i->rm);
+    jit_done(t, rd_high, h);
+    jit_done(t, rd_low, l);
+    other->done = true;
+    return true;
+}
+
 /* MADD, MSUB */
 bool emit_madd(jit_t t, const struct insn *i)
 {
     unsigned w = operand_width(i);
+    bool subtracts = bit(i->word, 15);
 
     if (i->rd == REG_NONE)
         return true;
+    if (w && is_half(&t->insn[t->at], A64_MADD_x) && emit_halves(t, i, false))
+        return true;
+    if (t->jit->host.bmi2 && !subtracts && jit_flags_held(t)) {
+        enum x86_reg d = i->ra == REG_ZR ? jit_def(t, i->rd, RCX) : RCX;
+
+        multiply_long(t, w, RAX, d, i->rn, i->rm);
+        if (i->ra == REG_ZR)
+            jit_done(t, i->rd, d);
+        else
+            accumulate(t, i, RCX);
+        return true;
+    }
     jit_clobber(t);
     struct operand n = factor(t, i->rn, RAX), m = factor(t, i->rm, RDX);
 
     /* MUL into a host register needs no scratch. */
-    if (i->ra == REG_ZR && !bit(i->word, 15) && t->pinned[i->rd] != X86_NONE) {
+    if (i->ra == REG_ZR && !subtracts && t->pinned[i->rd] != X86_NONE) {
         enum x86_reg d = (enum x86_reg)t->pinned[i->rd];
 
         if (operand_is_host(m, d)) {
@@ -107,10 +198,11 @@ bool emit_umulh(jit_t t, const struct insn *i)
     if (i->rd == REG_NONE)
         return true;
     if (t->jit->host.bmi2) {
-        jit_copy(t, 1, i->rn, RDX);
-        enum x86_reg m = jit_use(t, i->rm, RCX), d = jit_def(t, i->rd, RCX);
+        enum x86_reg d = jit_def(t, i->rd, RCX);
 
-        x86_mulx(&t->hot, 1, d, RAX, m);
+        if (emit_halves(t, i, true))
+            return true;
+        multiply_long(t, 1, d, RAX, i->rn, i->rm);
         jit_done(t, i->rd, d);
         return true;
     }

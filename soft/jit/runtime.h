@@ -147,6 +147,7 @@ struct jit_knobs {
     bool eager;      /* V registers are always right in memory */
     bool ungrown;    /* TLBs stay as small as they begin */
     bool unpaged;    /* every access looks into the TLB */
+    bool unpaired;   /* MUL and UMULH of the same factors are two multiplications */
     bool unlooped;   /* loops have the registers that all code has */
     bool unremade;   /* flags that are needed again are stored, not made again */
     bool unlinked;   /* no direct links */

@@ -129,6 +129,8 @@ static void count_instructions(jit_t t, unsigned n)
 
 static void emit_block(jit_t t)
 {
+    for (unsigned n = 0; n < t->count; n++)
+        t->insn[n].done = false;
     jit_loop_begin(t);
     for (t->at = 0; t->at < t->count && !t->ended; t->at++) {
         struct jit_insn *n = &t->insn[t->at];
@@ -136,7 +138,7 @@ static void emit_block(jit_t t)
         bool last = t->at + 1 == t->count;
         unsigned at = t->at;
         count_instructions(t, 1);
-        if (n->op == A64_B && !last)
+        if ((n->op == A64_B && !last) || n->done)
             continue;
         if (t->loop.inside && t->loop.head && jit_loops(n, &t->insn[0]))
             vector_cache_loop(t);

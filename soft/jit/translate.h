@@ -44,12 +44,17 @@ struct jit_remake {
     bool sign_zero; /* N and Z only */
 };
 
+/* Flags that somebody reads: C, any of the others. */
+enum { JIT_FLAG_C = 1, JIT_FLAGS_NZV = 2 };
+
 /* An instruction of the block. */
 struct jit_insn {
     struct insn i;
-    uint16_t op;      /* enum a64_op */
-    bool flags_live;  /* NZCV is read behind this instruction, where a branch is not taken */
-    bool target_live; /* at the target of this conditional branch */
+    uint16_t op; /* enum a64_op */
+    /* JIT_FLAGS_*: what is read behind this instruction, where a branch is not taken */
+    uint8_t flags_live;
+    bool target_live; /* anything, at the target of this conditional branch */
+    bool done;        /* emitted along with one before it */
 };
 
 #define JIT_BLOCK_MAX 64
@@ -106,8 +111,9 @@ struct jit_translation {
     uint64_t checksum;
     unsigned count, at; /* `at`: the one being emitted */
     enum jit_eflags ef;
-    bool ef_stored;  /* cpu.jit_flags has what EFLAGS hold */
-    unsigned set_at; /* the instruction that they were set by */
+    bool ef_stored;    /* cpu.jit_flags has what EFLAGS hold, as far as it is live */
+    bool carry_stored; /* only the carry was stored there last, so N and Z are 0 */
+    unsigned set_at;   /* the instruction that they were set by */
     struct jit_remake remake;
     bool stays;      /* a loop, or the end of one: accesses may stay in their pages */
     bool warm;       /* it runs often, so that it may look at the pages found last */
@@ -197,8 +203,13 @@ static inline void jit_done(jit_t t, unsigned reg, enum x86_reg r)
 
 /* EFLAGS are about to change: keep NZCV if anybody will read it. Changes RAX; so first of all. */
 void jit_clobber(jit_t t);
-/* Store NZCV now if it is only in EFLAGS, which stay valid. Changes RAX. */
-void jit_flags_store(jit_t t);
+/* Store those of NZCV that are `live` (JIT_FLAGS_*) if they are only in EFLAGS, which stay valid.
+ * Changes RAX. */
+void jit_flags_store(jit_t t, unsigned live);
+/* Do EFLAGS hold what will be read? Then an instruction that leaves them alone is better. */
+bool jit_flags_held(jit_t t);
+/* CF = C, or its opposite; changes RAX if EFLAGS do not hold NZCV. */
+void jit_carry(jit_t t, bool inverted);
 /* The instruction just emitted left NZCV in EFLAGS. */
 static inline void jit_flags_set(jit_t t, enum jit_eflags ef)
 {
@@ -216,8 +227,8 @@ void jit_flags_immediate(jit_t t, unsigned nzcv, enum jit_eflags ef);
 bool jit_loops(const struct jit_insn *n, const struct jit_insn *head);
 /* Backward pass: jit_insn.flags_live and target_live. */
 void jit_flags_analyse(jit_t t);
-/* What an instruction does with NZCV. */
-enum { FLAGS_READ = 1, FLAGS_WRITE = 2 };
+/* What an instruction does with NZCV: reads, as bits of jit_insn.flags_live, and writes. */
+enum { FLAGS_READ = JIT_FLAG_C | JIT_FLAGS_NZV, FLAGS_WRITE = 4 };
 unsigned jit_flags_of(jit_t t, const struct jit_insn *n);
 
 /* soft/jit/remake.c. EFLAGS, which hold live flags that are not stored, are about to change: can
@@ -227,6 +238,14 @@ bool jit_remake_later(jit_t t);
 void jit_remake(jit_t t);
 /* Code that stores them, too, on the way to a slow path or a call. Changes EFLAGS. */
 void jit_remake_store(jit_t t, struct x86_buf *b);
+
+/* soft/jit/uses.c: general registers that an instruction reads and writes, as bits by their number
+ * (REG_SP too), if that is known; `plain`: it neither faults nor branches, and is no call of C. */
+struct jit_uses {
+    uint32_t reads, writes;
+    bool known, plain;
+};
+struct jit_uses jit_uses_of(jit_t t, const struct jit_insn *n);
 
 /* soft/jit/clone.c: where code says where it lies. Constants made of virtual addresses (in the hot
  * or the cold part; flags stay), and in cold records: such an address of 64 bits, the offset in the

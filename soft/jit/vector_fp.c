@@ -318,7 +318,7 @@ bool emit_fjcvtzs(jit_t t, const struct insn *i)
     x86_ext_rr(b, X86_ZX8, 0, RCX, RCX);
     x86_test_rr(b, 0, RCX, RCX);
     jit_flags_set(t, EF_ADD);
-    jit_flags_store(t);
+    jit_flags_store(t, JIT_FLAG_C | JIT_FLAGS_NZV);
     t->ef = EF_NONE; /* the slow path has them in memory only */
     jit_slow_path(t, slow, b->p);
     return true;

@@ -361,6 +361,12 @@ static inline void x86_test8_mi(struct x86_buf *b, struct x86_mem m, unsigned im
 }
 
 /* CMP of the low bytes. */
+static inline void x86_cmp8_mi(struct x86_buf *b, struct x86_mem m, unsigned imm)
+{
+    x86_op_rm(b, 0, 0, 0x80, X86_CMP, m, false);
+    x86_imm8(b, imm);
+}
+
 static inline void x86_cmp8_rr(struct x86_buf *b, enum x86_reg d, enum x86_reg s)
 {
     x86_op_rr(b, 0, 0, 0x3a, d, s, d >= 4 || s >= 4);
@@ -471,6 +477,20 @@ static inline void x86_vex(struct x86_buf *b, unsigned w, unsigned pp, unsigned 
     x86_8(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
 
+static inline void x86_vex_rm(struct x86_buf *b, unsigned w, unsigned pp, unsigned map, unsigned op,
+                              enum x86_reg reg, enum x86_reg vvvv, struct x86_mem m)
+{
+    bool index = m.index != X86_NONE && (m.index & 8);
+
+    if (!x86_room(b))
+        return;
+    x86_8(b, 0xc4);
+    x86_8(b, (reg & 8 ? 0 : 0x80) | (index ? 0 : 0x40) | (m.base & 8 ? 0 : 0x20) | map);
+    x86_8(b, w << 7 | (~(unsigned)vvvv & 15) << 3 | pp);
+    x86_8(b, op);
+    x86_modrm_mem(b, reg, m);
+}
+
 /* SHLX, SHRX, SARX: d = s shifted by count, a register. */
 static inline void x86_shiftx(struct x86_buf *b, unsigned w, enum x86_shift op, enum x86_reg d,
                               enum x86_reg s, enum x86_reg count)
@@ -499,11 +519,22 @@ static inline void x86_mulx(struct x86_buf *b, unsigned w, enum x86_reg high, en
     x86_vex(b, w, 3, 2, 0xf6, high, low, s);
 }
 
+static inline void x86_mulx_rm(struct x86_buf *b, unsigned w, enum x86_reg high, enum x86_reg low,
+                               struct x86_mem m)
+{
+    x86_vex_rm(b, w, 3, 2, 0xf6, high, low, m);
+}
+
 /* Flags. */
 
 static inline void x86_setcc(struct x86_buf *b, enum x86_cc cc, enum x86_reg d)
 {
     x86_op_rr(b, 0, 0, 0x0f90 | cc, 0, d, d >= 4);
+}
+
+static inline void x86_setcc_m(struct x86_buf *b, enum x86_cc cc, struct x86_mem m)
+{
+    x86_op_rm(b, 0, 0, 0x0f90 | cc, 0, m, false);
 }
 
 static inline void x86_cmov_rr(struct x86_buf *b, unsigned w, enum x86_cc cc, enum x86_reg d,

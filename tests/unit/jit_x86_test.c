@@ -388,6 +388,8 @@ static void test_immediates(void **state)
     }
     EACH_M
     {
+        x86_cmp8_mi(B, M, mn % 128);
+        expect("cmp byte ptr %s, %u", MT, mn % 128);
         x86_test8_mi(B, M, mn % 256);
         expect("test byte ptr %s, %d", MT, (int8_t)(mn % 256));
         x86_mov8_mi(B, M, mn % 128);
@@ -471,6 +473,10 @@ static void test_conditions(void **state)
     {
         unsigned cc = (mn + k) % 16;
 
+        x86_setcc_m(B, (enum x86_cc)cc, M);
+        expect("set%s byte ptr %s", cc_name[cc], MT);
+        x86_mulx_rm(B, w, (enum x86_reg)cc, RK, M);
+        expect("mulx %s, %s, %s %s", wide(w, cc), wide(w, RK), ptr(w ? 8 : 4), MT);
         x86_cmov_rm(B, w, (enum x86_cc)cc, RK, M);
         expect("cmov%s %s, %s %s", cc_name[cc], wide(w, RK), ptr(w ? 8 : 4), MT);
     }
