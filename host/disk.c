@@ -2,6 +2,12 @@
  * The worker threads of a disk. They take requests in the order they came and finish them in any;
  * a flush covers what was complete before it was submitted, which is all that its submitter may
  * rely on. Each disk has its own, so a stalled one stalls only itself.
+ *
+ * Two changes of threads for each request are lost time for a guest that waits for it. So its vCPU
+ * does itself what needs no waiting: reads of what the host has in memory, and writes into the
+ * host's memory, as long as these show that it does wait. They earn credit by being over when the
+ * next request comes; with some, the next few are done at once; then one by a worker has to show it
+ * again. The host may hold a writer back: a slow one costs the credit of many.
  */
 #include "host/disk.h"
 
@@ -21,11 +27,20 @@
 /* Requests of one disk that are under way on the host at once. */
 #define WORKERS 4
 
+/* Requests in a row that were over before the next came, and writes that may then be done at once.
+ */
+#define CREDIT_TRIES  4
+#define CREDIT_WRITES 16
+#define CREDIT_SLOW   (-64)
+#define SLOW_NS       20000000u
+
 struct disk {
     struct image *image;
     bool write_through;
     atomic_int sync_error; /* a failed flush: what it was about is lost, so no later one succeeds */
     bool limited;
+    atomic_uint running; /* submitted, and not about to be answered */
+    atomic_int credit;
     pthread_t worker[WORKERS];
     unsigned workers;
 
@@ -74,6 +89,53 @@ static int disk_run(struct disk *d, const struct disk_request *r)
     return -EINVAL;
 }
 
+/* ------------------------------------------------------------------ what is done at once */
+
+static void disk_count_start(struct disk *d)
+{
+    if (atomic_fetch_add(&d->running, 1) > 0)
+        atomic_store(&d->credit, 0);
+}
+
+/* To be called before the guest learns of it. */
+static void disk_count_end(struct disk *d)
+{
+    if (atomic_fetch_sub(&d->running, 1) > 1)
+        return;
+    int credit = atomic_load(&d->credit) + 1;
+    atomic_store(&d->credit, credit < CREDIT_TRIES ? credit : CREDIT_TRIES + CREDIT_WRITES);
+}
+
+static int disk_write_now(struct disk *d, const struct disk_request *r, struct cursor *c)
+{
+    struct image *image = d->image;
+    int credit = atomic_load(&d->credit);
+    if (!image->writes_to_memory || d->write_through || credit <= CREDIT_TRIES ||
+        atomic_load(&d->running) > 0)
+        return -EAGAIN;
+    uint64_t start = clock_monotonic_ns();
+    int rc = image->ops->write(image, r->offset, r->length, c);
+    bool slow = clock_monotonic_ns() - start > SLOW_NS;
+    /* After the last one the next request has to be over in time again. */
+    credit = credit - 1 > CREDIT_TRIES ? credit - 1 : CREDIT_TRIES - 1;
+    atomic_store(&d->credit, slow ? CREDIT_SLOW : credit);
+    return rc < 0 ? -EAGAIN : 0; /* a worker tries again, and tells */
+}
+
+int disk_run_now(struct disk *d, const struct disk_request *r)
+{
+    struct cursor c = { .iov = r->iov, .count = r->iov_count };
+    assert(r->offset <= d->image->size && r->length <= d->image->size - r->offset);
+    assert(r->op == DISK_READ || (r->op == DISK_WRITE && !d->image->read_only));
+    if (d->limited)
+        return -EAGAIN;
+    if (r->op == DISK_WRITE)
+        return disk_write_now(d, r, &c);
+    if (!d->image->ops->read_now)
+        return -EAGAIN;
+    return d->image->ops->read_now(d->image, r->offset, r->length, &c);
+}
+
 /* ------------------------------------------------------------------ the workers */
 
 /* Take the first request; the lock is held. NULL if there is none, or none may start before
@@ -119,6 +181,7 @@ static void *disk_worker(void *arg)
         int rc = disk_run(d, r);
         if (rc < 0)
             log_limited(LOG_ERROR, "disk", "request failed on the host: %s", strerror(-rc));
+        disk_count_end(d);
         r->done(r, rc);
 
         lock_acquire(&d->lock);
@@ -145,21 +208,13 @@ void disk_submit(struct disk *d, struct disk_request *r)
     assert(r->op == DISK_FLUSH || (r->offset <= size && r->length <= size - r->offset));
     assert(r->op == DISK_READ || r->op == DISK_FLUSH || !d->image->read_only);
     r->next = NULL;
+    disk_count_start(d);
     lock_acquire(&d->lock);
     *d->last = r;
     d->last = &r->next;
     d->in_flight++;
     lock_release(&d->lock);
     pthread_cond_signal(&d->wake); /* now, so that who wakes does not wait for the lock */
-}
-
-int disk_read_now(struct disk *d, const struct disk_request *r)
-{
-    struct cursor c = { .iov = r->iov, .count = r->iov_count };
-    assert(r->offset <= d->image->size && r->length <= d->image->size - r->offset);
-    if (d->limited || !d->image->ops->read_now)
-        return -EAGAIN;
-    return d->image->ops->read_now(d->image, r->offset, r->length, &c);
 }
 
 void disk_hurry(struct disk *d, bool hurry)

@@ -1,6 +1,6 @@
 /*
  * A disk of the guest on the host: an image (image.h), locked against a second writer, with worker
- * threads of its own, so that no vCPU ever waits for the host's storage.
+ * threads of its own, so that no vCPU waits for the host's storage.
  */
 #ifndef HOST_DISK_H
 #define HOST_DISK_H
@@ -64,9 +64,9 @@ bool disk_write_through(const struct disk *d);
  * before it was submitted. Any thread. */
 void disk_submit(struct disk *d, struct disk_request *r);
 
-/* Do a read here and now, if that needs no waiting: 0, or -EAGAIN, and it has to be submitted.
- * `done` is not called. Any thread. */
-int disk_read_now(struct disk *d, const struct disk_request *r) MUST_CHECK;
+/* Do a read or write here and now, if that needs no waiting: 0, or -EAGAIN, and it has to be
+ * submitted. `done` is not called. Any thread. */
+int disk_run_now(struct disk *d, const struct disk_request *r) MUST_CHECK;
 
 /* While `hurry` is set limits do not hold requests back. Calls nest. Any thread. */
 void disk_hurry(struct disk *d, bool hurry);

@@ -38,6 +38,7 @@ struct image {
     const struct image_ops *ops;
     uint64_t size; /* bytes, a multiple of 512 */
     bool read_only;
+    bool writes_to_memory; /* write() is a copy, as long as the host's page cache has room */
 };
 
 /* Open what the options say, overlay included. One sentence that names `--disk PATH`. */

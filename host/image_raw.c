@@ -124,6 +124,7 @@ int image_raw_open(const struct disk_options *o, struct image **out, struct err 
         .ops = &raw_ops,
         .size = r->file.size,
         .read_only = o->read_only,
+        .writes_to_memory = !r->file.direct,
     };
     *out = &r->image;
     return 0;

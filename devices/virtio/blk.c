@@ -3,9 +3,9 @@
  *
  * The vCPU that notifies takes the chains off the ring, checks them and hands them to the disk; a
  * worker of the disk finishes them and raises the interrupt. Short reads of what the host has in
- * memory are done at once: two changes of threads would take longer. One slot per queue entry holds
- * a request while it is under way, and no more can be (queue.c). Reset waits until the slots are
- * empty.
+ * memory, and some writes (disk_run_now()), are done at once: two changes of threads would take
+ * longer. One slot per queue entry holds a request while it is under way, and no more can be
+ * (queue.c). Reset waits until the slots are empty.
  *
  * Durability: with VIRTIO_BLK_F_FLUSH negotiated and the write cache on, data is stable when a
  * FLUSH completes; otherwise (5.2.6.2) a write only completes once it was flushed.
@@ -27,8 +27,8 @@
 /* Ranges of one DISCARD or WRITE_ZEROES, and the longest of them: 1 GiB. */
 #define BLK_MAX_RANGES        16
 #define BLK_MAX_RANGE_SECTORS (1u << 21)
-/* The longest read that the vCPU does itself, in bytes. */
-#define BLK_READ_NOW (1u << 20)
+/* The longest read or write that the vCPU does itself, in bytes. */
+#define BLK_RUN_NOW (1u << 20)
 
 /* Feature bits (5.2.3). */
 #define BLK_F_SEG_MAX      (1ull << 2)
@@ -227,8 +227,8 @@ static int blk_transfer(struct virtio_blk *b, struct blk_slot *s, uint64_t secto
         return BLK_S_IOERR;
     s->ranges = 1;
     blk_prepare(b, s, in ? DISK_READ : DISK_WRITE);
-    if (in && bytes <= BLK_READ_NOW && disk_read_now(b->disk, &s->request) == 0)
-        blk_finish(b, s, BLK_S_OK, (uint32_t)bytes);
+    if (bytes <= BLK_RUN_NOW && !s->flush_after && disk_run_now(b->disk, &s->request) == 0)
+        blk_finish(b, s, BLK_S_OK, in ? (uint32_t)bytes : 0);
     else
         disk_submit(b->disk, &s->request);
     return BLK_TAKEN;

@@ -417,7 +417,7 @@ static void limits(void **state)
     const struct disk_options requests = { .iops = 100 }, bytes = { .bps = SIZE };
     assert_int_equal(open_with(f, requests), 0);
     assert_in_range(run_reads(f->disk, 30, 512), 150, 60000);
-    assert_int_equal(disk_read_now(f->disk, &(struct disk_request){ .op = DISK_READ }), -EAGAIN);
+    assert_int_equal(disk_run_now(f->disk, &(struct disk_request){ .op = DISK_READ }), -EAGAIN);
     disk_close(f->disk);
     assert_int_equal(open_with(f, bytes), 0);
     assert_in_range(run_reads(f->disk, 5, SIZE / 16), 100, 60000);
@@ -428,6 +428,80 @@ static void limits(void **state)
     disk_drain(f->disk);
     assert_int_equal(last.calls, 1);
     assert_true(clock_monotonic_ns() - start < 700000000);
+}
+
+static int write_now(struct disk *d, uint64_t offset, const struct iovec *iov)
+{
+    return disk_run_now(d, &(struct disk_request){ .op = DISK_WRITE,
+                                                   .offset = offset,
+                                                   .length = iov->iov_len,
+                                                   .iov = iov,
+                                                   .iov_count = 1,
+                                                   .done = call_done });
+}
+
+/* Writes that are over when the next request comes earn some that are done at once. */
+static void writes_at_once(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t out[512], in[512];
+    const struct iovec v = { out, sizeof out }, w = { in, sizeof in };
+    memset(out, 0x5a, sizeof out);
+    assert_int_equal(open_disk(f, false), 0);
+    unsigned earned = 0;
+    for (unsigned round = 0; round < 3; round++) {
+        assert_int_equal(write_now(f->disk, 0, &v), -EAGAIN);
+        for (unsigned i = 0; i < 4; i++)
+            assert_int_equal(run(f->disk, DISK_WRITE, 0, sizeof out, &v, 1), 0);
+        unsigned now = 0;
+        while (write_now(f->disk, 4096 + 512ull * now, &v) == 0)
+            now++;
+        /* A slow host has it end early. */
+        earned = now > earned ? now : earned;
+        for (unsigned i = 0; i < now; i++) {
+            assert_int_equal(run(f->disk, DISK_READ, 4096 + 512ull * i, sizeof in, &w, 1), 0);
+            assert_memory_equal(in, out, sizeof out);
+        }
+        disk_close(f->disk);
+        assert_int_equal(open_disk(f, false), 0);
+    }
+    assert_in_range(earned, 1, 16);
+    disk_close(f->disk);
+    /* A limit and write-through have it wait. */
+    const struct disk_options waits[] = { { .cache = DISK_CACHE_WRITETHROUGH }, { .iops = 1000 } };
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(open_with(f, waits[i]), 0);
+        for (unsigned k = 0; k < 6; k++)
+            assert_int_equal(run(f->disk, DISK_WRITE, 0, sizeof out, &v, 1), 0);
+        assert_int_equal(write_now(f->disk, 0, &v), -EAGAIN);
+        disk_close(f->disk);
+    }
+    f->disk = NULL;
+}
+
+/* A request that comes before the last one is over takes what was earned. */
+static void no_waiting_no_credit(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *out = calloc(1, SIZE);
+    const struct iovec all = { out, SIZE }, v = { out, 512 };
+    assert_int_equal(open_disk(f, false), 0);
+    bool taken = false;
+    for (unsigned tries = 0; !taken && tries < 1000; tries++) {
+        struct call pair[2] = { 0 };
+        for (unsigned i = 0; i < 4; i++)
+            assert_int_equal(run(f->disk, DISK_FLUSH, 0, 0, NULL, 0), 0);
+        for (unsigned i = 0; i < 2; i++) {
+            pair[i].r = (struct disk_request){
+                .op = DISK_WRITE, .length = SIZE, .iov = &all, .iov_count = 1, .done = call_done
+            };
+            disk_submit(f->disk, &pair[i].r);
+        }
+        disk_drain(f->disk);
+        taken = write_now(f->disk, 0, &v) == -EAGAIN;
+    }
+    assert_true(taken);
+    free(out);
 }
 
 /* No guest may choose the format of its disk, and no user may overlook it. */
@@ -477,6 +551,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(odd_size_uncached, setup, teardown),
         cmocka_unit_test_setup_teardown(overlay, setup, teardown),
         cmocka_unit_test_setup_teardown(limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(writes_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_waiting_no_credit, setup, teardown),
         cmocka_unit_test_setup_teardown(looks_like_qcow2, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
