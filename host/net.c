@@ -9,12 +9,16 @@
  * Back pressure, not loss: while the guest has no room nothing is read, while the back end has none
  * the guest is not asked. When the back end is gone the cable is unplugged: what the guest sends is
  * thrown away, and a stream socket is connected again when its peer is back.
+ *
+ * To wake the thread for an acknowledgement costs more than to send it: while the thread rests, the
+ * vCPU that notifies may take its turn (net_claim()).
  */
 #include "host/net.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +53,9 @@ struct net {
     atomic_bool begun;   /* by net_begin() */
     atomic_uint offload; /* what net_set_offload() asks for */
 
-    /* The thread's. */
+    /* Held by the thread but for its poll(). Others only try it, so it has no rank. It guards what
+     * follows, and `b`. */
+    pthread_mutex_t turn;
     struct net_buffer in, out;
     bool stalled;          /* the client has no room */
     bool later;            /* the back end is opened when the guest begins */
@@ -209,26 +215,48 @@ static bool net_only_frame(const struct net *n, ssize_t error)
            error == -ECONNREFUSED || error == -ENOTCONN;
 }
 
-static void net_flush(struct net *n)
+/* Write until there is no more, or negative errno. */
+static int net_write_all(struct net *n)
 {
-    while (n->b.fd >= 0 && n->out.start < n->out.end) {
+    while (n->out.start < n->out.end) {
         ssize_t put = net_write_once(n);
         if (put == -EINTR)
             continue;
-        if (put == -EAGAIN || put == -EWOULDBLOCK)
-            break;
         if (net_only_frame(n, put))
             put = NET_PREFIX + (ssize_t)get_length(n->out.bytes + n->out.start);
-        if (put < 0) {
-            net_unplug(n, strerror((int)-put));
-            return;
-        }
+        if (put < 0)
+            return (int)put;
         n->out.start += (size_t)put;
     }
-    if (n->out.start == n->out.end)
-        n->out.start = n->out.end = 0;
+    n->out.start = n->out.end = 0;
+    return 0;
+}
+
+static void net_flush(struct net *n)
+{
+    int rc = n->b.fd >= 0 ? net_write_all(n) : 0;
+    if (rc < 0 && rc != -EAGAIN && rc != -EWOULDBLOCK)
+        net_unplug(n, strerror(-rc));
     else if (n->out.end > NET_OUT_HIGH)
         buffer_compact(&n->out);
+}
+
+bool net_claim(struct net *n)
+{
+    if (pthread_mutex_trylock(&n->turn) != 0)
+        return false;
+    if (atomic_load(&n->ready) && n->b.fd >= 0 && !n->later && n->out.end == 0)
+        return true;
+    pthread_mutex_unlock(&n->turn);
+    return false;
+}
+
+void net_release(struct net *n)
+{
+    bool left = net_write_all(n) < 0;
+    pthread_mutex_unlock(&n->turn);
+    if (left)
+        net_wake(n); /* to go on, or to find out what is wrong */
 }
 
 /* ------------------------------------------------------------------ the thread */
@@ -297,6 +325,7 @@ static void *net_thread(void *arg)
 {
     struct net *n = arg;
     bool more = false;
+    pthread_mutex_lock(&n->turn);
     while (!atomic_load(&n->stop)) {
         bool pending = n->out.start < n->out.end, ready = atomic_load(&n->ready);
         struct pollfd fd[] = {
@@ -306,7 +335,9 @@ static void *net_thread(void *arg)
             { .fd = ready ? n->b.control : -1, .events = POLLIN },
         };
         int timeout = more ? 0 : n->b.fd < 0 && net_can_return(n) ? NET_RETRY_MS : -1;
+        pthread_mutex_unlock(&n->turn);
         int events = poll(fd, ARRAY_LEN(fd), timeout);
+        pthread_mutex_lock(&n->turn);
         if (events < 0)
             continue; /* EINTR */
         if (events == 0 && n->b.fd < 0 && net_can_return(n))
@@ -319,6 +350,7 @@ static void *net_thread(void *arg)
             net_read(n);
         more = net_work(n);
     }
+    pthread_mutex_unlock(&n->turn);
     return NULL;
 }
 
@@ -377,6 +409,7 @@ int net_open(const struct net_spec *spec, struct net **out, struct err *e)
     n->spec = *spec;
     n->b = (struct net_backend){ .fd = -1, .control = -1 };
     n->wake[0] = n->wake[1] = -1;
+    pthread_mutex_init(&n->turn, NULL);
     n->in.bytes = malloc(NET_IN_SIZE);
     n->out.bytes = malloc(NET_OUT_SIZE);
     int r =
@@ -431,6 +464,7 @@ void net_close(struct net *n)
     for (int i = 0; i < 2; i++)
         if (n->wake[i] >= 0)
             close(n->wake[i]);
+    pthread_mutex_destroy(&n->turn);
     free(n->in.bytes);
     free(n->out.bytes);
     free(n);

@@ -68,9 +68,15 @@ bool net_is_local(const struct net *n);
 /* Which of NET_OFFLOAD_* incoming frames may need. Only with headers. Any thread. */
 void net_set_offload(struct net *n, unsigned offload);
 
-/* On the net's thread, from inside `transmit`: room for NET_FRAME_MAX bytes, and for the header in
- * front of them (`*header`, or NULL); then how long the frame became. Several frames may be sent
- * one after the other. */
+/* Any thread, also with the client's locks held: become who sends, if the thread rests and all that
+ * was sent has left; false when not, and it is the thread's to send. Until net_release() the caller
+ * may use net_frame(). Never blocks. */
+bool net_claim(struct net *n) MUST_CHECK;
+void net_release(struct net *n);
+
+/* On the net's thread, from inside `transmit`, or by who has claimed it: room for NET_FRAME_MAX
+ * bytes, and for the header in front of them (`*header`, or NULL); then how long the frame became.
+ * Several frames may be sent one after the other. */
 uint8_t *net_frame(struct net *n, uint8_t **header);
 void net_frame_done(struct net *n, size_t length);
 

@@ -1,7 +1,8 @@
 /*
  * virtio-net: virtio 1.2, section 5.1. One receive and one transmit queue.
  *
- * All work is done on the network's thread (host/net.h); a notification only wakes it. A frame is
+ * Work is done on the network's thread (host/net.h), which a notification wakes; but a few short
+ * frames, such as acknowledgements, are sent by the vCPU that notifies. A frame is
  * copied out of guest memory, or into it, with the device's lock held, and its chain is given back
  * in the same hold, so that nothing is in flight when the driver resets the device. Checksums and
  * segments are made of the copy, without the lock.
@@ -47,13 +48,17 @@ enum { CFG_MAC = 0, CFG_STATUS = 6, CFG_MTU = 10, CFG_SIZE = 12 };
 #define HEADER_NUM_BUFFERS 10
 #define ETHERNET_MIN       14
 
+/* What a vCPU sends itself: so many frames, and so many bytes in each. */
+#define TX_NOW_FRAMES 8
+#define TX_NOW_BYTES  2048
+
 struct virtio_net {
     struct virtio_mmio mmio; /* first */
     struct net *net;
     uint8_t config[CFG_SIZE];
     bool pushed[QUEUES]; /* since the driver was last told */
 
-    /* The network's thread's. */
+    /* Whose turn it is to move frames (net_claim()). */
     struct virtq_chain first, chain;
     struct virtq_used used[NET_QUEUE_SIZE];
     uint8_t long_frame[NET_FRAME_MAX];
@@ -165,6 +170,36 @@ static bool net_transmit(void *ctx)
     lock_release(&n->mmio.device.lock);
     tx_send(n, &f);
     return rc > 0;
+}
+
+/* Send what waits, if it is little and it can be done here. False: the thread has to look. The lock
+ * is held. */
+static bool tx_now(struct virtio_net *n)
+{
+    struct virtq *q = &n->mmio.queue[TX];
+    struct tx_frame f;
+    int rc = 1;
+    if (!net_claim(n->net))
+        return false;
+    for (unsigned frames = 0; rc > 0 && frames < TX_NOW_FRAMES; frames++) {
+        rc = virtq_pop(q, &n->chain);
+        if (rc > 0 && n->chain.readable_bytes > TX_NOW_BYTES) {
+            virtq_unpop(q, 1);
+            break;
+        }
+        if (rc > 0) {
+            tx_copy(n, &n->chain, &f);
+            tx_send(n, &f);
+            virtio_mmio_push(&n->mmio, TX, n->chain.head, 0);
+        } else if (rc == 0) {
+            rc = virtq_rearm(q);
+        }
+    }
+    net_release(n->net);
+    if (rc < 0)
+        net_broken(n, rc);
+    virtio_mmio_interrupt(&n->mmio, TX);
+    return rc <= 0;
 }
 
 /* ------------------------------------------------------------------ to the guest */
@@ -348,8 +383,8 @@ static void net_start_driver(struct virtio_mmio *v)
 static void net_notify(struct virtio_mmio *v, unsigned queue)
 {
     struct virtio_net *n = net_of(v);
-    (void)queue; /* room to receive, or something to send: the thread looks for both */
-    if (n->net)
+    /* Room to receive, or something to send: the thread looks for both. */
+    if (n->net && !(queue == TX && tx_now(n)))
         net_wake(n->net);
 }
 

@@ -336,6 +336,40 @@ static void slow_peer(void **state)
     }
 }
 
+/* While the thread rests others send; not while something of it has not left, and nothing is lost.
+ */
+static void sent_by_others(void **state)
+{
+    (void)state;
+    static uint8_t frame[30000];
+    uint8_t *header;
+    uint32_t prefix;
+    unsigned sent = 0;
+    bool claimed = true;
+    while (claimed) {
+        for (unsigned tries = 0; tries < 100; tries++) {
+            claimed = net_claim(t.net);
+            if (claimed)
+                break;
+            usleep(10000); /* it comes to rest, or the peer has to read first */
+        }
+        if (!claimed)
+            break;
+        uint8_t *p = net_frame(t.net, &header);
+        memset(p, (int)++sent, sizeof frame);
+        net_frame_done(t.net, sizeof frame);
+        net_release(t.net);
+    }
+    assert_true(sent > 1);
+    for (unsigned i = 1; i <= sent; i++) {
+        read_all((uint8_t *)&prefix, 4);
+        assert_int_equal(ntohl(prefix), sizeof frame);
+        read_all(frame, sizeof frame);
+        assert_int_equal(frame[0], (uint8_t)i);
+        assert_int_equal(frame[sizeof frame - 1], (uint8_t)i);
+    }
+}
+
 /* The guest has no room: the peer has to wait, and nothing is lost. */
 static void slow_guest(void **state)
 {
@@ -405,6 +439,7 @@ int main(void)
         cmocka_unit_test(addresses_stay),
         cmocka_unit_test_setup_teardown(frames_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(slow_peer, setup, teardown),
+        cmocka_unit_test_setup_teardown(sent_by_others, setup, teardown),
         cmocka_unit_test_setup_teardown(slow_guest, setup, teardown),
         cmocka_unit_test_setup_teardown(peer_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(nonsense, setup, teardown),
