@@ -86,6 +86,7 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     const uint8_t *start = t->cold.p;
     if (look_up)
         x86_lea(&t->cold, 1, RCX, t->look_up.address);
+    vector_sha_write(t, &t->cold);
     jit_remake_store(t, &t->cold);
     jit_loop_leave(t, &t->cold);
     x86_to(&t->cold, x86_call(&t->cold), j->rw + thunk);

@@ -140,6 +140,7 @@ static void emit_block(jit_t t)
         count_instructions(t, 1);
         if ((n->op == A64_B && !last) || n->done)
             continue;
+        vector_sha_before(t, n);
         if (t->loop.inside && t->loop.head && jit_loops(n, &t->insn[0]))
             vector_cache_loop(t);
         else if ((n->i.word & 0x1c000000) == 0x14000000) /* branches, system instructions */

@@ -75,6 +75,11 @@ struct jit_vector_cache {
     uint8_t owner[JIT_VECTOR_COPIES], next;
     uint16_t used;  /* owner[] that count */
     uint32_t dirty; /* V registers that memory does not have */
+    /* The copies of two of them have SHA-256's state in the host's order: vector_sha256.c. */
+    struct {
+        bool on;
+        uint8_t abcd, efgh;
+    } sha;
 };
 
 /* A conditional branch whose way out is behind the block: soft/jit/branch.c. */
@@ -298,6 +303,13 @@ void vector_cache_carry(jit_t t);
 void vector_cache_write(jit_t t, struct x86_buf *b);
 /* What the slow path of the instruction being emitted has to know. */
 struct jit_slow_copies vector_cache_record(jit_t t);
+
+/* soft/jit/vector_sha256.c: what it has in the host's order is put into A64's; if the instruction
+ * that comes next could look at it; in memory, in cold code, as it was before the instruction being
+ * emitted. */
+void vector_sha_settle(jit_t t);
+void vector_sha_before(jit_t t, const struct jit_insn *n);
+void vector_sha_write(jit_t t, struct x86_buf *b);
 
 /* soft/jit/call.c: the interpreter's function, with everything in memory; or one that touches
  * nothing but SIMD&FP registers. */

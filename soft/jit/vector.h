@@ -95,6 +95,9 @@ void vector_shift_right(jit_t t, enum x86_xmm x, unsigned scale, unsigned n, boo
  * with half of what is lost added before if it is rounded. Changes XMM1. */
 void vector_narrow_high(jit_t t, const struct insn *i, unsigned scale, unsigned n, bool rounds);
 
+/* soft/jit/vector_sha256.c: MOV of a V register that is in the host's order. */
+bool vector_sha_copy(jit_t t, const struct insn *i);
+
 /* soft/jit/vector.c: 16 bytes in the cold part, for x86_sse_rip(). */
 const uint8_t *vector_literal(jit_t t, uint64_t low, uint64_t high);
 /* x = the constant. */

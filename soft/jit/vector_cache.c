@@ -137,6 +137,12 @@ void vector_to_general(jit_t t, unsigned bytes, enum x86_reg d, unsigned v)
         x86_mov_rm(&t->hot, bytes == 8, d, vector_slot(v));
 }
 
+/* Has register k a half of SHA-256's state, in the host's order? */
+static bool is_state(const struct jit_vector_cache *c, unsigned k)
+{
+    return c->sha.on && (c->owner[k] == c->sha.abcd || c->owner[k] == c->sha.efgh);
+}
+
 /* The xmm register for a copy of v: its own, or the one that was taken longest ago. */
 static enum x86_xmm take(jit_t t, unsigned v)
 {
@@ -145,6 +151,8 @@ static enum x86_xmm take(jit_t t, unsigned v)
     if (c->host[v])
         return (enum x86_xmm)c->host[v];
     unsigned k = c->next;
+    while (c->used >> k & 1 && is_state(c, k))
+        k = (k + 1) % JIT_VECTOR_COPIES;
     c->next = (uint8_t)((k + 1) % JIT_VECTOR_COPIES);
     if (c->used >> k & 1) {
         store(t, c->owner[k]);
@@ -184,6 +192,7 @@ void vector_store_low(jit_t t, unsigned v, enum x86_xmm x, unsigned bytes)
 
 void vector_cache_store(jit_t t)
 {
+    vector_sha_settle(t);
     for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
         if (t->cache.used >> k & 1)
             store(t, t->cache.owner[k]);
@@ -252,8 +261,8 @@ struct jit_slow_copies vector_cache_record(jit_t t)
 
     for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++) {
         bool store = before->used >> k & 1 && before->dirty >> before->owner[k] & 1;
-        r.store[k] = store ? before->owner[k] : 0xff;
-        r.load[k] = after->used >> k & 1 ? after->owner[k] : 0xff;
+        r.store[k] = store && !is_state(before, k) ? before->owner[k] : 0xff;
+        r.load[k] = after->used >> k & 1 && !is_state(after, k) ? after->owner[k] : 0xff;
     }
     return r;
 }

@@ -1,5 +1,5 @@
 /*
- * AES, PMULL, SHA-1, SHA-256 and the three-way operations of SHA-3 (DDI 0487 C7.2) on hosts that
+ * AES, PMULL, SHA-1 and the three-way operations of SHA-3 (DDI 0487 C7.2) on hosts that
  * have instructions for them: AES-NI, PCLMULQDQ, SHA-NI (Intel SDM volume 2).
  */
 #include "soft/jit/vector.h"
@@ -133,94 +133,6 @@ bool emit_sha1su1(jit_t t, const struct insn *i)
     x86_sse_shift(b, SSE_SLL_DQ, XMM2, 12);
     rotate_left(t, XMM2, 1, XMM1);
     x86_sse_rr(b, SSE_PXOR, XMM0, XMM2);
-    vector_store(t, i->rd, XMM0);
-    return true;
-}
-
-#define BACK 4 /* instructions, to a copy of the state */
-
-/* Does v[x] have what v[of] has before instruction `at`? */
-static bool is_copy(jit_t t, unsigned at, unsigned x, unsigned of)
-{
-    for (unsigned n = at; n-- > 0 && at - n <= BACK;) {
-        const struct jit_insn *k = &t->insn[n];
-        bool mov = k->op == A64_ORR_v && bit(k->i.word, 30) && k->i.rn == k->i.rm;
-        if (mov && k->i.rd == x)
-            return k->i.rn == of;
-        if ((k->i.word & 0x0e000000) != 0x0e000000 || k->i.rd == x || k->i.rd == of)
-            return false;
-    }
-    return false;
-}
-
-/* SHA256H at `at` and SHA256H2 behind it, of the same state and words: SHA-256's usual four rounds,
- * with a copy of A to D for the second one. */
-static bool is_pair(jit_t t, unsigned at)
-{
-    const struct jit_insn *a = &t->insn[at], *b = &t->insn[at + 1];
-
-    return at + 1 < t->count && a->op == A64_SHA256H && b->op == A64_SHA256H2 &&
-           b->i.rd == a->i.rn && b->i.rm == a->i.rm && a->i.rd != a->i.rn && a->i.rd != a->i.rm &&
-           a->i.rn != a->i.rm && b->i.rn != a->i.rd && b->i.rn != a->i.rn &&
-           is_copy(t, at, b->i.rn, a->i.rd);
-}
-
-/* SHA256H has A to D in rd and E to H in rn, SHA256H2 (bit 12) the other way around, and each
- * writes its rd. SHA256RNDS2 works on (F, E, B, A) and (H, G, D, C), two rounds at a time, and
- * leaves the new first in place of the second, whose new value is the old first. A pair is made at
- * once. */
-bool emit_sha256_rounds(jit_t t, const struct insn *i)
-{
-    struct x86_buf *b = &t->hot;
-    bool second = bit(i->word, 12);
-
-    if (!vector_enabled(t) || !t->jit->host.sha)
-        return false;
-    if (second && t->at > 0 && is_pair(t, t->at - 1))
-        return true;
-    vector_op_imm(t, SSE_PSHUFD, XMM1, second ? i->rd : i->rn, REVERSED);
-    vector_op_imm(t, SSE_PSHUFD, XMM3, second ? i->rn : i->rd, REVERSED);
-    x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM1);
-    x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM1, XMM3);
-    x86_sse_rr(b, SSE_PUNPCKHQDQ, XMM2, XMM3);
-    vector_load(t, XMM0, i->rm);
-    x86_sha256rnds2(b, XMM1, XMM2);
-    x86_sse_rri(b, SSE_PSHUFD, XMM0, XMM0, 0x0e);
-    x86_sha256rnds2(b, XMM2, XMM1);
-    if (is_pair(t, t->at)) {
-        x86_sse_rr(b, SSE_MOVAPS, XMM3, XMM1);
-        x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM3, XMM2);
-        x86_sse_rri(b, SSE_PSHUFD, XMM3, XMM3, REVERSED);
-        vector_store(t, i->rn, XMM3);
-    }
-    x86_sse_rr(b, second ? SSE_PUNPCKLQDQ : SSE_PUNPCKHQDQ, XMM1, XMM2);
-    x86_sse_rri(b, SSE_PSHUFD, XMM1, XMM1, REVERSED);
-    vector_store(t, i->rd, XMM1);
-    return true;
-}
-
-bool emit_sha256su0(jit_t t, const struct insn *i)
-{
-    if (!vector_enabled(t) || !t->jit->host.sha)
-        return false;
-    /* It has no form with three operands. */
-    vector_load(t, XMM0, i->rd);
-    vector_op(t, SSE_SHA256MSG1, XMM0, i->rn);
-    vector_store(t, i->rd, XMM0);
-    return true;
-}
-
-bool emit_sha256su1(jit_t t, const struct insn *i)
-{
-    struct x86_buf *b = &t->hot;
-
-    if (!vector_enabled(t) || !t->jit->host.sha)
-        return false;
-    vector_load(t, XMM1, i->rm);
-    x86_sse_rr(b, SSE_MOVAPS, XMM0, XMM1);
-    vector_op_imm(t, SSE_PALIGNR, XMM0, i->rn, 4);
-    vector_op(t, SSE_PADDD, XMM0, i->rd);
-    x86_sse_rr(b, SSE_SHA256MSG2, XMM0, XMM1);
     vector_store(t, i->rd, XMM0);
     return true;
 }

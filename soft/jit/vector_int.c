@@ -160,6 +160,8 @@ bool emit_vlogic(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
+    if (vector_sha_copy(t, i))
+        return true;
     vector_load(t, XMM0, i->rm);
     if (eor) {
         vector_op(t, SSE_PXOR, XMM0, i->rn);

@@ -19,7 +19,7 @@ static const uint32_t code[] = {
     0x1e602908, /* fadd d8, d8, d0 */
     0x4e278529, /* add v9.16b, v9.16b, v7.16b */
     0x3c818489, /* str q9, [x4], #24 */
-    0xb40003e1, /* cbz x1, out */
+    0xb4000481, /* cbz x1, out */
     0x2e29ad35, /* uminp v21.8b, v9.8b, v9.8b */
     0x6e351ed6, /* eor v22.16b, v22.16b, v21.16b */
     0x4e00012a, /* tbl v10.16b, { v9.16b }, v0.16b */
@@ -35,6 +35,11 @@ static const uint32_t code[] = {
     0x6e3a1f7b, /* eor v27.16b, v27.16b, v26.16b */
     0x5e1a4338, /* sha256h q24, q25, v26.4s */
     0x5e1a52f9, /* sha256h2 q25, q23, v26.4s */
+    0x4c40789e, /* ld1 { v30.4s }, [x4] */
+    0x4eb81f17, /* mov v23.16b, v24.16b */
+    0x5e1e4338, /* sha256h q24, q25, v30.4s */
+    0x5e1e52f9, /* sha256h2 q25, q23, v30.4s */
+    0x4eb9877b, /* add v27.4s, v27.4s, v25.4s */
     0x6e0c456c, /* mov v12.s[1], v11.s[2] */
     0x6e2c1dad, /* eor v13.16b, v13.16b, v12.16b */
     0x4ead85ce, /* add v14.4s, v14.4s, v13.4s */
@@ -47,9 +52,9 @@ static const uint32_t code[] = {
     0x1e632040, /* fcmp d2, d3 */
     0x4eb28421, /* add v1.4s, v1.4s, v18.4s */
     0xd1000421, /* sub x1, x1, #1 */
-    0xb5fffb45, /* cbnz x5, loop */
+    0xb5fffaa5, /* cbnz x5, loop */
     0x1e734a94, /* fmax d20, d20, d19 */
-    0x17ffffd8, /* b loop */
+    0x17ffffd3, /* b loop */
     0xb9400046, /* out: ldr w6, [x2] */
     0xd42000e0, /* brk #7 */
 };
@@ -130,9 +135,16 @@ static void until_a_store_faults(void)
     compare(GUEST_RAM + GUEST_RAM_SIZE - 24 * 300, 600);
 }
 
+/* Between four rounds of SHA-256 and the next ones. */
+static void until_a_load_faults(void)
+{
+    compare(GUEST_RAM + GUEST_RAM_SIZE - 24 * 300 - 16, 600);
+}
+
 int main(void)
 {
     RUN(to_the_end);
     RUN(until_a_store_faults);
+    RUN(until_a_load_faults);
     return check_finish();
 }
