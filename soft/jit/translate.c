@@ -117,14 +117,14 @@ static void note_sp(jit_t t, const struct jit_insn *n)
         t->sp_aligned = false;
 }
 
-/* The knob `count`; flags stay. Changes RAX. */
+/* The knob `count`; flags stay. Changes RDX. */
 static void count_instructions(jit_t t, unsigned n)
 {
     if (!t->jit->knobs.count || !n)
         return;
-    x86_mov_rm(&t->hot, 1, RAX, JIT_CPU(instructions));
-    x86_lea(&t->hot, 1, RAX, x86_at(RAX, (int32_t)n));
-    x86_mov_mr(&t->hot, 1, JIT_CPU(instructions), RAX);
+    x86_mov_rm(&t->hot, 1, RDX, JIT_CPU(instructions));
+    x86_lea(&t->hot, 1, RDX, x86_at(RDX, (int32_t)n));
+    x86_mov_mr(&t->hot, 1, JIT_CPU(instructions), RDX);
 }
 
 static void emit_block(jit_t t)
