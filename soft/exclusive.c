@@ -7,8 +7,8 @@
  * first store-exclusive to a page fails, as any may, after it has had all vCPUs drop their TLB
  * entries for writing of the page. From then on stores to it take the slow path, where they clear
  * the monitors of other vCPUs, and exclusives are exact. A page that many more stores than
- * store-exclusives go to is left alone again; so is one whose place in the table another page
- * needs. Both only clear monitors.
+ * store-exclusives go to is left alone again; so is one that is filled in one go, and one whose
+ * place in the table another page needs. All of that only clears monitors.
  *
  * While only one vCPU has ever run there is nobody to watch, and the value is enough. Walkers of
  * translation tables and devices store without asking; what they change is seen by the value.
@@ -33,6 +33,10 @@
  * again would cost. */
 #define STORES_MAX 4096
 
+/* And so many stores in a row, each behind the one before, are a page that is cleared or copied to:
+ * it begins another life. */
+#define STORES_FILL 16
+
 /* Low bits of a page's address in the table. */
 enum { PAGE_PENDING = 1, PAGE_READY = 2 };
 
@@ -40,6 +44,8 @@ struct exclusive_set {
     struct lock lock;
     _Atomic uint64_t page[WAYS]; /* 0: none */
     uint32_t stores[WAYS];
+    uint16_t next[WAYS]; /* offset behind the last store, */
+    uint16_t fill[WAYS]; /* and how many before it were in a row */
     uint32_t mark[WAYS]; /* tells a page from the same one that came back */
     uint32_t marks;
 };
@@ -137,7 +143,7 @@ static void watch_page(struct soft_vcpu *v, uint64_t pa)
         way = mark % WAYS;
         leave_page(x, s, way);
     }
-    s->stores[way] = 0;
+    s->stores[way] = s->fill[way] = 0;
     s->mark[way] = mark;
     atomic_fetch_add(&x->count, 1);
     atomic_store(&s->page[way], page | PAGE_PENDING);
@@ -214,6 +220,16 @@ bool exclusive_store(struct soft_vcpu *v, uint64_t pa, bool watched, struct excl
     return true;
 }
 
+/* Note a store. Is the page better left alone? */
+static bool stores_suffice(struct exclusive_set *s, unsigned way, uint64_t pa, unsigned size)
+{
+    unsigned offset = pa & 4095;
+
+    s->fill[way] = offset == s->next[way] ? s->fill[way] + 1u : 0;
+    s->next[way] = (uint16_t)(offset + size);
+    return s->fill[way] >= STORES_FILL || ++s->stores[way] > STORES_MAX;
+}
+
 struct exclusive_set *exclusive_hold(struct soft_vcpu *v, uint64_t pa, unsigned size)
 {
     struct exclusives *x = v->cpu.vm->exclusives;
@@ -227,7 +243,7 @@ struct exclusive_set *exclusive_hold(struct soft_vcpu *v, uint64_t pa, unsigned 
         return NULL;
     lock_acquire(&s->lock);
     unsigned way = find(s, pa);
-    if (way < WAYS && ++s->stores[way] > STORES_MAX) {
+    if (way < WAYS && stores_suffice(s, way, pa, size)) {
         leave_page(x, s, way);
         way = WAYS;
     }

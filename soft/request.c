@@ -42,8 +42,6 @@ static void apply(struct soft_vcpu *v, const struct request *r)
     case REQUEST_WATCH:
         tlb_watch(v, r->address);
         break;
-    case REQUEST_NOTHING:
-        break;
     case REQUEST_CODE_ALL:
         code_invalidate_all(v);
         jit_invalidate_all(v);
@@ -99,8 +97,6 @@ static bool joins(struct request *last, const struct request *r)
 static void lose(struct requests *q, const struct request *r)
 {
     switch (r->kind) {
-    case REQUEST_NOTHING:
-        break;
     case REQUEST_CODE_LINE:
     case REQUEST_CODE_PAGE: {
         unsigned page = (unsigned)(r->address >> 12) % REQUEST_PAGES;

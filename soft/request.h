@@ -18,7 +18,6 @@ enum request_kind {
     REQUEST_CODE_ALL,
     REQUEST_WRITE_PROTECT,
     REQUEST_WATCH,
-    REQUEST_NOTHING, /* but to come to the end of the instruction */
 };
 
 #define REQUEST_ANY_ASID (-1)

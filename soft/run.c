@@ -189,7 +189,7 @@ static void run_loop(struct soft_vcpu *v)
 }
 
 /* The second vCPU that ever runs: no other one may still be in an instruction that thinks itself
- * alone. */
+ * alone, nor have an entry in its TLBs that it noted nothing of (soft/mmu/writers.c). */
 static void run_share(struct soft_vcpu *v)
 {
     struct soft_vm *vm = v->cpu.vm;
@@ -198,7 +198,7 @@ static void run_share(struct soft_vcpu *v)
     if (atomic_compare_exchange_strong(&vm->first, &none, v) || none == v)
         return;
     atomic_store(&vm->shared, true);
-    soft_request(v, &(struct request){ .kind = REQUEST_NOTHING }, true);
+    soft_request(v, &(struct request){ .kind = REQUEST_TLB_ALL }, true);
     soft_barrier(v);
 }
 

@@ -110,6 +110,7 @@ struct soft_vcpu {
     struct mmu_bank *user; /* the bank of the current ASID */
     struct mmu_bank bank[SOFT_EL0_BANKS] __attribute__((aligned(64)));
     struct tlb_second second[TLB_SECOND_ENTRIES];
+    struct tlb_writers writers[TLB_WRITERS];
     uint64_t bank_clock;
     /* Pages in `kernel` that belong to an ASID or that PAN protects: they go when the ASID changes
      * or PAN is set. */

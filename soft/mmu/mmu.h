@@ -59,7 +59,9 @@ struct mmu_bank {
     int asid;                     /* EL0: whose; -1 for none */
     uint64_t used;                /* EL0: when last, for replacement */
     uint64_t generation;
+    uint32_t lives;  /* flushes */
     bool empty;      /* nothing was filled since the last flush */
+    bool half[2];    /* something of this half of the address space was */
     bool global;     /* EL0: holds entries that belong to every ASID */
     uint64_t blocks; /* bit (va >> 21) % 64: holds part of a leaf above 4 KiB there */
     struct jit_bank jit;
@@ -73,6 +75,23 @@ struct tlb_second {
     struct tlb_entry e;
     uint64_t owner; /* bank and its generation; 0 for none */
 };
+
+/* By number, for each that has such a number: where entries that let a physical page be written may
+ * be. soft/mmu/writers.c. */
+#define TLB_WRITERS 65536
+
+struct tlb_writer {
+    uint32_t slot : 15; /* in the second level; of the bank the same, modulo its size */
+    uint32_t bank : 4;  /* in soft_vcpu.bank[], from 1 on; behind them EL1's; 0 for none */
+    uint32_t life : 13; /* mmu_bank.lives, or the entry is gone */
+};
+
+struct tlb_writers {
+    struct tlb_writer at[2];
+};
+
+_Static_assert(TLB_SECOND_ENTRIES <= 1 << 15 && TLB_ENTRIES_MAX <= TLB_SECOND_ENTRIES,
+               "15 bits tell an entry");
 
 struct mmu_request {
     uint64_t va;
@@ -135,6 +154,16 @@ const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64
 void tlb_fill_page(struct mmu_bank *b, unsigned n, const struct tlb_entry *e);
 void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct mmu_leaf *leaf,
               uint8_t *host_page, unsigned allowed);
+/* Forget the pages found last. */
+void tlb_clear_found(struct tlb *t);
+/* Who an entry of the second level belongs to. */
+static inline uint64_t tlb_owner(const struct mmu_bank *b)
+{
+    return (uintptr_t)b << 16 ^ b->generation;
+}
+
+/* soft/mmu/writers.c. An entry of the bank lets the physical page be written. */
+void tlb_note_writer(struct soft_vcpu *v, const struct mmu_bank *b, uint64_t va, uint64_t pa);
 /* No bank may have an entry for writing of the physical page. */
 void tlb_forbid_write(struct soft_vcpu *v, uint64_t pa);
 /* The same; stores take the slow path from now on (soft/exclusive.c). */

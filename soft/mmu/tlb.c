@@ -39,6 +39,11 @@ static void clear_pages(struct tlb *t, uint64_t va, uint64_t pages)
     }
 }
 
+void tlb_clear_found(struct tlb *t)
+{
+    clear_pages(t, 0, ALL_PAGES);
+}
+
 static void clear_entries(struct tlb *t)
 {
     for (unsigned n = 0; n < tlb_entries(t); n++)
@@ -73,12 +78,6 @@ static void tlb_shrink(struct tlb *t)
         set_entries(t, tlb_entries(t) / 2);
 }
 
-/* Who an entry of the second level belongs to. */
-static uint64_t bank_owner(const struct mmu_bank *b)
-{
-    return (uintptr_t)b << 16 ^ b->generation;
-}
-
 static struct tlb_second *second_of(struct soft_vcpu *v, uint64_t va)
 {
     return &v->second[(va >> 12) % TLB_SECOND_ENTRIES];
@@ -98,8 +97,9 @@ static void bank_flush(struct soft_vcpu *v, struct mmu_bank *b)
     tlb_clear(&b->tlb);
     bank_clear_fetch(b);
     b->empty = true;
-    b->global = false;
+    b->global = b->half[0] = b->half[1] = false;
     b->generation++;
+    b->lives++;
     b->blocks = b->giants = 0;
     jit_forget_bank(v, b);
 }
@@ -138,7 +138,7 @@ static void bank_flush_va(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, 
 {
     uint64_t end = va + (size - 1);
 
-    if (b->empty)
+    if (b->empty || (!b->half[bit(va, 55)] && !b->half[bit(end, 55)]))
         return;
     if (bank_filter(b->giants, va, end, GIANT_SHIFT)) {
         bank_flush(v, b);
@@ -248,6 +248,7 @@ static void bank_note_leaf(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
                            const struct mmu_leaf *leaf)
 {
     b->empty = false;
+    b->half[bit(va, 55)] = true;
     if (leaf->shift > GIANT_SHIFT)
         b->giants = ~0ull;
     else if (leaf->shift > BLOCK_SHIFT)
@@ -283,42 +284,9 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
     e->wr = write && !watched ? page : TLB_NEVER(slot);
     e->add = (uintptr_t)host_page - page;
     e->pa = align_down(leaf->pa, 4096) | (watched ? TLB_WATCHED : 0);
-    *second_of(v, va) = (struct tlb_second){ .e = *e, .owner = bank_owner(b) };
-}
-
-/* What may be written has the same tag for reading. */
-static void bank_forbid_write(struct mmu_bank *b, uint64_t pa, bool watch)
-{
-    if (b->empty)
-        return;
-    clear_pages(&b->tlb, 0, ALL_PAGES);
-    for (unsigned n = 0; n < tlb_entries(&b->tlb); n++) {
-        struct tlb_entry *e = &b->tlb.e[n];
-        if ((e->pa & ~(uint64_t)TLB_WATCHED) != pa || e->wr != e->rd)
-            continue;
-        e->wr = TLB_NEVER(n);
-        e->pa |= watch ? TLB_WATCHED : 0;
-    }
-}
-
-static void forbid_write(struct soft_vcpu *v, uint64_t pa, bool watch)
-{
-    bank_forbid_write(&v->kernel, pa, watch);
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
-        bank_forbid_write(&v->bank[n], pa, watch);
-    for (unsigned n = 0; n < TLB_SECOND_ENTRIES; n++)
-        if ((v->second[n].e.pa & ~(uint64_t)TLB_WATCHED) == pa)
-            v->second[n].owner = 0;
-}
-
-void tlb_forbid_write(struct soft_vcpu *v, uint64_t pa)
-{
-    forbid_write(v, pa, false);
-}
-
-void tlb_watch(struct soft_vcpu *v, uint64_t pa)
-{
-    forbid_write(v, pa, true);
+    if (e->wr == page)
+        tlb_note_writer(v, b, va, leaf->pa);
+    *second_of(v, va) = (struct tlb_second){ .e = *e, .owner = tlb_owner(b) };
 }
 
 const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write)
@@ -328,7 +296,7 @@ const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64
 
     if (((write ? e->wr : e->rd) ^ va) < 4096)
         return e;
-    if (s->owner != bank_owner(b) || ((write ? s->e.wr : s->e.rd) ^ va) >= 4096)
+    if (s->owner != tlb_owner(b) || ((write ? s->e.wr : s->e.rd) ^ va) >= 4096)
         return NULL;
     if (UNLIKELY(++b->tlb.refills > tlb_entries(&b->tlb) * 2) &&
         tlb_entries(&b->tlb) < TLB_ENTRIES_MAX && !v->hot.ungrown)

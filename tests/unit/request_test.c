@@ -35,6 +35,7 @@ static const struct insn *has_seen(struct fixture *f, struct soft_vcpu *v)
     (void)interp_step(&v->cpu, &p->slot[0]);
     tlb_entry_of(&v->kernel.tlb, RAM_BASE + DATA)->rd = RAM_BASE + DATA;
     v->kernel.empty = false;
+    v->kernel.half[0] = true;
     return &p->slot[0];
 }
 
