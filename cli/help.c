@@ -29,8 +29,9 @@ static void help_run(FILE *f)
 {
     fputs("usage: ireko run --kernel FILE [options]\n"
           "       ireko run --firmware FILE [options]\n"
+          "       ireko run --disk FILE [options]\n"
           "\n"
-          "Boot an arm64 kernel, or firmware. The terminal becomes the guest's console.\n",
+          "Boot an arm64 kernel, firmware, or a disk. The terminal is the guest's console.\n",
           f);
     options_print_help(f, OPTION_RUN);
     fputs("\n"
@@ -42,6 +43,7 @@ static void help_run(FILE *f)
           "  Ctrl-A Ctrl-A      send one Ctrl-A\n"
           "\n"
           "Examples\n"
+          "  ireko run --disk debian.img --net user,forward=tcp:2222:22\n"
           "  ireko run --kernel Image --initrd initramfs\n"
           "  ireko run --kernel vmlinuz --disk root.img --append root=/dev/vda\n"
           "  ireko run --kernel Image --disk root.img --disk data.img,ro --memory 4G\n"

@@ -296,7 +296,7 @@ static const struct option options[] = {
       "the kernel's command line; console=ttyAMA0 is added\nif it names no console",
       parse_string, offsetof(struct run_options, vm.cmdline) },
     { "firmware", "FILE", GROUP_BOOT, BOTH, false,
-      "boot UEFI or U-Boot, as built for QEMU's 'virt'\nmachine, and from there a disk or the --kernel.\nAfter FILE may follow:\n"
+      "boot UEFI or U-Boot, as built for QEMU's 'virt'\nmachine, and from there a disk or the --kernel. With a\ndisk and no kernel the default is UEFI, if installed.\nAfter FILE may follow:\n"
       "vars=FILE    keep its variables there",
       parse_firmware, 0 },
     { "dtb", "FILE", GROUP_BOOT, BOTH, false,
@@ -456,10 +456,11 @@ static int option_parse(struct run_options *o, enum option_verb verb, int argc, 
 
 static int check_combination(const struct run_options *o, enum option_verb verb, struct err *e)
 {
-    if (verb == OPTION_RUN && !vm_config_boots(&o->vm))
-        return err_set(e, -EINVAL,
-                       "say what to boot with --kernel FILE or --firmware FILE; 'ireko run --help' "
-                       "has examples");
+    if (verb == OPTION_RUN && !vm_config_boots(&o->vm) && o->vm.disk_count == 0)
+        return err_set(
+            e, -EINVAL,
+            "say what to boot with --kernel FILE, --firmware FILE or --disk FILE; 'ireko "
+            "run --help' has examples");
     if (o->stdio > 1 && o->vm.console_count > 0)
         return err_set(
             e, -EINVAL,
@@ -467,14 +468,17 @@ static int check_combination(const struct run_options *o, enum option_verb verb,
             "--console elsewhere");
     if (!o->vm.kernel && o->vm.initrd)
         return err_set(e, -EINVAL, "--initrd needs a --kernel that uses it");
-    if (o->vm.firmware && !o->vm.kernel && o->vm.cmdline)
+    bool disk_only = verb == OPTION_RUN && !vm_config_boots(&o->vm);
+    if ((o->vm.firmware || disk_only) && !o->vm.kernel && o->vm.cmdline)
         return err_set(e, -EINVAL,
-                       "--append is for a --kernel; what the --firmware finds on a disk has its "
-                       "command line there");
+                       "--append is for a --kernel; what firmware finds on a disk has its command "
+                       "line there");
     if (o->vm.firmware && o->vm.dtb)
         return err_set(e, -EINVAL,
                        "--firmware and --dtb: give one of them; firmware needs the "
                        "machine's own tree");
+    if (disk_only && o->vm.dtb)
+        return err_set(e, -EINVAL, "--dtb needs a --kernel; firmware gets the machine's own tree");
     return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/firmware.h"
 #include "cli/options.h"
 #include "cli/stats.h"
 #include "host/loop.h"
@@ -299,7 +300,9 @@ int cli_run(int argc, char **argv)
     } else {
         log_set_level(o.log_level);
         log_set_sink(run_log_line, NULL);
-        status = run_machine(&o, &e);
+        status = CLI_ERROR;
+        if (firmware_choose(&o.vm, &e) == 0)
+            status = run_machine(&o, &e);
         if (status == CLI_ERROR || status == CLI_USAGE)
             cli_fail(status, &e);
     }

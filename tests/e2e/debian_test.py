@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""An installed Debian: `./dev disk`'s image boots to its login prompt, ssh gets in through a forwarded port, apt installs a
-package from a server on this host's loopback, and what it installed is there after the next boot. Needs the guest of
-`./dev guest` (IREKO_GUEST) and the image (IREKO_DEBIAN; the key is beside it).
+"""An installed Debian: `./dev disk`'s image boots by itself (UEFI, GRUB) to its login prompt, ssh gets in through a forwarded port, apt installs a
+package from a server on this host's loopback, and what it installed is there after the next boot. Needs the image
+(IREKO_DEBIAN; the key is beside it) and UEFI on this host.
 """
 import functools
 import gzip
 import hashlib
 import http.server
+import json
 import pathlib
 import shutil
 import socket
@@ -61,12 +62,10 @@ class Repository:
 
 class Machine(Console):
     def __init__(self, image):
-        guest = need("IREKO_GUEST")
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        super().__init__("run", "--kernel", guest / "Image", "--initrd", guest / "initramfs", "--cpus", "2", "--memory", "1G",
-                         "--disk", image, "--append", "root=/dev/vda", "--net", f"user,forward=tcp:{self.port}:22")
+        super().__init__("run", "--disk", image, "--net", f"user,forward=tcp:{self.port}:22")
 
     def ssh(self, command, seconds=LONG):
         """The command's output. Until sshd listens, the forwarded port refuses."""
@@ -94,7 +93,9 @@ class Machine(Console):
 def debian():
     """login on the console, ssh through a forwarded port, apt from this host, power off, and all is there afterwards"""
     image = need("IREKO_DEBIAN")
-    for program in ("ssh", "dpkg-deb"):
+    if not any(pathlib.Path(f"/usr/share/{place}").exists() for place in ("AAVMF/AAVMF_CODE.fd", "edk2/aarch64/QEMU_EFI.fd")):
+        raise Skip("UEFI (qemu-efi-aarch64) is not installed")
+    for program in ("ssh", "dpkg-deb", "sfdisk"):
         if not shutil.which(program):
             raise Skip(f"{program} is not installed")
     with tempfile.TemporaryDirectory(prefix="ireko-debian-") as name:
@@ -123,7 +124,9 @@ def debian():
             there = m.ssh("greeting; dpkg-query -W greeting; sudo journalctl --list-boots -q | wc -l").split()
             check(there == ["greeting", "42", "greeting", "1.0", "2"], there)
             m.power_off()
-        subprocess.run(["e2fsck", "-fn", disk], check=True, capture_output=True)
+        table = subprocess.run(["sfdisk", "--json", disk], check=True, capture_output=True).stdout
+        start = json.loads(table)["partitiontable"]["partitions"][1]["start"]
+        subprocess.run(["e2fsck", "-fn", f"{disk}?offset={start * 512}"], check=True, capture_output=True)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ menuentry Linux {
 }
 """
 
-    def __init__(self, config=GRUB, files=("Image", "initramfs")):
-        """`files` are the guest's."""
+    def __init__(self):
+        files = "Image", "initramfs"  # the guest's
         if not shutil.which("mcopy") or not shutil.which("mkfs.vfat"):
             raise Skip("mtools or dosfstools is not installed")
         self.folder = tempfile.TemporaryDirectory(prefix="ireko-esp-")
@@ -49,7 +49,7 @@ menuentry Linux {
             f.truncate(size * MIB)
         host("mkfs.vfat", "-F", "32", part)
         grub = self.path / "grub.cfg"
-        grub.write_text(config)
+        grub.write_text(self.GRUB)
         host("mmd", "-i", part, "::/EFI", "::/EFI/BOOT", "::/EFI/debian")
         for source, target in ((firmware("grubaa64.efi"), "EFI/BOOT/BOOTAA64.EFI"), (grub, "EFI/debian/grub.cfg"),
                                *((guest(name), name) for name in files)):
@@ -146,21 +146,14 @@ def uefi_pci():
     uefi_grub_linux("--transport", "pci", "--gic", "v3,its")
 
 
-DEBIAN = """search --no-floppy --label debian --set=root
-linux /vmlinuz root=LABEL=debian console=ttyAMA0
-initrd /initrd.img
-boot
-"""
-
-
 def uefi_debian():
     """UEFI to GRUB to the kernel of an installed Debian (./dev disk), to its login; again after a reboot"""
     image = os.environ.get("IREKO_DEBIAN")
     if not image:
         raise Skip("no IREKO_DEBIAN; ./dev test --slow makes it")
-    with Disk(DEBIAN, files=()) as d:
-        code = f"{firmware('AAVMF_CODE.fd')},vars={d.path / 'vars.fd'}"
-        with start(code, "--disk", f"{image},overlay", "--disk", d.image, "--cpus", "2", memory="1G") as c:
+    with tempfile.TemporaryDirectory(prefix="ireko-vars-") as folder:
+        code = f"{firmware('AAVMF_CODE.fd')},vars={folder}/vars.fd"
+        with start(code, "--disk", f"{image},overlay", "--cpus", "2", memory="1G") as c:
             for last in ("reboot", "poweroff"):
                 c.wait_for("debian login:", seconds=400)
                 c.send("ireko\n")

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "cli/firmware.h"
 #include "cli/suggest.h"
 
 #define MAX_ARGS 12
@@ -222,6 +223,9 @@ static const struct bad_case {
     { OPTION_RUN, { "--firmware", ",vars=x" }, "--firmware needs a FILE" },
     { OPTION_RUN, { "--firmware", "x", "--append", "y" }, "--append is for a --kernel" },
     { OPTION_RUN, { "--firmware", "x", "--dtb", "y" }, "--firmware and --dtb" },
+    { OPTION_RUN, { "--disk", "x", "--dtb", "y" }, "--dtb needs a --kernel" },
+    { OPTION_RUN, { "--disk", "x", "--append", "y" }, "--append is for a --kernel" },
+    { OPTION_RUN, { "--disk", "x", "--initrd", "y" }, "--initrd needs a --kernel" },
     { OPTION_RUN, { "--transport", "usb" }, "--transport usb: it is mmio or pci" },
     { OPTION_RUN, { "--gic", "v4" }, "--gic v4: it is v2, v3 or v3,its" },
     { OPTION_RUN, { "--engine", "fast" }, "it is jit, interp, check or kvm" },
@@ -242,6 +246,16 @@ static const struct bad_case {
     { OPTION_RUN, { "--disk", "x,bps=1" }, "'bps=1': it is bytes a second, 4K or more" },
     { OPTION_RUN, { "--disk", "x,bps=fast" }, "'bps=fast': it is bytes a second" },
     { OPTION_RUN, { "--help=yes" }, "--help takes no value" },
+    { OPTION_RUN, { "--stats=all" }, "--stats takes no value" },
+    { OPTION_RUN, { "--balloon", "lots" }, "--balloon lots: write a number" },
+    { OPTION_RUN, { "--append" }, "--append needs a TEXT" },
+    { OPTION_RUN, { "--cpu=" }, "--cpu needs a MODEL" },
+    { OPTION_RUN, { "--dtb=" }, "--dtb needs a FILE" },
+    { OPTION_RUN, { "--trace=" }, "--trace needs a FILE" },
+    { OPTION_RUN, { "--pmem=,ro" }, "--pmem needs a FILE" },
+    { OPTION_RUN, { "--console=pty,name=" }, "name=" },
+    { OPTION_RUN, { "--serial" }, "--serial needs a WHERE" },
+    { OPTION_DTB, { "--out=" }, "--out needs a FILE" },
     { OPTION_RUN, { "--kernel=x", "--out=y" }, "--out is not for 'ireko run'" },
     { OPTION_DTB, { "--serial", "pty" }, "--serial is not for 'ireko dtb'" },
     { OPTION_DTB, { "--net", "none", "--net=none" }, "--net none cannot be combined" },
@@ -331,6 +345,110 @@ static void test_help(void **state)
     }
 }
 
+/* The names of all options, in `names`; how many. */
+static size_t option_names(char names[][24], size_t room)
+{
+    char *text = NULL;
+    size_t n = 0, count = 0;
+    FILE *f = open_memstream(&text, &n);
+    options_print_help(f, OPTION_RUN);
+    options_print_help(f, OPTION_DTB);
+    fclose(f);
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        assert_true(count < room);
+        if (sscanf(line, "  --%23[a-z]", names[count]) == 1)
+            count++;
+    }
+    free(text);
+    return count;
+}
+
+static bool can_be_wrong(const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < ARRAY_LEN(bad_cases); i++) {
+        const char *says = strstr(bad_cases[i].says, "--");
+        if (says && strncmp(says + 2, name, n) == 0 &&
+            !strchr("-abcdefghijklmnopqrstuvwxyz", says[2 + n]))
+            return true;
+        for (const char *const *arg = bad_cases[i].args; *arg; arg++)
+            if (strncmp(*arg, "--", 2) == 0 && strncmp(*arg + 2, name, n) == 0 &&
+                strchr("=", (*arg)[2 + n]))
+                return true;
+    }
+    return false;
+}
+
+static void test_every_option_has_mistakes(void **state)
+{
+    (void)state;
+    char names[128][24];
+    size_t count = option_names(names, ARRAY_LEN(names));
+    assert_true(count > 20);
+    for (size_t i = 0; i < count; i++)
+        if (!can_be_wrong(names[i]))
+            fail_msg("--%s: no mistake is tried", names[i]);
+}
+
+/* The manual has every option, and every word that the help explains for one. */
+static void test_manual(void **state)
+{
+    (void)state;
+    static char manual[1 << 16];
+    char names[128][24], wanted[64], *text = NULL;
+    FILE *f = fopen(MANUAL, "r");
+    assert_non_null(f);
+    size_t n = fread(manual, 1, sizeof manual - 1, f), words = 0;
+    fclose(f);
+    assert_in_range(n, 1, sizeof manual - 2);
+    size_t count = option_names(names, ARRAY_LEN(names));
+    for (size_t i = 0; i < count; i++) {
+        snprintf(wanted, sizeof wanted, ".It Fl -%s", names[i]);
+        if (!strstr(manual, wanted))
+            fail_msg("the manual has no '%s'", wanted);
+    }
+    f = open_memstream(&text, &n);
+    options_print_help(f, OPTION_RUN);
+    fclose(f);
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        /* "ro           the guest can only read it", in the second column */
+        size_t word = line[0] == ' ' && line[2] == ' ' ? strcspn(line + 21, " =") : 0;
+        if (word == 0 || !strstr(line + 21, "  "))
+            continue;
+        snprintf(wanted, sizeof wanted, "Cm %.*s", (int)word, line + 21);
+        if (!strstr(manual, wanted) &&
+            (snprintf(wanted, sizeof wanted, "Cm ,%.*s", (int)word, line + 21),
+             !strstr(manual, wanted)))
+            fail_msg("the manual has no '%.*s'", (int)word, line + 21);
+        words++;
+    }
+    assert_true(words >= 8);
+    free(text);
+}
+
+static void test_firmware(void **state)
+{
+    (void)state;
+    const char *none[] = { "/nowhere/CODE.fd", NULL },
+               *some[] = { "/nowhere/CODE.fd", MANUAL, NULL };
+    struct err e = { "" };
+    struct vm_config vm = { .disk_count = 0 };
+    assert_int_equal(firmware_choose_from(&vm, some, &e), 0);
+    assert_null(vm.firmware); /* no disk */
+    vm.disk_count = 1;
+    vm.disk[0].path = "my.img";
+    assert_int_equal(firmware_choose_from(&vm, none, &e), -ENOENT);
+    assert_non_null(strstr(e.text, "--disk 'my.img': "));
+    assert_non_null(strstr(e.text, "qemu-efi-aarch64"));
+    assert_int_equal(firmware_choose_from(&vm, some, &e), 0);
+    assert_string_equal(vm.firmware, MANUAL);
+    free((void *)(uintptr_t)vm.firmware);
+    vm.firmware = NULL;
+    vm.kernel = "Image";
+    assert_int_equal(firmware_choose_from(&vm, some, &e), 0);
+    assert_null(vm.firmware); /* there is a kernel */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +459,9 @@ int main(void)
         cmocka_unit_test(test_too_many_disks),
         cmocka_unit_test(test_suggestions),
         cmocka_unit_test(test_help),
+        cmocka_unit_test(test_every_option_has_mistakes),
+        cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_firmware),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
