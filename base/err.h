@@ -14,7 +14,7 @@ struct err {
 };
 
 /* Set the sentence and return `code` (a negative errno), so that `return err_set(e, -EINVAL, ...)`
- * reads well. */
+ * reads well. Control characters in it become question marks. */
 int err_set(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -289,6 +289,8 @@ static void zboot(void **state)
     load_fails(f, b, 0x1000 + n, "again and again");
     memcpy(b + 24, "lzma", 5);
     load_fails(f, b, 0x1000 + n, "'lzma'");
+    memcpy(b + 24, "\n\033[2J", 6); /* the terminal's, if it were printed */
+    load_fails(f, b, 0x1000 + n, "'??[2J'");
     free(b);
     free(packed);
     free(image);
