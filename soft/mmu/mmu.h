@@ -59,11 +59,12 @@ struct mmu_bank {
     int asid;                     /* EL0: whose; -1 for none */
     uint64_t used;                /* EL0: when last, for replacement */
     uint64_t generation;
-    uint32_t lives;  /* flushes */
-    bool empty;      /* nothing was filled since the last flush */
-    bool half[2];    /* something of this half of the address space was */
-    bool global;     /* EL0: holds entries that belong to every ASID */
-    uint64_t blocks; /* bit (va >> 21) % 64: holds part of a leaf above 4 KiB there */
+    uint32_t lives; /* flushes */
+    bool empty;     /* nothing was filled since the last flush */
+    bool half[2];   /* something of this half of the address space was */
+    bool global;    /* EL0: holds entries that belong to every ASID */
+    /* Of each half, bit (va >> 21) % 64: holds part of a leaf above 4 KiB there. */
+    uint64_t blocks[2];
     struct jit_bank jit;
     uint64_t giants; /* bit (va >> 30) % 64: of one above 2 MiB */
 };

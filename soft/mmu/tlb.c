@@ -100,7 +100,7 @@ static void bank_flush(struct soft_vcpu *v, struct mmu_bank *b)
     b->global = b->half[0] = b->half[1] = false;
     b->generation++;
     b->lives++;
-    b->blocks = b->giants = 0;
+    b->blocks[0] = b->blocks[1] = b->giants = 0;
     jit_forget_bank(v, b);
 }
 
@@ -121,6 +121,13 @@ static void bank_flush_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t v
     for (uint64_t n = 0; n < pages && n < FETCH_ENTRIES; n++)
         b->fetch[(page + n) % FETCH_ENTRIES].va = TLB_NEVER((page + n) % FETCH_ENTRIES);
     jit_forget_pages(v, b, va, pages);
+}
+
+/* The pieces of larger leaves in the half of the address space that `va` is in: EL1 maps memory by
+ * large leaves in its own half, and programs' pages should not be taken for them. */
+static uint64_t *blocks_of(struct mmu_bank *b, uint64_t va)
+{
+    return &b->blocks[bit(va, 55)];
 }
 
 /* Is a bit set for any unit of 1 << shift in [va, end]? */
@@ -144,7 +151,7 @@ static void bank_flush_va(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, 
         bank_flush(v, b);
         return;
     }
-    if (bank_filter(b->blocks, va, end, BLOCK_SHIFT)) {
+    if (bank_filter(*blocks_of(b, va), va, end, BLOCK_SHIFT)) {
         va = align_down(va, 1ull << BLOCK_SHIFT);
         end |= ones(BLOCK_SHIFT);
     }
@@ -254,7 +261,7 @@ static void bank_note_leaf(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
     else if (leaf->shift > BLOCK_SHIFT)
         b->giants |= 1ull << (va >> GIANT_SHIFT) % 64;
     else if (leaf->shift > 12)
-        b->blocks |= 1ull << (va >> BLOCK_SHIFT) % 64;
+        *blocks_of(b, va) |= 1ull << (va >> BLOCK_SHIFT) % 64;
     if (b != &v->kernel) {
         b->global |= leaf->global;
     } else if (!leaf->global || leaf->guarded) {
