@@ -13,7 +13,7 @@ static uint32_t offset_of(jit_t t, const uint8_t *p)
     return (uint32_t)(p - t->jit->rw);
 }
 
-/* Write `size` bytes at a multiple of 8 in the cold part. */
+/* Write `size` bytes in the cold part. */
 static const uint8_t *cold_data(jit_t t, const void *data, size_t size)
 {
     struct x86_buf *b = &t->cold;
@@ -63,25 +63,45 @@ void jit_emit_interp(jit_t t, const struct insn *i)
     jit_loop_enter(t, &t->hot);
 }
 
+/* What the records of all slow paths of the block refer to. */
+static const uint8_t *slow_common(jit_t t)
+{
+    if (!t->slow_common) {
+        struct jit_slow_common c = { .page_va = t->page_va, .code = t->jit->hot };
+        t->slow_common = cold_data(t, &c, sizeof c);
+        jit_note_va(t, t->slow_common + offsetof(struct jit_slow_common, page_va));
+        jit_note_code(t, t->slow_common + offsetof(struct jit_slow_common, code));
+    }
+    return t->slow_common;
+}
+
+/* A place in the block's code, as a slow path's record has it. */
+static uint16_t slow_place(jit_t t, const uint8_t *common, const uint8_t *p)
+{
+    if (p >= common && p < t->cold.limit)
+        return (uint16_t)(JIT_SLOW_COLD | (unsigned)(p - common));
+    return (uint16_t)(p - t->jit->rw - t->jit->hot);
+}
+
 /* A slow path for t->insn[first] to the one being emitted, of a look-up or of something else. */
 static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const uint8_t *after)
 {
     const struct jit *j = t->jit;
+    const uint8_t *common = slow_common(t);
     bool copies = t->cache.used || t->before.used;
     struct jit_slow s = {
-        .page_va = t->page_va,
-        .next = offset_of(t, jit_loop_return(t, after)),
+        .next = slow_place(t, common, jit_loop_return(t, after)),
         .offset = t->insn[first].i.offset,
-        .count = (uint16_t)(t->at - first + 1),
+        .count = (uint8_t)(t->at - first + 1),
     };
     uint32_t thunk = copies ? j->slow_v : j->slow;
 
     if (look_up) {
         thunk = copies ? j->refill_v : j->refill;
-        s.found = offset_of(t, jit_loop_return(t, t->look_up.end));
+        s.found = slow_place(t, common, jit_loop_return(t, t->look_up.end));
         s.size = (uint16_t)t->look_up.size;
         s.write = t->look_up.write;
-        s.page = (uint8_t)t->look_up.page;
+        s.page = t->look_up.page & 0x7f;
     }
     const uint8_t *start = t->cold.p;
     if (look_up)
@@ -90,14 +110,10 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     jit_remake_store(t, &t->cold);
     jit_loop_leave(t, &t->cold);
     x86_to(&t->cold, x86_call(&t->cold), j->rw + thunk);
-    const uint8_t *record = cold_data(t, &s, sizeof s);
-    jit_note_va(t, record + offsetof(struct jit_slow, page_va));
-    jit_note_code(t, record + offsetof(struct jit_slow, next));
-    if (s.size)
-        jit_note_code(t, record + offsetof(struct jit_slow, found));
+    s.common = (uint16_t)(t->cold.p - common);
+    cold_data(t, &s, sizeof s);
     for (unsigned n = first; n <= t->at; n++)
-        cold_data(t, &(struct jit_slow_insn){ .word = t->insn[n].i.word, .op = t->insn[n].op },
-                  sizeof(struct jit_slow_insn));
+        cold_data(t, &t->insn[n].i.word, sizeof t->insn[n].i.word);
     if (copies) {
         struct jit_slow_copies v = vector_cache_record(t);
         cold_data(t, &v, sizeof v);

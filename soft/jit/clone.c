@@ -76,26 +76,32 @@ void jit_relocs_begin(jit_t t)
     t->cold.sites = &r->cold;
 }
 
-/* Displacements: those that leave their part. */
-static void note_sites(jit_t t, const struct x86_buf *b, const struct x86_sites *sites)
+/* Displacements: those that leave their part, which `part` bits say. */
+static void note_sites(jit_t t, const struct x86_buf *b, const struct x86_sites *sites,
+                       unsigned part)
 {
-    const uint8_t *rw = t->jit->rw;
+    struct jit_relocs *r = &t->jit->relocs;
+    const uint8_t *rw = t->jit->rw, *start = rw + t->jit->start;
     const uint8_t *hot = rw + t->jit->hot, *cold = rw + t->jit->cold;
+    const uint8_t *own = part ? cold : hot, *other = part ? hot : cold;
+    size_t own_size = (size_t)(b->p - own);
+    size_t other_size = (size_t)((part ? t->hot.p : t->cold.p) - other);
+    unsigned count = r->count;
 
-    if (sites->count > X86_SITES) {
-        t->jit->relocs.failed = true;
+    if (sites->count > X86_SITES || count + sites->count > ARRAY_LEN(r->at) || own_size > OFFSET) {
+        r->failed = true;
         return;
     }
     for (unsigned n = 0; n < sites->count; n++) {
-        const uint8_t *to = sites->at[n] + 4 + (int32_t)ld_le32(sites->at[n]);
-        bool in_hot = to >= hot && to <= t->hot.p, in_cold = to >= cold && to <= t->cold.p;
-        if (to < rw + t->jit->start)
-            note(t, b, THUNK, sites->at[n]);
-        else if (b == &t->hot ? in_cold : in_hot)
-            note(t, b, OTHER_PART, sites->at[n]);
-        else if (!in_hot && !in_cold)
-            t->jit->relocs.failed = true;
+        const uint8_t *at = sites->at[n], *to = at + 4 + (int32_t)ld_le32(at);
+        unsigned kind = to < start ? THUNK : OTHER_PART;
+        if ((size_t)(to - own) <= own_size)
+            continue;
+        if (kind == OTHER_PART && (size_t)(to - other) > other_size)
+            r->failed = true;
+        r->at[count++] = (uint16_t)(part | kind << KIND_SHIFT | (unsigned)(at - own));
     }
+    r->count = count;
 }
 
 void jit_relocs_end(jit_t t, struct jit_block *b)
@@ -105,8 +111,8 @@ void jit_relocs_end(jit_t t, struct jit_block *b)
     b->relocs = b->reloc_count = 0;
     if (r->failed)
         return;
-    note_sites(t, &t->hot, &r->hot);
-    note_sites(t, &t->cold, &r->cold);
+    note_sites(t, &t->hot, &r->hot, 0);
+    note_sites(t, &t->cold, &r->cold, IN_COLD);
     size_t size = r->count * sizeof r->at[0];
     uint8_t *at = t->cold.p + ((uintptr_t)t->cold.p & 1);
     if (r->failed || t->cold.limit - at < (ptrdiff_t)size)

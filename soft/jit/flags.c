@@ -16,61 +16,37 @@ static bool may_fault(uint32_t word)
     return (word & 0x0a000000) == 0x08000000 || (word & 0xffc00000) == 0xd5000000;
 }
 
-/* Data processing and branches that know flags: words with (word & mask) == value; `set` is the bit
- * or bits that make it set flags as well. */
-static const struct {
-    uint32_t mask, value, set;
-    unsigned flags;
-} flag_words[] = {
-    { 0xff00001e, 0x54000002, 0, JIT_FLAG_C },          /* B.CS, B.CC */
-    { 0x1fe0e000, 0x1a802000, 0, JIT_FLAG_C },          /* CSEL and its kin of these conditions */
-    { 0x1fe0fc00, 0x1a000000, 0x20000000, JIT_FLAG_C }, /* ADC, SBC */
-    { 0x1f800000, 0x11000000, 0x20000000, 0 },          /* ADD, SUB immediate */
-    { 0x1f000000, 0x0b000000, 0x20000000, 0 },          /* of registers */
-    { 0x1f800000, 0x12000000, 0x60000000, 0 },          /* AND immediate */
-    { 0x1f000000, 0x0a000000, 0x60000000, 0 },          /* AND, BIC of registers */
-    { 0x1fe00410, 0x1a400000, 0, FLAGS_READ | FLAGS_WRITE }, /* CCMP, CCMN */
-    { 0x1fe00000, 0x1a800000, 0, FLAGS_READ },               /* CSEL and its kin */
-    { 0xff000010, 0x54000000, 0, FLAGS_READ },               /* B.cond */
-    { 0xff00001f, 0xd4000001, 0, FLAGS_READ },               /* SVC: SPSR_EL1 */
-    { 0xffffffff, 0xd69f03e0, 0, FLAGS_WRITE },              /* ERET */
-    { 0xffffffe0, 0xd53b4200, 0, FLAGS_READ },  /* MRS of NZCV, by the interpreter's function */
-    { 0xff200c00, 0x1e200c00, 0, FLAGS_READ },  /* FCSEL */
-    { 0xff20fc07, 0x1e202000, 0, FLAGS_WRITE }, /* FCMP, FCMPE */
-    { 0xff200c00, 0x1e200400, 0, FLAGS_READ | FLAGS_WRITE }, /* FCCMP, FCCMPE */
-};
-
-/* By bits 28:24: those that `flag_words` has any of. */
-#define FLAG_CLASSES                                                                               \
-    (1u << 0x0a | 1u << 0x0b | 1u << 0x11 | 1u << 0x12 | 1u << 0x14 | 1u << 0x15 | 1u << 0x16 |    \
-     1u << 0x1a | 1u << 0x1e)
-
-static unsigned flags_of_word(uint32_t word)
+/* CS and CC. */
+static bool reads_carry(const struct jit_insn *n)
 {
-    if (!(FLAG_CLASSES >> (word >> 24 & 0x1f) & 1))
-        return 0;
-    for (size_t n = 0; n < ARRAY_LEN(flag_words); n++)
-        if ((word & flag_words[n].mask) == flag_words[n].value) {
-            uint32_t set = flag_words[n].set;
-            return flag_words[n].flags | (set && (word & set) == set ? FLAGS_WRITE : 0);
-        }
-    return 0;
+    return ((n->op == A64_B_cond ? n->i.word : n->i.word >> 12) >> 1 & 7) == 1;
 }
 
 unsigned jit_flags_of(jit_t t, const struct jit_insn *n)
 {
-    if (jit_emitters[n->op] && !jit_is_system_call(t, n))
-        return flags_of_word(n->i.word) | (FAULTS_READ(t) && may_fault(n->i.word) ? FLAGS_READ : 0);
-    return jit_is_vector_only(t, n)
-               ? 0
-               : FLAGS_READ; /* the interpreter's functions may look, or fault */
+    unsigned f = jit_facts[n->op];
+
+    if (UNLIKELY(!jit_emitters[n->op])) /* the interpreter's functions may look, or fault */
+        return jit_is_vector_only(t, n) ? 0 : FLAGS_READ;
+    if (UNLIKELY(f & FACT_SYSTEM) && jit_is_system_call(t, n))
+        return FLAGS_READ;
+    if (f & FACT_CONDITION && reads_carry(n))
+        f &= ~(unsigned)JIT_FLAGS_NZV;
+    if (UNLIKELY(FAULTS_READ(t)) && may_fault(n->i.word))
+        f |= FLAGS_READ;
+    return f & (FLAGS_READ | FLAGS_WRITE);
 }
 
-/* Offset in the page of a conditional branch's target. */
-static int64_t target_of(const struct insn *i, enum a64_op op)
+/* The instruction at `offset` of the page: the block's, or decoded as far as needed. */
+static struct jit_insn look_at(jit_t t, int64_t offset)
 {
-    unsigned top = op == A64_TBZ || op == A64_TBNZ ? 18 : 23;
-    return i->offset + sign_extend(bits(i->word, top, 5) << 2, top - 2);
+    uint64_t n = (uint64_t)(offset - t->insn[0].i.offset) / 4;
+
+    if (n < t->count && t->insn[n].i.offset == offset)
+        return t->insn[n];
+    uint32_t word = ld_le32(t->page + offset);
+    return (struct jit_insn){ .i = { .word = word, .offset = (uint16_t)offset },
+                              .op = (uint16_t)a64_decode(word) };
 }
 
 /* A look at what follows: at so many more instructions of the page; those that were seen. */
@@ -92,8 +68,7 @@ static bool kills_flags(jit_t t, int64_t offset, struct look *l)
             return true;
         *seen |= mask;
         l->ahead--;
-        struct jit_insn look = { .i.word = ld_le32(t->page + offset) };
-        look.op = (uint16_t)a64_decode(look.i.word);
+        const struct jit_insn look = look_at(t, offset);
         unsigned f = jit_flags_of(t, &look);
         if (f & FLAGS_READ)
             return false;
@@ -112,8 +87,7 @@ static bool kills_flags(jit_t t, int64_t offset, struct look *l)
         case A64_CBNZ_x:
         case A64_TBZ:
         case A64_TBNZ:
-            look.i.offset = (uint16_t)offset;
-            if (!t->warm || !kills_flags(t, target_of(&look.i, (enum a64_op)look.op), l))
+            if (!t->warm || !kills_flags(t, jit_target(&look.i, (enum a64_op)look.op), l))
                 return false;
             break;
         case A64_BR:
@@ -141,20 +115,6 @@ static bool target_kills_flags(jit_t t, int64_t offset)
     return !FAULTS_READ(t) && kills_flags(t, offset, &l);
 }
 
-static bool is_conditional(enum a64_op op)
-{
-    return op == A64_B_cond || op == A64_CBZ_w || op == A64_CBZ_x || op == A64_CBNZ_w ||
-           op == A64_CBNZ_x || op == A64_TBZ || op == A64_TBNZ;
-}
-
-bool jit_loops(const struct jit_insn *n, const struct jit_insn *head)
-{
-    if (n->op == A64_B)
-        return n->i.offset + sign_extend(bits(n->i.word, 25, 0) << 2, 28) == head->i.offset;
-    return is_conditional((enum a64_op)n->op) &&
-           target_of(&n->i, (enum a64_op)n->op) == head->i.offset;
-}
-
 void jit_flags_analyse(jit_t t)
 {
     const struct jit_insn *last = &t->insn[t->count - 1];
@@ -169,8 +129,8 @@ void jit_flags_analyse(jit_t t)
         struct jit_insn *i = &t->insn[n];
         unsigned f = jit_flags_of(t, i);
         i->flags_live = (uint8_t)live;
-        i->target_live = is_conditional((enum a64_op)i->op) &&
-                         !target_kills_flags(t, target_of(&i->i, (enum a64_op)i->op));
+        i->target_live = (jit_facts[i->op] & FACT_CONDITIONAL) &&
+                         !target_kills_flags(t, jit_target(&i->i, (enum a64_op)i->op));
         live |= i->target_live ? FLAGS_READ : 0;
         if (f & FLAGS_WRITE)
             live = 0;

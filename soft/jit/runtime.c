@@ -465,9 +465,9 @@ const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call)
 #define STRAYS         4096
 #define STRAYS_NS      (STRAYS * 2000ull)
 
-static void note_stray(struct jit *j, const struct mmu_bank *b, const struct jit_slow *s)
+static void note_stray(struct jit *j, const struct mmu_bank *b, uint64_t page_va, unsigned offset)
 {
-    const struct jit_binding *page = &j->binding[b->jit.bind[jit_bind_slot(s->page_va)]];
+    const struct jit_binding *page = &j->binding[b->jit.bind[jit_bind_slot(page_va)]];
 
     if (++j->strays == STRAYS) {
         uint64_t now = now_ns();
@@ -476,9 +476,9 @@ static void note_stray(struct jit *j, const struct mmu_bank *b, const struct jit
         j->strays = 0;
         j->strays_since = now;
     }
-    if (page == j->binding || page->va != s->page_va)
+    if (page == j->binding || page->va != page_va)
         return;
-    uint64_t pa = page->pa + s->offset;
+    uint64_t pa = page->pa + offset;
     unsigned site = jit_site(pa);
     if (++j->stray[site] < STRAYS_OF_SITE)
         return;
@@ -486,6 +486,23 @@ static void note_stray(struct jit *j, const struct mmu_bank *b, const struct jit
     j->far[site / 64] |= 1ull << site % 64;
     jit_blocks_retire(j, pa, 4);
     cpu_attend(&j->v->cpu, ATTENTION_LOOK); /* out of a loop that is the block's own */
+}
+
+static struct jit_slow_common slow_common(const uint8_t *record, const struct jit_slow *s)
+{
+    struct jit_slow_common common;
+
+    memcpy(&common, record - s->common, sizeof common);
+    return common;
+}
+
+/* A place that the record names, as an address. */
+static const uint8_t *slow_place(const struct jit *j, const uint8_t *record,
+                                 const struct jit_slow *s, unsigned place)
+{
+    if (place & JIT_SLOW_COLD)
+        return record - s->common + (place & ~JIT_SLOW_COLD);
+    return j->rx + slow_common(record, s).code + place;
 }
 
 struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)
@@ -504,36 +521,37 @@ struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record
         return (struct jit_refilled){ 0 };
     if (s.page) {
         tlb_fill_page(b, s.page - 1u, e);
-        note_stray(v->hot.jit, b, &s);
+        note_stray(v->hot.jit, b, slow_common(record, &s).page_va, s.offset);
     }
-    return (struct jit_refilled){ v->hot.jit->rx + s.found, e->add };
+    return (struct jit_refilled){ slow_place(v->hot.jit, record, &s, s.found), e->add };
 }
 
-/* Instruction `n` of a slow path, and what stops it. */
-static void slow_insn(const uint8_t *record, unsigned n, struct insn insn[2])
+/* Instruction `n` of a slow path, and what stops it. Returns its encoding. */
+static enum a64_op slow_insn(const uint8_t *record, const struct jit_slow *s, unsigned n,
+                             struct insn insn[2])
 {
-    struct jit_slow s;
-    struct jit_slow_insn one;
+    uint16_t offset = (uint16_t)(s->offset + 4 * n);
+    uint32_t word;
 
-    memcpy(&s, record, sizeof s);
-    memcpy(&one, record + sizeof s + n * sizeof one, sizeof one);
-    uint16_t offset = (uint16_t)(s.offset + 4 * n);
-    insn[0] = (struct insn){ .word = one.word, .offset = offset, .fn = a64_ops[one.op].fn };
+    memcpy(&word, record + sizeof *s + n * sizeof word, sizeof word);
+    enum a64_op op = a64_decode(word);
+    insn[0] = (struct insn){ .word = word, .offset = offset, .fn = a64_ops[op].fn };
     insn[1] = (struct insn){ .fn = jit_stop, .offset = (uint16_t)(offset + 4) };
-    a64_ops[one.op].format(insn);
+    a64_ops[op].format(insn);
+    return op;
 }
 
 /* run_one() of a group of loads and stores, which lies across two pages for as long as a stack
  * frame does. */
-static bool run_group(struct cpu *c, const uint8_t *record, unsigned count)
+static bool run_group(struct cpu *c, const uint8_t *record, const struct jit_slow *s)
 {
     const struct insn *next = NULL;
     struct insn insn[2];
 
     enter_c(c);
     c->budget = 1;
-    for (unsigned n = 0; n < count && (n == 0 || next); n++) {
-        slow_insn(record, n, insn);
+    for (unsigned n = 0; n < s->count && (n == 0 || next); n++) {
+        slow_insn(record, s, n, insn);
         c->run = insn;
         next = insn->fn(c, insn);
     }
@@ -551,21 +569,20 @@ const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
     struct jit_slow s;
     struct insn insn[2];
 
-    struct jit_slow_insn first;
-
     memcpy(&s, record, sizeof s);
-    memcpy(&first, record + sizeof s, sizeof first);
     j->stats.slow_calls++;
-    j->stats.left[first.op]++;
-    c->page_va = s.page_va;
+    c->page_va = slow_common(record, &s).page_va;
+    j->stats.left[slow_insn(record, &s, 0, insn)]++;
     if (s.count > 1 && !k->count && !k->check && !k->track)
-        return run_group(c, record, s.count) ? j->rx + s.next : resume(c);
-    for (unsigned n = 0; n < s.count; n++) {
-        slow_insn(record, n, insn);
+        return run_group(c, record, &s) ? slow_place(j, record, &s, s.next) : resume(c);
+    if (!run_one(c, insn))
+        return resume(c);
+    for (unsigned n = 1; n < s.count; n++) {
+        slow_insn(record, &s, n, insn);
         if (!run_one(c, insn))
             return resume(c);
     }
-    return j->rx + s.next;
+    return slow_place(j, record, &s, s.next);
 }
 
 const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg *copy)
@@ -574,7 +591,7 @@ const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg 
     struct jit_slow_copies v;
 
     memcpy(&s, record, sizeof s);
-    memcpy(&v, record + sizeof s + s.count * sizeof(struct jit_slow_insn), sizeof v);
+    memcpy(&v, record + sizeof s + s.count * sizeof(uint32_t), sizeof v);
     for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
         if (v.store[k] < 32)
             c->v[v.store[k]] = copy[k];

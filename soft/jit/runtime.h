@@ -93,20 +93,26 @@ struct jit_call {
 };
 
 /* The same behind the call of thunk `slow`, for instructions that seldom need it, `count` of them
- * from `offset` in the page on. */
+ * from `offset` in the page on. There are many, and most are never looked at, so they say as little
+ * as will do; what all of a block have in common is in one place of its cold part. Behind it are
+ * the instructions' words, 32 bits each. Neither is aligned. */
 struct jit_slow {
-    uint64_t page_va;
-    uint32_t next;
-    uint32_t found; /* of thunk `refill`: behind the look-up */
-    uint16_t offset, count;
+    uint16_t common; /* so many bytes before this: struct jit_slow_common */
+    uint16_t next,
+        found; /* code to go on with; of thunk `refill`, behind the look-up: JIT_SLOW_* */
+    uint16_t offset;
     uint16_t size; /* bytes looked up */
-    bool write;
-    uint8_t page; /* tlb.page[page - 1] was looked at; 0: the TLB */
-    struct jit_slow_insn {
-        uint32_t word;
-        uint32_t op;
-    } insn[];
+    uint8_t count;
+    uint8_t write : 1, page : 7; /* tlb.page[page - 1] was looked at; 0: the TLB */
 };
+
+/* A place in the hot part; or in the cold one, from the common record on. */
+#define JIT_SLOW_COLD 0x8000u
+
+struct jit_slow_common {
+    uint64_t page_va;
+    uint32_t code; /* offset of the hot part */
+} __attribute__((packed));
 
 /* Behind the instructions of a slow path that is taken by thunk `slow_v` or `refill_v`: the copies
  * of V registers, soft/jit/vector_cache.c. */

@@ -16,46 +16,13 @@ jit_emitter *const jit_emitters[A64_OP_COUNT] = {
 #undef EMIT
 };
 
-/* Instructions after which the next one may be executed in another context, or not at all. */
-static bool ends_block(enum a64_op op, uint32_t word)
+/* Is the next instruction to be looked for? */
+static bool ends_block(const struct jit_insn *n)
 {
-    switch (op) {
-    case A64_UNDEFINED:
-    case A64_UDF:
-    case A64_BL:
-    case A64_BR:
-    case A64_BLR:
-    case A64_RET:
-    case A64_BRAZ:
-    case A64_BRA:
-    case A64_BLRAZ:
-    case A64_BLRA:
-    case A64_RETA:
-    case A64_ERETA:
-    case A64_ERET:
-    case A64_DRPS:
-    case A64_SVC:
-    case A64_HVC:
-    case A64_SMC:
-    case A64_BRK:
-    case A64_HLT:
-    case A64_DCPS1:
-    case A64_DCPS2:
-    case A64_DCPS3:
-    case A64_WFE:
-    case A64_WFI:
-    case A64_WFET:
-    case A64_WFIT:
-    case A64_ISB:
-    case A64_SB:
-        return true;
-    case A64_SYS:
-        return !jit_is_plain_sys(word);
-    case A64_MSR_reg:
-        return !jit_is_plain_msr(word);
-    default:
+    if (LIKELY(!(jit_facts[n->op] & (FACT_ENDS | FACT_SYSTEM))))
         return false;
-    }
+    return (jit_facts[n->op] & FACT_ENDS) || (n->op == A64_SYS && !jit_is_plain_sys(n->i.word)) ||
+           (n->op == A64_MSR_reg && !jit_is_plain_msr(n->i.word));
 }
 
 static uint64_t now_ns(void)
@@ -99,8 +66,7 @@ static unsigned decode_block(jit_t t, unsigned offset)
             if (target < offset || target >= CODE_PAGE_SIZE)
                 break;
             offset = target;
-        } else if ((n->op == A64_B_cond && (n->i.word & 15) >= 14) ||
-                   ends_block((enum a64_op)n->op, n->i.word)) {
+        } else if ((n->op == A64_B_cond && (n->i.word & 15) >= 14) || ends_block(n)) {
             break;
         }
     }
@@ -143,9 +109,10 @@ static void emit_block(jit_t t)
         vector_sha_before(t, n);
         if (t->loop.inside && t->loop.head && jit_loops(n, &t->insn[0]))
             vector_cache_loop(t);
-        else if ((n->i.word & 0x1c000000) == 0x14000000) /* branches, system instructions */
-            vector_cache_store(t);
-        t->before = t->cache;
+        else if (t->cache.used && (n->i.word & 0x1c000000) == 0x14000000)
+            vector_cache_store(t); /* branches, system instructions */
+        if (t->cache.used || t->before.used)
+            t->before = t->cache;
         bool emitted = emit && emit(t, &n->i);
         if (!t->ended)
             count_instructions(t, t->at - at); /* those that were emitted along */
@@ -157,7 +124,7 @@ static void emit_block(jit_t t)
                 jit_emit_interp_vector(t, &n->i);
             else
                 jit_emit_interp(t, &n->i);
-            if (last && ends_block((enum a64_op)n->op, n->i.word)) {
+            if (last && ends_block(n)) {
                 jit_exit_lookup(t, jit_pc(t, &n->i) + 4);
                 t->ended = true;
             }
@@ -168,6 +135,22 @@ static void emit_block(jit_t t)
     if (!t->ended)
         jit_exit_direct(t, jit_pc(t, &t->insn[t->count - 1].i) + 4);
     jit_exits_end(t);
+}
+
+/* Only warm code has loops with registers of their own. */
+static void emit_twice(jit_t t)
+{
+    struct jit_translation again = *t;
+    uint32_t exits = t->jit->exit_count;
+
+    emit_block(t);
+    if (!t->loop.seen.used)
+        return;
+    again.loop.carry = t->loop.seen; /* once more, with V registers carried around the loop */
+    t->jit->exit_count = exits;
+    *t = again;
+    jit_relocs_begin(t);
+    emit_block(t);
 }
 
 uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *page,
@@ -199,15 +182,10 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     jit_relocs_begin(&t);
     unsigned high = decode_block(&t, va & 4095);
     jit_flags_analyse(&t);
-    struct jit_translation again = t;
-    emit_block(&t);
-    if (t.loop.seen.used) { /* once more, with V registers carried around the loop */
-        again.loop.carry = t.loop.seen;
-        j->exit_count = exits;
-        t = again;
-        jit_relocs_begin(&t);
+    if (t.warm)
+        emit_twice(&t);
+    else
         emit_block(&t);
-    }
     if (t.hot.full || t.cold.full) {
         j->exit_count = exits;
         return JIT_NONE;

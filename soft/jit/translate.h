@@ -139,6 +139,7 @@ struct jit_translation {
     struct jit_vector_cache cache;
     struct jit_vector_cache before; /* the instruction being emitted: as slow paths find it */
     bool ended;                     /* the block's code ends here */
+    const uint8_t *slow_common;     /* struct jit_slow_common, or NULL: not needed so far */
     const uint8_t *literal[16];     /* constants of vector code, in the cold part */
     unsigned literals;
 };
@@ -204,6 +205,15 @@ static inline void jit_done(jit_t t, unsigned reg, enum x86_reg r)
         x86_mov_rr(&t->hot, 1, (enum x86_reg)t->pinned[reg], r);
 }
 
+/* What an instruction does with NZCV: reads, as bits of jit_insn.flags_live, and writes. */
+enum { FLAGS_READ = JIT_FLAG_C | JIT_FLAGS_NZV, FLAGS_WRITE = 4 };
+
+/* soft/jit/facts.c, by enum a64_op: the former, of instructions that have an emitter; conditional
+ * branches; ends of blocks; instructions of which the condition, or the system register, says more.
+ */
+enum { FACT_CONDITIONAL = 8, FACT_ENDS = 16, FACT_CONDITION = 32, FACT_SYSTEM = 64 };
+extern const uint8_t jit_facts[A64_OP_COUNT];
+
 /* soft/jit/flags.c */
 
 /* EFLAGS are about to change: keep NZCV if anybody will read it. Changes RAX; so first of all. */
@@ -228,12 +238,23 @@ static inline void jit_flags_set(jit_t t, enum jit_eflags ef)
 enum x86_cc jit_condition(jit_t t, unsigned cond);
 /* soft/jit/cond.c. In cold code: EFLAGS hold `nzcv` as after `ef`. Changes RAX. */
 void jit_flags_immediate(jit_t t, unsigned nzcv, enum jit_eflags ef);
+/* Offset in the page of a conditional branch's target. */
+static inline int64_t jit_target(const struct insn *i, enum a64_op op)
+{
+    unsigned top = op == A64_TBZ || op == A64_TBNZ ? 18 : 23;
+
+    return i->offset + sign_extend(bits(i->word, top, 5) << 2, top - 2);
+}
 /* Is it a direct branch to the instruction at `head` of the same page? */
-bool jit_loops(const struct jit_insn *n, const struct jit_insn *head);
+static inline bool jit_loops(const struct jit_insn *n, const struct jit_insn *head)
+{
+    if (jit_facts[n->op] & FACT_CONDITIONAL)
+        return jit_target(&n->i, (enum a64_op)n->op) == head->i.offset;
+    return n->op == A64_B &&
+           n->i.offset + sign_extend(bits(n->i.word, 25, 0) << 2, 28) == head->i.offset;
+}
 /* Backward pass: jit_insn.flags_live and target_live. */
 void jit_flags_analyse(jit_t t);
-/* What an instruction does with NZCV: reads, as bits of jit_insn.flags_live, and writes. */
-enum { FLAGS_READ = JIT_FLAG_C | JIT_FLAGS_NZV, FLAGS_WRITE = 4 };
 unsigned jit_flags_of(jit_t t, const struct jit_insn *n);
 
 /* soft/jit/remake.c. EFLAGS, which hold live flags that are not stored, are about to change: can
