@@ -6,6 +6,7 @@
 #include "soft/jit/operand.h"
 
 #include "base/bits.h"
+#include "soft/jit/vector.h"
 
 /* SBFM, BFM, UBFM: `length` bits at `from` of the source go to `to` of the result; one of the two
  * is 0. */
@@ -292,18 +293,74 @@ static void swap_halves(jit_t t, unsigned w, unsigned count, uint64_t low)
     x86_alu_rr(&t->hot, w, X86_OR, RAX, RCX);
 }
 
+/* d = trailing zeros of s. Without TZCNT: the index of the lowest bit set, or the width. Changes
+ * RCX and EFLAGS. */
+static void count_trailing_zeros(jit_t t, unsigned w, enum x86_reg d, enum x86_reg s)
+{
+    if (t->jit->host.bmi1) {
+        x86_tzcnt(&t->hot, w, d, s);
+        return;
+    }
+    x86_mov_ri(&t->hot, RCX, w ? 64 : 32);
+    x86_bsf(&t->hot, w, d, s);
+    x86_cmov_rr(&t->hot, w, CC_E, d, RCX);
+}
+
+/* The CLZ of what the RBIT at t->at makes, if up to there nobody looks at either result; or NULL.
+ */
+static struct jit_insn *clz_of_rbit(jit_t t)
+{
+    const struct jit_insn *rbit = &t->insn[t->at];
+    enum a64_op clz = rbit->op == A64_RBIT_x ? A64_CLZ_x : A64_CLZ_w;
+
+    for (unsigned n = t->at + 1; n < t->count && n < t->at + 4; n++) {
+        struct jit_insn *next = &t->insn[n];
+        if (next->op == clz && next->i.rn == rbit->i.rd)
+            return next->i.rd < REG_SP ? next : NULL;
+        struct jit_uses u = jit_uses_of(t, next);
+        if (!u.known || !u.plain || (u.reads | u.writes) >> rbit->i.rd & 1)
+            return NULL;
+    }
+    return NULL;
+}
+
+/* With CLZ of the result it counts trailing zeros, which is how C libraries find a byte. Bits of
+ * bytes are turned round by a matrix where the host has GFNI. */
 bool emit_rbit(jit_t t, const struct insn *i)
 {
+    const uint64_t reversed = 0x8040201008040201;
+    struct x86_buf *b = &t->hot;
     unsigned w = operand_width(i);
+    struct jit_insn *clz = i->rd < REG_SP ? clz_of_rbit(t) : NULL;
 
     if (i->rd == REG_NONE)
         return true;
     jit_clobber(t);
+    if (clz && clz->i.rd == i->rd) {
+        enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(t, i->rd, RAX);
+        count_trailing_zeros(t, w, d, n);
+        jit_done(t, i->rd, d);
+        clz->done = true;
+        return true;
+    }
     jit_copy(t, w, i->rn, RAX);
-    x86_bswap(&t->hot, w, RAX);
-    swap_halves(t, w, 4, 0x0f0f0f0f0f0f0f0f);
-    swap_halves(t, w, 2, 0x3333333333333333);
-    swap_halves(t, w, 1, 0x5555555555555555);
+    if (clz == &t->insn[t->at + 1]) {
+        enum x86_reg d = jit_def(t, clz->i.rd, RDX);
+        count_trailing_zeros(t, w, d, RAX);
+        jit_done(t, clz->i.rd, d);
+        clz->done = true;
+    }
+    if (t->jit->host.gfni) {
+        x86_movd_to(b, w, XMM0, RAX);
+        x86_sse_rip_imm(b, SSE_GF2P8AFFINEQB, XMM0, vector_literal(t, reversed, reversed), 0);
+        x86_movd_from(b, w, RAX, XMM0);
+        x86_bswap(b, w, RAX);
+    } else {
+        x86_bswap(b, w, RAX);
+        swap_halves(t, w, 4, 0x0f0f0f0f0f0f0f0f);
+        swap_halves(t, w, 2, 0x3333333333333333);
+        swap_halves(t, w, 1, 0x5555555555555555);
+    }
     jit_done(t, i->rd, RAX);
     return true;
 }

@@ -4,6 +4,9 @@
  * executes all of them, one after the other, so a fault finds everything before it done and nothing
  * after it, as ever.
  *
+ * Loops that copy by SIMD registers have a look-up for each access: what spans more bytes leaves
+ * its page more often, and a slow path for each page costs more than the look-ups.
+ *
  * Between them only instructions may lie that change neither the base nor the scratch registers
  * that hold the address: `mov x29, sp` and its kin.
  */
@@ -23,26 +26,41 @@ static enum jit_form form_of(const struct jit_insn *n)
 {
     jit_emitter *e = jit_emitters[n->op];
 
-    if (e == emit_ldst_post || e == emit_pair_post)
+    if (e == emit_ldst_post || e == emit_pair_post || e == emit_vldst_post || e == emit_vpair_post)
         return FORM_POST;
-    if (e == emit_ldst_pre || e == emit_pair_pre)
+    if (e == emit_ldst_pre || e == emit_pair_pre || e == emit_vldst_pre || e == emit_vpair_pre)
         return FORM_PRE;
-    return e == emit_ldst_offset || e == emit_pair_offset ? FORM_OFFSET : FORM_REGISTER;
+    return e == emit_ldst_offset || e == emit_pair_offset || e == emit_vldst_offset ||
+                   e == emit_vpair_offset
+               ? FORM_OFFSET
+               : FORM_REGISTER;
 }
 
-/* Is it a load or store of general registers at base and immediate? */
-static bool is_member(const struct jit_insn *n, struct member *m)
+static bool is_vector(const struct jit_insn *n)
+{
+    return bit(n->i.word, 26);
+}
+
+/* Is it a load or store at base and immediate? Of SIMD&FP registers, only if they may be used;
+ * otherwise the interpreter raises the exception. */
+static bool is_member(jit_t t, const struct jit_insn *n, struct member *m)
 {
     enum jit_form form = form_of(n);
     uint32_t w = n->i.word;
     bool pair = (w & 0x3a000000) == 0x28000000;
 
-    if (form == FORM_REGISTER)
+    if (form == FORM_REGISTER || (is_vector(n) && !(t->mode & JIT_MODE_FP)) ||
+        (pair && bit(w, 22) && n->i.rd == n->i.ra))
         return false;
     m->offset = form == FORM_POST ? 0 : n->i.imm;
     m->moves = jit_writes_back(form) ? n->i.imm : 0;
-    m->size = pair ? (bits(w, 31, 30) == 2 ? 16 : 8) : 1u << bits(w, 31, 30);
-    m->write = pair ? !bit(w, 22) : bits(w, 23, 22) == 0;
+    if (is_vector(n)) { /* single ones: size<31:30> is extended by opc<23> */
+        m->size = pair ? 8u << bits(w, 31, 30) : bit(w, 23) ? 16 : 1u << bits(w, 31, 30);
+        m->write = !bit(w, 22);
+    } else {
+        m->size = pair ? (bits(w, 31, 30) == 2 ? 16 : 8) : 1u << bits(w, 31, 30);
+        m->write = pair ? !bit(w, 22) : bits(w, 23, 22) == 0;
+    }
     return true;
 }
 
@@ -50,7 +68,7 @@ static bool changes_base(const struct jit_insn *n, unsigned base, const struct m
 {
     bool pair = (n->i.word & 0x3a000000) == 0x28000000;
 
-    return !m->write && (n->i.rd == base || (pair && n->i.ra == base));
+    return !is_vector(n) && !m->write && (n->i.rd == base || (pair && n->i.ra == base));
 }
 
 /* Does it change neither the base, nor scratch registers or EFLAGS? Moves, constants, additions of
@@ -93,6 +111,8 @@ static unsigned group_extent(jit_t t, struct member m)
 
     g->last = t->at;
     for (unsigned n = t->at; !t->jit->knobs.ungrouped;) {
+        if (is_vector(&t->insn[n]) && t->stays)
+            break;
         if (changes_base(&t->insn[n], base, &m) || (base == REG_SP && m.moves % 16))
             break;
         moved += m.moves;
@@ -100,7 +120,7 @@ static unsigned group_extent(jit_t t, struct member m)
             n++;
         while (n < t->count && is_neutral(t, &t->insn[n], base));
         if (n >= t->count || members == GROUP_MAX || t->insn[n].i.rn != base ||
-            !is_member(&t->insn[n], &m) || m.write != write ||
+            !is_member(t, &t->insn[n], &m) || m.write != write ||
             t->insn[n].i.offset != t->insn[t->at].i.offset + 4 * (n - t->at) ||
             (m.moves && changes_base(&t->insn[n], base, &m)))
             break;
@@ -122,7 +142,7 @@ unsigned jit_access_begin(jit_t t, const struct insn *i)
     struct jit_group *g = &t->group;
     struct member m;
 
-    (void)is_member(&t->insn[t->at], &m);
+    (void)is_member(t, &t->insn[t->at], &m);
     if (!g->open) {
         jit_clobber(t);
         unsigned span = group_extent(t, m);

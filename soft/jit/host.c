@@ -43,6 +43,7 @@ struct jit_host jit_host_read(const struct jit_host *without)
         h.bmi1 = b >> 3 & 1;
         h.bmi2 = b >> 8 & 1;
         h.sha = b >> 29 & 1;
+        h.gfni = c >> 8 & 1;
     }
     if (__get_cpuid(1, &a, &b, &c, &d)) {
         h.pclmul = c >> 1 & 1;

@@ -7,7 +7,7 @@
  * each interrupt are calls of a function that leaves the guest's registers where they are.
  */
 #include "soft/gic.h"
-#include "soft/jit/translate.h"
+#include "soft/jit/vector.h"
 #include "soft/model.h"
 
 _Static_assert(offsetof(struct soft_vcpu, gic_lines) == offsetof(struct soft_vcpu, irq) + 2 &&
@@ -460,7 +460,7 @@ bool emit_clrex(jit_t t, const struct insn *i)
 /* Maintenance: only DC ZVA, of 64 bytes. */
 bool emit_sys(jit_t t, const struct insn *i)
 {
-    uint8_t *slow[2] = { NULL };
+    uint8_t *slow[2] = { NULL, NULL };
 
     if (!jit_is_plain_sys(i->word))
         return false;
@@ -470,8 +470,9 @@ bool emit_sys(jit_t t, const struct insn *i)
     jit_copy(t, 1, i->rn, RAX);
     x86_alu_ri(&t->hot, 1, X86_AND, RAX, -64);
     slow[1] = jit_look_up(t, 64, true);
-    for (unsigned n = 0; n < 64; n += 8)
-        x86_mov_mi(&t->hot, 1, jit_found(t, n), 0);
-    jit_slow_paths(t, slow, 2);
+    x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
+    for (unsigned n = 0; n < 64; n += 16)
+        x86_sse_store(&t->hot, 16, jit_found(t, n), XMM0);
+    jit_slow_access(t, slow[0], slow[1]);
     return true;
 }

@@ -111,7 +111,7 @@ static void emit_block(jit_t t)
             vector_cache_loop(t);
         else if (t->cache.used && (n->i.word & 0x1c000000) == 0x14000000)
             vector_cache_store(t); /* branches, system instructions */
-        if (t->cache.used || t->before.used)
+        if (!t->group.open && (t->cache.used || t->before.used))
             t->before = t->cache;
         bool emitted = emit && emit(t, &n->i);
         if (!t->ended)

@@ -41,8 +41,18 @@ void vector_op_imm(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned v, unsigne
 void vector_binary(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned n, unsigned m);
 void vector_scalar(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned n, unsigned m,
                    unsigned bytes);
+/* The result of instruction i, as vector_result(): n op m of V registers, or of xmm registers of
+ * which n is XMM0 or a V register's copy; a shift of one. In the register that it is to stay in
+ * where the host has three operands. Changes XMM0; m may be anything but that. */
+void vector_result_op(jit_t t, const struct insn *i, enum x86_sse op, unsigned n, unsigned m);
+void vector_result_of(jit_t t, const struct insn *i, enum x86_sse op, enum x86_xmm n,
+                      enum x86_xmm m);
+void vector_result_shift(jit_t t, const struct insn *i, enum x86_sse_shift op, unsigned n,
+                         unsigned count);
 /* A register with all of a V register: its copy, or `scratch` filled. Not to be changed. */
 enum x86_xmm vector_use(jit_t t, unsigned v, enum x86_xmm scratch);
+/* The same where it is likely to be used again: it stays in a register. */
+enum x86_xmm vector_keep(jit_t t, unsigned v);
 /* x = the low `bytes` (4, 8, 16) of a V register, zero above them. */
 void vector_load_low(jit_t t, enum x86_xmm x, unsigned v, unsigned bytes);
 /* x = a half of a V register, or a widening `op` of it; only the lower half of x counts. */

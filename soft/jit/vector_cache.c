@@ -68,6 +68,63 @@ enum x86_xmm vector_use(jit_t t, unsigned v, enum x86_xmm scratch)
     return scratch;
 }
 
+/* Can the result of i be made where it stays? Not what has to be cleared above its lower half. */
+static bool is_direct(jit_t t, const struct insn *i)
+{
+    return t->jit->host.avx && !t->jit->knobs.uncached && bit(i->word, 30) && !bit(i->word, 28);
+}
+
+/* Taking a register for the result may make another one's copy leave its place; but only the result
+ * overwrites what is in there, when the operands were read. */
+void vector_result_of(jit_t t, const struct insn *i, enum x86_sse op, enum x86_xmm n,
+                      enum x86_xmm m)
+{
+    if (is_direct(t, i)) {
+        enum x86_xmm d = vector_begin(t, i->rd);
+        x86_avx_rr(&t->hot, op, d, n, m);
+        vector_end(t, i->rd, d, 16);
+        return;
+    }
+    if (n != XMM0)
+        x86_sse_rr(&t->hot, SSE_MOVAPS, XMM0, n);
+    x86_sse_rr(&t->hot, op, XMM0, m);
+    vector_result(t, i, XMM0);
+}
+
+void vector_result_op(jit_t t, const struct insn *i, enum x86_sse op, unsigned n, unsigned m)
+{
+    enum x86_xmm right;
+
+    if (!is_direct(t, i)) {
+        vector_binary(t, op, XMM0, n, m);
+        vector_result(t, i, XMM0);
+        return;
+    }
+    enum x86_xmm left = vector_use(t, n, XMM0);
+    if (vector_cached(t, m, &right)) {
+        vector_result_of(t, i, op, left, right);
+        return;
+    }
+    struct x86_mem from = vector_slot(m);
+    enum x86_xmm d = vector_begin(t, i->rd);
+    x86_avx_rm(&t->hot, op, d, left, from);
+    vector_end(t, i->rd, d, 16);
+}
+
+void vector_result_shift(jit_t t, const struct insn *i, enum x86_sse_shift op, unsigned n,
+                         unsigned count)
+{
+    if (!is_direct(t, i)) {
+        vector_load(t, XMM0, n);
+        x86_sse_shift(&t->hot, op, XMM0, count);
+        vector_result(t, i, XMM0);
+        return;
+    }
+    enum x86_xmm left = vector_use(t, n, XMM0), d = vector_begin(t, i->rd);
+    x86_avx_shift(&t->hot, op, d, left, count);
+    vector_end(t, i->rd, d, 16);
+}
+
 void vector_op_imm(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned v, unsigned imm)
 {
     enum x86_xmm copy;
@@ -167,6 +224,18 @@ static enum x86_xmm take(jit_t t, unsigned v)
 enum x86_xmm vector_begin(jit_t t, unsigned v)
 {
     return t->jit->knobs.uncached ? XMM0 : take(t, v % 32);
+}
+
+enum x86_xmm vector_keep(jit_t t, unsigned v)
+{
+    enum x86_xmm copy;
+
+    if (t->jit->knobs.uncached || vector_cached(t, v, &copy))
+        return vector_use(t, v, XMM0);
+    copy = take(t, v % 32);
+    x86_sse_rm(&t->hot, SSE_MOVAPS, copy, vector_slot(v));
+    t->cache.bytes[v % 32] = 16;
+    return copy;
 }
 
 void vector_end(jit_t t, unsigned v, enum x86_xmm x, unsigned bytes)

@@ -56,8 +56,7 @@ bool emit_lanes(jit_t t, const struct insn *i)
             op = simple[n].by_size[scale_of(i)];
     if (!vector_enabled(t) || !op)
         return false;
-    vector_binary(t, op, XMM0, i->rn, i->rm);
-    vector_result(t, i, XMM0);
+    vector_result_op(t, i, op, i->rn, i->rm);
     return true;
 }
 
@@ -67,8 +66,8 @@ bool emit_cmge(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     vector_binary(t, greater[scale_of(i)], XMM0, i->rm, i->rn);
-    invert(t, XMM0, XMM1);
-    vector_result(t, i, XMM0);
+    x86_sse_rr(&t->hot, SSE_PCMPEQD, XMM1, XMM1);
+    vector_result_of(t, i, SSE_PXOR, XMM0, XMM1);
     return true;
 }
 
@@ -95,10 +94,17 @@ static void unsigned_at_least(jit_t t, unsigned scale, unsigned n, unsigned m)
 
 bool emit_cmhs(jit_t t, const struct insn *i)
 {
+    unsigned scale = scale_of(i);
+
     if (!vector_enabled(t))
         return false;
-    unsigned_at_least(t, scale_of(i), i->rn, i->rm);
-    vector_result(t, i, XMM0);
+    if (scale == 3) {
+        unsigned_at_least(t, scale, i->rn, i->rm);
+        vector_result(t, i, XMM0);
+    } else {
+        vector_binary(t, umax[scale], XMM1, i->rn, i->rm);
+        vector_result_of(t, i, equal[scale], vector_use(t, i->rn, XMM0), XMM1);
+    }
     return true;
 }
 
@@ -107,8 +113,8 @@ bool emit_cmhi(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     unsigned_at_least(t, scale_of(i), i->rm, i->rn);
-    invert(t, XMM0, XMM1);
-    vector_result(t, i, XMM0);
+    x86_sse_rr(&t->hot, SSE_PCMPEQD, XMM1, XMM1);
+    vector_result_of(t, i, SSE_PXOR, XMM0, XMM1);
     return true;
 }
 
@@ -136,10 +142,15 @@ bool emit_cm_zero(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
-    if (eq || gt || le) {
+    x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
+    if (eq || gt) {
+        vector_result_of(t, i, (eq ? equal : greater)[scale_of(i)], vector_use(t, i->rn, XMM0),
+                         XMM1);
+        return true;
+    }
+    if (le) {
         vector_load(t, XMM0, i->rn);
-        x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
-        x86_sse_rr(b, (eq ? equal : greater)[scale_of(i)], XMM0, XMM1);
+        x86_sse_rr(b, greater[scale_of(i)], XMM0, XMM1);
     } else {
         x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
         vector_op(t, greater[scale_of(i)], XMM0, i->rn);
@@ -154,7 +165,7 @@ bool emit_cm_zero(jit_t t, const struct insn *i)
 
 bool emit_vlogic(jit_t t, const struct insn *i)
 {
-    static const enum x86_sse ops[4] = { SSE_PAND, SSE_PANDN, SSE_POR, SSE_POR };
+    static const enum x86_sse ops[3] = { SSE_PAND, SSE_PANDN, SSE_POR };
     unsigned size = scale_of(i);
     bool eor = bit(i->word, 29);
 
@@ -162,15 +173,19 @@ bool emit_vlogic(jit_t t, const struct insn *i)
         return false;
     if (vector_sha_copy(t, i))
         return true;
-    vector_load(t, XMM0, i->rm);
     if (eor) {
-        vector_op(t, SSE_PXOR, XMM0, i->rn);
-    } else if (!(size == 2 && i->rn == i->rm)) { /* MOV is ORR with itself */
-        if (size == 3)
-            invert(t, XMM0, XMM1);
-        vector_op(t, ops[size], XMM0, i->rn);
+        vector_result_op(t, i, SSE_PXOR, i->rm, i->rn);
+    } else if (size == 2 && i->rn == i->rm) { /* MOV is ORR with itself */
+        vector_load(t, XMM0, i->rm);
+        vector_result(t, i, XMM0);
+    } else if (size == 3) {
+        vector_load(t, XMM0, i->rm);
+        invert(t, XMM0, XMM1);
+        vector_op(t, SSE_POR, XMM0, i->rn);
+        vector_result(t, i, XMM0);
+    } else {
+        vector_result_op(t, i, ops[size], i->rm, i->rn);
     }
-    vector_result(t, i, XMM0);
     return true;
 }
 
@@ -178,19 +193,15 @@ bool emit_vlogic(jit_t t, const struct insn *i)
  * x ^ ((x ^ n) & mask). */
 bool emit_vselect(jit_t t, const struct insn *i)
 {
-    struct x86_buf *b = &t->hot;
     unsigned size = scale_of(i);
     unsigned x = size == 1 ? i->rm : i->rd, mask = size == 1 ? i->rd : i->rm;
 
     if (!vector_enabled(t))
         return false;
-    vector_load(t, XMM1, x);
+    vector_binary(t, SSE_PXOR, XMM2, i->rn, x);
     vector_load(t, XMM0, mask);
-    vector_load(t, XMM2, i->rn);
-    x86_sse_rr(b, SSE_PXOR, XMM2, XMM1);
-    x86_sse_rr(b, size == 3 ? SSE_PANDN : SSE_PAND, XMM0, XMM2);
-    x86_sse_rr(b, SSE_PXOR, XMM0, XMM1);
-    vector_result(t, i, XMM0);
+    x86_sse_rr(&t->hot, size == 3 ? SSE_PANDN : SSE_PAND, XMM0, XMM2);
+    vector_result_of(t, i, SSE_PXOR, XMM0, vector_use(t, x, XMM1));
     return true;
 }
 
@@ -202,9 +213,7 @@ bool emit_mla(jit_t t, const struct insn *i)
     if (!vector_enabled(t) || !multiply[scale])
         return false;
     vector_binary(t, multiply[scale], XMM1, i->rn, i->rm);
-    vector_load(t, XMM0, i->rd);
-    x86_sse_rr(&t->hot, (bit(i->word, 29) ? sub : add)[scale], XMM0, XMM1);
-    vector_result(t, i, XMM0);
+    vector_result_of(t, i, (bit(i->word, 29) ? sub : add)[scale], vector_use(t, i->rd, XMM0), XMM1);
     return true;
 }
 
@@ -257,6 +266,22 @@ static void pair_bytes(jit_t t, enum x86_sse op, enum x86_xmm x, enum x86_xmm sc
     x86_sse_rip(&t->hot, SSE_PAND, x, vector_literal(t, low, low));
 }
 
+/* Pairs of one register, twice, as searches of C libraries do: even bytes then odd ones, and the
+ * same with its halves exchanged. */
+static void pair_same_bytes(jit_t t, const struct insn *i, enum x86_sse op)
+{
+    const uint8_t *order = vector_literal(t, 0x0e0c0a0806040200, 0x0f0d0b0907050301);
+
+    if (t->jit->host.avx) {
+        x86_avx_rip(&t->hot, SSE_PSHUFB, XMM0, vector_use(t, i->rn, XMM0), order);
+    } else {
+        vector_load(t, XMM0, i->rn);
+        x86_sse_rip(&t->hot, SSE_PSHUFB, XMM0, order);
+    }
+    x86_sse_rri(&t->hot, SSE_PSHUFD, XMM1, XMM0, 0x4e);
+    vector_result_of(t, i, op, XMM0, XMM1);
+}
+
 bool emit_pairwise(jit_t t, const struct insn *i)
 {
     unsigned scale = scale_of(i);
@@ -267,18 +292,19 @@ bool emit_pairwise(jit_t t, const struct insn *i)
             op = pairwise[n].by_size[scale];
     if (!vector_enabled(t) || !op)
         return false;
+    if (scale == 0 && i->rm == i->rn && bit(i->word, 30)) {
+        pair_same_bytes(t, i, op);
+        return true;
+    }
     if (scale == 0) {
         vector_load(t, XMM0, i->rn);
         pair_bytes(t, op, XMM0, XMM1);
-        if (i->rm != i->rn) {
-            vector_load(t, XMM2, i->rm);
-            pair_bytes(t, op, XMM2, XMM1);
-        }
-        bool same = i->rm == i->rn, q = bit(i->word, 30);
+        vector_load(t, XMM2, i->rm);
+        pair_bytes(t, op, XMM2, XMM1);
+        bool q = bit(i->word, 30);
         if (!q)
-            x86_sse_rr(&t->hot, SSE_PUNPCKLQDQ, XMM0, same ? XMM0 : XMM2);
-        x86_sse_rr(&t->hot, SSE_PACKUSWB, XMM0, q && !same ? XMM2 : XMM0);
-        vector_result(t, i, XMM0);
+            x86_sse_rr(&t->hot, SSE_PUNPCKLQDQ, XMM0, XMM2);
+        vector_result_of(t, i, SSE_PACKUSWB, XMM0, q ? XMM2 : XMM0);
         return true;
     }
     vector_unzip(t, i, scale, XMM0, false);

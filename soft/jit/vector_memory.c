@@ -39,8 +39,8 @@ static void store_vector(jit_t t, unsigned size, unsigned v, struct x86_mem m)
     if (size >= 4 && vector_cached(t, v, &copy)) {
         x86_sse_store(b, size, m, copy);
     } else if (size == 16) {
-        vector_load(t, XMM0, v);
-        x86_sse_store(b, 16, m, XMM0);
+        enum x86_xmm x = vector_keep(t, v);
+        x86_sse_store(b, 16, m, x);
     } else {
         vector_element_general(t, size == 8 ? 3 : size == 4 ? 2 : size - 1, RDX, v, 0);
         x86_store(b, size, m, RDX);
@@ -53,17 +53,6 @@ static void move_vector(jit_t t, bool load, unsigned size, unsigned v, struct x8
         load_vector(t, size, v, m);
     else
         store_vector(t, size, v, m);
-}
-
-/* Look up `size` bytes at the instruction's address. */
-static uint8_t *look_up(jit_t t, const struct insn *i, enum jit_form form, unsigned size,
-                        bool write)
-{
-    if (form != FORM_REGISTER)
-        return jit_look_up_page(t, i->rn, i->rn, form == FORM_POST ? 0 : (int32_t)i->imm, size,
-                                write);
-    jit_address(t, i, form);
-    return jit_look_up_page(t, REG_NONE, i->rn, 0, size, write);
 }
 
 static void slow_paths(jit_t t, uint8_t *misaligned, uint8_t *miss)
@@ -82,12 +71,16 @@ static bool single(jit_t t, const struct insn *i, enum jit_form form)
 
     if (!vector_enabled(t))
         return false;
+    if (form != FORM_REGISTER) {
+        move_vector(t, load, size, i->rd, jit_found(t, jit_access_begin(t, i)));
+        jit_access_end(t, i);
+        return true;
+    }
     jit_clobber(t);
     jit_check_base(t, i, &misaligned);
-    uint8_t *miss = look_up(t, i, form, size, !load);
+    jit_address(t, i, form);
+    uint8_t *miss = jit_look_up_page(t, REG_NONE, i->rn, 0, size, !load);
     move_vector(t, load, size, i->rd, jit_found(t, 0));
-    if (jit_writes_back(form))
-        jit_write_back(t, i);
     jit_slow_access(t, misaligned, miss);
     return true;
 }
@@ -127,38 +120,33 @@ bool emit_vldr_lit(jit_t t, const struct insn *i)
 }
 
 /* opc<31:30>: S, D, Q; L<22>. */
-static bool pair(jit_t t, const struct insn *i, enum jit_form form)
+static bool pair(jit_t t, const struct insn *i)
 {
     unsigned size = 4u << bits(i->word, 31, 30);
     bool load = bit(i->word, 22);
-    uint8_t *misaligned;
 
     if (!vector_enabled(t) || (load && i->rd == i->ra))
         return false;
-    jit_clobber(t);
-    jit_check_base(t, i, &misaligned);
-    uint8_t *miss = look_up(t, i, form, 2 * size, !load);
-    move_vector(t, load, size, i->rd, jit_found(t, 0));
-    move_vector(t, load, size, i->ra, jit_found(t, size));
-    if (jit_writes_back(form))
-        jit_write_back(t, i);
-    jit_slow_access(t, misaligned, miss);
+    unsigned offset = jit_access_begin(t, i);
+    move_vector(t, load, size, i->rd, jit_found(t, offset));
+    move_vector(t, load, size, i->ra, jit_found(t, offset + size));
+    jit_access_end(t, i);
     return true;
 }
 
 bool emit_vpair_offset(jit_t t, const struct insn *i)
 {
-    return pair(t, i, FORM_OFFSET);
+    return pair(t, i);
 }
 
 bool emit_vpair_post(jit_t t, const struct insn *i)
 {
-    return pair(t, i, FORM_POST);
+    return pair(t, i);
 }
 
 bool emit_vpair_pre(jit_t t, const struct insn *i)
 {
-    return pair(t, i, FORM_PRE);
+    return pair(t, i);
 }
 
 /* Structures. */

@@ -367,9 +367,13 @@ bool emit_zip(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
-    vector_binary(t, (second && q ? high : low)[permute_scale(i)], XMM0, i->rn, i->rm);
-    if (second && !q)
-        x86_sse_shift(&t->hot, SSE_SRL_DQ, XMM0, 8);
+    enum x86_sse op = (second && q ? high : low)[permute_scale(i)];
+    if (q || !second) {
+        vector_result_op(t, i, op, i->rn, i->rm);
+        return true;
+    }
+    vector_binary(t, op, XMM0, i->rn, i->rm);
+    x86_sse_shift(&t->hot, SSE_SRL_DQ, XMM0, 8);
     vector_result(t, i, XMM0);
     return true;
 }
@@ -434,6 +438,12 @@ bool emit_tbl(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
+    if (registers == 1 && !bit(i->word, 12)) {
+        vector_load(t, XMM2, i->rm);
+        x86_sse_rip(b, SSE_PADDUSB, XMM2, vector_literal(t, top, top));
+        vector_result_of(t, i, SSE_PSHUFB, vector_use(t, i->rn, XMM0), XMM2);
+        return true;
+    }
     vector_load(t, XMM1, i->rm);
     if (bit(i->word, 12)) {
         uint64_t end = registers * step;

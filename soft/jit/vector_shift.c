@@ -28,8 +28,40 @@ static void mask(jit_t t, enum x86_xmm x, uint64_t value, unsigned scale)
     x86_sse_rip(&t->hot, SSE_PAND, x, vector_literal(t, all, all));
 }
 
+/* A matrix of bits by which GFNI makes each byte anew: bit k of the result is bit from[k] of the
+ * byte, or zero where that is 8. */
+static const uint8_t *matrix(jit_t t, const uint8_t from[8])
+{
+    uint64_t rows = 0;
+
+    for (unsigned k = 0; k < 8; k++)
+        if (from[k] < 8)
+            rows |= 1ull << (8 * (7 - k) + from[k]);
+    return vector_literal(t, rows, rows);
+}
+
+enum byte_shift { LEFT, RIGHT, RIGHT_SIGNED };
+
+/* By GFNI, if it is bytes and the host has that. */
+static bool shift_bytes(jit_t t, enum x86_xmm x, unsigned scale, enum byte_shift how, unsigned n)
+{
+    uint8_t from[8];
+
+    if (scale != 0 || !t->jit->host.gfni)
+        return false;
+    for (unsigned k = 0; k < 8; k++)
+        if (how == LEFT)
+            from[k] = (uint8_t)(k < n ? 8 : k - n);
+        else
+            from[k] = (uint8_t)(k + n < 8 ? k + n : how == RIGHT ? 8 : 7);
+    x86_sse_rip_imm(&t->hot, SSE_GF2P8AFFINEQB, x, matrix(t, from), 0);
+    return true;
+}
+
 static void shift_left(jit_t t, enum x86_xmm x, unsigned scale, unsigned n)
 {
+    if (shift_bytes(t, x, scale, LEFT, n))
+        return;
     x86_sse_shift(&t->hot, left[scale], x, n);
     if (scale == 0)
         mask(t, x, 0xffu << n, 0);
@@ -37,6 +69,8 @@ static void shift_left(jit_t t, enum x86_xmm x, unsigned scale, unsigned n)
 
 static void shift_right(jit_t t, enum x86_xmm x, unsigned scale, unsigned n)
 {
+    if (shift_bytes(t, x, scale, RIGHT, n))
+        return;
     x86_sse_shift(&t->hot, right[scale], x, n);
     if (scale == 0)
         mask(t, x, 0xffu >> n, 0);
@@ -49,6 +83,8 @@ static void shift_right_signed(jit_t t, enum x86_xmm x, unsigned scale, unsigned
 
     if (n == width)
         n--;
+    if (shift_bytes(t, x, scale, RIGHT_SIGNED, n))
+        return;
     if (scale == 1 || scale == 2) {
         x86_sse_shift(b, scale == 1 ? SSE_SRA_W : SSE_SRA_D, x, n);
         return;
@@ -70,29 +106,37 @@ void vector_shift_right(jit_t t, enum x86_xmm x, unsigned scale, unsigned n, boo
 
 bool emit_shl(jit_t t, const struct insn *i)
 {
+    unsigned scale = simd_imm_size(i), n = simd_imm_left(i);
+
     if (!vector_enabled(t))
         return false;
-    vector_load(t, XMM0, i->rn);
-    shift_left(t, XMM0, simd_imm_size(i), simd_imm_left(i));
-    vector_result(t, i, XMM0);
+    if (scale) {
+        vector_result_shift(t, i, left[scale], i->rn, n);
+    } else {
+        vector_load(t, XMM0, i->rn);
+        shift_left(t, XMM0, scale, n);
+        vector_result(t, i, XMM0);
+    }
     return true;
 }
 
 /* SSHR, USHR (U<29>), and with bit 12 SSRA, USRA. */
 bool emit_shr(jit_t t, const struct insn *i)
 {
-    unsigned scale = simd_imm_size(i);
+    unsigned scale = simd_imm_size(i), n = simd_imm_right(i);
 
     if (!vector_enabled(t))
         return false;
+    if (scale && bit(i->word, 29) && !bit(i->word, 12)) {
+        vector_result_shift(t, i, right[scale], i->rn, n);
+        return true;
+    }
     vector_load(t, XMM0, i->rn);
-    if (bit(i->word, 29))
-        shift_right(t, XMM0, scale, simd_imm_right(i));
-    else
-        shift_right_signed(t, XMM0, scale, simd_imm_right(i));
+    vector_shift_right(t, XMM0, scale, n, !bit(i->word, 29));
     if (bit(i->word, 12))
-        vector_op(t, add[scale], XMM0, i->rd);
-    vector_result(t, i, XMM0);
+        vector_result_of(t, i, add[scale], XMM0, vector_use(t, i->rd, XMM1));
+    else
+        vector_result(t, i, XMM0);
     return true;
 }
 
@@ -148,25 +192,40 @@ bool emit_sri(jit_t t, const struct insn *i)
     return true;
 }
 
+/* Of elements of twice the size, in XMM0, the low halves: where they are to be, with zero
+ * elsewhere.
+ */
+static const uint8_t *low_halves(jit_t t, unsigned scale, bool upper)
+{
+    uint64_t from = 0;
+
+    for (unsigned k = 0; k < 8; k++)
+        from |= (uint64_t)((k >> scale << (scale + 1)) + (k & ((1u << scale) - 1))) << (8 * k);
+    return upper ? vector_literal(t, ~0ull, from) : vector_literal(t, from, ~0ull);
+}
+
 /* The low halves of the elements of twice the size: to the lower half, or with Q the upper one. */
 static void narrow(jit_t t, const struct insn *i, unsigned scale)
 {
     struct x86_buf *b = &t->hot;
+    bool upper = bit(i->word, 30);
+    const uint8_t *order = low_halves(t, scale, upper);
 
-    if (scale == 2) {
-        x86_sse_rri(b, SSE_PSHUFD, XMM0, XMM0, 0x08);
-    } else {
-        mask(t, XMM0, ones(8u << scale), scale + 1);
-        x86_sse_rr(b, scale ? SSE_PACKUSDW : SSE_PACKUSWB, XMM0, XMM0);
+    if (!upper) {
+        enum x86_xmm d = vector_begin(t, i->rd);
+        if (t->jit->host.avx) {
+            x86_avx_rip(b, SSE_PSHUFB, d, XMM0, order);
+        } else {
+            x86_sse_rip(b, SSE_PSHUFB, XMM0, order);
+            x86_sse_rr(b, SSE_MOVAPS, d, XMM0);
+        }
+        vector_end(t, i->rd, d, 8);
+        return;
     }
-    if (bit(i->word, 30)) {
-        vector_load(t, XMM1, i->rd);
-        x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM1, XMM0);
-        vector_store(t, i->rd, XMM1);
-    } else {
-        x86_sse_rr(b, SSE_MOVQ, XMM0, XMM0);
-        vector_store(t, i->rd, XMM0);
-    }
+    x86_sse_rip(b, SSE_PSHUFB, XMM0, order);
+    vector_load_low(t, XMM1, i->rd, 8);
+    x86_sse_rr(b, SSE_POR, XMM0, XMM1);
+    vector_store(t, i->rd, XMM0);
 }
 
 void vector_narrow_high(jit_t t, const struct insn *i, unsigned scale, unsigned n, bool rounds)
@@ -194,8 +253,14 @@ bool emit_shrn(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
-    vector_load(t, XMM0, i->rn);
-    vector_narrow_high(t, i, scale, simd_imm_right(i), false);
+    if (t->jit->host.avx) {
+        enum x86_xmm n = vector_use(t, i->rn, XMM0);
+        x86_avx_shift(&t->hot, right[scale + 1], XMM0, n, simd_imm_right(i));
+        narrow(t, i, scale);
+    } else {
+        vector_load(t, XMM0, i->rn);
+        vector_narrow_high(t, i, scale, simd_imm_right(i), false);
+    }
     return true;
 }
 

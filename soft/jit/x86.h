@@ -449,6 +449,16 @@ static inline void x86_bsr(struct x86_buf *b, unsigned w, enum x86_reg d, enum x
     x86_op_rr(b, 0, w, 0x0fbd, d, s, false);
 }
 
+static inline void x86_bsf(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s)
+{
+    x86_op_rr(b, 0, w, 0x0fbc, d, s, false);
+}
+
+static inline void x86_tzcnt(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s)
+{
+    x86_op_rr(b, 0xf3, w, 0x0fbc, d, s, false);
+}
+
 static inline void x86_lzcnt(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s)
 {
     x86_op_rr(b, 0xf3, w, 0x0fbd, d, s, false);

@@ -1,6 +1,6 @@
 /*
- * Emits SSE instructions of x86-64-v2 and, where the host has them, AES-NI, PCLMULQDQ, SHA-NI and
- * FMA3. Source: Intel SDM volume 2.
+ * Emits SSE instructions of x86-64-v2 and, where the host has them, AES-NI, PCLMULQDQ, SHA-NI, GFNI
+ * and FMA3. Source: Intel SDM volume 2.
  *
  * An instruction is its mandatory prefix (bits 31:24) and its opcode, named as in the SDM; its
  * destination is also its first source. The legacy encodings are enough: results are made in
@@ -108,7 +108,8 @@ enum x86_xmm { XMM0, XMM1, XMM2, XMM3, XMM4, XMM5, XMM6, XMM15 = 15 };
             op(ROUNDSS, 0x660f3a0a) op(ROUNDSD, 0x660f3a0b) op(ROUNDPS, 0x660f3a08)                \
                 op(ROUNDPD, 0x660f3a09) op(INSERTPS, 0x660f3a21) op(PCLMULQDQ, 0x660f3a44)         \
                     op(CMPPS, 0x00000fc2) op(CMPPD, 0x66000fc2) op(CMPSS, 0xf3000fc2)              \
-                        op(CMPSD, 0xf2000fc2) op(SHA1RNDS4, 0x000f3acc)
+                        op(CMPSD, 0xf2000fc2) op(SHA1RNDS4, 0x000f3acc)                            \
+                            op(GF2P8AFFINEQB, 0x660f3ace)
 
 enum x86_sse {
 #define X86_SSE_NAME(name, value) SSE_##name = (int)(value),
@@ -165,9 +166,10 @@ static inline void x86_sse_rmi(struct x86_buf *b, enum x86_sse op, enum x86_xmm 
     x86_imm8(b, imm);
 }
 
-/* d = d op [to], data in the code cache. */
-static inline void x86_sse_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm d,
-                               const uint8_t *to)
+/* d = d op [to], data in the code cache; `behind` bytes follow the displacement. d is one of XMM0
+ * to XMM7. */
+static inline void x86_sse_rip_before(struct x86_buf *b, enum x86_sse op, enum x86_xmm d,
+                                      const uint8_t *to, unsigned behind)
 {
     if (!x86_room(b))
         return;
@@ -175,9 +177,22 @@ static inline void x86_sse_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm 
         x86_8(b, x86_sse_prefix(op));
     x86_opcode(b, x86_sse_opcode(op));
     x86_8(b, d << 3 | 5);
-    int32_t rel = (int32_t)(to - (b->p + 4));
+    int32_t rel = (int32_t)(to - (b->p + 4 + behind));
     x86_note_site(b);
     x86_32(b, (uint32_t)rel);
+}
+
+static inline void x86_sse_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm d,
+                               const uint8_t *to)
+{
+    x86_sse_rip_before(b, op, d, to, 0);
+}
+
+static inline void x86_sse_rip_imm(struct x86_buf *b, enum x86_sse op, enum x86_xmm d,
+                                   const uint8_t *to, unsigned imm)
+{
+    x86_sse_rip_before(b, op, d, to, 1);
+    x86_imm8(b, imm);
 }
 
 /* The same with AVX: d = n op s, for operations that have two operands of equal right. The rest of
@@ -231,6 +246,16 @@ static inline void x86_avx_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm 
     int32_t rel = (int32_t)(to - (b->p + 4));
     x86_note_site(b);
     x86_32(b, (uint32_t)rel);
+}
+
+static inline void x86_avx_shift(struct x86_buf *b, enum x86_sse_shift op, enum x86_xmm d,
+                                 enum x86_xmm s, unsigned count)
+{
+    if (!x86_room(b))
+        return;
+    x86_vex_op(b, 0x66000f00 | op >> 8, op & 7, d, s, 0);
+    x86_8(b, 0xc0 | (op & 7) << 3 | (s & 7));
+    x86_imm8(b, count);
 }
 
 /* VTESTPS: ZF unless a sign of x is set. */

@@ -401,9 +401,82 @@ static void loops(void)
     loop_case(RAM_END - 8 * 700, 1500, 1500);
 }
 
+/* RBIT and CLZ, which the JIT makes one instruction of where it can: at once and with another one
+ * in between, of the same register and of two. */
+
+#define RBIT_X(d, n) (0xdac00000u | (n) << 5 | (d))
+#define CLZ_X(d, n)  (0xdac01000u | (n) << 5 | (d))
+#define RBIT_W(d, n) (0x5ac00000u | (n) << 5 | (d))
+#define CLZ_W(d, n)  (0x5ac01000u | (n) << 5 | (d))
+
+static uint64_t reversed(uint64_t value, unsigned width)
+{
+    uint64_t r = 0;
+
+    for (unsigned k = 0; k < width; k++)
+        r |= (value >> k & 1) << (width - 1 - k);
+    return r;
+}
+
+static void trailing_zeros(void)
+{
+    static const uint64_t numbers[] = { 0, 1, MIN64, ALL64, 0x10, 0x100000000, 0xf0f0000000000000 };
+    static const uint32_t code[] = {
+        RBIT_X(0, 1),
+        0xcb040023 /* sub x3, x1, x4 */,
+        CLZ_X(0, 0),
+        RBIT_X(5, 1),
+        CLZ_X(6, 5),
+        RBIT_W(7, 1),
+        CLZ_W(7, 7),
+        RBIT_X(8, 1),
+        0x91000509 /* add x9, x8, #1 */,
+        CLZ_X(8, 8),
+        0xaa0103ea /* mov x10, x1 */,
+        RBIT_X(10, 10),
+        CLZ_X(11, 10),
+        RBIT_W(12, 1),
+        0xaa0303ed /* mov x13, x3 */,
+        CLZ_W(14, 12),
+        RBIT_X(15, 1),
+        0xd280000f /* mov x15, #0 */,
+        CLZ_X(15, 15),
+        RBIT_X(16, 31),
+        CLZ_X(16, 16),
+        A64_BRK(0),
+    };
+
+    for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) {
+        uint64_t value = numbers[n], low = (uint32_t)value;
+        uint64_t zeros = value ? (uint64_t)__builtin_ctzll(value) : 64;
+        uint64_t zeros_w = low ? (uint64_t)__builtin_ctz((unsigned)low) : 32;
+        struct guest g;
+
+        GUEST_OPEN(&g, code);
+        guest_set_reg(&g, HV_REG_X1, value);
+        guest_set_reg(&g, HV_REG_X4, 7);
+        CHECK(guest_run_brk(&g, 0));
+        CHECK_EQ(guest_reg(&g, HV_REG_X0), zeros);
+        CHECK_EQ(guest_reg(&g, HV_REG_X3), value - 7);
+        CHECK_EQ(guest_reg(&g, HV_REG_X5), reversed(value, 64));
+        CHECK_EQ(guest_reg(&g, HV_REG_X6), zeros);
+        CHECK_EQ(guest_reg(&g, HV_REG_X7), zeros_w);
+        CHECK_EQ(guest_reg(&g, HV_REG_X8), zeros);
+        CHECK_EQ(guest_reg(&g, HV_REG_X9), reversed(value, 64) + 1);
+        CHECK_EQ(guest_reg(&g, HV_REG_X10), reversed(value, 64));
+        CHECK_EQ(guest_reg(&g, HV_REG_X11), zeros);
+        CHECK_EQ(guest_reg(&g, HV_REG_X12), reversed(low, 32));
+        CHECK_EQ(guest_reg(&g, HV_REG_X14), zeros_w);
+        CHECK_EQ(guest_reg(&g, HV_REG_X15), 64);
+        CHECK_EQ(guest_reg(&g, HV_REG_X16), 64);
+        guest_close(&g);
+    }
+}
+
 int main(void)
 {
     RUN(results);
+    RUN(trailing_zeros);
     RUN(pair_load_that_faults_changes_nothing);
     RUN(pair_store_that_faults_changes_nothing);
     RUN(base_stays_when_the_access_faults);

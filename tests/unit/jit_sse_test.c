@@ -186,6 +186,10 @@ static void test_shifts(void **state)
     for (size_t n = 0; n < ARRAY_LEN(shifts); n++) {
         x86_sse_shift(B, shifts[n].op, XMM4, 5);
         EXPECT("%s xmm4, 5", shifts[n].name);
+        x86_avx_shift(B, shifts[n].op, (enum x86_xmm)9, (enum x86_xmm)12, 5);
+        EXPECT("v%s xmm9, xmm12, 5", shifts[n].name);
+        x86_avx_shift(B, shifts[n].op, XMM1, XMM3, 7);
+        EXPECT("v%s xmm1, xmm3, 7", shifts[n].name);
     }
 }
 

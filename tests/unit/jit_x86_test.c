@@ -314,6 +314,10 @@ static void test_arithmetic_registers(void **state)
         expect("imul %s, %s", wide(w, dn), wide(w, sn));
         x86_bsr(B, w, D, S);
         expect("bsr %s, %s", wide(w, dn), wide(w, sn));
+        x86_bsf(B, w, D, S);
+        expect("bsf %s, %s", wide(w, dn), wide(w, sn));
+        x86_tzcnt(B, w, D, S);
+        expect("tzcnt %s, %s", wide(w, dn), wide(w, sn));
         x86_lzcnt(B, w, D, S);
         expect("lzcnt %s, %s", wide(w, dn), wide(w, sn));
         x86_shrd_ri(B, w, D, S, 9 + dn);
