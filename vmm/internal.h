@@ -60,6 +60,15 @@ void vm_request(struct vm *vm, enum vm_wish wish);
 /* The VM cannot go on: VM_WISH_ERROR with a sentence; the first one stays. */
 void vm_fail(struct vm *vm, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* vm_host.c, in this order: is the configuration one that can be; the engine; the trace; the
+ * hypervisor's VM; whether its GICv3 is wanted, and the interrupt controller. */
+int vm_check_config(const struct vm_config *c, struct err *e) MUST_CHECK;
+int vm_choose_engine(const struct vm_config *c, struct err *e) MUST_CHECK;
+int vm_open_trace(struct vm *vm, struct err *e) MUST_CHECK;
+int vm_create_hv(struct vm *vm, struct err *e) MUST_CHECK;
+bool vm_wants_gicv3(const struct vm *vm);
+int vm_choose_gic(struct vm *vm, struct err *e) MUST_CHECK;
+
 /* clock.c: the host's time in nanoseconds since 1970 UTC and the guest's counter at one moment.
  * `ctx` is the VM. Any thread. */
 void vm_clock(void *ctx, uint64_t *realtime_ns, uint64_t *count);

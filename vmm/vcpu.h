@@ -98,6 +98,12 @@ void vcpu_set_reg(const struct vcpu *v, hv_reg_t reg, uint64_t value);
 uint64_t vcpu_get_sys(const struct vcpu *v, uint16_t reg);
 void vcpu_set_sys(const struct vcpu *v, uint16_t reg, uint64_t value);
 
+/* As at power-on, but PC and X0; only the GICv3's CPU interface; what the guest must see of itself.
+ */
+void vcpu_reset_registers(struct vcpu *v, uint64_t entry, uint64_t context);
+void vcpu_reset_interface(const struct vcpu *v);
+void vcpu_set_identity(struct vcpu *v);
+
 /* Step over the instruction at PC. */
 void vcpu_advance(const struct vcpu *v);
 
