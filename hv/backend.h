@@ -127,6 +127,8 @@ struct hv_backend {
     /* hvx_vm_enable() and what belongs to it; NULL: HV_UNSUPPORTED. vm_enable: before vCPUs. */
     int (*vm_enable)(struct hv_backend_vm *vm, uint32_t features);
     bool (*get_pmu_irq)(struct hv_backend_vcpu *vcpu);
+    /* hvx_vcpu_publish_stolen_time(); NULL: HV_UNSUPPORTED. */
+    int (*publish_stolen)(struct hv_backend_vcpu *vcpu, uint64_t *place);
     const struct hv_backend_gic *gic; /* NULL: there is none */
 };
 

@@ -179,6 +179,17 @@ hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level)
     return HV_SUCCESS;
 }
 
+hv_return_t hvx_vcpu_publish_stolen_time(hv_vcpu_t vcpu, uint64_t *place)
+{
+    struct hv_slot *s = hv_process_slot(vcpu);
+
+    if (!s || !place || (uintptr_t)place % 8)
+        return HV_BAD_ARGUMENT;
+    if (hvx_is_mac() || !hv_process.backend->publish_stolen)
+        return HV_UNSUPPORTED;
+    return hv_return_of(hv_process.backend->publish_stolen(s->vcpu, place));
+}
+
 bool hvx_is_mac(void)
 {
     return hv_apple() != NULL;

@@ -217,6 +217,7 @@ static void backend_vcpu_destroy(struct hv_backend_vcpu *vcpu)
     struct soft_vm *m = v->cpu.vm;
 
     soft_gic_detach(v);
+    stolen_end(v);
     lock_acquire(&m->lock);
     m->vcpu[v->index] = NULL;
     lock_release(&m->lock);
@@ -386,6 +387,11 @@ static bool backend_get_pmu_irq(struct hv_backend_vcpu *vcpu)
     return pmu_irq(soft_of(vcpu));
 }
 
+static int backend_publish_stolen(struct hv_backend_vcpu *vcpu, uint64_t *place)
+{
+    return stolen_begin(soft_of(vcpu), place);
+}
+
 static void backend_stats(struct hv_backend_vcpu *vcpu, struct hvx_vcpu_stats *stats)
 {
     struct soft_vcpu *v = soft_of(vcpu);
@@ -445,5 +451,6 @@ const struct hv_backend hv_backend_soft = {
     .instruction_name = backend_instruction_name,
     .vm_enable = backend_vm_enable,
     .get_pmu_irq = backend_get_pmu_irq,
+    .publish_stolen = backend_publish_stolen,
     .gic = &soft_gic_backend,
 };

@@ -108,6 +108,7 @@ static void run_attend(struct soft_vcpu *v)
         request_drain(v);
     if (UNLIKELY(v->hot.written_count)) /* by the interpreter */
         jit_track_settle(v);
+    stolen_look(v);
     if (v->pmu.active)
         pmu_sync_active(v);
     if (v->cpu.vm->gic)

@@ -30,6 +30,7 @@
 #include "soft/mmu/mmu.h"
 #include "soft/pmu.h"
 #include "soft/request.h"
+#include "soft/stolen.h"
 #include "soft/sysreg.h"
 #include "soft/wait.h"
 
@@ -147,6 +148,8 @@ struct soft_vcpu {
 
     /* With a GIC: the levels that it knows of the virtual timer, the physical timer and the PMU. */
     bool gic_input[3];
+
+    struct stolen stolen;
 
     /* soft/wait.c */
     _Atomic bool waiting; /* in WFI or WFE, on wait_cond */

@@ -147,6 +147,7 @@ static enum exit_next exit_firmware_call(struct vcpu *v)
         .cpu_on = exit_cpu_on,
         .cpu_state = exit_cpu_state,
         .clock = vm_clock,
+        .stolen = v->steals ? MEMMAP_STOLEN + v->index * VM_STOLEN_SIZE : 0,
         .ctx = vm,
     };
     uint64_t x[4];

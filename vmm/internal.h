@@ -25,7 +25,8 @@ struct vm {
     bool psci;        /* in the hypervisor; else ours */
     struct gmem gmem; /* RAM and the files of --pmem */
     struct gmem ram_gmem;
-    void *ram; /* config.memory bytes, 2 MiB aligned */
+    void *stolen; /* a page at MEMMAP_STOLEN, or NULL */
+    void *ram;    /* config.memory bytes, 2 MiB aligned */
     struct pmem *pmem[VM_MAX_PMEMS];
     gpa_t pmem_base[VM_MAX_PMEMS];
     unsigned pmem_count;  /* open ones */
@@ -83,6 +84,13 @@ void vm_close_pmem(struct vm *vm);
 /* memory.c: memory_give_back() (host/memory.h) of RAM, with the guest's mapping out of its way.
  * `ctx` is the VM. Any thread. */
 void vm_give_back(void *ctx, void *p, size_t n);
+
+/* stolen.c: the memory that CPUs find their stolen time in; and for the vCPU's own thread, once it
+ * has its vCPU: is it kept there? */
+#define VM_STOLEN_SIZE 64u /* of each CPU (DEN 0057 3.2.2) */
+int vm_map_stolen(struct vm *vm, struct err *e) MUST_CHECK;
+void vm_unmap_stolen(struct vm *vm);
+bool vm_publish_stolen(struct vm *vm, unsigned cpu, hv_vcpu_t handle);
 
 /* Must the vCPU threads end? Any thread. */
 static inline bool vm_is_stopping(struct vm *vm)

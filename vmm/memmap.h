@@ -15,6 +15,7 @@
 #define MEMMAP_RTC        0x09010000u
 #define MEMMAP_FW_CFG     0x09020000u /* with --firmware */
 #define MEMMAP_GPIO       0x09030000u
+#define MEMMAP_STOLEN     0x09040000u /* stolen time; a page */
 #define MEMMAP_VIRTIO     0x0a000000u
 #define MEMMAP_PCI_MEMORY 0x10000000u /* with --transport pci: BARs */
 #define MEMMAP_PCI_IO     0x3eff0000u

@@ -53,7 +53,7 @@ struct psci_function {
     enum psci_action (*call)(const struct psci_platform *p, bool wide, uint64_t x[4]);
 };
 
-static const struct psci_function *psci_find(uint32_t id);
+static bool psci_has(const struct psci_platform *p, uint32_t id);
 
 static enum psci_action psci_answer(uint64_t x[4], int64_t value)
 {
@@ -162,9 +162,8 @@ static enum psci_action psci_system_reset2(const struct psci_platform *p, bool w
 /* PSCI_FEATURES, SMCCC_ARCH_FEATURES and TRNG_FEATURES: 0 for what is there. */
 static enum psci_action psci_features(const struct psci_platform *p, bool wide, uint64_t x[4])
 {
-    (void)p;
     (void)wide;
-    return psci_answer(x, psci_find((uint32_t)x[1]) ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED);
+    return psci_answer(x, psci_has(p, (uint32_t)x[1]) ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED);
 }
 
 static enum psci_action smccc_version(const struct psci_platform *p, bool wide, uint64_t x[4])
@@ -251,6 +250,26 @@ static enum psci_action hyp_clock(const struct psci_platform *p, bool wide, uint
     return PSCI_RETURN;
 }
 
+/* Stolen time (DEN 0057 3.2). These have the 64-bit form only, and are there where the host tells.
+ */
+#define PV_TIME_FEATURES 0xc5000020
+#define PV_TIME_ST       0xc5000021
+
+static enum psci_action pv_time_features(const struct psci_platform *p, bool wide, uint64_t x[4])
+{
+    (void)p;
+    (void)wide;
+    uint32_t id = (uint32_t)x[1];
+    bool known = id == PV_TIME_FEATURES || id == PV_TIME_ST;
+    return psci_answer(x, known ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED);
+}
+
+static enum psci_action pv_time_st(const struct psci_platform *p, bool wide, uint64_t x[4])
+{
+    (void)wide;
+    return psci_answer(x, (int64_t)p->stolen);
+}
+
 static const struct psci_function psci_functions[] = {
     { 0x80000000, false, smccc_version },     { 0x80000001, false, psci_features },
     { 0x84000000, false, psci_version },      { 0x84000001, true, psci_cpu_suspend },
@@ -261,11 +280,15 @@ static const struct psci_function psci_functions[] = {
     { 0x84000050, false, trng_version },      { 0x84000051, false, psci_features },
     { 0x84000052, false, trng_get_uuid },     { 0x84000053, true, trng_rnd },
     { 0x86000000, false, hyp_features },      { 0x86000001, false, hyp_clock },
-    { 0x8600ff01, false, hyp_get_uid },
+    { 0x8600ff01, false, hyp_get_uid },       { PV_TIME_FEATURES, false, pv_time_features },
+    { PV_TIME_ST, false, pv_time_st },
 };
 
-static const struct psci_function *psci_find(uint32_t id)
+static const struct psci_function *psci_find(const struct psci_platform *p, uint32_t id)
 {
+    if ((id == PV_TIME_FEATURES || id == PV_TIME_ST) && !p->stolen)
+        return NULL;
+
     for (size_t i = 0; i < ARRAY_LEN(psci_functions); i++) {
         const struct psci_function *f = &psci_functions[i];
         if (id == f->id || (f->wide && id == (f->id | SMCCC_64)))
@@ -274,10 +297,15 @@ static const struct psci_function *psci_find(uint32_t id)
     return NULL;
 }
 
+static bool psci_has(const struct psci_platform *p, uint32_t id)
+{
+    return psci_find(p, id) != NULL;
+}
+
 enum psci_action psci_call(const struct psci_platform *p, uint64_t x[4])
 {
     uint32_t id = (uint32_t)x[0];
-    const struct psci_function *f = psci_find(id);
+    const struct psci_function *f = psci_find(p, id);
     if (!f)
         return psci_answer(x, PSCI_NOT_SUPPORTED);
     bool wide = id & SMCCC_64;

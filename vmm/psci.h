@@ -43,6 +43,7 @@ struct psci_platform {
     enum psci_state (*cpu_state)(void *ctx, unsigned cpu);
     /* The host's time in nanoseconds since 1970 UTC, and the guest's counter, at one moment. */
     void (*clock)(void *ctx, uint64_t *realtime_ns, uint64_t *count);
+    uint64_t stolen; /* address of the calling CPU's stolen time (DEN 0057 3.2.2), or 0 */
     void *ctx;
 };
 

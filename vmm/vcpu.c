@@ -394,6 +394,7 @@ static int vcpu_create_here(struct vcpu *v, struct err *e)
     sysreg_reset(&v->sys);
     hv_vcpu_set_vtimer_offset(v->handle, v->vm->tick_offset);
     vcpu_set_identity(v);
+    v->steals = vm_publish_stolen(v->vm, v->index, v->handle);
     return 0;
 }
 

@@ -41,6 +41,7 @@ struct vcpu {
     bool vtimer_masked;   /* PPI 27 is high and Apple's vtimer mask is set */
     bool ptimer_level;    /* what PPI 30 is at */
     bool pmu_level;       /* what PPI 23 is at */
+    bool steals;          /* the host tells what time it steals */
     uint64_t alarm_count; /* counter value the alarm is set to, or UINT64_MAX */
     uint64_t exits[STATS_EXITS];
     struct stats_cpu past; /* counters of earlier lives, but for `exits` */

@@ -256,6 +256,8 @@ static int vm_build(struct vm *vm, struct err *e)
         r = vm_reserve_ram(vm, e);
     if (r == 0 && boots)
         r = vm_renew_ram(vm, e);
+    if (r == 0 && boots)
+        r = vm_map_stolen(vm, e);
     if (r == 0)
         r = vm_map_pmem(vm, e);
     if (r == 0 && boots)
@@ -290,6 +292,7 @@ void vm_destroy(struct vm *vm)
         return;
     machine_fini(&vm->machine);
     vm_close_pmem(vm);
+    vm_unmap_stolen(vm);
     vm_unmap_ram(vm);
     if (vm->hv_created)
         hv_vm_destroy();

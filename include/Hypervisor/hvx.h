@@ -173,6 +173,11 @@ static inline hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level)
     *level = false;
     return HV_UNSUPPORTED;
 }
+static inline hv_return_t hvx_vcpu_publish_stolen_time(hv_vcpu_t vcpu, uint64_t *place)
+{
+    (void)vcpu, (void)place;
+    return HV_UNSUPPORTED;
+}
 
 HVX_NEEDS(15.0)
 static inline hv_return_t hvx_gic_config_set_its_base(hv_gic_config_t config, hv_ipa_t base)
@@ -245,6 +250,13 @@ hv_return_t hvx_vm_enable(uint32_t features);
  * HVX_NATIVE_DEBUG_PMU.
  */
 hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level);
+
+/*
+ * Keep in `place` (8 bytes, aligned) how many nanoseconds from now on the vCPU was ready to execute
+ * while the host ran others: written now, and every few milliseconds while it executes, until it is
+ * destroyed. Owner thread. HV_UNSUPPORTED where the host does not tell.
+ */
+hv_return_t hvx_vcpu_publish_stolen_time(hv_vcpu_t vcpu, uint64_t *place);
 
 /*
  * Have hv_gic_create() make an interrupt translation service (ITS) too, and LPIs: 128 KiB at

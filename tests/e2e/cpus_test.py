@@ -2,12 +2,16 @@
 """Linux with several CPUs on both interrupt controllers: all of them come up, are switched off and on again while
 they have work, and a reset and a power-off find all of them. Needs the guest of `./dev guest` (IREKO_GUEST).
 """
+import os
+import pathlib
 import re
+import subprocess
+import sys
 import time
 
 from boot_test import BOOTING, PROMPT, boot
 
-from harness.tap import check, run
+from harness.tap import Skip, check, run
 
 ONLINE = "cat /sys/devices/system/cpu/online\n"
 
@@ -67,6 +71,34 @@ def sixty_four():
     comes_up(64)
 
 
+# Work, until the CPUs have lost a tenth of a second.
+STEAL = r"""
+read -r _ u n s i w q f before _ < /proc/stat
+while read -r _ u n s i w q f now _ < /proc/stat; [ $((now - before)) -lt 25 ]; do :; done
+echo sto''len $((now > before))
+"""
+
+
+def stolen_time():
+    """a guest whose core another program of the host wants counts stolen time"""
+    if not pathlib.Path("/proc/thread-self/schedstat").exists():
+        raise Skip("the host does not tell what time it steals")
+    core = min(os.sched_getaffinity(0))
+    with boot("--cpus", 1) as c:
+        c.wait_for("arm-pv: using stolen time PV")
+        c.wait_for(PROMPT)
+        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+            try:
+                for task in [other.pid, *(int(t.name) for t in pathlib.Path(f"/proc/{c.process.pid}/task").iterdir())]:
+                    os.sched_setaffinity(task, {core})
+                for line in STEAL.strip().splitlines():
+                    c.send(line + "\n")
+                c.wait_for("stolen 1", seconds=120)
+            finally:
+                other.kill()
+        power_off(c)
+
+
 def hotplug(version):
     with boot("--cpus", "4", "--gic", version) as c:
         c.wait_for(PROMPT)
@@ -109,4 +141,4 @@ def reset_v3():
 
 
 if __name__ == "__main__":
-    run([eight_with_gicv2, sixteen, thirty_two, sixty_four, hotplug_v2, hotplug_v3, reset_v2, reset_v3])
+    run([eight_with_gicv2, sixteen, thirty_two, sixty_four, stolen_time, hotplug_v2, hotplug_v3, reset_v2, reset_v3])

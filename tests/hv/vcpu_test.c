@@ -445,6 +445,30 @@ static bool engine_translates(void)
     return strcmp(hvx_engine(), "jit") == 0 || strcmp(hvx_engine(), "check") == 0;
 }
 
+static void stolen_time_begins_at_zero(void)
+{
+    struct guest g;
+    uint64_t place[2] = { 1, 1 };
+
+    GUEST_OPEN(&g, no_code);
+    hv_return_t result = hvx_vcpu_publish_stolen_time(g.vcpu, place);
+    if (result == HV_UNSUPPORTED) {
+        check_skip("the host does not tell, or not this engine");
+        CHECK_EQ(place[0], 1);
+    } else {
+        CHECK_OK(result);
+        CHECK_EQ(place[0], 0);
+        CHECK_EQ(place[1], 1);
+        CHECK_EQ(hvx_vcpu_publish_stolen_time(g.vcpu, NULL), HV_BAD_ARGUMENT);
+        CHECK_EQ(hvx_vcpu_publish_stolen_time(g.vcpu, (uint64_t *)((char *)place + 4)),
+                 HV_BAD_ARGUMENT);
+        CHECK_OK(hvx_vcpu_publish_stolen_time(g.vcpu, &place[1]));
+        CHECK_EQ(place[1], 0);
+        CHECK(guest_run_brk(&g, 0));
+    }
+    guest_close(&g);
+}
+
 static void statistics_count(void)
 {
     struct guest g;
@@ -549,6 +573,7 @@ int main(void)
     RUN(the_wrong_object_is_refused);
     RUN(a_vcpu_refuses_other_threads);
 #endif
+    RUN(stolen_time_begins_at_zero);
     RUN_CANCEL(statistics_count);
     RUN(translations_are_traced);
     RUN(instructions_are_counted);

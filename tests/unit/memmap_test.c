@@ -26,6 +26,7 @@ static void test_promised_addresses(void **state)
     assert_int_equal(MEMMAP_GIC_REDIST, 0x080a0000);
     assert_int_equal(MEMMAP_UART, 0x09000000);
     assert_int_equal(MEMMAP_RTC, 0x09010000);
+    assert_int_equal(MEMMAP_STOLEN, 0x09040000);
     assert_int_equal(MEMMAP_GPIO, 0x09030000);
     assert_int_equal(MEMMAP_VIRTIO, 0x0a000000);
     assert_int_equal(MEMMAP_VIRTIO_STRIDE, 0x200);
@@ -59,6 +60,7 @@ static void test_windows_do_not_overlap(void **state)
         { MEMMAP_RTC, 0x1000 },
         { MEMMAP_FW_CFG, 0x18 },
         { MEMMAP_GPIO, 0x1000 },
+        { MEMMAP_STOLEN, MEMMAP_PAGE },
         { MEMMAP_VIRTIO, MEMMAP_VIRTIO_SLOTS * MEMMAP_VIRTIO_STRIDE },
         { MEMMAP_PCI_MEMORY, MEMMAP_PCI_MEMORY_SIZE },
         { MEMMAP_PCI_IO, MEMMAP_PCI_IO_SIZE },

@@ -137,6 +137,22 @@ static void test_clock(void **state)
     assert_true(answer(0x86000001, 2, 0, 0) == NOT_SUPPORTED);
 }
 
+/* Stolen time: a call with an address, or none and nothing says that there is one. */
+static void test_stolen_time(void **state)
+{
+    (void)state;
+    assert_true(answer(0x80000001, 0xc5000020, 0, 0) == NOT_SUPPORTED);
+    assert_true(answer(0xc5000020, 0xc5000021, 0, 0) == NOT_SUPPORTED);
+    assert_true(answer(0xc5000021, 0, 0, 0) == NOT_SUPPORTED);
+    f.platform.stolen = 0x9040040;
+    assert_int_equal(answer(0x80000001, 0xc5000020, 0, 0), 0);
+    assert_int_equal(answer(0xc5000020, 0xc5000020, 0, 0), 0);
+    assert_int_equal(answer(0xc5000020, 0xc5000021, 0, 0), 0);
+    assert_true(answer(0xc5000020, 0xc5000022, 0, 0) == NOT_SUPPORTED);
+    assert_int_equal(answer(0xc5000021, 0, 0, 0), 0x9040040);
+    assert_true(answer(0x85000021, 0, 0, 0) == NOT_SUPPORTED);
+}
+
 static void test_cpu_on(void **state)
 {
     (void)state;
@@ -230,6 +246,7 @@ int main(void)
         T(test_features_name_what_is_there),
         T(test_unknown_is_not_supported),
         T(test_clock),
+        T(test_stolen_time),
         T(test_cpu_on),
         T(test_affinity_info),
         T(test_actions),
