@@ -418,14 +418,17 @@ static void pci_add_msix(struct virtio_pci *p)
     p->msix_at = pci_config_add(&p->function.config, PCI_CAP_MSIX, body, writable, sizeof body);
 }
 
-/* By virtio's device ID; what is not here has no class. */
+/* By virtio's device ID; the others are of none of PCI's classes. */
 static const struct {
     uint32_t id, class_code;
 } classes[] = {
     { 1, 0x020000 },  /* network: Ethernet */
     { 2, 0x010000 },  /* block: SCSI storage */
     { 3, 0x078000 },  /* console: other communication */
+    { 19, 0x078000 }, /* vsock: other communication */
     { 25, 0x040100 }, /* sound: audio */
+    { 26, 0x018000 }, /* file system: other mass storage */
+    { 27, 0x058000 }, /* pmem: other memory */
 };
 
 static uint32_t pci_class(uint32_t id)
