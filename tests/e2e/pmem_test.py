@@ -15,15 +15,30 @@ from harness.tap import Skip, check, run  # noqa: E402
 MIB = 1 << 20
 
 
+# Process 1 of a root: shows what it runs from, and writes there.
+INIT = """#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+/bin/busybox grep ' / ' /proc/mounts
+/bin/busybox mount -o remount,rw /
+echo written > /file
+/bin/busybox sync
+echo root is up $((6 * 7))
+/bin/busybox poweroff -f
+"""
+
+
 def image(folder, name="pmem.img"):
     """An ext4 file system with busybox in it, so that it is a root."""
     if not shutil.which("mke2fs"):
         raise Skip("e2fsprogs is not installed")
     tree = pathlib.Path(folder) / "tree"
     tree.mkdir(exist_ok=True)
-    for sub in ("bin", "dev", "proc"):
+    for sub in ("bin", "dev", "proc", "sbin", "sys"):
         (tree / sub).mkdir(exist_ok=True)
     shutil.copy(guest("busybox"), tree / "bin" / "busybox")
+    init = tree / "sbin" / "init"
+    init.write_text(INIT, encoding="ascii")
+    init.chmod(0o755)
     path = pathlib.Path(folder) / name
     with open(path, "wb") as f:
         f.truncate(32 * MIB)
@@ -52,6 +67,19 @@ def file_system():
         check(numbers == "".join(f"{n}\n" for n in range(1, 20001)), "/numbers has other contents")
 
 
+def root():
+    """root=/dev/pmem0: the guest boots from it, and what its init wrote is in the file"""
+    with tempfile.TemporaryDirectory(prefix="ireko-pmem-") as folder:
+        path = image(folder)
+        with Console("run", "--kernel", guest("Image"), "--initrd", guest("initramfs"), "--memory", "512M", "--net", "none", "--pmem",
+                     path, "--append", "root=/dev/pmem0") as c:
+            c.wait_for("/dev/pmem0 / ext4", seconds=120)
+            c.wait_for("root is up 42")
+            check(c.finish() == 0, c.tail())
+        host("e2fsck", "-fp", path, good=(0, 1))
+        check(host("debugfs", "-R", "cat /file", path).stdout == "written\n", "/file has other contents")
+
+
 def two_files():
     """two files, over PCI as well: each is itself; what is written to a read-only one reads back, and the file stays"""
     for transport in ("mmio", "pci"):
@@ -73,4 +101,4 @@ def two_files():
 
 
 if __name__ == "__main__":
-    run([t for t in (file_system, two_files) if len(sys.argv) == 1 or t.__name__ in sys.argv[1:]])
+    run([t for t in (file_system, root, two_files) if len(sys.argv) == 1 or t.__name__ in sys.argv[1:]])
