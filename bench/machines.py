@@ -22,7 +22,7 @@ MEMORY = "1024M"
 COMMAND_LINE = "nokaslr"
 PROMPT = "ireko# "
 # Any disk may come first; the scratch disk is neither a file system nor an archive.
-SETUP = ("mkdir /t; mount -t tmpfs t /t; for d in a b c; do mount -t ext4 -o ro /dev/vd$d /mnt || tar -x -f /dev/vd$d -C /t;"
+SETUP = ("mkdir /t; mount -t tmpfs t /t; for d in a b c d; do mount -t ext4 -o ro /dev/vd$d /mnt || tar -x -f /dev/vd$d -C /t;"
          " done 2>/dev/null; exec sh /t/guest.sh\n")
 
 
@@ -36,13 +36,15 @@ class Sample:
 
 
 def cpu_seconds(pid):
-    """Processor time of all threads of a process that live, or None where there is no /proc."""
+    """Processor time of all threads of a process that live, and of its children's, or None where there is no /proc."""
     total = None
-    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
         try:
-            total = (total or 0) + int(path.read_text(encoding="ascii").split()[0]) / 1e9
+            total = (total or 0) + int((task / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+            children = (task / "children").read_text(encoding="ascii").split()
         except OSError:
             continue  # the thread has just ended
+        total += sum(cpu_seconds(child) or 0 for child in children)
     return total
 
 
@@ -152,7 +154,9 @@ class Ireko(Guest):
 
     def arguments(self, files):
         disks = [a for disk in files.disks for a in ("--disk", f"{disk},ro")]
-        disks += ["--disk", files.scratch(self.name)] if files.scratch else []
+        for kind, disk in files.scratch(self.name):
+            disks += ["--disk", f"{disk},format={kind}"]
+        disks += [] if files.network else ["--net", "none"]
         engine = ["--engine", self.engine] if self.engine else []
         return [self.program, "run", "--cpus", str(self.cpus), "--memory", MEMORY, "--kernel", files.kernel,
                 "--initrd", files.initrd, "--append", COMMAND_LINE, *engine, *disks]
@@ -167,9 +171,10 @@ class Qemu(Guest):
         disks = []
         for i, disk in enumerate(files.disks):
             disks += ["-drive", f"if=none,id=d{i},format=raw,readonly=on,file={disk}", "-device", f"virtio-blk-device,drive=d{i}"]
-        if files.scratch:
-            disks += ["-drive", f"if=none,id=scratch,format=raw,cache=writeback,file={files.scratch(self.name)}",
-                      "-device", "virtio-blk-device,drive=scratch"]
+        for kind, disk in files.scratch(self.name):
+            disks += ["-drive", f"if=none,id={kind},format={kind},cache=writeback,file={disk}", "-device", f"virtio-blk-device,drive={kind}"]
+        if files.network:
+            disks += ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"]
         return [self.program, "-M", "virt", "-accel", "tcg", "-cpu", self.cpu, "-smp", str(self.cpus), "-m", MEMORY, "-nodefaults",
                 "-display", "none", "-serial", "stdio", "-no-reboot", "-global", "virtio-mmio.force-legacy=false",
                 "-kernel", files.kernel, "-initrd", files.initrd, "-append", COMMAND_LINE, *disks]
@@ -184,7 +189,7 @@ class Host:
         self.payload = payload
 
     def run(self, row):
-        if row.scratch:
+        if row.scratch or row.network:
             return Sample(skipped="only for guests")
         if row.source in self.payload.host_problems:
             return Sample(skipped=self.payload.host_problems[row.source])

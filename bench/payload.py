@@ -84,10 +84,10 @@ def script(row):
 class Payload:
     """The files in `folder`: guest/ for the guest, host/ for the host, and `image`, the second disk."""
 
-    def __init__(self, folder, rows, native):
+    def __init__(self, folder, rows, native, port):
         self.guest, self.host = folder / "guest", folder / "host"
         self.problems = compile_all(CROSS, rows, self.guest)
-        self.host_problems = compile_all(["gcc"], [r for r in rows if not r.scratch], self.host) if native else {}
+        self.host_problems = compile_all(["gcc"], [r for r in rows if not (r.scratch or r.network)], self.host) if native else {}
         data = {"text": text(2 << 20), "image.ppm": image(), "video.y4m": video()}
         for tree in (self.guest, self.host):
             tree.mkdir(exist_ok=True)
@@ -99,22 +99,30 @@ class Payload:
             (self.guest / (row.name + ".sh")).write_text(script(row), encoding="utf-8")
             (self.guest / (row.name + ".warm")).write_text(f"cat {row.warm or '/dev/null'}\n{row.before}\n", encoding="utf-8")
         shutil.copy(HERE / "guest.sh", self.guest)
+        (self.guest / "iperf.port").write_text(f"{port}\n", encoding="ascii")
         self.image = folder / "payload.tar"
         with tarfile.open(self.image, "w", format=tarfile.USTAR_FORMAT) as tar:
             for path in sorted(self.guest.iterdir()):
                 tar.add(path, path.name)
 
 
-# bench/programs/disk.h knows the size and that every byte is this.
-SCRATCH_SIZE, SCRATCH_BYTE = 256 << 20, b"\x5a"
+# Raw, qcow2. bench/programs/disk.h knows the raw one's size and that every byte is this, fio.sh both sizes.
+SCRATCH_SIZE, SCRATCH_BYTE = {"raw": 256 << 20, "qcow2": 320 << 20}, b"\x5a"
 
 
-def scratch_disk(path):
-    """A raw disk that a guest may write to; just written, so that the host has it in memory."""
-    with open(path, "wb") as f:
-        for _ in range(SCRATCH_SIZE >> 20):
+def scratch_disk(path, kind):
+    """A disk that a guest may write to; just written, so that the host has it in memory. None without qemu-img."""
+    if kind != "raw" and not shutil.which("qemu-img"):
+        return None
+    out = path.with_suffix("." + kind)
+    raw = out if kind == "raw" else path.with_suffix(".source")
+    with open(raw, "wb") as f:
+        for _ in range(SCRATCH_SIZE[kind] >> 20):
             f.write(SCRATCH_BYTE * (1 << 20))
-    return path
+    if raw != out:
+        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", kind, raw, out], check=True)
+        raw.unlink()
+    return out
 
 
 def programs_disk(cache):

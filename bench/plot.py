@@ -7,7 +7,8 @@ from rows import GROUPS
 
 LEFT, WIDTH, BAR, GAP = 210, 520, 14, 6
 COLOURS = {"boot": "#8250df", "system": "#bf8700", "micro": "#0969da", "fp": "#953800", "simd": "#bc4c00", "string": "#bf3989",
-           "crypto": "#1b7c83", "disk": "#57606a", "program": "#1a7f37", "smp": "#cf222e"}
+           "crypto": "#1b7c83", "disk": "#57606a", "fio": "#6e7781", "net": "#0550ae",
+           "program": "#1a7f37", "smp": "#cf222e"}
 STYLE = """text { font: 12px system-ui, sans-serif; fill: #1f2328 } .small { font-size: 11px; fill: #656d76 }
 .title { font-size: 15px; font-weight: 600 } .grid { stroke: #d0d7de } .one { stroke: #1f2328; stroke-width: 1.5 }
 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .small { fill: #8d96a0 } .grid { stroke: #30363d }

@@ -8,7 +8,7 @@ import dataclasses
 
 # What the guest's disk has, by Debian's package names.
 PACKAGES = """base-files base-passwd bash coreutils dash diffutils findutils gcc grep gzip libc-bin libc6-dev libjpeg-turbo-progs lua5.4
-    make nodejs openjdk-17-jre-headless openssl perl python3 python3-numpy sed sqlite3 x264 xz-utils""".split()
+    fio iperf3 make nodejs openjdk-17-jre-headless openssl perl python3 python3-numpy sed sqlite3 x264 xz-utils""".split()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Row:
     scratch: bool = False  # needs the scratch disk, so it is not for the host, whose disks are left alone
     source: str = ""  # of a micro-kernel
     flags: tuple = ()  # of its compilation
+    network: bool = False  # needs the user-mode network, with iperf3 on this host
     goal: float = 0  # how many times as fast as QEMU the row should be at least
     cpus: int = 1  # of the guest
 
@@ -44,6 +45,8 @@ GROUPS = {
     "string": Group("Strings and memory", 10),
     "crypto": Group("openssl speed"),
     "disk": Group("A raw disk", 2),
+    "fio": Group("fio, raw and qcow2", 2),
+    "net": Group("The user-mode network", 2),
     "program": Group("Programs", 4),
     "smp": Group("Several CPUs"),
 }
@@ -109,6 +112,19 @@ DISK = [Row(name, "disk", title, f"$T/{name}", source=name + ".c", scratch=True,
     ("seqwrite", "sequential write, 1 MiB"),
 )]
 
+FIO = [Row(f"fio-{name}-{kind}", "fio", f"fio, {title}, {kind}", f"sh $T/fio.sh {how} {kind}", ("fio",), scratch=True, goal=2)
+       for kind in ("raw", "qcow2") for name, title, how in (
+    ("randread", "4 KiB random reads", "randread 4k 64m"),
+    ("randwrite", "4 KiB random writes", "randwrite 4k 64m"),
+    ("read", "sequential read, 1 MiB", "read 1m 1g"),
+    ("write", "sequential write, 1 MiB", "write 1m 1g"),
+)]
+
+NET = [Row(name, "net", title, f"sh $T/iperf.sh 256M {way}", ("iperf3",), network=True, goal=2) for name, title, way in (
+    ("net-up", "iperf3, guest to host, 256 MiB", ""),
+    ("net-down", "iperf3, host to guest, 256 MiB", "-R"),
+)]
+
 # The disk has no compiled modules, and not the links that choose among libraries.
 NUMPY = "PYTHONPYCACHEPREFIX=/tmp/modules LD_LIBRARY_PATH=$(echo /usr/lib/*/blas):$(echo /usr/lib/*/lapack) "
 
@@ -161,4 +177,4 @@ SCALINGS = [
     Scaling("a boot with four CPUs, speed", "boot-one", "boot-four", 1, 1 / 1.3),
 ]
 
-ROWS = BOOTS + MICRO + SIMD + CRYPTO + DISK + PROGRAMS + SMP
+ROWS = BOOTS + MICRO + SIMD + CRYPTO + DISK + FIO + NET + PROGRAMS + SMP

@@ -10,6 +10,7 @@ import os
 import pathlib
 import platform
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -29,9 +30,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 class Files:
     """What every guest is started with."""
 
-    def __init__(self, guest, disks, scratch):
+    def __init__(self, guest, disks, scratch, network):
         self.kernel, self.initrd, self.disks = guest / "Image", guest / "initramfs", disks
-        self.scratch = scratch  # makes a disk for the machine named, or None
+        self.scratch = scratch  # makes disks for the machine named: (kind, path) of each
+        self.network = network
 
 
 def say(message):
@@ -66,12 +68,24 @@ def leave_out(rows, files, no_programs, results):
     reasons = {}
     for row in rows:
         reason = files.problems.get(row.source) or (no_programs if row.needs else "")
+        if row.network and not shutil.which("iperf3"):
+            reason = "no iperf3 here (Debian's package iperf3)"
         if reason:
             reasons.setdefault(reason, []).append(row)
             results[row.name]["guest"] = [machines.Sample(skipped=reason)]
     for reason, out in reasons.items():
         say(f"left out: {', '.join(r.name for r in out)}: {reason}")
     return [r for r in rows if not results[r.name]]
+
+
+def iperf_server(wanted):
+    """(port, process) of an iperf3 for the rows that need one; without iperf3 they fail by themselves."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    if not wanted or not shutil.which("iperf3"):
+        return port, None
+    return port, subprocess.Popen(["iperf3", "-s", "-p", str(port)], stdout=subprocess.DEVNULL)
 
 
 def rotate(items, n):
@@ -204,12 +218,13 @@ def parse():
 def main():
     args = parse()
     if args.list:
-        print("\n".join([f"{b.name:12}{'budget':10}{b.title}" for b in budget.BUDGETS] +
-                        [f"{r.name:12}{r.group:10}{r.title}" for r in ROWS]))
+        print("\n".join([f"{b.name:21}{'budget':10}{b.title}" for b in budget.BUDGETS] +
+                        [f"{r.name:21}{r.group:10}{r.title}" for r in ROWS]))
         return
     rows, budgets = choose(args.rows)
     with tempfile.TemporaryDirectory(prefix="ireko-bench-") as folder:
-        made = payload.Payload(pathlib.Path(folder), rows, not args.no_native)
+        port, server = iperf_server(any(r.network for r in rows))
+        made = payload.Payload(pathlib.Path(folder), rows, not args.no_native, port)
         disk, no_programs = None, ""
         if any(r.needs for r in rows):
             disk, no_programs = payload.programs_disk(args.cache)
@@ -217,8 +232,13 @@ def main():
         rows = leave_out(rows, made, no_programs, results)
         if not rows and not budgets:
             sys.exit("bench: no row is left to run")
-        scratch = (lambda name: payload.scratch_disk(pathlib.Path(folder) / f"scratch-{name}")) if any(r.scratch for r in rows) else None
-        files = Files(args.cache / "guest", [d for d in (disk, made.image) if d], scratch)
+        kinds = [k for k in payload.SCRATCH_SIZE if any(r.scratch and k in (r.name.rsplit("-", 1)[-1], "raw") for r in rows)]
+
+        def scratch(name):
+            made = [(kind, payload.scratch_disk(pathlib.Path(folder) / f"scratch-{name}", kind)) for kind in kinds]
+            return [(kind, path) for kind, path in made if path]
+
+        files = Files(args.cache / "guest", [d for d in (disk, made.image) if d], scratch, server)
         found = {cpus: make_machines(args, made, cpus) for cpus in sorted({r.cpus for r in rows})}
         loads = [load()]
         costs = budget.measure(args.ireko, args.engine, args.cache / "guest", pathlib.Path(folder), budgets, args.runs)
@@ -233,6 +253,9 @@ def main():
         print("\n\n".join(t for t in (budget.text_table(costs), report.text_table(lines) if rows else "") if t))
         if args.against:
             print("\n" + report.comparison(lines, earlier(args.against)))
+        if server:
+            server.kill()
+            server.wait()
         about = facts(args, files, next(iter(found.values()), []), results, loads)
         save(args.cache / "bench", results, lines, costs, about)
         if args.publish:
