@@ -9,7 +9,10 @@
 #define BASE_LOCK_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/compiler.h"
 
 enum lock_rank { LOCK_VM = 1, LOCK_DEVICE, LOCK_GIC, LOCK_VCPU, LOCK_HOST, LOCK_CODE };
 
@@ -22,6 +25,8 @@ void lock_init(struct lock *l, enum lock_rank rank);
 void lock_fini(struct lock *l);
 void lock_acquire(struct lock *l);
 void lock_release(struct lock *l);
+/* Acquire it if nobody has it. */
+bool lock_try(struct lock *l) MUST_CHECK;
 
 /* Wait on `c` with `l` held. Returns 0, or ETIMEDOUT when `deadline_ns` (CLOCK_MONOTONIC, see
  * cond_init()) passed; UINT64_MAX waits for ever. */

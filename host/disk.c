@@ -110,16 +110,18 @@ static int disk_write_now(struct disk *d, const struct disk_request *r, struct c
 {
     struct image *image = d->image;
     int credit = atomic_load(&d->credit);
-    if (!image->writes_to_memory || d->write_through || credit <= CREDIT_TRIES ||
+    if (!image->ops->write_now || d->write_through || credit <= CREDIT_TRIES ||
         atomic_load(&d->running) > 0)
         return -EAGAIN;
     uint64_t start = clock_monotonic_ns();
-    int rc = image->ops->write(image, r->offset, r->length, c);
+    int rc = image->ops->write_now(image, r->offset, r->length, c);
+    if (rc < 0)
+        return -EAGAIN; /* a worker tries again, and tells */
     bool slow = clock_monotonic_ns() - start > SLOW_NS;
     /* After the last one the next request has to be over in time again. */
     credit = credit - 1 > CREDIT_TRIES ? credit - 1 : CREDIT_TRIES - 1;
     atomic_store(&d->credit, slow ? CREDIT_SLOW : credit);
-    return rc < 0 ? -EAGAIN : 0; /* a worker tries again, and tells */
+    return 0;
 }
 
 int disk_run_now(struct disk *d, const struct disk_request *r)

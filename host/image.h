@@ -30,6 +30,9 @@ struct image_ops {
     int (*flush)(struct image *image);
     /* read() of all of it without waiting for the host's storage, or -EAGAIN. NULL: never. */
     int (*read_now)(struct image *image, uint64_t offset, uint64_t length, struct cursor *c);
+    /* write() of all of it, if it is a copy into the host's page cache, or -EAGAIN. It waits only
+     * as long as that has no room. NULL: never. */
+    int (*write_now)(struct image *image, uint64_t offset, uint64_t length, struct cursor *c);
     /* Writes out what is left and frees the image. */
     void (*close)(struct image *image);
 };
@@ -38,7 +41,6 @@ struct image {
     const struct image_ops *ops;
     uint64_t size; /* bytes, a multiple of 512 */
     bool read_only;
-    bool writes_to_memory; /* write() is a copy, as long as the host's page cache has room */
 };
 
 /* Open what the options say, overlay included. One sentence that names `--disk PATH`. */

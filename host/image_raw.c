@@ -62,6 +62,12 @@ static int raw_read_now(struct image *image, uint64_t offset, uint64_t length, s
     return f->direct ? -EAGAIN : disk_os_read_now(f->fd, v, n, offset, length);
 }
 
+static int raw_write_now(struct image *image, uint64_t offset, uint64_t length, struct cursor *c)
+{
+    struct file *f = &raw_of(image)->file;
+    return f->direct ? -EAGAIN : file_writev(f, offset, length, c);
+}
+
 static void raw_close(struct image *image)
 {
     struct raw *r = raw_of(image);
@@ -76,6 +82,7 @@ static const struct image_ops raw_ops = {
     .discard = raw_discard,
     .flush = raw_flush,
     .read_now = raw_read_now,
+    .write_now = raw_write_now,
     .close = raw_close,
 };
 
@@ -124,7 +131,6 @@ int image_raw_open(const struct disk_options *o, struct image **out, struct err 
         .ops = &raw_ops,
         .size = r->file.size,
         .read_only = o->read_only,
-        .writes_to_memory = !r->file.direct,
     };
     *out = &r->image;
     return 0;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "host/disk_os.h"
 #include "host/qcow2.h"
 
 /* Old contents copied at a time. */
@@ -291,6 +292,51 @@ static int qcow2_write(struct image *image, uint64_t offset, uint64_t length, st
     return rc;
 }
 
+/* ------------------------------------------------------------------ what needs no waiting */
+
+/* Is the range one run of clusters, whose place is known, and that nobody has for himself? The lock
+ * is held. */
+static bool map_now(struct qcow2 *q, uint64_t offset, uint64_t length, struct qcow2_map *map)
+{
+    if (length == 0 || q->failed < 0 || !qcow2_map_there(q, offset))
+        return false;
+    struct qcow2_range r = range_of(q, offset, length, false);
+    return range_is_free(q, &r) && qcow2_map(q, offset, length, map) == 0 && map->length == length;
+}
+
+static int qcow2_read_now(struct image *image, uint64_t offset, uint64_t length, struct cursor *c)
+{
+    struct qcow2 *q = qcow2_of(image);
+    struct qcow2_map map;
+    struct iovec v[CURSOR_BATCH];
+    int rc = -EAGAIN;
+    if (q->file.direct || !lock_try(&q->lock))
+        return -EAGAIN;
+    bool known = map_now(q, offset, length, &map);
+    if (known && map.kind == QCOW2_DATA) {
+        int n = cursor_batch(c, v, CURSOR_BATCH, length);
+        rc = disk_os_read_now(q->file.fd, v, n, map.host, length);
+    } else if (known && (map.kind == QCOW2_ZEROES || (map.kind == QCOW2_HOLE && !q->backing))) {
+        cursor_zero(c, length);
+        rc = 0;
+    }
+    lock_release(&q->lock);
+    return rc;
+}
+
+static int qcow2_write_now(struct image *image, uint64_t offset, uint64_t length, struct cursor *c)
+{
+    struct qcow2 *q = qcow2_of(image);
+    struct qcow2_map map;
+    int rc = -EAGAIN;
+    if (q->file.direct || !lock_try(&q->lock))
+        return -EAGAIN;
+    if (map_now(q, offset, length, &map) && map.kind == QCOW2_DATA && map.writable)
+        rc = write_in_place(q, offset, &map, c);
+    lock_release(&q->lock);
+    return rc;
+}
+
 /* ------------------------------------------------------------------ zeroes and discards */
 
 static int write_zero_bytes(struct qcow2 *q, uint64_t offset, uint64_t length)
@@ -444,5 +490,7 @@ const struct image_ops qcow2_ops = {
     .zero = qcow2_zero,
     .discard = qcow2_discard,
     .flush = qcow2_flush,
+    .read_now = qcow2_read_now,
+    .write_now = qcow2_write_now,
     .close = qcow2_close,
 };
