@@ -1,6 +1,6 @@
 /*
- * The C side of translated code: finding blocks, linking exits, the interpreter's functions, and
- * what has to be forgotten when translations of addresses or guest code change.
+ * The C side of translated code: finding blocks, linking exits, and what has to be forgotten when
+ * translations of addresses or guest code change. What C executes for it is in execute.c.
  *
  * Two things lead to code by virtual address, and each bank (exception level and address space)
  * has its own of both. The jump table is for code of one mode, and is cleared when a page of the
@@ -8,42 +8,17 @@
  * in the bank with the id of the binding that they were linked for.
  */
 #include <errno.h>
-#include <immintrin.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "soft/fp/fp.h"
 #include "soft/interp/interp.h"
-#include "soft/jit/runtime.h"
+#include "soft/jit/state.h"
 #include "soft/vcpu.h"
 
 _Static_assert(REQUEST_PAGES == JIT_PAGE_HASH, "a bit for each bucket");
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static struct jit *jit_of(struct cpu *c)
-{
-    return vcpu_of(c)->hot.jit;
-}
-
-/* The stored format of flags: N 15, Z 14, not C 8, V 0. */
-static uint32_t flags_to_nzcv(uint16_t f)
-{
-    return (uint32_t)(f >> 14 & 3) << 30 | (uint32_t)(~f >> 8 & 1) << 29 | (uint32_t)(f & 1) << 28;
-}
-
-static uint16_t flags_from_nzcv(uint32_t nzcv)
-{
-    return (uint16_t)((nzcv >> 30) << 14 | (~nzcv >> 29 & 1) << 8 | (nzcv >> 28 & 1));
-}
 
 /* Contexts. */
 
@@ -289,8 +264,7 @@ static bool is_wanted(const struct cpu *c)
            soft_interrupt_ready(v);
 }
 
-/* Where to go on: code for cpu.pc, or out. */
-static const uint8_t *resume(struct cpu *c)
+const uint8_t *jit_resume(struct cpu *c)
 {
     struct jit *j = jit_of(c);
 
@@ -301,51 +275,20 @@ static const uint8_t *resume(struct cpu *c)
         jit_update_context(c);
         table = c->jit_jumps;
     }
-    c->jit_flags = flags_from_nzcv(c->nzcv);
+    c->jit_flags = jit_flags_from_nzcv(c->nzcv);
     const struct jit_jump *jump = jit_jump_of(table, c->pc);
     if (jump->pc == c->pc && !c->il)
         return jump->code;
     return block_code(c, find_block(c));
 }
 
-/*
- * FPSR's cumulative flags. Translated code leaves them in MXCSR, where they are OR-ed from when
- * somebody may look at FPSR, or when C code that computes in floating point itself is to run.
- */
-#define MXCSR_FLAGS  0x3fu
-#define MXCSR_MASKED 0x1f80u
-
-static void fp_collect(struct cpu *c)
-{
-    uint32_t m = _mm_getcsr(); /* IE, DE, ZE, OE, UE, PE; the manual has no DE here */
-
-    c->fpsr |= (m & 1) | (m >> 1 & 0x1e);
-}
-
-static void fp_clear(void)
-{
-    if (_mm_getcsr() & MXCSR_FLAGS)
-        _mm_setcsr(MXCSR_MASKED);
-}
-
-/* SIMD&FP data processing, and instructions of system registers. */
-static bool may_see_fpsr(uint32_t word)
-{
-    return (word & 0x0e000000) == 0x0e000000 || (word & 0xff000000) == 0xd5000000;
-}
-
 void jit_end_run(struct soft_vcpu *v)
 {
     if (!v->hot.running)
         return;
-    fp_collect(&v->cpu);
-    fp_clear();
+    jit_fp_collect(&v->cpu);
+    jit_fp_clear();
     v->hot.running = false;
-}
-
-static void enter_c(struct cpu *c)
-{
-    c->nzcv = flags_to_nzcv(c->jit_flags);
 }
 
 /*
@@ -377,11 +320,11 @@ static void note_heat(struct cpu *c)
 const uint8_t *jit_miss(struct cpu *c, uint64_t pc)
 {
     jit_of(c)->stats.miss_calls++;
-    enter_c(c);
+    jit_enter_c(c);
     c->pc = pc;
     if (atomic_load_explicit(&c->attention, memory_order_relaxed) & ATTENTION_LOOK)
         note_heat(c);
-    return resume(c);
+    return jit_resume(c);
 }
 
 const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
@@ -391,7 +334,7 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
 
     j->stats.link_calls++;
     memcpy(&exit, record, sizeof exit);
-    enter_c(c);
+    jit_enter_c(c);
     c->pc = j->exit[exit].target;
     if (UNLIKELY(is_wanted(c)))
         return j->rx + j->leave;
@@ -401,214 +344,17 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
     uint32_t binding = bank->jit.bind[jit_bind_slot(c->pc)];
     if (j->stats.resets + j->reused == changes && binding && !j->knobs.unlinked)
         jit_exit_link(j, exit, block, binding);
-    c->jit_flags = flags_from_nzcv(c->nzcv);
+    c->jit_flags = jit_flags_from_nzcv(c->nzcv);
     return j->rx + j->block[block].code; /* no entry of a jump table: it may never be looked up */
-}
-
-/* Execute insn[0], which insn[1] stops. True: go on behind it; else cpu.pc says where. */
-static bool run_one(struct cpu *c, const struct insn *insn)
-{
-    uint64_t counted = c->instructions;
-    bool fp = may_see_fpsr(insn->word);
-
-    enter_c(c);
-    if (fp)
-        fp_collect(c);
-    if (jit_of(c)->knobs.count)
-        c->instructions--; /* not if it faults */
-    c->run = insn;
-    c->budget = 1; /* every branch and exception comes back here, before it looks for its target */
-    const struct insn *next = insn->fn(c, insn);
-    if (fp)
-        fp_clear();
-    if (c->budget >= 0) /* below: attention is wanted */
-        c->budget = CPU_BUDGET;
-    c->run = NULL;
-    if (jit_of(c)->knobs.count) {
-        bool left = c->vcpu->exiting && c->pc == c->page_va + insn->offset;
-        c->instructions = counted - left;
-    }
-    c->jit_flags = flags_from_nzcv(c->nzcv);
-    if (UNLIKELY(vcpu_of(c)->hot.written_count)) {
-        jit_track_settle(vcpu_of(c));
-        if (next) /* the block may be another one now */
-            c->pc = c->page_va + insn->offset + 4;
-        return false;
-    }
-    if (UNLIKELY(jit_of(c)->knobs.check)) /* what is pending waits until the block ends */
-        return next || (!c->vcpu->exiting && c->pc == c->page_va + insn->offset + 4);
-    return next != NULL;
-}
-
-const struct insn *jit_stop(struct cpu *c, const struct insn *i)
-{
-    (void)c;
-    return i;
-}
-
-const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call)
-{
-    struct jit *j = jit_of(c);
-
-    j->stats.interp_calls++;
-    j->stats.left[call->op]++;
-    c->page_va = call->page_va;
-    return run_one(c, call->insn) ? j->rx + call->next : resume(c);
-}
-
-/*
- * The page that a site found last serves accesses that stay in one. Of the others each miss costs
- * more than hits save, so a site that misses often within a short time looks into the TLB from then
- * on: its block is translated anew.
- */
-#define STRAYS_OF_SITE 128
-#define STRAYS         4096
-#define STRAYS_NS      (STRAYS * 2000ull)
-
-static void note_stray(struct jit *j, const struct mmu_bank *b, uint64_t page_va, unsigned offset)
-{
-    const struct jit_binding *page = &j->binding[b->jit.bind[jit_bind_slot(page_va)]];
-
-    if (++j->strays == STRAYS) {
-        uint64_t now = now_ns();
-        if (now - j->strays_since > STRAYS_NS)
-            memset(j->stray, 0, sizeof j->stray);
-        j->strays = 0;
-        j->strays_since = now;
-    }
-    if (page == j->binding || page->va != page_va)
-        return;
-    uint64_t pa = page->pa + offset;
-    unsigned site = jit_site(pa);
-    if (++j->stray[site] < STRAYS_OF_SITE)
-        return;
-    j->stray[site] = 0;
-    j->far[site / 64] |= 1ull << site % 64;
-    jit_blocks_retire(j, pa, 4);
-    cpu_attend(&j->v->cpu, ATTENTION_LOOK); /* out of a loop that is the block's own */
-}
-
-static struct jit_slow_common slow_common(const uint8_t *record, const struct jit_slow *s)
-{
-    struct jit_slow_common common;
-
-    memcpy(&common, record - s->common, sizeof common);
-    return common;
-}
-
-/* A place that the record names, as an address. */
-static const uint8_t *slow_place(const struct jit *j, const uint8_t *record,
-                                 const struct jit_slow *s, unsigned place)
-{
-    if (place & JIT_SLOW_COLD)
-        return record - s->common + (place & ~JIT_SLOW_COLD);
-    return j->rx + slow_common(record, s).code + place;
-}
-
-struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)
-{
-    struct soft_vcpu *v = vcpu_of(c);
-    struct jit_slow s;
-
-    struct mmu_bank *b = c->el ? &v->kernel : v->user;
-
-    v->hot.jit->stats.refill_calls++;
-    memcpy(&s, record, sizeof s);
-    if ((va & 4095) + s.size > 4096 || c->tlb != &b->tlb || v->hot.one_entry)
-        return (struct jit_refilled){ 0 };
-    const struct tlb_entry *e = tlb_find(v, b, va, s.write);
-    if (!e)
-        return (struct jit_refilled){ 0 };
-    if (s.page) {
-        tlb_fill_page(b, s.page - 1u, e);
-        note_stray(v->hot.jit, b, slow_common(record, &s).page_va, s.offset);
-    }
-    return (struct jit_refilled){ slow_place(v->hot.jit, record, &s, s.found), e->add };
-}
-
-/* Instruction `n` of a slow path, and what stops it. Returns its encoding. */
-static enum a64_op slow_insn(const uint8_t *record, const struct jit_slow *s, unsigned n,
-                             struct insn insn[2])
-{
-    uint16_t offset = (uint16_t)(s->offset + 4 * n);
-    uint32_t word;
-
-    memcpy(&word, record + sizeof *s + n * sizeof word, sizeof word);
-    enum a64_op op = a64_decode(word);
-    insn[0] = (struct insn){ .word = word, .offset = offset, .fn = a64_ops[op].fn };
-    insn[1] = (struct insn){ .fn = jit_stop, .offset = (uint16_t)(offset + 4) };
-    a64_ops[op].format(insn);
-    return op;
-}
-
-/* run_one() of a group of loads and stores, which lies across two pages for as long as a stack
- * frame does. */
-static bool run_group(struct cpu *c, const uint8_t *record, const struct jit_slow *s)
-{
-    const struct insn *next = NULL;
-    struct insn insn[2];
-
-    enter_c(c);
-    c->budget = 1;
-    for (unsigned n = 0; n < s->count && (n == 0 || next); n++) {
-        slow_insn(record, s, n, insn);
-        c->run = insn;
-        next = insn->fn(c, insn);
-    }
-    if (c->budget >= 0)
-        c->budget = CPU_BUDGET;
-    c->run = NULL;
-    c->jit_flags = flags_from_nzcv(c->nzcv);
-    return next != NULL;
-}
-
-const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
-{
-    struct jit *j = jit_of(c);
-    const struct jit_knobs *k = &j->knobs;
-    struct jit_slow s;
-    struct insn insn[2];
-
-    memcpy(&s, record, sizeof s);
-    j->stats.slow_calls++;
-    c->page_va = slow_common(record, &s).page_va;
-    j->stats.left[slow_insn(record, &s, 0, insn)]++;
-    if (s.count > 1 && !k->count && !k->check && !k->track)
-        return run_group(c, record, &s) ? slow_place(j, record, &s, s.next) : resume(c);
-    if (!run_one(c, insn))
-        return resume(c);
-    for (unsigned n = 1; n < s.count; n++) {
-        slow_insn(record, &s, n, insn);
-        if (!run_one(c, insn))
-            return resume(c);
-    }
-    return slow_place(j, record, &s, s.next);
-}
-
-const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg *copy)
-{
-    struct jit_slow s;
-    struct jit_slow_copies v;
-
-    memcpy(&s, record, sizeof s);
-    memcpy(&v, record + sizeof s + s.count * sizeof(uint32_t), sizeof v);
-    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
-        if (v.store[k] < 32)
-            c->v[v.store[k]] = copy[k];
-    const uint8_t *next = jit_slow(c, record);
-    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
-        if (v.load[k] < 32)
-            copy[k] = c->v[v.load[k]];
-    return next;
 }
 
 const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm)
 {
     jit_of(c)->stats.svc_calls++;
-    enter_c(c);
+    jit_enter_c(c);
     c->budget = CPU_BUDGET;
     exc_enter_sync(c, EC_SVC64, imm, pc);
-    return resume(c);
+    return jit_resume(c);
 }
 
 const uint8_t *jit_eret(struct cpu *c)
@@ -616,21 +362,7 @@ const uint8_t *jit_eret(struct cpu *c)
     jit_of(c)->stats.eret_calls++;
     c->budget = CPU_BUDGET;
     exc_return(c);
-    return resume(c);
-}
-
-void jit_vector(struct cpu *c, const struct jit_call *call)
-{
-    struct jit *j = jit_of(c);
-
-    j->stats.vector_calls++;
-    j->stats.left[call->op]++;
-    c->page_va = call->page_va;
-    c->run = call->insn;
-    fp_collect(c);
-    call->insn->fn(c, call->insn);
-    fp_clear();
-    c->run = NULL;
+    return jit_resume(c);
 }
 
 /* The VM's, which its first vCPU chooses. */
@@ -707,7 +439,7 @@ static void enter_code(struct cpu *c, const uint8_t *code)
         void (*call)(struct cpu *c, const uint8_t *code);
     } enter = { .p = j->rx + j->enter };
 
-    fp_clear();
+    jit_fp_clear();
     vcpu_of(c)->hot.running = true;
     enter.call(c, code);
     jit_end_run(vcpu_of(c));
@@ -718,7 +450,7 @@ void jit_run(struct soft_vcpu *v)
     jit_update_context(&v->cpu);
     if (UNLIKELY(v->hot.written_count)) /* before a fault */
         jit_track_settle(v);
-    enter_code(&v->cpu, resume(&v->cpu));
+    enter_code(&v->cpu, jit_resume(&v->cpu));
 }
 
 uint32_t jit_find_block(struct soft_vcpu *v)
@@ -730,6 +462,6 @@ void jit_run_block(struct soft_vcpu *v, uint32_t block)
 {
     struct cpu *c = &v->cpu;
 
-    c->jit_flags = flags_from_nzcv(c->nzcv);
+    c->jit_flags = jit_flags_from_nzcv(c->nzcv);
     enter_code(c, jit_of(c)->rx + jit_of(c)->block[block].code);
 }

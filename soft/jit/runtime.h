@@ -358,8 +358,11 @@ typedef void jit_trace_sink(void *ctx, const char *line);
 void jit_trace_block(const struct jit *j, uint32_t block, jit_trace_sink *sink, void *ctx);
 jit_trace_sink jit_trace_to_log; /* ctx: nothing */
 
-/* soft/jit/runtime.c, called by thunks with all guest state in memory. They return the address to
- * go on at. */
+/* soft/jit/runtime.c: where to go on, code for cpu.pc or out of translated code. */
+const uint8_t *jit_resume(struct cpu *c);
+
+/* soft/jit/runtime.c and execute.c, called by thunks with all guest state in memory. They return
+ * the address to go on at. */
 const uint8_t *jit_link(struct cpu *c, const uint8_t *record);
 const uint8_t *jit_miss(struct cpu *c, uint64_t pc);
 const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call);
