@@ -152,6 +152,7 @@ struct cpu {
     _Atomic(struct jit_jump *) jit_jumps;
     struct jit_jump *jit_no_jumps;
     uint16_t jit_flags;
+    _Atomic uintptr_t jit_returns_end; /* calls look at this, too: soft/jit/returns.c */
 
     jmp_buf unwind; /* deep code leaves the instruction through this; see soft/exc.h */
     _Atomic uint32_t attention;
@@ -164,6 +165,7 @@ static inline void cpu_attend(struct cpu *c, uint32_t why)
 {
     atomic_fetch_or(&c->attention, why);
     atomic_store(&c->jit_jumps, c->jit_no_jumps);
+    atomic_store_explicit(&c->jit_returns_end, UINTPTR_MAX, memory_order_relaxed);
 }
 
 /* The run ends before the instruction at `pc`, which did not execute yet: count what did. */

@@ -6,9 +6,10 @@
  * the target's page means may change while this page keeps its meaning, so the jump comes after a
  * comparison of the page's slot with the binding that the jump was made for.
  *
- * An endless loop takes a direct branch backwards or an indirect one for ever. The former look at
- * cpu.attention; the latter fail to find their target when somebody wants attention, since
- * cpu.jit_jumps is an empty table then.
+ * An endless loop takes a direct branch backwards, an indirect one or a call for ever. The first
+ * look at cpu.attention. The second fail to find their target when somebody wants attention, since
+ * cpu.jit_jumps is an empty table then. Calls that push a return look whether they may, at
+ * cpu.jit_returns_end; and each return that is taken by it has a call before it.
  */
 #include "soft/jit/translate.h"
 #include "soft/model.h"
@@ -23,21 +24,21 @@ static uint64_t here_pc(jit_t t)
     return jit_pc(t, &t->insn[t->at < t->count ? t->at : t->count - 1].i);
 }
 
-/* The tail of a direct exit whose jump's displacement is at `site`. */
-static void exit_tail(jit_t t, uint64_t target, uint8_t *site, uint8_t *bind_site,
-                      uint8_t *mismatch)
+/* The tail of a direct exit whose jump's or call's displacement is at `site`. */
+static void exit_tail(jit_t t, uint64_t target, uint8_t *site, bool called, bool bound)
 {
     struct jit *j = t->jit;
-    struct jit_exit e = { .target = target };
 
     if (t->hot.full || t->cold.full)
         return;
-    e.tail = hot_offset(t, t->cold.p);
-    e.site = hot_offset(t, site);
-    e.bind_site = bind_site ? hot_offset(t, bind_site) : 0;
+    struct jit_exit e = {
+        .target = target,
+        .site = hot_offset(t, site) & JIT_OFFSET,
+        .bound = bound,
+        .called = called,
+        .tail = hot_offset(t, t->cold.p),
+    };
     x86_patch(site, t->cold.p);
-    if (mismatch)
-        x86_patch(mismatch, t->cold.p);
     uint32_t n = jit_exit_add(j, &e);
     x86_to(&t->cold, x86_call(&t->cold), j->rw + j->link);
     x86_imm32(&t->cold, n);
@@ -103,17 +104,17 @@ void jit_exit_direct(jit_t t, uint64_t target)
             attend(t, x86_jcc(b, CC_NE), target, false);
         }
         x86_op_rm(b, 0, 0, 0x81, X86_CMP, x86_at(JIT_TLB, bind_offset(target)), false);
-        uint8_t *bind_site = b->p;
         x86_imm32(b, UINT32_MAX); /* no binding */
         uint8_t *site = x86_jcc(b, CC_E);
-        exit_tail(t, target, site, bind_site, x86_jmp(b));
+        x86_to(b, x86_jmp(b), t->cold.p);
+        exit_tail(t, target, site, false, true);
     } else if (polls(t, target)) {
         poll(t);
         uint8_t *site = x86_jcc(b, CC_E);
         attend(t, x86_jmp(b), target, false);
-        exit_tail(t, target, site, NULL, NULL);
+        exit_tail(t, target, site, false, false);
     } else {
-        exit_tail(t, target, x86_jmp(b), NULL, NULL);
+        exit_tail(t, target, x86_jmp(b), false, false);
     }
 }
 
@@ -127,7 +128,7 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
     bool stored = t->ef_stored, store = t->insn[t->at].target_live && ef != EF_NONE && !stored;
 
     if (!store && !t->loop.inside && !is_other_page(t, target) && !polls(t, target)) {
-        exit_tail(t, target, x86_jcc(&t->hot, cc), NULL, NULL);
+        exit_tail(t, target, x86_jcc(&t->hot, cc), false, false);
         return;
     }
     if (!t->jit->knobs.near && (target > here_pc(t) || is_other_page(t, target))) {
@@ -180,16 +181,26 @@ static struct x86_mem jump_field(size_t offset)
     return x86_indexed(RDX, RCX, 2, (int32_t)offset);
 }
 
-void jit_exit_indirect(jit_t t)
+/* Is the address in RAX in the jump table? The way out if not; its entry is found by RDX and RCX.
+ */
+static uint8_t *look_up_jump(struct x86_buf *b)
 {
-    struct x86_buf *b = &t->hot;
-
     x86_mov_rm(b, 1, RDX, JIT_CPU(jit_jumps));
     x86_mov_rr(b, 0, RCX, RAX);
     x86_alu_ri(b, 0, X86_AND, RCX, (JIT_JUMPS - 1) << 2);
     x86_alu_rm(b, 1, X86_CMP, RAX, jump_field(offsetof(struct jit_jump, pc)));
-    jump_to_miss(t, x86_jcc(b, CC_NE));
+    return x86_jcc(b, CC_NE);
+}
+
+static void exit_indirect(jit_t t, struct x86_buf *b)
+{
+    jump_to_miss(t, look_up_jump(b));
     x86_jmp_m(b, jump_field(offsetof(struct jit_jump, code)));
+}
+
+void jit_exit_indirect(jit_t t)
+{
+    exit_indirect(t, &t->hot);
 }
 
 void jit_exit_lookup(jit_t t, uint64_t target)
@@ -197,6 +208,93 @@ void jit_exit_lookup(jit_t t, uint64_t target)
     jit_clobber(t);
     jit_mov_va(t, &t->hot, RAX, target);
     jit_exit_indirect(t);
+}
+
+/* A CPU with BTI has to note how a branch came. */
+static bool branches_are_plain(jit_t t)
+{
+    return !(t->v->cpu.vm->options & MODEL_BTI);
+}
+
+/*
+ * Calls that push X30 for RET (returns.c), if they may: cpu.jit_returns_end says so. The block goes
+ * on behind those in warm code. Elsewhere that would be code twice, since what comes back from a
+ * first call, or after the entry was forgotten, enters the block of that address.
+ */
+static bool are_paired(jit_t t)
+{
+    return !t->jit->knobs.unpredicted && branches_are_plain(t);
+}
+
+bool jit_goes_on(jit_t t, enum a64_op op)
+{
+    return (op == A64_BL || op == A64_BLR) && t->warm && are_paired(t) && !t->jit->knobs.check;
+}
+
+/* In cold code, for a call that is made from there: what it would push. Changes RCX. */
+static void push_return(jit_t t)
+{
+    x86_push(&t->cold, (enum x86_reg)t->pinned[REG_LR]);
+    x86_lea_rip(&t->cold, RCX, t->hot.p);
+    x86_push(&t->cold, RCX);
+}
+
+/* Behind the call. */
+static void come_back(jit_t t)
+{
+    x86_pop(&t->hot, RCX);
+    vector_cache_forget(t);
+    t->sp_aligned = t->carry_stored = false;
+    if (t->at + 1 < t->count)
+        return;
+    jit_exit_direct(t, here_pc(t) + 4);
+    t->ended = true;
+}
+
+/* EFLAGS: may a call push? */
+static void compare_end(jit_t t)
+{
+    x86_alu_rm(&t->hot, 1, X86_CMP, RSP, JIT_CPU(jit_returns_end));
+}
+
+static void call_direct(jit_t t, uint64_t target)
+{
+    struct x86_buf *b = &t->hot;
+
+    compare_end(t);
+    attend(t, x86_jcc(b, CC_BE), target, false);
+    uint8_t *mismatch = NULL;
+    if (is_other_page(t, target)) {
+        x86_op_rm(b, 0, 0, 0x81, X86_CMP, x86_at(JIT_TLB, bind_offset(target)), false);
+        x86_imm32(b, UINT32_MAX); /* no binding */
+        mismatch = x86_jcc(b, CC_NE);
+    }
+    x86_push(b, (enum x86_reg)jit_pinned[REG_LR]);
+    uint8_t *site = x86_call(b);
+    if (mismatch && !b->full && !t->cold.full) {
+        x86_patch(mismatch, t->cold.p);
+        push_return(t);
+    }
+    exit_tail(t, target, site, true, mismatch != NULL);
+    come_back(t);
+}
+
+/* To the address in RAX. */
+static void call_indirect(jit_t t)
+{
+    struct x86_buf *b = &t->hot;
+
+    compare_end(t);
+    jump_to_miss(t, x86_jcc(b, CC_BE));
+    uint8_t *miss = look_up_jump(b);
+    x86_push(b, (enum x86_reg)t->pinned[REG_LR]);
+    x86_call_m(b, jump_field(offsetof(struct jit_jump, code)));
+    if (!b->full && !t->cold.full) {
+        x86_patch(miss, t->cold.p);
+        push_return(t);
+        x86_to(&t->cold, x86_jmp(&t->cold), t->jit->rw + t->jit->miss);
+    }
+    come_back(t);
 }
 
 /* Emitters. The target of B and BL; of B.cond, CBZ and CBNZ; of TBZ and TBNZ. */
@@ -232,7 +330,10 @@ bool emit_bl(jit_t t, const struct insn *i)
 {
     jit_clobber(t);
     set_link(t, i);
-    return emit_b(t, i);
+    if (!are_paired(t))
+        return emit_b(t, i);
+    call_direct(t, target26(t, i));
+    return true;
 }
 
 bool emit_b_cond(jit_t t, const struct insn *i)
@@ -325,12 +426,6 @@ bool emit_tbnz(jit_t t, const struct insn *i)
     return true;
 }
 
-/* A CPU with BTI has to note how the branch came. */
-static bool branches_are_plain(jit_t t)
-{
-    return !(t->v->cpu.vm->options & MODEL_BTI);
-}
-
 bool emit_br(jit_t t, const struct insn *i)
 {
     if (!branches_are_plain(t))
@@ -349,7 +444,30 @@ bool emit_blr(jit_t t, const struct insn *i)
     jit_clobber(t);
     jit_copy(t, 1, i->rn, RAX);
     set_link(t, i);
-    jit_exit_indirect(t);
+    if (are_paired(t)) {
+        call_indirect(t);
+    } else {
+        jit_exit_indirect(t);
+        t->ended = true;
+    }
+    return true;
+}
+
+/* What is returned to by another address than X30 does not come from a call. */
+bool emit_ret(jit_t t, const struct insn *i)
+{
+    if (!are_paired(t) || i->rn != REG_LR)
+        return emit_br(t, i);
+    jit_clobber(t);
+    x86_alu_rm(&t->hot, 1, X86_CMP, (enum x86_reg)t->pinned[REG_LR], x86_at(RSP, 8));
+    uint8_t *other = x86_jcc(&t->hot, CC_NE);
+    x86_ret(&t->hot);
     t->ended = true;
+    if (t->hot.full || t->cold.full)
+        return true;
+    x86_patch(other, t->cold.p);
+    x86_mov_rm(&t->cold, 1, RSP, JIT_VCPU(hot.returns_base));
+    x86_mov_rr(&t->cold, 1, RAX, (enum x86_reg)t->pinned[REG_LR]);
+    exit_indirect(t, &t->cold);
     return true;
 }

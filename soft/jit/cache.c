@@ -116,10 +116,8 @@ int jit_cache_create(struct jit *j, size_t size)
 
     if (!err && !tables_grow(j))
         err = -ENOMEM;
-    if (err) {
-        jit_cache_destroy(j);
+    if (err)
         return err;
-    }
     jit_arena_split(j, (uint32_t)(size / 8 * 5));
     jit_thunks_emit(j);
     jit_cache_reset(j);
@@ -137,6 +135,7 @@ void jit_cache_destroy(struct jit *j)
 
 void jit_cache_reset(struct jit *j)
 {
+    jit_returns_forget(j);
     lock_acquire(&j->lock);
     if (j->block_count > 1 || j->binding_count > 1) {
         memset(j->clone_hash, 0, HASH_SIZE(j->buckets));
@@ -243,6 +242,7 @@ static void block_leave(struct jit *j, uint32_t n)
 {
     struct jit_block *b = &j->block[n];
 
+    jit_returns_forget(j);
     while (b->incoming != JIT_NONE) {
         struct jit_exit *e = &j->exit[b->incoming];
         b->incoming = e->incoming_next;
@@ -401,8 +401,8 @@ void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t bindin
     j->block[block].incoming = exit;
     lock_acquire(&j->lock);
     x86_patch(j->rw + e->site, j->rw + j->block[block].code);
-    if (e->bind_site)
-        memcpy(j->rw + e->bind_site, &binding, 4);
+    if (e->bound)
+        memcpy(j->rw + jit_exit_bind_site(e), &binding, 4);
     lock_release(&j->lock);
     j->stats.links++;
 }

@@ -38,10 +38,19 @@ static struct jit_call record_of(jit_t t, const struct insn *i, uint32_t next)
     return call;
 }
 
-/* Pad with breakpoints until the byte after a call of five bytes is at a multiple of 8. */
-static void align_call(struct x86_buf *b)
+/* Jump to a thunk with the address of the record behind the jump in `record`. No call, as the host
+ * would expect a return. */
+#define TO_THUNK 12
+static void to_thunk(jit_t t, enum x86_reg record, uint32_t thunk)
 {
-    while (!b->full && ((uintptr_t)b->p + 5) % 8)
+    x86_lea_rip(&t->cold, record, t->cold.p + TO_THUNK);
+    x86_to(&t->cold, x86_jmp(&t->cold), t->jit->rw + thunk);
+}
+
+/* Pad with breakpoints until the record behind to_thunk() is at a multiple of 8. */
+static void align_record(struct x86_buf *b)
+{
+    while (!b->full && ((uintptr_t)b->p + TO_THUNK) % 8)
         x86_plain(b, 0xcc);
 }
 
@@ -53,9 +62,9 @@ void jit_emit_interp(jit_t t, const struct insn *i)
     t->sp_aligned = false;
     vector_cache_forget(t);
     jit_loop_leave(t, &t->hot);
-    align_call(&t->cold);
+    align_record(&t->cold);
     x86_to(&t->hot, x86_jmp(&t->hot), t->cold.p);
-    x86_to(&t->cold, x86_call(&t->cold), t->jit->rw + t->jit->interp);
+    to_thunk(t, RAX, t->jit->interp);
     struct jit_call call = record_of(t, i, offset_of(t, t->hot.p));
     const uint8_t *record = cold_data(t, &call, sizeof call);
     jit_note_va(t, record + offsetof(struct jit_call, page_va));
@@ -109,7 +118,7 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     vector_sha_write(t, &t->cold);
     jit_remake_store(t, &t->cold);
     jit_loop_leave(t, &t->cold);
-    x86_to(&t->cold, x86_call(&t->cold), j->rw + thunk);
+    to_thunk(t, look_up ? RDX : RAX, thunk);
     s.common = (uint16_t)(t->cold.p - common);
     cold_data(t, &s, sizeof s);
     for (unsigned n = first; n <= t->at; n++)

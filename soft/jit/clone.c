@@ -156,16 +156,16 @@ static void copy_exits(const struct jit *from, const struct jit_block *o, struct
         uint32_t number = b->exit_first + n;
         struct jit_exit e = {
             .target = old->target + (b->va - o->va),
-            .site = old->site + (b->code - o->code),
+            .site = (old->site + (b->code - o->code)) & JIT_OFFSET,
+            .bound = old->bound,
+            .called = old->called,
             .tail = old->tail + (b->cold - o->cold),
             .block = JIT_NONE,
         };
         x86_patch(j->rw + e.site, j->rw + e.tail);
         st_le32(j->rw + e.tail + JIT_TAIL_NUMBER, number);
-        if (old->bind_site) {
-            e.bind_site = old->bind_site + (b->code - o->code);
-            jit_bind_patch(j->rw + e.bind_site, e.target);
-        }
+        if (e.bound)
+            jit_bind_patch(j->rw + jit_exit_bind_site(&e), e.target);
         j->exit[number] = e;
     }
 }

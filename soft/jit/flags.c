@@ -128,6 +128,8 @@ void jit_flags_analyse(jit_t t)
     for (unsigned n = t->count; n-- > 0;) {
         struct jit_insn *i = &t->insn[n];
         unsigned f = jit_flags_of(t, i);
+        if (i->op == A64_BL || i->op == A64_BLR) /* what is called is next, also if more follows */
+            live = FLAGS_READ;
         i->flags_live = (uint8_t)live;
         i->target_live = (jit_facts[i->op] & FACT_CONDITIONAL) &&
                          !target_kills_flags(t, jit_target(&i->i, (enum a64_op)i->op));

@@ -48,6 +48,9 @@ struct jit_hot {
     unsigned written_count;
     uint64_t written[JIT_WRITTEN];
     uint64_t helpers; /* calls by the thunk `helper` */
+    /* The stack pointer of C that translated code calls; that of translated code meanwhile, and
+     * when there are no returns: soft/jit/returns.c. */
+    uintptr_t c_stack, returns, returns_base;
 };
 
 /* Which virtual pages of a bank were ever executed since it forgot all: a filter of hashes. */

@@ -32,6 +32,7 @@ static const struct {
     { "cloned", offsetof(struct jit_knobs, cloned) },
     { "unimported", offsetof(struct jit_knobs, unimported) },
     { "unjumped", offsetof(struct jit_knobs, unjumped) },
+    { "unpredicted", offsetof(struct jit_knobs, unpredicted) },
     { "near", offsetof(struct jit_knobs, near) },
     { "small", offsetof(struct jit_knobs, small) },
     { "polls", offsetof(struct jit_knobs, polls) },

@@ -56,7 +56,7 @@ static void count_uses(jit_t t, unsigned end, unsigned uses[REG_COUNT])
     }
 }
 
-/* The last branch back to the head, or 0. System instructions are left alone. */
+/* The last branch back to the head, or 0. System instructions and calls are left alone. */
 static unsigned loop_end(jit_t t)
 {
     unsigned end = 0;
@@ -64,6 +64,8 @@ static unsigned loop_end(jit_t t)
     for (unsigned n = 0; n < t->count; n++) {
         uint32_t word = t->insn[n].i.word;
         if ((word & 0xff000000) == 0xd5000000 && word != 0xd503201f)
+            break;
+        if (t->insn[n].op == A64_BL || t->insn[n].op == A64_BLR)
             break;
         if (n && jit_loops(&t->insn[n], &t->insn[0]))
             end = n;

@@ -44,9 +44,12 @@ void jit_update_context(struct cpu *c)
 
     if (!v->hot.jit)
         return;
+    jit_returns_update(v, b, mode_of(c));
     atomic_store(&c->jit_jumps, b->jit.mode == mode_of(c) ? b->jit.jump : c->jit_no_jumps);
-    if (atomic_load(&c->attention))
+    if (atomic_load(&c->attention)) {
         atomic_store(&c->jit_jumps, c->jit_no_jumps);
+        atomic_store(&c->jit_returns_end, UINTPTR_MAX);
+    }
 }
 
 /* Lookups in a mode after which a bank's jump table becomes one for it: so few that a new mode is
@@ -62,6 +65,7 @@ static void add_jump(struct cpu *c, const uint8_t *code)
     if (UNLIKELY(b->mode != mode_of(c))) {
         if (b->used && ++b->strange < STRANGE_LIMIT)
             return;
+        jit_returns_forget(v->hot.jit);
         clear_jumps(c->el ? &v->kernel : v->user);
         b->mode = mode_of(c);
         b->strange = 0;
@@ -98,6 +102,7 @@ void jit_forget_bank(struct soft_vcpu *v, struct mmu_bank *b)
 {
     if (!v->hot.jit)
         return;
+    jit_returns_forget(v->hot.jit);
     clear_jumps(b);
     memset(b->jit.filter, 0, sizeof b->jit.filter);
     forget_binds(b);
@@ -113,6 +118,7 @@ void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint
         any = filter_has(b, va + n * 4096);
     if (!any)
         return;
+    jit_returns_forget(v->hot.jit);
     clear_jumps(b);
     if (pages > JIT_BINDS / 4)
         forget_binds(b);
@@ -271,7 +277,9 @@ const uint8_t *jit_resume(struct cpu *c)
     if (UNLIKELY(is_wanted(c)))
         return j->rx + j->leave;
     struct jit_jump *table = c->jit_jumps;
-    if (UNLIKELY(table == c->jit_no_jumps)) { /* who wanted attention was late, or in this mode */
+    if (UNLIKELY(table == c->jit_no_jumps ||
+                 atomic_load_explicit(&c->jit_returns_end, memory_order_relaxed) ==
+                     UINTPTR_MAX)) { /* who wanted attention was late, or in this mode */
         jit_update_context(c);
         table = c->jit_jumps;
     }
@@ -324,6 +332,8 @@ const uint8_t *jit_miss(struct cpu *c, uint64_t pc)
     c->pc = pc;
     if (atomic_load_explicit(&c->attention, memory_order_relaxed) & ATTENTION_LOOK)
         note_heat(c);
+    if (UNLIKELY(jit_returns_are_full(vcpu_of(c))))
+        jit_returns_forget(jit_of(c));
     return jit_resume(c);
 }
 
@@ -398,7 +408,10 @@ int jit_create(struct soft_vcpu *v)
         j->host = jit_host_read(&j->knobs.without);
     j->checksum_key = checksum_key(v->cpu.vm);
     int err = jit_cache_create(j, j->knobs.cache_size);
+    if (!err)
+        err = jit_returns_create(j);
     if (err) {
+        jit_cache_destroy(j);
         lock_fini(&j->lock);
         free(j);
         return err;
@@ -424,6 +437,7 @@ void jit_destroy(struct soft_vcpu *v)
     lock_acquire(&v->hot.jit->lock); /* by who found this vCPU before it left the VM's list */
     lock_release(&v->hot.jit->lock);
     jit_cache_destroy(v->hot.jit);
+    jit_returns_destroy(v->hot.jit);
     lock_fini(&v->hot.jit->lock);
     if (v->hot.jit->trace)
         fclose(v->hot.jit->trace);

@@ -57,15 +57,26 @@ struct jit_block {
     };
 } __attribute__((packed, aligned(4))); /* there are many */
 
+/* Of an offset in the cache. */
+#define JIT_OFFSET_BITS 30
+#define JIT_OFFSET      ((1u << JIT_OFFSET_BITS) - 1)
+
 /* A direct exit of a block: a jump that leads to its cold tail until it is linked. */
 struct jit_exit {
     uint64_t target;
-    uint32_t site;      /* offset of the jump's displacement */
-    uint32_t bind_site; /* offset of the id that the page's slot is compared with; 0: same page */
-    uint32_t tail;      /* offset of the cold tail */
-    uint32_t block;     /* linked to, or JIT_NONE */
+    uint32_t site : JIT_OFFSET_BITS; /* offset of the jump's displacement */
+    uint32_t bound : 1;              /* to another page: the slot is compared with a binding's id */
+    uint32_t called : 1;             /* by CALL */
+    uint32_t tail;                   /* offset of the cold tail */
+    uint32_t block;                  /* linked to, or JIT_NONE */
     uint32_t incoming_next;
 } __attribute__((packed, aligned(4)));
+
+/* Where that id is: in front of JE, or of JNE, PUSH R12, CALL. */
+static inline uint32_t jit_exit_bind_site(const struct jit_exit *e)
+{
+    return e->site - (e->called ? 13 : 6);
+}
 
 #define JIT_BLOCK_EXITS 66
 
@@ -145,33 +156,34 @@ struct jit_host {
 /* IREKO_JIT: switches for tests and measurements. */
 struct jit_knobs {
     uint64_t cache_size;
-    bool baseline;   /* use nothing beyond x86-64-v2 */
-    bool count;      /* count instructions in cpu.instructions */
-    bool strict;     /* NZCV is right at every fault, also where nobody reads it */
-    bool ungrouped;  /* a look-up for each access */
-    bool uncached;   /* no copies of V registers in host registers */
-    bool eager;      /* V registers are always right in memory */
-    bool ungrown;    /* TLBs stay as small as they begin */
-    bool unpaged;    /* every access looks into the TLB */
-    bool unpaired;   /* MUL and UMULH of the same factors are two multiplications */
-    bool unlooped;   /* loops have the registers that all code has */
-    bool unremade;   /* flags that are needed again are stored, not made again */
-    bool unlinked;   /* no direct links */
-    bool uncloned;   /* each virtual address has a translation of its own */
-    bool cloned;     /* every block is the clone of one at another address */
-    bool unimported; /* each vCPU has translations of its own */
-    bool unjumped;   /* indirect branches find nothing */
-    bool near;       /* every exit is where its branch is */
-    bool small;      /* code memory has no large pages */
-    bool polls;      /* a poll at every exit */
-    bool tlb;        /* one entry in a TLB */
-    bool slow;       /* no entry: every access takes the slow path */
-    bool checksum;   /* a block is compared with the guest's bytes before C leads to it */
-    bool track;      /* stores to code are seen */
-    bool check;      /* back to C at the end of each block: soft/jit/check.c */
-    bool wrong;      /* RBIT is translated wrongly, for tests of the engine `check` */
-    unsigned max;    /* instructions in a block */
-    unsigned warm;   /* how often code has to be found running to be warm; 0: it always is */
+    bool baseline;    /* use nothing beyond x86-64-v2 */
+    bool count;       /* count instructions in cpu.instructions */
+    bool strict;      /* NZCV is right at every fault, also where nobody reads it */
+    bool ungrouped;   /* a look-up for each access */
+    bool uncached;    /* no copies of V registers in host registers */
+    bool eager;       /* V registers are always right in memory */
+    bool ungrown;     /* TLBs stay as small as they begin */
+    bool unpaged;     /* every access looks into the TLB */
+    bool unpaired;    /* MUL and UMULH of the same factors are two multiplications */
+    bool unlooped;    /* loops have the registers that all code has */
+    bool unremade;    /* flags that are needed again are stored, not made again */
+    bool unlinked;    /* no direct links */
+    bool uncloned;    /* each virtual address has a translation of its own */
+    bool cloned;      /* every block is the clone of one at another address */
+    bool unimported;  /* each vCPU has translations of its own */
+    bool unjumped;    /* indirect branches find nothing */
+    bool unpredicted; /* returns are not paired with calls */
+    bool near;        /* every exit is where its branch is */
+    bool small;       /* code memory has no large pages */
+    bool polls;       /* a poll at every exit */
+    bool tlb;         /* one entry in a TLB */
+    bool slow;        /* no entry: every access takes the slow path */
+    bool checksum;    /* a block is compared with the guest's bytes before C leads to it */
+    bool track;       /* stores to code are seen */
+    bool check;       /* back to C at the end of each block: soft/jit/check.c */
+    bool wrong;       /* RBIT is translated wrongly, for tests of the engine `check` */
+    unsigned max;     /* instructions in a block */
+    unsigned warm;    /* how often code has to be found running to be warm; 0: it always is */
     struct jit_host without; /* what the host has, and is not to be used */
     char trace[256];         /* a file that every block is appended to, or empty */
 };
@@ -189,6 +201,14 @@ struct jit_stats {
     uint64_t link_calls, miss_calls, refill_calls, slow_calls, interp_calls, vector_calls;
     uint64_t svc_calls, eret_calls;
     uint64_t left[A64_OP_COUNT];
+};
+
+/* An exception level's stack of returns: what it begins at, where it was left, and the bank and
+ * mode that its entries are of. */
+struct jit_returns {
+    uintptr_t base, at;
+    const struct mmu_bank *bank;
+    uint32_t mode;
 };
 
 /*
@@ -234,11 +254,13 @@ struct jit {
     struct jit_relocs relocs;
 
     /* Thunks, offsets in the cache. */
-    uint32_t enter, leave, link, miss, interp, slow, slow_v, refill, refill_v, vector, helper, svc,
-        eret;
+    uint32_t enter, leave, bottom, link, miss, interp, slow, slow_v, refill, refill_v, vector,
+        helper, svc, eret;
 
     struct jit_stats stats;
     FILE *trace;
+    uint8_t *returns; /* soft/jit/returns.c: memory of both levels' */
+    struct jit_returns level[2];
     struct mmu_bank empty; /* no code to jump to; for the knob `slow` no entry and no binding */
 };
 
@@ -264,7 +286,7 @@ static inline bool jit_is_warm(const struct jit *j, uint64_t pa)
     return j->warm[jit_region(pa) / 64] >> jit_region(pa) % 64 & 1;
 }
 
-/* soft/jit/arena.c: code memory. After a failure it is the caller's to destroy, too. */
+/* soft/jit/arena.c: code memory. What a failure leaves is the caller's to destroy. */
 int jit_arena_create(struct jit *j, size_t size);
 void jit_arena_destroy(struct jit *j);
 /* Hot code lies below an offset, cold code behind it. */
@@ -273,7 +295,7 @@ void jit_arena_split(struct jit *j, uint32_t at);
 void jit_arena_enlarge(struct jit *j);
 
 /* soft/jit/cache.c: the tables of what is in it. */
-int jit_cache_create(struct jit *j, size_t size);
+int jit_cache_create(struct jit *j, size_t size); /* the same of a failure */
 void jit_cache_destroy(struct jit *j);
 /* Forget every block, exit and binding; code memory is free behind the thunks. */
 void jit_cache_reset(struct jit *j);
@@ -311,6 +333,15 @@ static inline uint64_t jit_checksum_add(const struct jit *j, uint64_t sum, uint3
 }
 /* What follows an instruction in a block: the next one, or the target of B. */
 unsigned jit_block_next(uint32_t word, unsigned offset);
+
+/* soft/jit/returns.c: the stack of returns. */
+int jit_returns_create(struct jit *j);
+void jit_returns_destroy(struct jit *j);
+/* Code, or what an address means, may change: no entry counts any more. */
+void jit_returns_forget(struct jit *j);
+/* The context is one of the current exception level, `bank` and `mode`; nobody wants attention. */
+void jit_returns_update(struct soft_vcpu *v, const struct mmu_bank *bank, uint32_t mode);
+bool jit_returns_are_full(const struct soft_vcpu *v);
 
 /* soft/jit/thunks.c: emit the thunks at the start of the cache. */
 void jit_thunks_emit(struct jit *j);

@@ -3,8 +3,8 @@
  *
  * `enter` is called from C as void (*)(struct cpu *, const uint8_t *code) and returns when some
  * code jumps to `leave`. The others put the pinned guest registers into cpu.x, call a C function,
- * load them again and go on at the address that the function returned. Between `enter` and `leave`
- * the host's stack pointer is a multiple of 16.
+ * load them again and go on at the address that the function returned. Translated code has a stack
+ * of its own (returns.c), so they change stacks, too.
  */
 #include "soft/jit/translate.h"
 #include "soft/jit/x86_sse.h"
@@ -68,7 +68,19 @@ static void fill(struct x86_buf *b, bool all)
         x86_mov_rm(b, 1, JIT_TLB, JIT_CPU(tlb));
 }
 
-/* function(cpu, RAX); the stack pointer is aligned. */
+/* C has a stack of its own; this one is of returns (returns.c), which C may have forgotten. */
+static void to_c(struct x86_buf *b)
+{
+    x86_mov_mr(b, 1, JIT_VCPU(hot.returns), RSP);
+    x86_mov_rm(b, 1, RSP, JIT_VCPU(hot.c_stack));
+}
+
+static void from_c(struct x86_buf *b)
+{
+    x86_mov_rm(b, 1, RSP, JIT_VCPU(hot.returns));
+}
+
+/* function(cpu, RAX), on the stack of C. */
 static void call(struct x86_buf *b, const void *function)
 {
     x86_mov_rr(b, 1, RSI, RAX);
@@ -81,7 +93,9 @@ static void call(struct x86_buf *b, const void *function)
 static void go_through(struct x86_buf *b, const void *function)
 {
     spill(b, true);
+    to_c(b);
     call(b, function);
+    from_c(b);
     fill(b, true);
     x86_jmp_r(b, RAX);
 }
@@ -107,11 +121,11 @@ static void restore_copies(struct x86_buf *b)
     x86_alu_ri(b, 1, X86_ADD, RSP, JIT_VECTOR_COPIES * 16);
 }
 
-/* The slow path, called with a record behind the call. */
+/* The slow path, with its record's address in RAX. */
 static void slow(struct x86_buf *b, bool copies)
 {
-    x86_pop(b, RAX);
     spill(b, true);
+    to_c(b);
     if (copies) {
         save_copies(b);
         x86_mov_rr(b, 1, RDX, RSP);
@@ -120,15 +134,17 @@ static void slow(struct x86_buf *b, bool copies)
     } else {
         call(b, (const void *)jit_slow);
     }
+    from_c(b);
     fill(b, true);
     x86_jmp_r(b, RAX);
 }
 
-/* The same with the address of a memory access in RCX: perhaps C knows it. RAX is kept then. */
+/* The same, in RDX, with the address of a memory access in RCX: perhaps C knows it. RAX is kept
+ * then. */
 static void refill(struct x86_buf *b, bool copies)
 {
-    x86_pop(b, RDX);
     spill(b, false);
+    to_c(b);
     x86_push(b, RAX);
     x86_push(b, RDX);
     if (copies)
@@ -146,12 +162,32 @@ static void refill(struct x86_buf *b, bool copies)
     uint8_t *none = x86_jcc8(b, CC_E);
     x86_pop(b, RAX);
     x86_pop(b, RAX);
+    from_c(b);
     x86_jmp_r(b, RDX);
     x86_here8(b, none);
-    x86_pop(b, RDX);
     x86_pop(b, RAX);
-    x86_push(b, RDX);
+    from_c(b);
     slow(b, copies);
+}
+
+/* A call that returns: the place is put away on C's stack, RDX is not kept. */
+static void begin_call(struct x86_buf *b)
+{
+    spill(b, false);
+    x86_pop(b, RDX);
+    to_c(b);
+    x86_push(b, RDX);
+    x86_alu_ri(b, 1, X86_SUB, RSP, 8);
+}
+
+static void end_call(struct x86_buf *b)
+{
+    x86_alu_ri(b, 1, X86_ADD, RSP, 8);
+    x86_pop(b, RDX);
+    from_c(b);
+    x86_push(b, RDX);
+    fill(b, false);
+    x86_ret(b);
 }
 
 static uint32_t here(struct jit *j, const struct x86_buf *b)
@@ -173,10 +209,13 @@ void jit_thunks_emit(struct jit *j)
     x86_alu_ri(b, 1, X86_SUB, RSP, 8);
     x86_lea(b, 1, JIT_STATE, x86_at(RDI, JIT_BIAS));
     x86_mov_rr(b, 1, RAX, RSI);
+    x86_mov_mr(b, 1, JIT_VCPU(hot.c_stack), RSP);
+    from_c(b);
     fill(b, true);
     x86_jmp_r(b, RAX);
 
     j->leave = here(j, b);
+    x86_mov_rm(b, 1, RSP, JIT_VCPU(hot.c_stack));
     x86_alu_ri(b, 1, X86_ADD, RSP, 8);
     for (unsigned n = ARRAY_LEN(saved); n-- > 0;)
         x86_pop(b, saved[n]);
@@ -186,6 +225,8 @@ void jit_thunks_emit(struct jit *j)
     j->link = here(j, b);
     x86_pop(b, RAX);
     go_through(b, (const void *)jit_link);
+
+    /* Jumped to with the address of a record in RAX, or RDX for `refill`. */
     j->slow = here(j, b);
     slow(b, false);
     j->refill = here(j, b);
@@ -195,8 +236,12 @@ void jit_thunks_emit(struct jit *j)
     j->refill_v = here(j, b);
     refill(b, true);
     j->interp = here(j, b);
-    x86_pop(b, RAX);
     go_through(b, (const void *)jit_interp);
+
+    /* The bottom of the returns: X30 is no address that can be there, but here it was. */
+    j->bottom = here(j, b);
+    x86_mov_rm(b, 1, RSP, JIT_VCPU(hot.returns_base));
+    x86_mov_rr(b, 1, RAX, (enum x86_reg)jit_pinned[REG_LR]);
 
     /* Jumped to with an address of the guest in RAX; SVC's number is in EDX. */
     j->miss = here(j, b);
@@ -208,24 +253,18 @@ void jit_thunks_emit(struct jit *j)
 
     /* Called with the address of a record in RAX; returns. */
     j->vector = here(j, b);
-    spill(b, false);
-    x86_alu_ri(b, 1, X86_SUB, RSP, 8);
+    begin_call(b);
     call(b, (const void *)jit_vector);
-    x86_alu_ri(b, 1, X86_ADD, RSP, 8);
-    fill(b, false);
-    x86_ret(b);
+    end_call(b);
 
     /* Called with the function's address in RCX and its argument in RAX; returns its result. */
     j->helper = here(j, b);
     x86_alu_mi(b, 1, X86_ADD, JIT_VCPU(hot.helpers), 1);
-    spill(b, false);
-    x86_alu_ri(b, 1, X86_SUB, RSP, 8);
+    begin_call(b);
     x86_mov_rr(b, 1, RSI, RAX);
     x86_lea(b, 1, RDI, x86_at(JIT_STATE, -JIT_BIAS));
     x86_call_r(b, RCX);
-    x86_alu_ri(b, 1, X86_ADD, RSP, 8);
-    fill(b, false);
-    x86_ret(b);
+    end_call(b);
 
     j->start = (here(j, b) + 63) & ~63u;
 }

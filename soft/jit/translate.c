@@ -66,7 +66,8 @@ static unsigned decode_block(jit_t t, unsigned offset)
             if (target < offset || target >= CODE_PAGE_SIZE)
                 break;
             offset = target;
-        } else if ((n->op == A64_B_cond && (n->i.word & 15) >= 14) || ends_block(n)) {
+        } else if ((n->op == A64_B_cond && (n->i.word & 15) >= 14) ||
+                   (ends_block(n) && !jit_goes_on(t, (enum a64_op)n->op))) {
             break;
         }
     }

@@ -296,6 +296,8 @@ const uint8_t *jit_loop_return(jit_t t, const uint8_t *to);
 
 /* Leave for `target`, directly linked if it can be. */
 void jit_exit_direct(jit_t t, uint64_t target);
+/* Does a block go on behind such a call? */
+bool jit_goes_on(jit_t t, enum a64_op op);
 /* The end of the block: ways out that were put off. */
 void jit_exits_end(jit_t t);
 /* Leave for the address in RAX. */
