@@ -470,45 +470,6 @@ bool emit_vnot(jit_t t, const struct insn *i)
     return true;
 }
 
-/* A table's entry for each half of a byte. */
-static void look_up_nibbles(jit_t t, const struct insn *i, const uint8_t *low, const uint8_t *high)
-{
-    struct x86_buf *b = &t->hot;
-    const uint8_t *mask = vector_literal(t, 0x0f0f0f0f0f0f0f0f, 0x0f0f0f0f0f0f0f0f);
-
-    vector_load(t, XMM2, i->rn);
-    x86_sse_rr(b, SSE_MOVAPS, XMM3, XMM2);
-    x86_sse_shift(b, SSE_SRL_W, XMM3, 4);
-    x86_sse_rip(b, SSE_PAND, XMM2, mask);
-    x86_sse_rip(b, SSE_PAND, XMM3, mask);
-    x86_sse_rip(b, SSE_MOVAPS, XMM0, low);
-    x86_sse_rip(b, SSE_MOVAPS, XMM1, high);
-    x86_sse_rr(b, SSE_PSHUFB, XMM0, XMM2);
-    x86_sse_rr(b, SSE_PSHUFB, XMM1, XMM3);
-    x86_sse_rr(b, SSE_PADDB, XMM0, XMM1);
-}
-
-bool emit_cnt(jit_t t, const struct insn *i)
-{
-    if (!vector_enabled(t))
-        return false;
-    const uint8_t *counts = vector_literal(t, 0x0302020102010100, 0x0403030203020201);
-    look_up_nibbles(t, i, counts, counts);
-    vector_result(t, i, XMM0);
-    return true;
-}
-
-bool emit_rbit_v(jit_t t, const struct insn *i)
-{
-    if (!vector_enabled(t))
-        return false;
-    const uint8_t *low = vector_literal(t, 0xe060a020c0408000, 0xf070b030d0509010);
-    const uint8_t *high = vector_literal(t, 0x0e060a020c040800, 0x0f070b030d050901);
-    look_up_nibbles(t, i, low, high);
-    vector_result(t, i, XMM0);
-    return true;
-}
-
 /* Absolute difference, and with accumulation. */
 bool emit_abd(jit_t t, const struct insn *i)
 {
