@@ -133,7 +133,7 @@ int qcow2_table_get(struct qcow2 *q, uint64_t offset, bool refs,
 int qcow2_table_new(struct qcow2 *q, uint64_t offset, bool refs,
                     struct qcow2_table **out) MUST_CHECK;
 /* Is the table in memory? */
-bool qcow2_table_there(const struct qcow2 *q, uint64_t offset);
+bool qcow2_table_there(struct qcow2 *q, uint64_t offset);
 void qcow2_table_changed(struct qcow2 *q, struct qcow2_table *t);
 void qcow2_span_add(struct qcow2_span *span, uint32_t index);
 /* Free a cluster after the next flush. */
@@ -168,7 +168,7 @@ struct qcow2_map {
 int qcow2_kind_of(const struct qcow2 *q, uint64_t entry, enum qcow2_kind *kind) MUST_CHECK;
 int qcow2_map(struct qcow2 *q, uint64_t offset, uint64_t length, struct qcow2_map *map) MUST_CHECK;
 /* Does qcow2_map() need nothing of the file? */
-bool qcow2_map_there(const struct qcow2 *q, uint64_t offset);
+bool qcow2_map_there(struct qcow2 *q, uint64_t offset);
 /* Make sure that the L2 table for `offset` is there and ours alone. -EAGAIN as above. */
 int qcow2_map_own(struct qcow2 *q, uint64_t offset) MUST_CHECK;
 /* Point `count` clusters from `offset` on, in one owned table, to `entry` and, with data, the

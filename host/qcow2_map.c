@@ -75,7 +75,7 @@ static int l2_table(struct qcow2 *q, uint64_t offset, struct qcow2_table **t)
     return qcow2_table_get(q, at, false, t);
 }
 
-bool qcow2_map_there(const struct qcow2 *q, uint64_t offset)
+bool qcow2_map_there(struct qcow2 *q, uint64_t offset)
 {
     uint64_t at = q->l1[l1_index(q, offset)] & QCOW2_OFFSET;
     return at == 0 || qcow2_table_there(q, at);

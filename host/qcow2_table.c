@@ -25,12 +25,9 @@ static struct qcow2_table *table_find(struct qcow2 *q, uint64_t offset)
     return NULL;
 }
 
-bool qcow2_table_there(const struct qcow2 *q, uint64_t offset)
+bool qcow2_table_there(struct qcow2 *q, uint64_t offset)
 {
-    for (unsigned i = 0; i < QCOW2_TABLES; i++)
-        if (q->table[i].offset == offset)
-            return true;
-    return false;
+    return table_find(q, offset) != NULL;
 }
 
 /* A slot whose table is not needed. */
