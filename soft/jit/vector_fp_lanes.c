@@ -113,21 +113,27 @@ bool emit_fminmax_v(jit_t t, const struct insn *i)
     return finish(t, i, minmax_lanes(t, is_double(i), bit(i->word, 23)));
 }
 
-/* The same of pairs: of n, then of m. */
-bool emit_fminmaxp_v(jit_t t, const struct insn *i)
+/* Pairs, of n and then of m: their first lanes to XMM0, their second ones to XMM1. */
+static void load_pairs(jit_t t, const struct insn *i)
 {
-    bool f64 = is_double(i);
+    unsigned scale = is_double(i) ? 3 : 2;
 
-    if (!fp_enabled(t))
-        return false;
-    jit_clobber(t);
-    vector_unzip(t, i, f64 ? 3 : 2, XMM0, false);
-    vector_unzip(t, i, f64 ? 3 : 2, XMM1, true);
+    vector_unzip(t, i, scale, XMM0, false);
+    vector_unzip(t, i, scale, XMM1, true);
     if (!bit(i->word, 30)) {
         x86_sse_rr(&t->hot, SSE_MOVQ, XMM0, XMM0);
         x86_sse_rr(&t->hot, SSE_MOVQ, XMM1, XMM1);
     }
-    return finish(t, i, minmax_lanes(t, f64, bit(i->word, 23)));
+}
+
+/* The same of pairs. */
+bool emit_fminmaxp_v(jit_t t, const struct insn *i)
+{
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    load_pairs(t, i);
+    return finish(t, i, minmax_lanes(t, is_double(i), bit(i->word, 23)));
 }
 
 /* By element: size<23:22> 2 or 3; 0 is half precision. */
@@ -200,12 +206,7 @@ bool emit_faddp_v(jit_t t, const struct insn *i)
     if (!fp_enabled(t))
         return false;
     jit_clobber(t);
-    vector_unzip(t, i, f64 ? 3 : 2, XMM0, false);
-    vector_unzip(t, i, f64 ? 3 : 2, XMM1, true);
-    if (!bit(i->word, 30)) {
-        x86_sse_rr(&t->hot, SSE_MOVQ, XMM0, XMM0);
-        x86_sse_rr(&t->hot, SSE_MOVQ, XMM1, XMM1);
-    }
+    load_pairs(t, i);
     x86_sse_rr(&t->hot, packed[ADD][f64], XMM0, XMM1);
     return finish(t, i, unless_lanes(t, XMM0, f64, false));
 }
