@@ -79,6 +79,13 @@ static int32_t bind_offset(uint64_t target)
     return (int32_t)(offsetof(struct mmu_bank, jit.bind) + jit_bind_slot(target) * 4);
 }
 
+/* EFLAGS: is the target's page bound as the exit was linked for? */
+static void compare_binding(jit_t t, uint64_t target)
+{
+    x86_op_rm(&t->hot, 0, 0, 0x81, X86_CMP, x86_at(JIT_TLB, bind_offset(target)), false);
+    x86_imm32(&t->hot, UINT32_MAX); /* no binding */
+}
+
 void jit_bind_patch(uint8_t *at, uint64_t target)
 {
     st_le32(at - 4, (uint32_t)bind_offset(target));
@@ -103,8 +110,7 @@ void jit_exit_direct(jit_t t, uint64_t target)
             poll(t);
             attend(t, x86_jcc(b, CC_NE), target, false);
         }
-        x86_op_rm(b, 0, 0, 0x81, X86_CMP, x86_at(JIT_TLB, bind_offset(target)), false);
-        x86_imm32(b, UINT32_MAX); /* no binding */
+        compare_binding(t, target);
         uint8_t *site = x86_jcc(b, CC_E);
         x86_to(b, x86_jmp(b), t->cold.p);
         exit_tail(t, target, site, false, true);
@@ -265,8 +271,7 @@ static void call_direct(jit_t t, uint64_t target)
     attend(t, x86_jcc(b, CC_BE), target, false);
     uint8_t *mismatch = NULL;
     if (is_other_page(t, target)) {
-        x86_op_rm(b, 0, 0, 0x81, X86_CMP, x86_at(JIT_TLB, bind_offset(target)), false);
-        x86_imm32(b, UINT32_MAX); /* no binding */
+        compare_binding(t, target);
         mismatch = x86_jcc(b, CC_NE);
     }
     x86_push(b, (enum x86_reg)jit_pinned[REG_LR]);
@@ -297,26 +302,16 @@ static void call_indirect(jit_t t)
     come_back(t);
 }
 
-/* Emitters. The target of B and BL; of B.cond, CBZ and CBNZ; of TBZ and TBNZ. */
+/* Emitters. */
 
-static uint64_t target26(jit_t t, const struct insn *i)
+static uint64_t target_of(jit_t t, const struct insn *i)
 {
-    return jit_pc(t, i) + (uint64_t)sign_extend(bits(i->word, 25, 0) << 2, 28);
-}
-
-static uint64_t target19(jit_t t, const struct insn *i)
-{
-    return jit_pc(t, i) + (uint64_t)sign_extend(bits(i->word, 23, 5) << 2, 21);
-}
-
-static uint64_t target14(jit_t t, const struct insn *i)
-{
-    return jit_pc(t, i) + (uint64_t)sign_extend(bits(i->word, 18, 5) << 2, 16);
+    return t->page_va + (uint64_t)jit_target(i);
 }
 
 bool emit_b(jit_t t, const struct insn *i)
 {
-    jit_exit_direct(t, target26(t, i));
+    jit_exit_direct(t, target_of(t, i));
     t->ended = true;
     return true;
 }
@@ -332,7 +327,7 @@ bool emit_bl(jit_t t, const struct insn *i)
     set_link(t, i);
     if (!are_paired(t))
         return emit_b(t, i);
-    call_direct(t, target26(t, i));
+    call_direct(t, target_of(t, i));
     return true;
 }
 
@@ -341,12 +336,12 @@ bool emit_b_cond(jit_t t, const struct insn *i)
     unsigned cond = i->word & 15;
 
     if (cond >= 14) {
-        jit_exit_direct(t, target19(t, i));
+        jit_exit_direct(t, target_of(t, i));
         t->ended = true; /* what follows was decoded in vain */
         return true;
     }
     enum x86_cc cc = jit_condition(t, cond);
-    exit_if(t, cc, target19(t, i));
+    exit_if(t, cc, target_of(t, i));
     return true;
 }
 
@@ -363,7 +358,7 @@ static void compare_zero(jit_t t, const struct insn *i, unsigned w, enum x86_cc 
     } else {
         x86_alu_mi(&t->hot, w, X86_CMP, jit_slot(rn), 0);
     }
-    exit_if(t, cc, target19(t, i));
+    exit_if(t, cc, target_of(t, i));
 }
 
 bool emit_cbz_w(jit_t t, const struct insn *i)
@@ -411,7 +406,7 @@ static void test_bit(jit_t t, const struct insn *i, bool set)
         n = 0;
     }
     enum x86_cc cc = n < 31 ? CC_NE : CC_B;
-    exit_if(t, set ? cc : (enum x86_cc)(cc ^ 1), target14(t, i));
+    exit_if(t, set ? cc : (enum x86_cc)(cc ^ 1), target_of(t, i));
 }
 
 bool emit_tbz(jit_t t, const struct insn *i)

@@ -74,21 +74,15 @@ static bool kills_flags(jit_t t, int64_t offset, struct look *l)
             return false;
         if (f & FLAGS_WRITE)
             return true;
+        if ((jit_facts[look.op] & FACT_CONDITIONAL) &&
+            (!t->warm || !kills_flags(t, jit_target(&look.i), l)))
+            return false;
         switch (look.op) {
         case A64_BL:
         case A64_B:
             if (look.op == A64_BL && !t->warm)
                 return false;
-            offset += sign_extend(bits(look.i.word, 25, 0) << 2, 28) - 4;
-            break;
-        case A64_CBZ_w:
-        case A64_CBZ_x:
-        case A64_CBNZ_w:
-        case A64_CBNZ_x:
-        case A64_TBZ:
-        case A64_TBNZ:
-            if (!t->warm || !kills_flags(t, jit_target(&look.i, (enum a64_op)look.op), l))
-                return false;
+            offset = jit_target(&look.i) - 4;
             break;
         case A64_BR:
         case A64_BLR:
@@ -120,7 +114,7 @@ void jit_flags_analyse(jit_t t)
     const struct jit_insn *last = &t->insn[t->count - 1];
     int64_t next = last->i.offset + 4;
     if (last->op == A64_B)
-        next = last->i.offset + sign_extend(bits(last->i.word, 25, 0) << 2, 28);
+        next = jit_target(&last->i);
     bool falls =
         last->op != A64_BL && last->op != A64_BLR && last->op != A64_BR && last->op != A64_RET;
     unsigned live = falls && target_kills_flags(t, next) ? 0 : FLAGS_READ;
@@ -131,8 +125,8 @@ void jit_flags_analyse(jit_t t)
         if (i->op == A64_BL || i->op == A64_BLR) /* what is called is next, also if more follows */
             live = FLAGS_READ;
         i->flags_live = (uint8_t)live;
-        i->target_live = (jit_facts[i->op] & FACT_CONDITIONAL) &&
-                         !target_kills_flags(t, jit_target(&i->i, (enum a64_op)i->op));
+        i->target_live =
+            (jit_facts[i->op] & FACT_CONDITIONAL) && !target_kills_flags(t, jit_target(&i->i));
         live |= i->target_live ? FLAGS_READ : 0;
         if (f & FLAGS_WRITE)
             live = 0;
@@ -149,6 +143,15 @@ static struct x86_mem stored_byte(void)
     return m;
 }
 
+void jit_flags_save(struct x86_buf *b, enum jit_eflags ef)
+{
+    if (ef == EF_ADD)
+        x86_cmc(b);
+    x86_lahf(b);
+    x86_setcc(b, CC_O, RAX);
+    x86_store(b, 2, JIT_CPU(jit_flags), RAX);
+}
+
 void jit_flags_store(jit_t t, unsigned live)
 {
     if (t->ef == EF_NONE || t->ef_stored)
@@ -159,12 +162,8 @@ void jit_flags_store(jit_t t, unsigned live)
         x86_setcc_m(&t->hot, t->ef == EF_ADD ? CC_AE : CC_B, stored_byte());
         return;
     }
-    if (t->ef == EF_ADD)
-        x86_cmc(&t->hot);
+    jit_flags_save(&t->hot, t->ef);
     t->ef = EF_SUB;
-    x86_lahf(&t->hot);
-    x86_setcc(&t->hot, CC_O, RAX);
-    x86_store(&t->hot, 2, JIT_CPU(jit_flags), RAX);
 }
 
 /* Flags that are live before the instruction being emitted are read by it or by a later one. */

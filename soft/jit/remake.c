@@ -148,10 +148,6 @@ void jit_remake_store(jit_t t, struct x86_buf *b)
     if (t->remake.how == REMAKE_NONE)
         return;
     x86_push(b, RAX);
-    if (emit(t, b) == EF_ADD)
-        x86_cmc(b);
-    x86_lahf(b);
-    x86_setcc(b, CC_O, RAX);
-    x86_store(b, 2, JIT_CPU(jit_flags), RAX);
+    jit_flags_save(b, emit(t, b));
     x86_pop(b, RAX);
 }

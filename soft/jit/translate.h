@@ -221,6 +221,8 @@ void jit_clobber(jit_t t);
 /* Store those of NZCV that are `live` (JIT_FLAGS_*) if they are only in EFLAGS, which stay valid.
  * Changes RAX. */
 void jit_flags_store(jit_t t, unsigned live);
+/* EFLAGS, which are as after `ef`, to memory, whatever t->ef says. Changes RAX and CF. */
+void jit_flags_save(struct x86_buf *b, enum jit_eflags ef);
 /* Do EFLAGS hold what will be read? Then an instruction that leaves them alone is better. */
 bool jit_flags_held(jit_t t);
 /* CF = C, or its opposite; changes RAX if EFLAGS do not hold NZCV. */
@@ -238,20 +240,21 @@ static inline void jit_flags_set(jit_t t, enum jit_eflags ef)
 enum x86_cc jit_condition(jit_t t, unsigned cond);
 /* soft/jit/cond.c. In cold code: EFLAGS hold `nzcv` as after `ef`. Changes RAX. */
 void jit_flags_immediate(jit_t t, unsigned nzcv, enum jit_eflags ef);
-/* Offset in the page of a conditional branch's target. */
-static inline int64_t jit_target(const struct insn *i, enum a64_op op)
+/* Offset in the page of a direct branch's target: of B and BL, TBZ and TBNZ, or the others. */
+static inline int64_t jit_target(const struct insn *i)
 {
-    unsigned top = op == A64_TBZ || op == A64_TBNZ ? 18 : 23;
+    uint32_t w = i->word;
 
-    return i->offset + sign_extend(bits(i->word, top, 5) << 2, top - 2);
+    if ((w & 0x7c000000) == 0x14000000)
+        return i->offset + sign_extend(bits(w, 25, 0) << 2, 28);
+    unsigned top = (w & 0x7e000000) == 0x36000000 ? 18 : 23;
+    return i->offset + sign_extend(bits(w, top, 5) << 2, top - 2);
 }
 /* Is it a direct branch to the instruction at `head` of the same page? */
 static inline bool jit_loops(const struct jit_insn *n, const struct jit_insn *head)
 {
-    if (jit_facts[n->op] & FACT_CONDITIONAL)
-        return jit_target(&n->i, (enum a64_op)n->op) == head->i.offset;
-    return n->op == A64_B &&
-           n->i.offset + sign_extend(bits(n->i.word, 25, 0) << 2, 28) == head->i.offset;
+    return (n->op == A64_B || (jit_facts[n->op] & FACT_CONDITIONAL)) &&
+           jit_target(&n->i) == head->i.offset;
 }
 /* Backward pass: jit_insn.flags_live and target_live. */
 void jit_flags_analyse(jit_t t);
