@@ -2,16 +2,21 @@
 #ifndef TESTS_E2E_GUEST_CALL_H
 #define TESTS_E2E_GUEST_CALL_H
 
-static long call(long nr, long a, long b, long c)
+static inline long call4(long nr, long a, long b, long c, long d)
 {
     register long x8 __asm__("x8") = nr;
     register long x0 __asm__("x0") = a;
     register long x1 __asm__("x1") = b;
     register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = 0;
+    register long x3 __asm__("x3") = d;
     register long x4 __asm__("x4") = 0;
     __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
     return x0;
+}
+
+static inline long call(long nr, long a, long b, long c)
+{
+    return call4(nr, a, b, c, 0);
 }
 
 static _Noreturn void quit(long status)
