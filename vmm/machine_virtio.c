@@ -14,7 +14,7 @@
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/fs.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/pmem.h"
 #include "devices/virtio/rng.h"
@@ -45,7 +45,7 @@ void machine_warn_unused(const struct machine *m)
 {
     for (unsigned i = 0; i < m->asked_count; i++) {
         const struct machine_asked *a = &m->asked[i];
-        const char *name = virtio_mmio_unused(a->device);
+        const char *name = virtio_device_unused(a->device);
         if (name)
             log_warn("vm",
                      "%s%s%s%s: the guest never used it; its kernel needs a driver for %s over %s",

@@ -21,7 +21,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 #include "host/memory.h"
 
 #define BALLOON_ID         5
@@ -39,7 +39,7 @@ enum { INFLATE, DEFLATE, REPORTING, QUEUES = 5 };
 enum { CFG_NUM_PAGES = 0, CFG_ACTUAL = 4, CFG_SIZE = 8 };
 
 struct virtio_balloon {
-    struct virtio_mmio mmio; /* first */
+    struct virtio_device virtio; /* first */
     const struct gmem *ram;
     uint8_t config[CFG_SIZE];
     void (*give_back)(void *ctx, void *p, size_t n);
@@ -47,9 +47,9 @@ struct virtio_balloon {
     struct virtq_chain chain;
 };
 
-static struct virtio_balloon *balloon_of(struct virtio_mmio *v)
+static struct virtio_balloon *balloon_of(struct virtio_device *v)
 {
-    return CONTAINER_OF(v, struct virtio_balloon, mmio);
+    return CONTAINER_OF(v, struct virtio_balloon, virtio);
 }
 
 static void balloon_give_back(const struct virtio_balloon *b, const struct iovec *piece)
@@ -113,24 +113,24 @@ static void balloon_report(const struct virtio_balloon *b)
             balloon_give_back(b, &c->iov[i]);
 }
 
-static int balloon_serve(struct virtio_mmio *v, unsigned queue)
+static int balloon_serve(struct virtio_device *v, unsigned queue)
 {
     const struct virtio_balloon *b = balloon_of(v);
     if (queue == INFLATE)
         balloon_inflate(b);
-    else if (queue >= REPORTING && virtio_mmio_has(v, BALLOON_F_REPORTING))
+    else if (queue >= REPORTING && virtio_has(v, BALLOON_F_REPORTING))
         balloon_report(b);
-    virtio_mmio_push(v, queue, b->chain.head, 0);
+    virtio_push(v, queue, b->chain.head, 0);
     return 1;
 }
 
-static void balloon_notify(struct virtio_mmio *v, unsigned queue)
+static void balloon_notify(struct virtio_device *v, unsigned queue)
 {
-    virtio_mmio_serve(v, queue, &balloon_of(v)->chain, balloon_serve);
+    virtio_serve(v, queue, &balloon_of(v)->chain, balloon_serve);
 }
 
 /* How many pages the guest has given; it is for people only. */
-static void balloon_config_write(struct virtio_mmio *v, uint64_t offset, unsigned width,
+static void balloon_config_write(struct virtio_device *v, uint64_t offset, unsigned width,
                                  uint64_t value)
 {
     struct virtio_balloon *b = balloon_of(v);
@@ -139,14 +139,14 @@ static void balloon_config_write(struct virtio_mmio *v, uint64_t offset, unsigne
             b->config[offset + i] = (uint8_t)(value >> (8 * i));
 }
 
-static void balloon_reset(struct virtio_mmio *v)
+static void balloon_reset(struct virtio_device *v)
 {
     st_le32(balloon_of(v)->config + CFG_ACTUAL, 0);
 }
 
-static void balloon_destroy(struct virtio_mmio *v)
+static void balloon_destroy(struct virtio_device *v)
 {
-    virtio_mmio_fini(v);
+    virtio_device_fini(v);
     free(balloon_of(v));
 }
 
@@ -170,7 +170,7 @@ int virtio_balloon_create(const struct virtio_balloon_config *config, struct dev
     st_le32(b->config + CFG_NUM_PAGES, config->pages);
     b->give_back = config->give_back;
     b->ctx = config->ctx;
-    const struct virtio_mmio_setup setup = {
+    const struct virtio_setup setup = {
         .ops = &balloon_ops,
         .gmem = config->gmem,
         .irq = config->irq,
@@ -178,7 +178,7 @@ int virtio_balloon_create(const struct virtio_balloon_config *config, struct dev
         .config = b->config,
         .config_size = sizeof b->config,
     };
-    virtio_mmio_init(&b->mmio, &setup);
-    *out = &b->mmio.device;
+    virtio_device_init(&b->virtio, &setup);
+    *out = &b->virtio.device;
     return 0;
 }

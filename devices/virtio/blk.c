@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 
 #define BLK_ID           2
 #define BLK_QUEUE_SIZE   VIRTQ_MAX_SIZE
@@ -103,7 +103,7 @@ struct blk_slot {
 };
 
 struct virtio_blk {
-    struct virtio_mmio mmio; /* first */
+    struct virtio_device virtio; /* first */
     struct disk *disk;
     char serial[BLK_SERIAL_SIZE];
     uint8_t config[CFG_SIZE];
@@ -115,9 +115,9 @@ struct virtio_blk {
     struct blk_slot slot[]; /* one to pop into when all others are in flight */
 };
 
-static struct virtio_blk *blk_of(struct virtio_mmio *v)
+static struct virtio_blk *blk_of(struct virtio_device *v)
 {
-    return CONTAINER_OF(v, struct virtio_blk, mmio);
+    return CONTAINER_OF(v, struct virtio_blk, virtio);
 }
 
 /* ------------------------------------------------------------------ completion */
@@ -128,8 +128,8 @@ static void blk_finish(struct virtio_blk *b, struct blk_slot *s, uint8_t status,
 {
     *s->status = status;
     /* What counts is what was written without a gap from the start (2.7.8.2). */
-    virtio_mmio_push(&b->mmio, s->queue, s->chain.head,
-                     data == s->chain.writable_bytes ? data + 1 : data);
+    virtio_push(&b->virtio, s->queue, s->chain.head,
+                data == s->chain.writable_bytes ? data + 1 : data);
     s->next_free = b->free;
     b->free = s;
     if (--b->in_flight == 0)
@@ -157,14 +157,14 @@ static void blk_done(struct disk_request *r, int result)
 {
     struct blk_slot *s = CONTAINER_OF(r, struct blk_slot, request);
     struct virtio_blk *b = s->blk;
-    struct lock *lock = &b->mmio.device.lock;
+    struct lock *lock = &b->virtio.device.lock;
     lock_acquire(lock);
     unsigned queue = s->queue;
     if (result < 0 || !blk_continue(b, s)) {
         bool filled = result == 0 && s->type == BLK_T_IN;
         blk_finish(b, s, result < 0 ? BLK_S_IOERR : BLK_S_OK,
                    filled ? (uint32_t)s->chain.writable_bytes : 0);
-        virtio_mmio_interrupt(&b->mmio, queue);
+        virtio_interrupt(&b->virtio, queue);
     }
     lock_release(lock);
 }
@@ -184,9 +184,9 @@ static bool blk_range(const struct virtio_blk *b, uint64_t sector, uint64_t byte
 
 static bool blk_write_through(const struct virtio_blk *b)
 {
-    if (virtio_mmio_has(&b->mmio, BLK_F_CONFIG_WCE))
+    if (virtio_has(&b->virtio, BLK_F_CONFIG_WCE))
         return b->config[CFG_WRITEBACK] == 0;
-    return !virtio_mmio_has(&b->mmio, BLK_F_FLUSH);
+    return !virtio_has(&b->virtio, BLK_F_FLUSH);
 }
 
 /* Fill in the disk's request for the slot's first range. */
@@ -256,7 +256,7 @@ static int blk_ranges(struct virtio_blk *b, struct blk_slot *s)
 {
     bool discard = s->type == BLK_T_DISCARD;
     uint64_t bytes = s->chain.readable_bytes;
-    if (!virtio_mmio_has(&b->mmio, discard ? BLK_F_DISCARD : BLK_F_WRITE_ZEROES))
+    if (!virtio_has(&b->virtio, discard ? BLK_F_DISCARD : BLK_F_WRITE_ZEROES))
         return BLK_S_UNSUPP;
     if (bytes == 0 || bytes % RANGE_SIZE || bytes > BLK_MAX_RANGES * RANGE_SIZE)
         return BLK_S_IOERR;
@@ -335,7 +335,7 @@ static struct blk_slot *blk_slot(struct virtio_blk *b)
 }
 
 /* Take everything that is available, and ask to be told about more. */
-static void blk_notify(struct virtio_mmio *v, unsigned queue)
+static void blk_notify(struct virtio_device *v, unsigned queue)
 {
     struct virtio_blk *b = blk_of(v);
     struct virtq *q = &v->queue[queue];
@@ -355,18 +355,19 @@ static void blk_notify(struct virtio_mmio *v, unsigned queue)
             rc = virtq_rearm(q);
     } while (rc > 0);
     if (rc < 0)
-        virtio_mmio_fail(v, rc == -EFAULT ? "a buffer is not RAM" : "malformed request");
-    virtio_mmio_interrupt(v, queue);
+        virtio_fail(v, rc == -EFAULT ? "a buffer is not RAM" : "malformed request");
+    virtio_interrupt(v, queue);
 }
 
-static void blk_config_write(struct virtio_mmio *v, uint64_t offset, unsigned width, uint64_t value)
+static void blk_config_write(struct virtio_device *v, uint64_t offset, unsigned width,
+                             uint64_t value)
 {
     struct virtio_blk *b = blk_of(v);
-    if (offset == CFG_WRITEBACK && width == 1 && virtio_mmio_has(v, BLK_F_CONFIG_WCE))
+    if (offset == CFG_WRITEBACK && width == 1 && virtio_has(v, BLK_F_CONFIG_WCE))
         b->config[CFG_WRITEBACK] = value & 1;
 }
 
-static void blk_drain(struct virtio_mmio *v)
+static void blk_drain(struct virtio_device *v)
 {
     struct virtio_blk *b = blk_of(v);
     disk_hurry(b->disk, true);
@@ -375,18 +376,18 @@ static void blk_drain(struct virtio_mmio *v)
     disk_hurry(b->disk, false);
 }
 
-static void blk_reset(struct virtio_mmio *v)
+static void blk_reset(struct virtio_device *v)
 {
     struct virtio_blk *b = blk_of(v);
     b->config[CFG_WRITEBACK] = !disk_write_through(b->disk);
 }
 
-static void blk_destroy(struct virtio_mmio *v)
+static void blk_destroy(struct virtio_device *v)
 {
     struct virtio_blk *b = blk_of(v);
     disk_drain(b->disk); /* the worker has left blk_done() */
     pthread_cond_destroy(&b->idle);
-    virtio_mmio_fini(v);
+    virtio_device_fini(v);
     free(b);
 }
 
@@ -444,13 +445,13 @@ int virtio_blk_create(const struct virtio_blk_config *config, struct device **ou
         features |= BLK_F_DISCARD | BLK_F_WRITE_ZEROES;
     if (!disk_read_only(b->disk) && !disk_write_through(b->disk))
         features |= BLK_F_CONFIG_WCE;
-    virtio_mmio_init(&b->mmio, &(struct virtio_mmio_setup){ .ops = &blk_ops,
-                                                            .gmem = config->gmem,
-                                                            .irq = config->irq,
-                                                            .features = features,
-                                                            .config = b->config,
-                                                            .config_size = sizeof b->config,
-                                                            .queues = queues });
-    *out = &b->mmio.device;
+    virtio_device_init(&b->virtio, &(struct virtio_setup){ .ops = &blk_ops,
+                                                           .gmem = config->gmem,
+                                                           .irq = config->irq,
+                                                           .features = features,
+                                                           .config = b->config,
+                                                           .config_size = sizeof b->config,
+                                                           .queues = queues });
+    *out = &b->virtio.device;
     return 0;
 }

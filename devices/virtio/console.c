@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 
 #define CONSOLE_ID         3
 #define CONSOLE_QUEUE_SIZE 64
@@ -64,7 +64,7 @@ struct port {
 };
 
 struct virtio_console {
-    struct virtio_mmio mmio; /* first */
+    struct virtio_device virtio; /* first */
     struct port port[CONSOLE_MAX_PORTS];
     unsigned ports;
     uint8_t config[CFG_SIZE];
@@ -73,9 +73,9 @@ struct virtio_console {
     uint8_t bytes[CONSOLE_CHUNK];
 };
 
-static struct virtio_console *console_of(struct virtio_mmio *v)
+static struct virtio_console *console_of(struct virtio_device *v)
 {
-    return CONTAINER_OF(v, struct virtio_console, mmio);
+    return CONTAINER_OF(v, struct virtio_console, virtio);
 }
 
 static unsigned port_queue(unsigned port)
@@ -85,13 +85,13 @@ static unsigned port_queue(unsigned port)
 
 static bool console_is_multiport(const struct virtio_console *c)
 {
-    return virtio_mmio_has(&c->mmio, CONSOLE_F_MULTIPORT);
+    return virtio_has(&c->virtio, CONSOLE_F_MULTIPORT);
 }
 
 static void console_broken(struct virtio_console *c, int rc)
 {
-    virtio_mmio_fail(&c->mmio, rc == -EFAULT ? "a buffer is not RAM"
-                                             : "a malformed chain, or one of the wrong size");
+    virtio_fail(&c->virtio, rc == -EFAULT ? "a buffer is not RAM"
+                                          : "a malformed chain, or one of the wrong size");
 }
 
 /* ------------------------------------------------------------------ control */
@@ -119,13 +119,13 @@ static size_t control_message(const struct port *p, unsigned n, unsigned event,
 static int control_send(struct virtio_console *c, unsigned n, unsigned event)
 {
     uint8_t message[MSG_SIZE + CONSOLE_MAX_NAME];
-    int rc = virtio_mmio_pop(&c->mmio, CONTROL_RX, &c->chain);
+    int rc = virtio_pop(&c->virtio, CONTROL_RX, &c->chain);
     if (rc <= 0)
         return rc;
     size_t length = control_message(&c->port[n], n, event, message);
     if (!virtq_chain_write(&c->chain, 0, message, length))
         return -EPROTO;
-    virtio_mmio_push(&c->mmio, CONTROL_RX, c->chain.head, (uint32_t)length);
+    virtio_push(&c->virtio, CONTROL_RX, c->chain.head, (uint32_t)length);
     return 1;
 }
 
@@ -145,7 +145,7 @@ static void control_flush(struct virtio_console *c)
     }
     if (rc < 0)
         console_broken(c, rc);
-    virtio_mmio_interrupt(&c->mmio, CONTROL_RX);
+    virtio_interrupt(&c->virtio, CONTROL_RX);
 }
 
 static void port_room(struct port *p)
@@ -218,21 +218,21 @@ static int console_take(struct virtio_console *c, unsigned queue)
 
 static void console_drain(struct virtio_console *c, unsigned queue)
 {
-    unsigned budget = CONSOLE_ROUNDS * c->mmio.queue[queue].size; /* as in virtio_mmio_serve() */
+    unsigned budget = CONSOLE_ROUNDS * c->virtio.queue[queue].size; /* as in virtio_serve() */
     int rc;
     do {
-        rc = virtio_mmio_pop(&c->mmio, queue, &c->chain);
+        rc = virtio_pop(&c->virtio, queue, &c->chain);
         if (rc > 0)
             rc = console_take(c, queue);
         if (rc > 0)
-            virtio_mmio_push(&c->mmio, queue, c->chain.head, 0);
+            virtio_push(&c->virtio, queue, c->chain.head, 0);
     } while (rc > 0 && budget-- > 0);
     if (rc != 0)
         console_broken(c, rc);
-    virtio_mmio_interrupt(&c->mmio, queue);
+    virtio_interrupt(&c->virtio, queue);
 }
 
-static void console_notify(struct virtio_mmio *v, unsigned queue)
+static void console_notify(struct virtio_device *v, unsigned queue)
 {
     struct virtio_console *c = console_of(v);
     if (queue >= CONTROL_RX && !console_is_multiport(c))
@@ -240,7 +240,7 @@ static void console_notify(struct virtio_mmio *v, unsigned queue)
     /* Linux reads the size of a single console only when it is told of a change, and forgets it if
      * that is before the console is set up. What it sends shows that it is. */
     if (queue == 1 && c->silent && c->port[0].cols && !console_is_multiport(c))
-        virtio_mmio_config_changed(v);
+        virtio_config_changed(v);
     c->silent &= queue != 1;
     if (queue % 2)
         console_drain(c, queue);
@@ -252,7 +252,7 @@ static void console_notify(struct virtio_mmio *v, unsigned queue)
 
 size_t virtio_console_receive(struct device *d, unsigned port, const uint8_t *bytes, size_t n)
 {
-    struct virtio_console *c = console_of(CONTAINER_OF(d, struct virtio_mmio, device));
+    struct virtio_console *c = console_of(CONTAINER_OF(d, struct virtio_device, device));
     struct port *p = &c->port[port];
     unsigned queue = port_queue(port);
     size_t taken = 0;
@@ -260,7 +260,7 @@ size_t virtio_console_receive(struct device *d, unsigned port, const uint8_t *by
     lock_acquire(&d->lock);
     bool open = console_is_multiport(c) ? p->open : port == 0;
     while (open && taken < n) {
-        rc = virtio_mmio_pop(&c->mmio, queue, &c->chain);
+        rc = virtio_pop(&c->virtio, queue, &c->chain);
         if (rc <= 0)
             break;
         uint64_t room = c->chain.writable_bytes;
@@ -269,13 +269,13 @@ size_t virtio_console_receive(struct device *d, unsigned port, const uint8_t *by
             rc = -EPROTO;
             break;
         }
-        virtio_mmio_push(&c->mmio, queue, c->chain.head, (uint32_t)now);
+        virtio_push(&c->virtio, queue, c->chain.head, (uint32_t)now);
         taken += now;
     }
     if (rc < 0)
         console_broken(c, rc);
     else
-        virtio_mmio_interrupt(&c->mmio, queue);
+        virtio_interrupt(&c->virtio, queue);
     p->stalled = taken < n;
     lock_release(&d->lock);
     return taken;
@@ -285,7 +285,7 @@ size_t virtio_console_receive(struct device *d, unsigned port, const uint8_t *by
 
 void virtio_console_resize(struct device *d, unsigned port, uint16_t cols, uint16_t rows)
 {
-    struct virtio_console *c = console_of(CONTAINER_OF(d, struct virtio_mmio, device));
+    struct virtio_console *c = console_of(CONTAINER_OF(d, struct virtio_device, device));
     struct port *p = &c->port[port];
     lock_acquire(&d->lock);
     p->cols = cols;
@@ -298,13 +298,13 @@ void virtio_console_resize(struct device *d, unsigned port, uint16_t cols, uint1
         p->pending |= 1u << RESIZE;
         control_flush(c);
     } else if (port == 0) {
-        virtio_mmio_config_changed(&c->mmio);
+        virtio_config_changed(&c->virtio);
     }
     lock_release(&d->lock);
 }
 
 /* A byte for the first port, before there are queues (5.3.4). */
-static void console_config_write(struct virtio_mmio *v, uint64_t offset, unsigned width,
+static void console_config_write(struct virtio_device *v, uint64_t offset, unsigned width,
                                  uint64_t value)
 {
     uint8_t byte = (uint8_t)value;
@@ -312,7 +312,7 @@ static void console_config_write(struct virtio_mmio *v, uint64_t offset, unsigne
         port_send(&console_of(v)->port[0], &byte, 1);
 }
 
-static void console_started(struct virtio_mmio *v)
+static void console_started(struct virtio_device *v)
 {
     struct virtio_console *c = console_of(v);
     c->silent = true;
@@ -320,7 +320,7 @@ static void console_started(struct virtio_mmio *v)
         port_room(&c->port[0]);
 }
 
-static void console_reset(struct virtio_mmio *v)
+static void console_reset(struct virtio_device *v)
 {
     struct virtio_console *c = console_of(v);
     for (unsigned n = 0; n < c->ports; n++) {
@@ -329,9 +329,9 @@ static void console_reset(struct virtio_mmio *v)
     }
 }
 
-static void console_destroy(struct virtio_mmio *v)
+static void console_destroy(struct virtio_device *v)
 {
-    virtio_mmio_fini(v);
+    virtio_device_fini(v);
     free(console_of(v));
 }
 
@@ -358,7 +358,7 @@ int virtio_console_create(const struct virtio_console_config *config, struct dev
         c->port[n].host = config->port[n];
     bool multiport = c->ports > 1 || config->port[0].name[0];
     st_le32(c->config + CFG_MAX_PORTS, c->ports);
-    const struct virtio_mmio_setup setup = {
+    const struct virtio_setup setup = {
         .ops = &console_ops,
         .gmem = config->gmem,
         .irq = config->irq,
@@ -367,7 +367,7 @@ int virtio_console_create(const struct virtio_console_config *config, struct dev
         .config = c->config,
         .config_size = sizeof c->config,
     };
-    virtio_mmio_init(&c->mmio, &setup);
-    *out = &c->mmio.device;
+    virtio_device_init(&c->virtio, &setup);
+    *out = &c->virtio.device;
     return 0;
 }

@@ -18,7 +18,7 @@
 
 #include "base/bytes.h"
 #include "devices/virtio/fs_call.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 #include "host/workers.h"
 
 #define FS_ID         26
@@ -39,7 +39,7 @@ struct fs_slot {
 };
 
 struct virtio_fs {
-    struct virtio_mmio mmio; /* first */
+    struct virtio_device virtio; /* first */
     struct share *share;
     uint8_t config[CFG_SIZE];
 
@@ -50,9 +50,9 @@ struct virtio_fs {
     struct fs_slot slot[]; /* one to pop into when all others are in flight */
 };
 
-static struct virtio_fs *fs_of(struct virtio_mmio *v)
+static struct virtio_fs *fs_of(struct virtio_device *v)
 {
-    return CONTAINER_OF(v, struct virtio_fs, mmio);
+    return CONTAINER_OF(v, struct virtio_fs, virtio);
 }
 
 /* At most the queues' sizes can be in flight (queue.c), so there is one. */
@@ -79,12 +79,12 @@ static void fs_run(struct work *w)
 {
     struct fs_slot *s = CONTAINER_OF(w, struct fs_slot, work);
     struct virtio_fs *f = s->fs;
-    struct lock *lock = &f->mmio.device.lock;
+    struct lock *lock = &f->virtio.device.lock;
     int64_t written = fs_serve(f->share, &s->chain, false);
     lock_acquire(lock);
     unsigned queue = s->queue;
-    virtio_mmio_push(&f->mmio, queue, s->chain.head, (uint32_t)written);
-    virtio_mmio_interrupt(&f->mmio, queue);
+    virtio_push(&f->virtio, queue, s->chain.head, (uint32_t)written);
+    virtio_interrupt(&f->virtio, queue);
     fs_slot_give_back(f, s);
     if (--f->in_flight == 0)
         pthread_cond_broadcast(&f->idle);
@@ -96,7 +96,7 @@ static void fs_start(struct virtio_fs *f, struct fs_slot *s, bool now)
 {
     int64_t written = now ? fs_serve(f->share, &s->chain, true) : -EAGAIN;
     if (written >= 0) {
-        virtio_mmio_push(&f->mmio, s->queue, s->chain.head, (uint32_t)written);
+        virtio_push(&f->virtio, s->queue, s->chain.head, (uint32_t)written);
         fs_slot_give_back(f, s);
         return;
     }
@@ -105,7 +105,7 @@ static void fs_start(struct virtio_fs *f, struct fs_slot *s, bool now)
     share_submit(f->share, &s->work);
 }
 
-static void fs_notify(struct virtio_mmio *v, unsigned queue)
+static void fs_notify(struct virtio_device *v, unsigned queue)
 {
     struct virtio_fs *f = fs_of(v);
     unsigned now = FS_NOW_MAX;
@@ -124,28 +124,28 @@ static void fs_notify(struct virtio_mmio *v, unsigned queue)
             rc = virtq_rearm(&v->queue[queue]);
     } while (rc > 0);
     if (rc < 0)
-        virtio_mmio_fail(v, rc == -EFAULT ? "a buffer is not RAM" : "malformed request");
-    virtio_mmio_interrupt(v, queue);
+        virtio_fail(v, rc == -EFAULT ? "a buffer is not RAM" : "malformed request");
+    virtio_interrupt(v, queue);
 }
 
-static void fs_drain(struct virtio_mmio *v)
+static void fs_drain(struct virtio_device *v)
 {
     struct virtio_fs *f = fs_of(v);
     while (f->in_flight > 0)
         lock_wait(&v->device.lock, &f->idle, UINT64_MAX);
 }
 
-static void fs_reset(struct virtio_mmio *v)
+static void fs_reset(struct virtio_device *v)
 {
     share_reset(fs_of(v)->share);
 }
 
-static void fs_destroy(struct virtio_mmio *v)
+static void fs_destroy(struct virtio_device *v)
 {
     struct virtio_fs *f = fs_of(v);
     share_drain(f->share); /* the worker has left fs_run() */
     pthread_cond_destroy(&f->idle);
-    virtio_mmio_fini(v);
+    virtio_device_fini(v);
     free(f);
 }
 
@@ -171,11 +171,11 @@ int virtio_fs_create(const struct virtio_fs_config *config, struct device **out)
     memcpy(f->config + CFG_TAG, config->tag, strnlen(config->tag, SHARE_TAG_MAX));
     st_le32(f->config + CFG_NUM_REQUEST_QUEUES, FS_QUEUES - 1);
     cond_init(&f->idle);
-    virtio_mmio_init(&f->mmio, &(struct virtio_mmio_setup){ .ops = &fs_ops,
-                                                            .gmem = config->gmem,
-                                                            .irq = config->irq,
-                                                            .config = f->config,
-                                                            .config_size = sizeof f->config });
-    *out = &f->mmio.device;
+    virtio_device_init(&f->virtio, &(struct virtio_setup){ .ops = &fs_ops,
+                                                           .gmem = config->gmem,
+                                                           .irq = config->irq,
+                                                           .config = f->config,
+                                                           .config_size = sizeof f->config });
+    *out = &f->virtio.device;
     return 0;
 }

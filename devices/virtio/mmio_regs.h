@@ -30,6 +30,7 @@ enum {
     REG_SHM_LEN_HIGH = 0x0b4,
     REG_SHM_BASE_LOW = 0x0b8,
     REG_SHM_BASE_HIGH = 0x0bc,
+    REG_QUEUE_RESET = 0x0c0,
     REG_CONFIG_GENERATION = 0x0fc,
     REG_CONFIG = 0x100,
 };

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 #include "devices/virtio/net_offload.h"
 
 #define NET_ID         1
@@ -53,7 +53,7 @@ enum { CFG_MAC = 0, CFG_STATUS = 6, CFG_MTU = 10, CFG_SIZE = 12 };
 #define TX_NOW_BYTES  2048
 
 struct virtio_net {
-    struct virtio_mmio mmio; /* first */
+    struct virtio_device virtio; /* first */
     struct net *net;
     uint8_t config[CFG_SIZE];
     bool pushed[QUEUES]; /* since the driver was last told */
@@ -64,14 +64,14 @@ struct virtio_net {
     uint8_t long_frame[NET_FRAME_MAX];
 };
 
-static struct virtio_net *net_of(struct virtio_mmio *v)
+static struct virtio_net *net_of(struct virtio_device *v)
 {
-    return CONTAINER_OF(v, struct virtio_net, mmio);
+    return CONTAINER_OF(v, struct virtio_net, virtio);
 }
 
 static void net_broken(struct virtio_net *n, int rc)
 {
-    virtio_mmio_fail(&n->mmio, rc == -EFAULT ? "a buffer is not RAM" : "malformed chain");
+    virtio_fail(&n->virtio, rc == -EFAULT ? "a buffer is not RAM" : "malformed chain");
 }
 
 /* ------------------------------------------------------------------ from the guest */
@@ -79,16 +79,16 @@ static void net_broken(struct virtio_net *n, int rc)
 /* What the driver's header may ask for, by what it has negotiated. */
 static void tx_mask_header(const struct virtio_net *n, struct net_header *h)
 {
-    h->flags &= virtio_mmio_has(&n->mmio, NET_F_CSUM) ? NET_HDR_NEEDS_CSUM : 0;
-    if (!virtio_mmio_has(&n->mmio, NET_F_HOST_ECN))
+    h->flags &= virtio_has(&n->virtio, NET_F_CSUM) ? NET_HDR_NEEDS_CSUM : 0;
+    if (!virtio_has(&n->virtio, NET_F_HOST_ECN))
         h->gso_type &= (uint8_t)~NET_GSO_ECN;
 }
 
 static bool tx_may_be_long(const struct virtio_net *n, const struct net_header *h)
 {
     uint8_t type = h->gso_type & (uint8_t)~NET_GSO_ECN;
-    return (type == NET_GSO_TCPV4 && virtio_mmio_has(&n->mmio, NET_F_HOST_TSO4)) ||
-           (type == NET_GSO_TCPV6 && virtio_mmio_has(&n->mmio, NET_F_HOST_TSO6));
+    return (type == NET_GSO_TCPV4 && virtio_has(&n->virtio, NET_F_HOST_TSO4)) ||
+           (type == NET_GSO_TCPV6 && virtio_has(&n->virtio, NET_F_HOST_TSO6));
 }
 
 struct tx_frame {
@@ -154,20 +154,20 @@ static void tx_send(struct virtio_net *n, const struct tx_frame *f)
 static bool net_transmit(void *ctx)
 {
     struct virtio_net *n = ctx;
-    struct virtq *q = &n->mmio.queue[TX];
+    struct virtq *q = &n->virtio.queue[TX];
     struct tx_frame f = { .length = 0 };
-    lock_acquire(&n->mmio.device.lock);
-    int rc = virtio_mmio_queue_runs(&n->mmio, TX) ? virtq_pop(q, &n->chain) : 0;
+    lock_acquire(&n->virtio.device.lock);
+    int rc = virtio_queue_runs(&n->virtio, TX) ? virtq_pop(q, &n->chain) : 0;
     if (rc > 0) {
         tx_copy(n, &n->chain, &f);
-        virtio_mmio_push(&n->mmio, TX, n->chain.head, 0);
+        virtio_push(&n->virtio, TX, n->chain.head, 0);
         n->pushed[TX] = true;
-    } else if (rc == 0 && virtio_mmio_queue_runs(&n->mmio, TX)) {
+    } else if (rc == 0 && virtio_queue_runs(&n->virtio, TX)) {
         rc = virtq_rearm(q);
     }
     if (rc < 0)
         net_broken(n, rc);
-    lock_release(&n->mmio.device.lock);
+    lock_release(&n->virtio.device.lock);
     tx_send(n, &f);
     return rc > 0;
 }
@@ -176,7 +176,7 @@ static bool net_transmit(void *ctx)
  * is held. */
 static bool tx_now(struct virtio_net *n)
 {
-    struct virtq *q = &n->mmio.queue[TX];
+    struct virtq *q = &n->virtio.queue[TX];
     struct tx_frame f;
     int rc = 1;
     if (!net_claim(n->net))
@@ -190,7 +190,7 @@ static bool tx_now(struct virtio_net *n)
         if (rc > 0) {
             tx_copy(n, &n->chain, &f);
             tx_send(n, &f);
-            virtio_mmio_push(&n->mmio, TX, n->chain.head, 0);
+            virtio_push(&n->virtio, TX, n->chain.head, 0);
         } else if (rc == 0) {
             rc = virtq_rearm(q);
         }
@@ -198,7 +198,7 @@ static bool tx_now(struct virtio_net *n)
     net_release(n->net);
     if (rc < 0)
         net_broken(n, rc);
-    virtio_mmio_interrupt(&n->mmio, TX);
+    virtio_interrupt(&n->virtio, TX);
     return rc <= 0;
 }
 
@@ -208,7 +208,7 @@ static bool tx_now(struct virtio_net *n)
 static bool rx_header(const struct virtio_net *n, const uint8_t *header,
                       uint8_t out[NET_HEADER_SIZE])
 {
-    bool csum = virtio_mmio_has(&n->mmio, NET_F_GUEST_CSUM);
+    bool csum = virtio_has(&n->virtio, NET_F_GUEST_CSUM);
     memset(out, 0, NET_HEADER_SIZE);
     if (!header) {
         if (csum && net_is_local(n->net))
@@ -225,9 +225,9 @@ static bool rx_header(const struct virtio_net *n, const uint8_t *header,
     case NET_GSO_NONE:
         return true;
     case NET_GSO_TCPV4:
-        return virtio_mmio_has(&n->mmio, NET_F_GUEST_TSO4);
+        return virtio_has(&n->virtio, NET_F_GUEST_TSO4);
     case NET_GSO_TCPV6:
-        return virtio_mmio_has(&n->mmio, NET_F_GUEST_TSO6);
+        return virtio_has(&n->virtio, NET_F_GUEST_TSO6);
     default:
         return false;
     }
@@ -253,8 +253,8 @@ static size_t rx_write(const struct virtq_chain *c, const uint8_t *header, const
 static int rx_spread(struct virtio_net *n, const uint8_t *header, const uint8_t *frame,
                      size_t total, unsigned *seen)
 {
-    struct virtq *q = &n->mmio.queue[RX];
-    bool mergeable = virtio_mmio_has(&n->mmio, NET_F_MRG_RXBUF);
+    struct virtq *q = &n->virtio.queue[RX];
+    bool mergeable = virtio_has(&n->virtio, NET_F_MRG_RXBUF);
     size_t done = 0;
     unsigned count = 0;
     int rc = 1;
@@ -282,7 +282,7 @@ static int rx_deliver(struct virtio_net *n, const uint8_t *header, const uint8_t
     unsigned seen = 0;
     int count;
     while ((count = rx_spread(n, header, frame, total, &seen)) == 0) {
-        int more = virtq_rearm_beyond(&n->mmio.queue[RX], seen);
+        int more = virtq_rearm_beyond(&n->virtio.queue[RX], seen);
         if (more <= 0)
             return more;
     }
@@ -291,7 +291,7 @@ static int rx_deliver(struct virtio_net *n, const uint8_t *header, const uint8_t
     st_le16(buffers, (uint16_t)count);
     if (!virtq_chain_write(&n->first, HEADER_NUM_BUFFERS, buffers, sizeof buffers))
         return -EPROTO; /* 5.1.6.3.1: a buffer holds at least the header */
-    virtio_mmio_push_all(&n->mmio, RX, n->used, (unsigned)count);
+    virtio_push_all(&n->virtio, RX, n->used, (unsigned)count);
     n->pushed[RX] = true;
     return 1;
 }
@@ -302,12 +302,12 @@ static bool net_receive(void *ctx, const uint8_t *header, const uint8_t *frame, 
     struct virtio_net *n = ctx;
     uint8_t out[NET_HEADER_SIZE];
     int rc = 1;
-    lock_acquire(&n->mmio.device.lock);
-    if (virtio_mmio_queue_runs(&n->mmio, RX) && rx_header(n, header, out))
+    lock_acquire(&n->virtio.device.lock);
+    if (virtio_queue_runs(&n->virtio, RX) && rx_header(n, header, out))
         rc = rx_deliver(n, out, frame, NET_HEADER_SIZE + length);
     if (rc < 0 && rc != -E2BIG)
         net_broken(n, rc);
-    lock_release(&n->mmio.device.lock);
+    lock_release(&n->virtio.device.lock);
     return rc != 0;
 }
 
@@ -317,29 +317,29 @@ static bool net_receive(void *ctx, const uint8_t *header, const uint8_t *frame, 
 static void net_pause(void *ctx)
 {
     struct virtio_net *n = ctx;
-    lock_acquire(&n->mmio.device.lock);
+    lock_acquire(&n->virtio.device.lock);
     for (unsigned q = 0; q < QUEUES; q++) {
         if (n->pushed[q])
-            virtio_mmio_interrupt(&n->mmio, q);
+            virtio_interrupt(&n->virtio, q);
         n->pushed[q] = false;
     }
-    lock_release(&n->mmio.device.lock);
+    lock_release(&n->virtio.device.lock);
 }
 
 /* struct net_client */
 static void net_link(void *ctx, bool up)
 {
     struct virtio_net *n = ctx;
-    lock_acquire(&n->mmio.device.lock);
+    lock_acquire(&n->virtio.device.lock);
     st_le16(n->config + CFG_STATUS, up ? STATUS_LINK_UP : 0);
-    virtio_mmio_config_changed(&n->mmio);
-    lock_release(&n->mmio.device.lock);
+    virtio_config_changed(&n->virtio);
+    lock_release(&n->virtio.device.lock);
 }
 
 /* ------------------------------------------------------------------ the transport's calls */
 
 /* 5.1.3.1: what needs what. */
-static bool net_accept(const struct virtio_mmio *v, uint64_t features)
+static bool net_accept(const struct virtio_device *v, uint64_t features)
 {
     static const struct {
         uint64_t feature, needs_one_of;
@@ -358,7 +358,7 @@ static bool net_accept(const struct virtio_mmio *v, uint64_t features)
     return true;
 }
 
-static void net_start_driver(struct virtio_mmio *v)
+static void net_start_driver(struct virtio_device *v)
 {
     static const struct {
         uint64_t feature;
@@ -372,7 +372,7 @@ static void net_start_driver(struct virtio_mmio *v)
     struct virtio_net *n = net_of(v);
     unsigned offload = 0;
     for (size_t i = 0; i < ARRAY_LEN(map); i++)
-        if (virtio_mmio_has(v, map[i].feature))
+        if (virtio_has(v, map[i].feature))
             offload |= map[i].offload;
     if (n->net) {
         net_set_offload(n->net, offload);
@@ -380,7 +380,7 @@ static void net_start_driver(struct virtio_mmio *v)
     }
 }
 
-static void net_notify(struct virtio_mmio *v, unsigned queue)
+static void net_notify(struct virtio_device *v, unsigned queue)
 {
     struct virtio_net *n = net_of(v);
     /* Room to receive, or something to send: the thread looks for both. */
@@ -388,19 +388,19 @@ static void net_notify(struct virtio_mmio *v, unsigned queue)
         net_wake(n->net);
 }
 
-static void net_reset(struct virtio_mmio *v)
+static void net_reset(struct virtio_device *v)
 {
     struct virtio_net *n = net_of(v);
     if (n->net)
         net_set_offload(n->net, 0);
 }
 
-static void net_destroy(struct virtio_mmio *v)
+static void net_destroy(struct virtio_device *v)
 {
     struct virtio_net *n = net_of(v);
     if (n->net)
         net_stop(n->net);
-    virtio_mmio_fini(v);
+    virtio_device_fini(v);
     free(n);
 }
 
@@ -431,12 +431,12 @@ int virtio_net_create(const struct virtio_net_config *config, struct device **ou
         features |= NET_F_MTU;
     if (n->net && net_has_headers(n->net))
         features |= NET_F_GUEST_TSO4 | NET_F_GUEST_TSO6 | NET_F_GUEST_ECN;
-    virtio_mmio_init(&n->mmio, &(struct virtio_mmio_setup){ .ops = &net_ops,
-                                                            .gmem = config->gmem,
-                                                            .irq = config->irq,
-                                                            .features = features,
-                                                            .config = n->config,
-                                                            .config_size = sizeof n->config });
+    virtio_device_init(&n->virtio, &(struct virtio_setup){ .ops = &net_ops,
+                                                           .gmem = config->gmem,
+                                                           .irq = config->irq,
+                                                           .features = features,
+                                                           .config = n->config,
+                                                           .config_size = sizeof n->config });
     const struct net_client client = { .receive = net_receive,
                                        .transmit = net_transmit,
                                        .pause = net_pause,
@@ -444,10 +444,10 @@ int virtio_net_create(const struct virtio_net_config *config, struct device **ou
                                        .ctx = n };
     int r = n->net ? net_start(n->net, &client) : 0;
     if (r < 0) {
-        virtio_mmio_fini(&n->mmio);
+        virtio_device_fini(&n->virtio);
         free(n);
         return r;
     }
-    *out = &n->mmio.device;
+    *out = &n->virtio.device;
     return 0;
 }

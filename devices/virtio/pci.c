@@ -15,6 +15,7 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "devices/virtio/device.h"
 #include "devices/virtio/mmio.h"
 #include "devices/virtio/mmio_regs.h"
 
@@ -46,7 +47,7 @@ enum { MSIX_CONTROL = 2 };
 
 struct virtio_pci {
     struct pci_function function; /* first */
-    struct virtio_mmio *v;
+    struct virtio_device *v;
     const struct device_ops *mmio; /* the registers' */
     struct irq_line line;
     bool level; /* of the registers' wire */
@@ -57,7 +58,7 @@ struct virtio_pci {
 
 static struct virtio_pci *pci_of(struct device *d)
 {
-    return CONTAINER_OF(d, struct virtio_mmio, device)->transport;
+    return CONTAINER_OF(d, struct virtio_device, device)->transport;
 }
 
 /* ------------------------------------------------------------------ interrupts */
@@ -77,7 +78,7 @@ static void pci_set_level(void *ctx, unsigned n, bool level)
     pci_update_line(p);
 }
 
-static bool pci_message(struct virtio_mmio *v, unsigned queue)
+static bool pci_message(struct virtio_device *v, unsigned queue)
 {
     struct virtio_pci *p = v->transport;
     if (!p->msix.enabled)
@@ -100,7 +101,7 @@ static void reg_write(const struct virtio_pci *p, unsigned reg, uint32_t value)
 
 static struct virtq *pci_queue(const struct virtio_pci *p)
 {
-    struct virtio_mmio *v = p->v;
+    struct virtio_device *v = p->v;
     return v->queue_sel < v->queues ? &v->queue[v->queue_sel] : NULL;
 }
 
@@ -122,7 +123,9 @@ enum field {
     FIELD_QUEUE_DESC = 0x20,
     FIELD_QUEUE_DRIVER = 0x28,
     FIELD_QUEUE_DEVICE = 0x30,
-    COMMON_SIZE = 0x38,
+    FIELD_NOTIFY_DATA = 0x38,
+    FIELD_QUEUE_RESET = 0x3a,
+    COMMON_SIZE = 0x3c,
 };
 
 /* `reg` is where a write goes, or 0. */
@@ -149,6 +152,8 @@ static const struct {
     { FIELD_QUEUE_DRIVER + 4, 4, REG_QUEUE_DRIVER_HIGH },
     { FIELD_QUEUE_DEVICE, 4, REG_QUEUE_DEVICE_LOW },
     { FIELD_QUEUE_DEVICE + 4, 4, REG_QUEUE_DEVICE_HIGH },
+    { FIELD_NOTIFY_DATA, 2, 0 },
+    { FIELD_QUEUE_RESET, 2, 0 },
 };
 
 /* The row of a field that is accessed in its own width, or -1: all other accesses are the driver's
@@ -190,6 +195,8 @@ static uint32_t queue_field(const struct virtio_pci *p, const struct virtq *q, u
         return (uint32_t)q->used;
     case FIELD_QUEUE_DEVICE + 4:
         return (uint32_t)(q->used >> 32);
+    case FIELD_QUEUE_RESET:
+        return q == p->v->resetting;
     default:
         return 0;
     }
@@ -197,7 +204,7 @@ static uint32_t queue_field(const struct virtio_pci *p, const struct virtq *q, u
 
 static uint32_t field_read(const struct virtio_pci *p, uint64_t offset)
 {
-    const struct virtio_mmio *v = p->v;
+    const struct virtio_device *v = p->v;
     const struct virtq *q = pci_queue(p);
     switch (offset) {
     case FIELD_OFFERED_SEL:
@@ -237,6 +244,12 @@ static void pci_forget_vectors(struct virtio_pci *p)
         p->queue_vector[i] = NO_VECTOR;
 }
 
+static void pci_reset_queue(struct virtio_pci *p, uint32_t value)
+{
+    if (value == 1 && !p->v->stopping && virtio_device_reset_queue(p->v))
+        p->queue_vector[p->v->queue_sel] = NO_VECTOR;
+}
+
 /* A queue cannot be disabled but by reset (4.1.4.3.2). */
 static void pci_enable_queue(const struct virtio_pci *p, uint32_t value)
 {
@@ -259,6 +272,9 @@ static void field_write(struct virtio_pci *p, int field, uint32_t value)
         break;
     case FIELD_QUEUE_ENABLE:
         pci_enable_queue(p, value);
+        break;
+    case FIELD_QUEUE_RESET:
+        pci_reset_queue(p, value);
         break;
     case FIELD_STATUS:
         reg_write(p, REG_STATUS, value);
@@ -494,7 +510,7 @@ static const struct device_ops pci_ops = {
 int virtio_pci_create(struct device *d, struct pci_host *host,
                       const struct virtio_pci_config *config)
 {
-    struct virtio_mmio *v = CONTAINER_OF(d, struct virtio_mmio, device);
+    struct virtio_device *v = CONTAINER_OF(d, struct virtio_device, device);
     struct virtio_pci *p = calloc(1, sizeof *p);
     if (!p)
         return -ENOMEM;

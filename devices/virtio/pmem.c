@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 
 #define PMEM_ID         27
 #define PMEM_QUEUE_SIZE 64
@@ -31,7 +31,7 @@ struct pmem_request {
 };
 
 struct virtio_pmem {
-    struct virtio_mmio mmio; /* first */
+    struct virtio_device virtio; /* first */
     struct pmem *pmem;
     uint8_t config[CFG_SIZE];
     struct pmem_request request[PMEM_QUEUE_SIZE];
@@ -41,16 +41,16 @@ struct virtio_pmem {
     struct virtq_chain chain;
 };
 
-static struct virtio_pmem *pmem_of(struct virtio_mmio *v)
+static struct virtio_pmem *pmem_of(struct virtio_device *v)
 {
-    return CONTAINER_OF(v, struct virtio_pmem, mmio);
+    return CONTAINER_OF(v, struct virtio_pmem, virtio);
 }
 
 static void pmem_answer(struct virtio_pmem *p, struct pmem_request *r, uint32_t result)
 {
     for (unsigned i = 0; i < 4; i++)
         *r->answer[i] = (uint8_t)(result >> (8 * i));
-    virtio_mmio_push(&p->mmio, 0, r->head, 4);
+    virtio_push(&p->virtio, 0, r->head, 4);
     p->idle[p->idle_count++] = r;
 }
 
@@ -59,16 +59,16 @@ static void pmem_flushed(struct pmem_flush *f, int result)
 {
     struct pmem_request *r = CONTAINER_OF(f, struct pmem_request, flush);
     struct virtio_pmem *p = r->device;
-    lock_acquire(&p->mmio.device.lock);
+    lock_acquire(&p->virtio.device.lock);
     pmem_answer(p, r, result < 0 ? RESULT_FAILED : RESULT_OK);
-    virtio_mmio_interrupt(&p->mmio, 0);
+    virtio_interrupt(&p->virtio, 0);
     if (p->idle_count == PMEM_QUEUE_SIZE)
         pthread_cond_broadcast(&p->all_idle);
-    lock_release(&p->mmio.device.lock);
+    lock_release(&p->virtio.device.lock);
 }
 
 /* No more are in flight than the ring has entries. */
-static int pmem_serve(struct virtio_mmio *v, unsigned queue)
+static int pmem_serve(struct virtio_device *v, unsigned queue)
 {
     struct virtio_pmem *p = pmem_of(v);
     struct virtq_chain *c = &p->chain;
@@ -91,25 +91,25 @@ static int pmem_serve(struct virtio_mmio *v, unsigned queue)
     return 1;
 }
 
-static void pmem_notify(struct virtio_mmio *v, unsigned queue)
+static void pmem_notify(struct virtio_device *v, unsigned queue)
 {
-    virtio_mmio_serve(v, queue, &pmem_of(v)->chain, pmem_serve);
+    virtio_serve(v, queue, &pmem_of(v)->chain, pmem_serve);
 }
 
-static void pmem_device_drain(struct virtio_mmio *v)
+static void pmem_device_drain(struct virtio_device *v)
 {
     struct virtio_pmem *p = pmem_of(v);
     while (p->idle_count < PMEM_QUEUE_SIZE)
         lock_wait(&v->device.lock, &p->all_idle, UINT64_MAX);
 }
 
-static void pmem_destroy(struct virtio_mmio *v)
+static void pmem_destroy(struct virtio_device *v)
 {
     struct virtio_pmem *p = pmem_of(v);
     if (p->pmem)
         pmem_drain(p->pmem); /* the thread has left pmem_flushed() */
     pthread_cond_destroy(&p->all_idle);
-    virtio_mmio_fini(v);
+    virtio_device_fini(v);
     free(p);
 }
 
@@ -136,11 +136,11 @@ int virtio_pmem_create(const struct virtio_pmem_config *config, struct device **
     }
     st_le64(p->config + CFG_START, config->base);
     st_le64(p->config + CFG_LENGTH, p->pmem ? pmem_size(p->pmem) : 0);
-    virtio_mmio_init(&p->mmio, &(struct virtio_mmio_setup){ .ops = &pmem_ops,
-                                                            .gmem = config->gmem,
-                                                            .irq = config->irq,
-                                                            .config = p->config,
-                                                            .config_size = sizeof p->config });
-    *out = &p->mmio.device;
+    virtio_device_init(&p->virtio, &(struct virtio_setup){ .ops = &pmem_ops,
+                                                           .gmem = config->gmem,
+                                                           .irq = config->irq,
+                                                           .config = p->config,
+                                                           .config_size = sizeof p->config });
+    *out = &p->virtio.device;
     return 0;
 }

@@ -15,7 +15,7 @@
 #include <sys/random.h>
 #endif
 
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 
 #define RNG_ID         4
 #define RNG_QUEUE_SIZE 64
@@ -23,7 +23,7 @@
 #define RNG_BUFFER_MAX 4096
 
 struct virtio_rng {
-    struct virtio_mmio mmio; /* first */
+    struct virtio_device virtio; /* first */
     struct virtq_chain chain;
 };
 
@@ -42,22 +42,22 @@ static uint32_t rng_fill(const struct virtq_chain *c)
     return filled;
 }
 
-static int rng_serve(struct virtio_mmio *v, unsigned queue)
+static int rng_serve(struct virtio_device *v, unsigned queue)
 {
-    const struct virtq_chain *c = &CONTAINER_OF(v, struct virtio_rng, mmio)->chain;
-    virtio_mmio_push(v, queue, c->head, rng_fill(c));
+    const struct virtq_chain *c = &CONTAINER_OF(v, struct virtio_rng, virtio)->chain;
+    virtio_push(v, queue, c->head, rng_fill(c));
     return 1;
 }
 
-static void rng_notify(struct virtio_mmio *v, unsigned queue)
+static void rng_notify(struct virtio_device *v, unsigned queue)
 {
-    virtio_mmio_serve(v, queue, &CONTAINER_OF(v, struct virtio_rng, mmio)->chain, rng_serve);
+    virtio_serve(v, queue, &CONTAINER_OF(v, struct virtio_rng, virtio)->chain, rng_serve);
 }
 
-static void rng_destroy(struct virtio_mmio *v)
+static void rng_destroy(struct virtio_device *v)
 {
-    virtio_mmio_fini(v);
-    free(CONTAINER_OF(v, struct virtio_rng, mmio));
+    virtio_device_fini(v);
+    free(CONTAINER_OF(v, struct virtio_rng, virtio));
 }
 
 static const struct virtio_ops rng_ops = {
@@ -74,8 +74,8 @@ int virtio_rng_create(const struct virtio_rng_config *config, struct device **ou
     struct virtio_rng *r = calloc(1, sizeof *r);
     if (!r)
         return -ENOMEM;
-    virtio_mmio_init(&r->mmio, &(struct virtio_mmio_setup){
-                                   .ops = &rng_ops, .gmem = config->gmem, .irq = config->irq });
-    *out = &r->mmio.device;
+    virtio_device_init(&r->virtio, &(struct virtio_setup){
+                                       .ops = &rng_ops, .gmem = config->gmem, .irq = config->irq });
+    *out = &r->virtio.device;
     return 0;
 }

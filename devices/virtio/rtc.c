@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 
 #define RTC_ID         17
 #define RTC_QUEUE_SIZE 64
@@ -30,7 +30,7 @@ enum status { STATUS_OK = 0, STATUS_NOT_SUPPORTED = 2, STATUS_NO_CLOCK = 3, STAT
 enum { REQ_CLOCK = 8, REQ_COUNTER = 10, ANSWER = 8 };
 
 struct virtio_rtc {
-    struct virtio_mmio mmio; /* first */
+    struct virtio_device virtio; /* first */
     struct virtio_rtc_config config;
     struct virtq_chain chain;
 };
@@ -114,26 +114,26 @@ static uint32_t rtc_answer(const struct virtio_rtc *r, uint8_t out[RTC_LONGEST])
     return out[0] == STATUS_OK ? request->out : RTC_HEAD;
 }
 
-static int rtc_serve(struct virtio_mmio *v, unsigned queue)
+static int rtc_serve(struct virtio_device *v, unsigned queue)
 {
-    struct virtio_rtc *r = CONTAINER_OF(v, struct virtio_rtc, mmio);
+    struct virtio_rtc *r = CONTAINER_OF(v, struct virtio_rtc, virtio);
     uint8_t out[RTC_LONGEST];
     uint32_t length = rtc_answer(r, out);
     if (!virtq_chain_write(&r->chain, 0, out, length))
         return -EPROTO; /* not even room for a status */
-    virtio_mmio_push(v, queue, r->chain.head, length);
+    virtio_push(v, queue, r->chain.head, length);
     return 1;
 }
 
-static void rtc_notify(struct virtio_mmio *v, unsigned queue)
+static void rtc_notify(struct virtio_device *v, unsigned queue)
 {
-    virtio_mmio_serve(v, queue, &CONTAINER_OF(v, struct virtio_rtc, mmio)->chain, rtc_serve);
+    virtio_serve(v, queue, &CONTAINER_OF(v, struct virtio_rtc, virtio)->chain, rtc_serve);
 }
 
-static void rtc_destroy(struct virtio_mmio *v)
+static void rtc_destroy(struct virtio_device *v)
 {
-    virtio_mmio_fini(v);
-    free(CONTAINER_OF(v, struct virtio_rtc, mmio));
+    virtio_device_fini(v);
+    free(CONTAINER_OF(v, struct virtio_rtc, virtio));
 }
 
 static const struct virtio_ops rtc_ops = {
@@ -151,8 +151,8 @@ int virtio_rtc_create(const struct virtio_rtc_config *config, struct device **ou
     if (!r)
         return -ENOMEM;
     r->config = *config;
-    virtio_mmio_init(&r->mmio, &(struct virtio_mmio_setup){
-                                   .ops = &rtc_ops, .gmem = config->gmem, .irq = config->irq });
-    *out = &r->mmio.device;
+    virtio_device_init(&r->virtio, &(struct virtio_setup){
+                                       .ops = &rtc_ops, .gmem = config->gmem, .irq = config->irq });
+    *out = &r->virtio.device;
     return 0;
 }

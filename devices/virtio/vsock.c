@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 
 #define VSOCK_ID         19
 #define VSOCK_QUEUE_SIZE 128
@@ -39,7 +39,7 @@ enum {
 };
 
 struct virtio_vsock {
-    struct virtio_mmio mmio; /* first */
+    struct virtio_device virtio; /* first */
     struct vsock *vsock;
     uint8_t config[8];
     uint32_t epoch;
@@ -48,16 +48,16 @@ struct virtio_vsock {
     struct virtq_chain chain;
 };
 
-static struct virtio_vsock *vsock_of(struct virtio_mmio *v)
+static struct virtio_vsock *vsock_of(struct virtio_device *v)
 {
-    return CONTAINER_OF(v, struct virtio_vsock, mmio);
+    return CONTAINER_OF(v, struct virtio_vsock, virtio);
 }
 
 static void vsock_broken(struct virtio_vsock *s, int rc)
 {
-    virtio_mmio_fail(&s->mmio, rc == -EFAULT  ? "a buffer is not RAM"
-                               : rc == -E2BIG ? "a receive buffer is too small for a packet"
-                                              : "malformed chain");
+    virtio_fail(&s->virtio, rc == -EFAULT  ? "a buffer is not RAM"
+                            : rc == -E2BIG ? "a receive buffer is too small for a packet"
+                                           : "malformed chain");
 }
 
 /* The chain's packet. One that is none is of no guest, so nobody answers it. */
@@ -83,17 +83,17 @@ static void tx_load(const struct virtq_chain *c, struct vsock_packet *p)
 static bool vsock_transmit(void *ctx, struct vsock_packet *p)
 {
     struct virtio_vsock *s = ctx;
-    lock_acquire(&s->mmio.device.lock);
+    lock_acquire(&s->virtio.device.lock);
     p->epoch = s->epoch;
-    int rc = virtio_mmio_pop(&s->mmio, TX, &s->chain);
+    int rc = virtio_pop(&s->virtio, TX, &s->chain);
     if (rc > 0) {
         tx_load(&s->chain, p);
-        virtio_mmio_push(&s->mmio, TX, s->chain.head, 0);
+        virtio_push(&s->virtio, TX, s->chain.head, 0);
         s->pushed[TX] = true;
     } else if (rc < 0) {
         vsock_broken(s, rc);
     }
-    lock_release(&s->mmio.device.lock);
+    lock_release(&s->virtio.device.lock);
     return rc > 0;
 }
 
@@ -123,13 +123,13 @@ static long rx_store(const struct virtq_chain *c, const struct vsock_packet *p)
 /* Give the driver a packet. Bytes of its payload, -EAGAIN, or what is wrong. */
 static long rx_deliver(struct virtio_vsock *s, const struct vsock_packet *p)
 {
-    int rc = virtio_mmio_pop(&s->mmio, RX, &s->chain);
+    int rc = virtio_pop(&s->virtio, RX, &s->chain);
     if (rc <= 0)
         return rc < 0 ? rc : -EAGAIN;
     long n = rx_store(&s->chain, p);
     if (n < 0)
         return n;
-    virtio_mmio_push(&s->mmio, RX, s->chain.head, HDR_SIZE + (uint32_t)n);
+    virtio_push(&s->virtio, RX, s->chain.head, HDR_SIZE + (uint32_t)n);
     s->pushed[RX] = true;
     return n;
 }
@@ -139,14 +139,14 @@ static long vsock_receive(void *ctx, const struct vsock_packet *p)
 {
     struct virtio_vsock *s = ctx;
     long n = -EAGAIN;
-    lock_acquire(&s->mmio.device.lock);
+    lock_acquire(&s->virtio.device.lock);
     if (p->epoch != s->epoch)
         n = (long)p->length;
     else
         n = rx_deliver(s, p);
     if (n < 0 && n != -EAGAIN)
         vsock_broken(s, (int)n);
-    lock_release(&s->mmio.device.lock);
+    lock_release(&s->virtio.device.lock);
     return n < 0 ? -1 : n;
 }
 
@@ -154,16 +154,16 @@ static long vsock_receive(void *ctx, const struct vsock_packet *p)
 static void vsock_pause(void *ctx)
 {
     struct virtio_vsock *s = ctx;
-    lock_acquire(&s->mmio.device.lock);
+    lock_acquire(&s->virtio.device.lock);
     for (unsigned q = 0; q < QUEUES; q++) {
         if (s->pushed[q])
-            virtio_mmio_interrupt(&s->mmio, q);
+            virtio_interrupt(&s->virtio, q);
         s->pushed[q] = false;
     }
-    lock_release(&s->mmio.device.lock);
+    lock_release(&s->virtio.device.lock);
 }
 
-static void vsock_driver_came(struct virtio_mmio *v)
+static void vsock_driver_came(struct virtio_device *v)
 {
     struct virtio_vsock *s = vsock_of(v);
     s->begun = true;
@@ -171,7 +171,7 @@ static void vsock_driver_came(struct virtio_mmio *v)
         vsock_wake(s->vsock);
 }
 
-static void vsock_notify(struct virtio_mmio *v, unsigned queue)
+static void vsock_notify(struct virtio_device *v, unsigned queue)
 {
     struct virtio_vsock *s = vsock_of(v);
     if (s->vsock && queue != EVENT)
@@ -179,7 +179,7 @@ static void vsock_notify(struct virtio_mmio *v, unsigned queue)
 }
 
 /* A driver that only looks for the device resets it first; that ends nothing. */
-static void vsock_device_reset(struct virtio_mmio *v)
+static void vsock_device_reset(struct virtio_device *v)
 {
     struct virtio_vsock *s = vsock_of(v);
     if (!s->begun)
@@ -190,12 +190,12 @@ static void vsock_device_reset(struct virtio_mmio *v)
         vsock_reset(s->vsock, s->epoch);
 }
 
-static void vsock_destroy(struct virtio_mmio *v)
+static void vsock_destroy(struct virtio_device *v)
 {
     struct virtio_vsock *s = vsock_of(v);
     if (s->vsock)
         vsock_stop(s->vsock);
-    virtio_mmio_fini(v);
+    virtio_device_fini(v);
     free(s);
 }
 
@@ -217,21 +217,21 @@ int virtio_vsock_create(const struct virtio_vsock_config *config, struct device 
         return -ENOMEM;
     s->vsock = config->vsock;
     st_le64(s->config, config->cid);
-    virtio_mmio_init(&s->mmio, &(struct virtio_mmio_setup){ .ops = &vsock_ops,
-                                                            .gmem = config->gmem,
-                                                            .irq = config->irq,
-                                                            .features = VSOCK_F_STREAM,
-                                                            .config = s->config,
-                                                            .config_size = sizeof s->config });
+    virtio_device_init(&s->virtio, &(struct virtio_setup){ .ops = &vsock_ops,
+                                                           .gmem = config->gmem,
+                                                           .irq = config->irq,
+                                                           .features = VSOCK_F_STREAM,
+                                                           .config = s->config,
+                                                           .config_size = sizeof s->config });
     const struct vsock_client client = {
         .transmit = vsock_transmit, .receive = vsock_receive, .pause = vsock_pause, .ctx = s
     };
     int r = s->vsock ? vsock_start(s->vsock, &client) : 0;
     if (r < 0) {
-        virtio_mmio_fini(&s->mmio);
+        virtio_device_fini(&s->virtio);
         free(s);
         return r;
     }
-    *out = &s->mmio.device;
+    *out = &s->virtio.device;
     return 0;
 }

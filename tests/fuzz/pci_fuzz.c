@@ -15,7 +15,7 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 #include "devices/virtio/pci.h"
 #include "devices/virtio/rng.h"
 #include "tests/harness/quiet.h"
@@ -91,7 +91,7 @@ static void bus_destroy(struct bus *b)
 static void check(struct bus *b)
 {
     for (unsigned i = 0; i < SLOTS; i++) {
-        const struct virtio_mmio *v = CONTAINER_OF(b->device[i], struct virtio_mmio, device);
+        const struct virtio_device *v = CONTAINER_OF(b->device[i], struct virtio_device, device);
         assert(config(b, i, 0, 4) == 0x10441af4);
         bool msix = config(b, i, CAP_MSIX + 2, 2) & MSIX_CONTROL_ENABLE;
         bool off = config(b, i, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE;

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "devices/virtio/blk.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 #include "tests/harness/quiet.h"
 #include "tests/unit/virtio_driver.h"
 

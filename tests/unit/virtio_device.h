@@ -12,6 +12,7 @@
 #include "base/gmem.h"
 #include "base/irq.h"
 #include "devices/device.h"
+#include "devices/virtio/device.h"
 #include "devices/virtio/mmio.h"
 
 #define VDEV_RAM      0x40000000ull

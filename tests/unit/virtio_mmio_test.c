@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <libfdt.h>
 
+#include "devices/virtio/device.h"
 #include "devices/virtio/mmio.h"
 #include "tests/harness/quiet.h"
 #include "tests/unit/virtio_driver.h"
@@ -17,9 +18,9 @@ enum { MAGIC = 0x00, VERSION = 0x04, DEVICE_ID = 0x08, VENDOR = 0x0c, DEV_FEATUR
 enum { DEV_FEATURES_SEL = 0x14, DRV_FEATURES = 0x20, DRV_FEATURES_SEL = 0x24, QUEUE_SEL = 0x30 };
 enum { QUEUE_NUM_MAX = 0x34, QUEUE_NUM = 0x38, QUEUE_READY = 0x44, QUEUE_NOTIFY = 0x50 };
 enum { INT_STATUS = 0x60, INT_ACK = 0x64, STATUS = 0x70, DESC = 0x80, AVAIL = 0x90, USED = 0xa0 };
-enum { SHM_LEN = 0xb0, GENERATION = 0xfc, CONFIG = 0x100 };
+enum { SHM_LEN = 0xb0, QUEUE_RESET = 0xc0, GENERATION = 0xfc, CONFIG = 0x100 };
 
-#define FEATURES (1ull << 3 | 1ull << 40)
+#define FEATURES (1ull << 3 | 1ull << 41)
 #define ACK      VIRTIO_STATUS_ACKNOWLEDGE
 #define DRV      VIRTIO_STATUS_DRIVER
 #define FEAT     VIRTIO_STATUS_FEATURES_OK
@@ -27,7 +28,7 @@ enum { SHM_LEN = 0xb0, GENERATION = 0xfc, CONFIG = 0x100 };
 #define NEEDS    VIRTIO_STATUS_NEEDS_RESET
 
 static struct {
-    struct virtio_mmio v;
+    struct virtio_device v;
     struct driver driver;
     bool level;
     unsigned notified, drained, resets, destroyed, started;
@@ -39,27 +40,27 @@ static struct {
 
 static const uint8_t config[] = { 0x11, 0x22, 0x33, 0x44, 0x55, 0x66 };
 
-static void fake_notify(struct virtio_mmio *v, unsigned queue)
+static void fake_notify(struct virtio_device *v, unsigned queue)
 {
     assert_ptr_equal(v, &t.v);
     t.notified++;
     t.last_queue = queue;
 }
 
-static bool fake_accept(const struct virtio_mmio *v, uint64_t features)
+static bool fake_accept(const struct virtio_device *v, uint64_t features)
 {
     assert_ptr_equal(v, &t.v);
     assert_true(features & VIRTIO_F_VERSION_1);
     return !t.refuse;
 }
 
-static void fake_start(struct virtio_mmio *v)
+static void fake_start(struct virtio_device *v)
 {
     assert_true(v->status & OK);
     t.started++;
 }
 
-static void fake_config_write(struct virtio_mmio *v, uint64_t offset, unsigned width,
+static void fake_config_write(struct virtio_device *v, uint64_t offset, unsigned width,
                               uint64_t value)
 {
     (void)v;
@@ -68,7 +69,7 @@ static void fake_config_write(struct virtio_mmio *v, uint64_t offset, unsigned w
     t.config_value = value;
 }
 
-static void fake_drain(struct virtio_mmio *v)
+static void fake_drain(struct virtio_device *v)
 {
     t.drained++;
     for (unsigned i = 0; i < v->ops->queues; i++)
@@ -78,18 +79,26 @@ static void fake_drain(struct virtio_mmio *v)
     uint8_t status = v->status;
     v->device.ops->write(&v->device, STATUS, 4, 0xff);
     assert_int_equal(v->status, status);
+    if (!v->resetting)
+        return;
+    unsigned before = t.notified;
+    assert_int_equal(v->device.ops->read(&v->device, QUEUE_RESET, 4), 1);
+    v->device.ops->write(&v->device, QUEUE_NOTIFY, 4, 1);
+    v->device.ops->write(&v->device, QUEUE_NOTIFY, 4, v->queue_sel);
+    v->device.ops->write(&v->device, QUEUE_NOTIFY, 4, UINT32_MAX);
+    assert_int_equal(t.notified, before);
 }
 
-static void fake_reset(struct virtio_mmio *v)
+static void fake_reset(struct virtio_device *v)
 {
     (void)v;
     t.resets++;
 }
 
-static void fake_destroy(struct virtio_mmio *v)
+static void fake_destroy(struct virtio_device *v)
 {
     t.destroyed++;
-    virtio_mmio_fini(v);
+    virtio_device_fini(v);
 }
 
 static const struct virtio_ops fake_ops = {
@@ -119,12 +128,12 @@ static int setup(void **state)
     memset(&t, 0, sizeof t);
     quiet();
     driver_init(&t.driver, 8);
-    virtio_mmio_init(&t.v, &(struct virtio_mmio_setup){ .ops = &fake_ops,
-                                                        .gmem = &t.driver.m,
-                                                        .irq = { .set = set_irq, .n = 5 },
-                                                        .features = FEATURES,
-                                                        .config = config,
-                                                        .config_size = sizeof config });
+    virtio_device_init(&t.v, &(struct virtio_setup){ .ops = &fake_ops,
+                                                     .gmem = &t.driver.m,
+                                                     .irq = { .set = set_irq, .n = 5 },
+                                                     .features = FEATURES,
+                                                     .config = config,
+                                                     .config_size = sizeof config });
     return 0;
 }
 
@@ -132,7 +141,7 @@ static int teardown(void **state)
 {
     (void)state;
     if (!t.destroyed)
-        virtio_mmio_fini(&t.v);
+        virtio_device_fini(&t.v);
     return 0;
 }
 
@@ -180,16 +189,21 @@ static void set_queue(unsigned queue, uint32_t size)
 }
 
 /* Up to, but without, DRIVER_OK. */
-static void bring_up(void)
+static void bring_up_with(uint64_t features)
 {
     wr(STATUS, ACK);
     wr(STATUS, ACK | DRV);
-    accept(VIRTIO_F_VERSION_1);
+    accept(VIRTIO_F_VERSION_1 | features);
     wr(STATUS, ACK | DRV | FEAT);
     assert_int_equal(rd(STATUS), ACK | DRV | FEAT);
     set_queue(0, 8);
     wr(QUEUE_READY, 1);
     assert_int_equal(rd(QUEUE_READY), 1);
+}
+
+static void bring_up(void)
+{
+    bring_up_with(0);
 }
 
 static void run_up(void)
@@ -230,7 +244,7 @@ static void offered_features(void **state)
 {
     (void)state;
     uint64_t all = FEATURES | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
-                   VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER;
+                   VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_RING_RESET;
     assert_int_equal(rd(DEV_FEATURES), (uint32_t)all);
     wr(DEV_FEATURES_SEL, 1);
     assert_int_equal(rd(DEV_FEATURES), (uint32_t)(all >> 32));
@@ -277,8 +291,8 @@ static void status_machine(void **state)
     wr(STATUS, ACK | DRV | FEAT);
     assert_int_equal(rd(STATUS), ACK | DRV | FEAT);
     accept(0); /* frozen */
-    assert_true(virtio_mmio_has(&t.v, FEATURES));
-    assert_false(virtio_mmio_has(&t.v, VIRTIO_F_EVENT_IDX));
+    assert_true(virtio_has(&t.v, FEATURES));
+    assert_false(virtio_has(&t.v, VIRTIO_F_EVENT_IDX));
     wr(STATUS, ACK | DRV | FEAT | OK);
     wr(STATUS, VIRTIO_STATUS_FAILED);
     assert_int_equal(rd(STATUS), ACK | DRV | FEAT | OK | VIRTIO_STATUS_FAILED);
@@ -286,7 +300,7 @@ static void status_machine(void **state)
     assert_int_equal(rd(STATUS), 0);
     assert_int_equal(t.resets, 1);
     assert_int_equal(t.drained, 1);
-    assert_false(virtio_mmio_has(&t.v, 1ull << 3));
+    assert_false(virtio_has(&t.v, 1ull << 3));
 }
 
 static void features_the_device_refuses(void **state)
@@ -415,6 +429,74 @@ static void queue_is_frozen(void **state)
     assert_int_equal(t.notified, 0);
 }
 
+/* 2.6.1: a queue by itself, which starts again in another size and place; the others go on. */
+static void reset_of_a_queue(void **state)
+{
+    (void)state;
+    bring_up_with(VIRTIO_F_RING_RESET);
+    set_queue(1, 16);
+    wr(QUEUE_READY, 1);
+    wr(QUEUE_SEL, 0);
+    wr(QUEUE_RESET, 1); /* not before DRIVER_OK */
+    assert_int_equal(rd(QUEUE_READY), 1);
+    wr(STATUS, ACK | DRV | FEAT | OK);
+    lock_acquire(&t.v.device.lock);
+    virtio_push(&t.v, 0, 3, 77);
+    lock_release(&t.v.device.lock);
+    assert_int_equal(driver_used_idx(&t.driver), 1);
+
+    wr(QUEUE_RESET, 0);
+    wr(QUEUE_RESET, 2);
+    assert_int_equal(rd(QUEUE_READY), 1);
+    wr(QUEUE_RESET, 1);
+    assert_int_equal(rd(QUEUE_READY), 0);
+    assert_int_equal(rd(QUEUE_RESET), 0);
+    assert_int_equal(t.drained, 1);
+    assert_int_equal(t.notified, 1); /* of the other queue, by another vCPU meanwhile */
+    assert_int_equal(t.last_queue, 1);
+    assert_int_equal(t.v.queue[0].size, 0);
+    wr(QUEUE_NOTIFY, 0);
+    assert_int_equal(t.notified, 1);
+
+    memset(t.driver.ram, 0, RAM_SIZE);
+    set_queue(0, 4);
+    wr(DESC, (uint32_t)RAM + BUFFERS);
+    wr(QUEUE_READY, 1);
+    assert_int_equal(rd(QUEUE_READY), 1);
+    assert_int_equal(t.v.queue[0].size, 4);
+    assert_int_equal(t.v.queue[0].desc, RAM + BUFFERS);
+    wr(QUEUE_NUM, 8); /* frozen again */
+    assert_int_equal(t.v.queue[0].size, 4);
+    lock_acquire(&t.v.device.lock);
+    virtio_push(&t.v, 0, 2, 5);
+    lock_release(&t.v.device.lock);
+    assert_int_equal(driver_used_idx(&t.driver), 1); /* from the start */
+    wr(QUEUE_NOTIFY, 0);
+    assert_int_equal(t.notified, 2);
+    assert_int_equal(rd(STATUS), ACK | DRV | FEAT | OK);
+
+    wr(QUEUE_SEL, 2); /* there is none */
+    wr(QUEUE_RESET, 1);
+    assert_int_equal(rd(QUEUE_RESET), 0);
+    assert_int_equal(t.drained, 1);
+    wr(QUEUE_SEL, 0);
+    wr(QUEUE_RESET, 1);
+    set_queue(0, 3);
+    wr(QUEUE_READY, 1); /* of a size that cannot be */
+    assert_int_equal(rd(QUEUE_READY), 0);
+    assert_int_equal(rd(STATUS), ACK | DRV | FEAT | OK | NEEDS);
+}
+
+/* Without the feature it is no register. */
+static void no_reset_of_a_queue(void **state)
+{
+    (void)state;
+    run_up();
+    wr(QUEUE_RESET, 1);
+    assert_int_equal(rd(QUEUE_READY), 1);
+    assert_int_equal(t.drained, 0);
+}
+
 static void notify(void **state)
 {
     (void)state;
@@ -439,10 +521,10 @@ static void interrupts(void **state)
     (void)state;
     run_up();
     lock_acquire(&t.v.device.lock);
-    virtio_mmio_interrupt(&t.v, 0); /* nothing pushed */
+    virtio_interrupt(&t.v, 0); /* nothing pushed */
     assert_false(t.level);
-    virtio_mmio_push(&t.v, 0, 3, 77);
-    virtio_mmio_interrupt(&t.v, 0);
+    virtio_push(&t.v, 0, 3, 77);
+    virtio_interrupt(&t.v, 0);
     lock_release(&t.v.device.lock);
     assert_true(t.level);
     assert_int_equal(driver_used_idx(&t.driver), 1);
@@ -461,13 +543,13 @@ static void config_changes(void **state)
 {
     (void)state;
     lock_acquire(&t.v.device.lock);
-    virtio_mmio_config_changed(&t.v);
+    virtio_config_changed(&t.v);
     lock_release(&t.v.device.lock);
     assert_int_equal(rd(GENERATION), 1);
     assert_false(t.level);
     run_up();
     lock_acquire(&t.v.device.lock);
-    virtio_mmio_config_changed(&t.v);
+    virtio_config_changed(&t.v);
     lock_release(&t.v.device.lock);
     assert_int_equal(rd(GENERATION), 2);
     assert_int_equal(rd(INT_STATUS), 2);
@@ -479,12 +561,12 @@ static void config_changes(void **state)
 static void more_queues_than_described(void **state)
 {
     (void)state;
-    virtio_mmio_fini(&t.v);
+    virtio_device_fini(&t.v);
     memset(&t.v, 0, sizeof t.v);
-    virtio_mmio_init(&t.v, &(struct virtio_mmio_setup){ .ops = &fake_ops,
-                                                        .gmem = &t.driver.m,
-                                                        .irq = { .set = set_irq, .n = 5 },
-                                                        .queues = VIRTIO_MAX_QUEUES });
+    virtio_device_init(&t.v, &(struct virtio_setup){ .ops = &fake_ops,
+                                                     .gmem = &t.driver.m,
+                                                     .irq = { .set = set_irq, .n = 5 },
+                                                     .queues = VIRTIO_MAX_QUEUES });
     wr(QUEUE_SEL, VIRTIO_MAX_QUEUES - 1);
     assert_int_equal(rd(QUEUE_NUM_MAX), 64);
     wr(QUEUE_SEL, VIRTIO_MAX_QUEUES);
@@ -497,11 +579,11 @@ static void several_chains_at_once(void **state)
     const struct virtq_used used[] = { { 3, 77 }, { 1, 0 }, { 2, 5 } };
     run_up();
     lock_acquire(&t.v.device.lock);
-    assert_true(virtio_mmio_queue_runs(&t.v, 0));
-    assert_false(virtio_mmio_queue_runs(&t.v, 1));
-    virtio_mmio_push_all(&t.v, 1, used, 3); /* not ready: nothing happens */
-    virtio_mmio_push_all(&t.v, 0, used, 3);
-    virtio_mmio_interrupt(&t.v, 0);
+    assert_true(virtio_queue_runs(&t.v, 0));
+    assert_false(virtio_queue_runs(&t.v, 1));
+    virtio_push_all(&t.v, 1, used, 3); /* not ready: nothing happens */
+    virtio_push_all(&t.v, 0, used, 3);
+    virtio_interrupt(&t.v, 0);
     lock_release(&t.v.device.lock);
     assert_int_equal(driver_used_idx(&t.driver), 3);
     for (unsigned i = 0; i < 3; i++) {
@@ -516,16 +598,16 @@ static void failure(void **state)
     (void)state;
     run_up();
     lock_acquire(&t.v.device.lock);
-    virtio_mmio_fail(&t.v, "test");
+    virtio_fail(&t.v, "test");
     lock_release(&t.v.device.lock);
     assert_int_equal(rd(STATUS), ACK | DRV | FEAT | OK | NEEDS);
     assert_int_equal(rd(INT_STATUS), 2);
     assert_true(t.level);
     wr(INT_ACK, 2);
     lock_acquire(&t.v.device.lock);
-    virtio_mmio_fail(&t.v, "once is enough");
-    virtio_mmio_push(&t.v, 0, 3, 77); /* no more */
-    virtio_mmio_interrupt(&t.v, 0);
+    virtio_fail(&t.v, "once is enough");
+    virtio_push(&t.v, 0, 3, 77); /* no more */
+    virtio_interrupt(&t.v, 0);
     lock_release(&t.v.device.lock);
     assert_false(t.level);
     assert_int_equal(driver_used_idx(&t.driver), 0);
@@ -584,6 +666,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(queue_needs_features, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_queues, setup, teardown),
         cmocka_unit_test_setup_teardown(queue_is_frozen, setup, teardown),
+        cmocka_unit_test_setup_teardown(reset_of_a_queue, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_reset_of_a_queue, setup, teardown),
         cmocka_unit_test_setup_teardown(notify, setup, teardown),
         cmocka_unit_test_setup_teardown(interrupts, setup, teardown),
         cmocka_unit_test_setup_teardown(failure, setup, teardown),

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/bits.h"
-#include "devices/virtio/mmio.h"
+#include "devices/virtio/device.h"
 #include "devices/virtio/pci.h"
 #include "tests/harness/quiet.h"
 #include "tests/unit/virtio_driver.h"
@@ -23,7 +23,7 @@ enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI, CAPS };
 static const uint8_t config[] = { 0x11, 0x22, 0x33, 0x44, 0x55, 0x66 };
 
 static struct {
-    struct virtio_mmio *v;
+    struct virtio_device *v;
     struct driver driver;
     struct pci_host host;
     unsigned cap[CAPS], msix; /* where they are */
@@ -35,24 +35,24 @@ static struct {
     uint64_t config_value;
 } t;
 
-static void fake_notify(struct virtio_mmio *v, unsigned queue)
+static void fake_notify(struct virtio_device *v, unsigned queue)
 {
     (void)v;
     t.notified++;
     t.last_queue = queue;
 }
 
-static void fake_config_write(struct virtio_mmio *v, uint64_t offset, unsigned width,
+static void fake_config_write(struct virtio_device *v, uint64_t offset, unsigned width,
                               uint64_t value)
 {
     (void)v;
     t.config_value = value << 16 | width << 8 | offset;
 }
 
-static void fake_destroy(struct virtio_mmio *v)
+static void fake_destroy(struct virtio_device *v)
 {
     t.destroyed++;
-    virtio_mmio_fini(v);
+    virtio_device_fini(v);
     free(v);
 }
 
@@ -132,11 +132,11 @@ static int setup(void **state)
     t.host.place.memory = 0x10000000;
     driver_init(&t.driver, 64);
     t.v = calloc(1, sizeof *t.v);
-    virtio_mmio_init(t.v, &(struct virtio_mmio_setup){ .ops = &fake_ops,
-                                                       .gmem = &t.driver.m,
-                                                       .features = 1ull << 3 | 1ull << 40,
-                                                       .config = config,
-                                                       .config_size = sizeof config });
+    virtio_device_init(t.v, &(struct virtio_setup){ .ops = &fake_ops,
+                                                    .gmem = &t.driver.m,
+                                                    .features = 1ull << 3 | 1ull << 41,
+                                                    .config = config,
+                                                    .config_size = sizeof config });
     const struct virtio_pci_config c = {
         .slot = SLOT,
         .irq = { .set = set_irq },
@@ -157,7 +157,7 @@ static int teardown(void **state)
 }
 
 /* Bring up with both queues. Vector n + 1 has data 100 + n. */
-static void bring_up(bool msix)
+static void bring_up_with(bool msix, uint64_t features)
 {
     uint64_t c = t.at[CAP_COMMON];
     if (msix) {
@@ -170,7 +170,7 @@ static void bring_up(bool msix)
     }
     put(c + 0x14, 1, 3);
     put(c + 0x08, 4, 1);
-    put(c + 0x0c, 4, 1);
+    put(c + 0x0c, 4, (VIRTIO_F_VERSION_1 | features) >> 32);
     put(c + 0x14, 1, 11);
     assert_int_equal(get(c + 0x14, 1), 11);
     for (unsigned q = 0; q < 2; q++) {
@@ -187,19 +187,24 @@ static void bring_up(bool msix)
     assert_int_equal(get(c + 0x14, 1), 15);
 }
 
+static void bring_up(bool msix)
+{
+    bring_up_with(msix, 0);
+}
+
 /* One chain comes back on queue 0. */
 static void finish_one(void)
 {
     lock_acquire(&t.v->device.lock);
-    virtio_mmio_push(t.v, 0, 0, 0);
-    virtio_mmio_interrupt(t.v, 0);
+    virtio_push(t.v, 0, 0, 0);
+    virtio_interrupt(t.v, 0);
     lock_release(&t.v->device.lock);
 }
 
 static void change_config(void)
 {
     lock_acquire(&t.v->device.lock);
-    virtio_mmio_config_changed(t.v);
+    virtio_config_changed(t.v);
     lock_release(&t.v->device.lock);
 }
 
@@ -210,7 +215,7 @@ static void identity(void **state)
     assert_int_equal(cfg(0, 4), 0x106a1af4);
     for (unsigned i = CAP_COMMON; i < CAPS; i++)
         assert_true(t.cap[i] != 0);
-    assert_int_equal(cfg(t.cap[CAP_COMMON] + 12, 4), 0x38);
+    assert_int_equal(cfg(t.cap[CAP_COMMON] + 12, 4), 0x3c);
     assert_int_equal(cfg(t.cap[CAP_DEVICE] + 12, 4), sizeof config);
     assert_int_equal(cfg(t.cap[CAP_NOTIFY] + 16, 4), 4);
     assert_int_equal(cfg(t.cap[CAP_NOTIFY] + 12, 4), 8);
@@ -224,7 +229,7 @@ static void common_configuration(void **state)
     put(c, 4, 0);
     assert_int_equal(get(c + 4, 4), 1u << 3 | 1u << 28 | 1u << 29);
     put(c, 4, 1);
-    assert_int_equal(get(c + 4, 4), 1u << 8 | 1u << 3 | 1u << 2 | 1u);
+    assert_int_equal(get(c + 4, 4), 1u << 9 | 1u << 8 | 1u << 3 | 1u << 2 | 1u);
     put(c, 4, 2);
     assert_int_equal(get(c, 4), 2);
     assert_int_equal(get(c + 4, 4), 0);
@@ -255,6 +260,43 @@ static void common_configuration(void **state)
     assert_int_equal(get(c + 0x14, 1), 0);
     assert_int_equal(get(c + 0x1c, 2), 0);
     assert_int_equal(get(c + 0x18, 2), 64);
+}
+
+/* 4.1.4.3.2: a queue by itself, which takes its vector along. */
+static void reset_of_a_queue(void **state)
+{
+    (void)state;
+    uint64_t c = t.at[CAP_COMMON];
+    bring_up_with(true, VIRTIO_F_RING_RESET);
+    put(c + 0x16, 2, 0);
+    put(c + 0x18, 2, 16); /* frozen */
+    assert_int_equal(get(c + 0x18, 2), 64);
+    put(c + 0x3a, 2, 1);
+    assert_int_equal(get(c + 0x3a, 2), 0);
+    assert_int_equal(get(c + 0x1c, 2), 0);
+    assert_int_equal(get(c + 0x1a, 2), 0xffff);
+    assert_int_equal(get(c + 0x18, 2), 64);
+    put(t.at[CAP_NOTIFY], 2, 0);
+    assert_int_equal(t.notified, 0);
+    put(c + 0x18, 2, 16);
+    put(c + 0x1a, 2, 1);
+    put(c + 0x20, 8, RAM + RING_DESC);
+    put(c + 0x28, 8, RAM + RING_AVAIL);
+    put(c + 0x30, 8, RAM + RING_USED);
+    put(c + 0x1c, 2, 1);
+    assert_int_equal(get(c + 0x1c, 2), 1);
+    assert_int_equal(get(c + 0x18, 2), 16);
+    put(t.at[CAP_NOTIFY], 2, 0);
+    assert_int_equal(t.notified, 1);
+    finish_one();
+    assert_int_equal(t.data, 101);
+    put(c + 0x14, 1, 0);
+    bring_up(true); /* without the feature */
+    put(c + 0x16, 2, 0);
+    put(c + 0x3a, 2, 1);
+    assert_int_equal(get(c + 0x1c, 2), 1);
+    assert_int_equal(get(c + 0x1a, 2), 1);
+    assert_int_equal(get(c + 0x38, 2), 0); /* no data with notifications */
 }
 
 static void notifications(void **state)
@@ -423,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(identity, setup, teardown),
         cmocka_unit_test_setup_teardown(common_configuration, setup, teardown),
+        cmocka_unit_test_setup_teardown(reset_of_a_queue, setup, teardown),
         cmocka_unit_test_setup_teardown(notifications, setup, teardown),
         cmocka_unit_test_setup_teardown(device_configuration, setup, teardown),
         cmocka_unit_test_setup_teardown(interrupts_by_message, setup, teardown),
