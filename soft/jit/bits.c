@@ -412,21 +412,3 @@ bool emit_rev16(jit_t t, const struct insn *i)
     jit_done(t, i->rd, RAX);
     return true;
 }
-
-/* CRC32C: SSE4.2 has the very function, and leaves the flags. */
-bool emit_crc32c(jit_t t, const struct insn *i)
-{
-    unsigned size = 1u << bits(i->word, 11, 10);
-    struct operand n = operand_guest(t, i->rn);
-
-    if (i->rd == REG_NONE)
-        return true;
-    enum x86_reg m = jit_use(t, i->rm, RCX), d = jit_def(t, i->rd, RAX);
-
-    if (d == m)
-        d = RAX;
-    operand_load(t, 0, d, n);
-    x86_crc32(&t->hot, size, d, m);
-    jit_done(t, i->rd, d);
-    return true;
-}

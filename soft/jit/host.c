@@ -41,6 +41,7 @@ struct jit_host jit_host_read(const struct jit_host *without)
 
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         h.bmi1 = b >> 3 & 1;
+        h.avx2 = b >> 5 & 1;
         h.bmi2 = b >> 8 & 1;
         h.sha = b >> 29 & 1;
         h.gfni = c >> 8 & 1;
@@ -56,5 +57,6 @@ struct jit_host jit_host_read(const struct jit_host *without)
     for (size_t n = 0; n < sizeof h / sizeof(bool); n++)
         ((bool *)&h)[n] &= !((const bool *)without)[n];
     h.fma &= h.avx; /* they are VEX forms */
+    h.avx2 &= h.avx;
     return h;
 }

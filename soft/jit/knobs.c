@@ -51,7 +51,7 @@ static const struct {
     { "lzcnt", offsetof(struct jit_host, lzcnt) },   { "avx", offsetof(struct jit_host, avx) },
     { "fma", offsetof(struct jit_host, fma) },       { "aes", offsetof(struct jit_host, aes) },
     { "pclmul", offsetof(struct jit_host, pclmul) }, { "sha", offsetof(struct jit_host, sha) },
-    { "gfni", offsetof(struct jit_host, gfni) },
+    { "gfni", offsetof(struct jit_host, gfni) },     { "avx2", offsetof(struct jit_host, avx2) },
 };
 
 static bool read_word(struct jit_knobs *k, const char *word, size_t length)

@@ -150,7 +150,7 @@ struct jit_relocs {
 
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
-    bool avx, fma, aes, pclmul, sha, gfni;
+    bool avx, avx2, fma, aes, pclmul, sha, gfni;
 };
 
 /* IREKO_JIT: switches for tests and measurements. */

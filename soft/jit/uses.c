@@ -83,12 +83,17 @@ static struct jit_uses uses_of_single(const struct insn *i)
                     : uses(i, RN | index, base | reg, false);
 }
 
+static bool is_crc32(uint32_t word)
+{
+    return (word & 0x7fe0f000) == 0x1ac04000;
+}
+
 struct jit_uses jit_uses_of(jit_t t, const struct jit_insn *n)
 {
     const struct insn *i = &n->i;
     uint32_t w = i->word;
 
-    if (!jit_emitters[n->op])
+    if (!jit_emitters[n->op] || (is_crc32(w) && !t->jit->host.pclmul))
         return (struct jit_uses){ 0 };
     for (size_t k = 0; k < ARRAY_LEN(classes); k++)
         if ((w & classes[k].mask) == classes[k].value)

@@ -33,18 +33,16 @@ static const enum x86_sse smax[4] = { SSE_PMAXSB, SSE_PMAXSW, SSE_PMAXSD };
 static const enum x86_sse smin[4] = { SSE_PMINSB, SSE_PMINSW, SSE_PMINSD };
 static const enum x86_sse umax[4] = { SSE_PMAXUB, SSE_PMAXUW, SSE_PMAXUD };
 static const enum x86_sse umin[4] = { SSE_PMINUB, SSE_PMINUW, SSE_PMINUD };
-static const enum x86_sse multiply[4] = { 0, SSE_PMULLW, SSE_PMULLD };
+static const enum x86_sse multiply[3] = { 0, SSE_PMULLW, SSE_PMULLD };
 
 /* Operations of n and m that x86 has. */
 static const struct simple {
     enum a64_op op;
     const enum x86_sse *by_size;
 } simple[] = {
-    { A64_ADD_v, add },      { A64_ADD_s, add },      { A64_SUB_v, sub },
-    { A64_SUB_s, sub },      { A64_CMEQ_v, equal },   { A64_CMEQ_s, equal },
-    { A64_CMGT_v, greater }, { A64_CMGT_s, greater }, { A64_SMAX_v, smax },
-    { A64_SMIN_v, smin },    { A64_UMAX_v, umax },    { A64_UMIN_v, umin },
-    { A64_MUL_v, multiply },
+    { A64_ADD_v, add },    { A64_ADD_s, add },    { A64_SUB_v, sub },      { A64_SUB_s, sub },
+    { A64_CMEQ_v, equal }, { A64_CMEQ_s, equal }, { A64_CMGT_v, greater }, { A64_CMGT_s, greater },
+    { A64_SMAX_v, smax },  { A64_SMIN_v, smin },  { A64_UMAX_v, umax },    { A64_UMIN_v, umin },
 };
 
 bool emit_lanes(jit_t t, const struct insn *i)
@@ -205,15 +203,39 @@ bool emit_vselect(jit_t t, const struct insn *i)
     return true;
 }
 
-/* MLA, or with U<29> MLS. */
-bool emit_mla(jit_t t, const struct insn *i)
+/* XMM1 = n * m: even bytes in halfwords, odd ones in the upper halves of them. Changes XMM0, XMM2,
+ * XMM3. */
+static void multiply_bytes(jit_t t, unsigned n, unsigned m)
+{
+    struct x86_buf *b = &t->hot;
+    const uint8_t *even = vector_literal(t, 0x00ff00ff00ff00ff, 0x00ff00ff00ff00ff);
+
+    vector_binary(t, SSE_PMULLW, XMM1, n, m);
+    vector_load(t, XMM0, n);
+    x86_sse_rip(b, SSE_MOVAPS, XMM2, even);
+    x86_sse_rr(b, SSE_PAND, XMM1, XMM2);
+    vector_op(t, SSE_PANDN, XMM2, m);
+    x86_sse_shift(b, SSE_SRL_W, XMM0, 8);
+    x86_sse_rr(b, SSE_PMULLW, XMM0, XMM2);
+    x86_sse_rr(b, SSE_POR, XMM1, XMM0);
+}
+
+/* MUL; MLA, or with U<29> MLS. */
+bool emit_mul(jit_t t, const struct insn *i)
 {
     unsigned scale = scale_of(i);
 
-    if (!vector_enabled(t) || !multiply[scale])
+    if (!vector_enabled(t))
         return false;
-    vector_binary(t, multiply[scale], XMM1, i->rn, i->rm);
-    vector_result_of(t, i, (bit(i->word, 29) ? sub : add)[scale], vector_use(t, i->rd, XMM0), XMM1);
+    if (scale == 0)
+        multiply_bytes(t, i->rn, i->rm);
+    else
+        vector_binary(t, multiply[scale], XMM1, i->rn, i->rm);
+    if (op_of(t) == A64_MUL_v)
+        vector_result(t, i, XMM1);
+    else
+        vector_result_of(t, i, (bit(i->word, 29) ? sub : add)[scale], vector_use(t, i->rd, XMM0),
+                         XMM1);
     return true;
 }
 
@@ -322,109 +344,6 @@ bool emit_addp_scalar(jit_t t, const struct insn *i)
     vector_op(t, SSE_PADDQ, XMM0, i->rn);
     x86_sse_rr(&t->hot, SSE_MOVQ, XMM0, XMM0);
     vector_store_low(t, i->rd, XMM0, 8);
-    return true;
-}
-
-/* Across lanes: halves, and halves of these, down to one element. */
-
-static void keep_element(jit_t t, enum x86_xmm x, unsigned scale)
-{
-    if (scale == 3)
-        x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
-    else
-        x86_sse_rip(&t->hot, SSE_PAND, x, vector_literal(t, ones(8u << scale), 0));
-}
-
-static void reduce(jit_t t, enum x86_sse op, unsigned scale, bool q)
-{
-    struct x86_buf *b = &t->hot;
-
-    if (q) {
-        x86_sse_rri(b, SSE_PSHUFD, XMM1, XMM0, 0x4e);
-        x86_sse_rr(b, op, XMM0, XMM1);
-    }
-    if (scale < 3) {
-        x86_sse_rri(b, SSE_PSHUFD, XMM1, XMM0, 0xb1);
-        x86_sse_rr(b, op, XMM0, XMM1);
-    }
-    if (scale < 2) {
-        x86_sse_rri(b, SSE_PSHUFLW, XMM1, XMM0, 0xb1);
-        x86_sse_rr(b, op, XMM0, XMM1);
-    }
-    if (scale < 1) {
-        x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
-        x86_sse_shift(b, SSE_SRL_W, XMM1, 8);
-        x86_sse_rr(b, op, XMM0, XMM1);
-    }
-}
-
-static const struct simple across[] = {
-    { A64_ADDV, add },   { A64_SMAXV, smax }, { A64_SMINV, smin },
-    { A64_UMAXV, umax }, { A64_UMINV, umin },
-};
-
-bool emit_across(jit_t t, const struct insn *i)
-{
-    unsigned scale = scale_of(i);
-    enum x86_sse op = (enum x86_sse)0;
-
-    for (size_t n = 0; n < ARRAY_LEN(across); n++)
-        if (across[n].op == op_of(t))
-            op = across[n].by_size[scale];
-    if (!vector_enabled(t) || !op)
-        return false;
-    vector_load(t, XMM0, i->rn);
-    reduce(t, op, scale, bit(i->word, 30));
-    keep_element(t, XMM0, scale);
-    vector_store(t, i->rd, XMM0);
-    return true;
-}
-
-/* XMM0 = sums of neighbours in elements of twice the size, unsigned. Changes XMM1. */
-static void add_neighbours(jit_t t, unsigned scale)
-{
-    static const enum x86_sse_shift shift[3] = { SSE_SRL_W, SSE_SRL_D, SSE_SRL_Q };
-    static const uint64_t evens[3] = { 0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0xffffffff };
-    struct x86_buf *b = &t->hot;
-
-    x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
-    x86_sse_shift(b, shift[scale], XMM1, 8u << scale);
-    x86_sse_rip(b, SSE_PAND, XMM0, vector_literal(t, evens[scale], evens[scale]));
-    x86_sse_rr(b, add[scale + 1], XMM0, XMM1);
-}
-
-bool emit_uaddlv(jit_t t, const struct insn *i)
-{
-    unsigned scale = scale_of(i);
-
-    if (!vector_enabled(t))
-        return false;
-    vector_load(t, XMM0, i->rn);
-    if (scale == 0) {
-        x86_sse_rr(&t->hot, SSE_PXOR, XMM1, XMM1);
-        x86_sse_rr(&t->hot, SSE_PSADBW, XMM0, XMM1);
-        reduce(t, SSE_PADDQ, 3, bit(i->word, 30));
-    } else {
-        add_neighbours(t, scale);
-        reduce(t, add[scale + 1], scale + 1, bit(i->word, 30));
-    }
-    keep_element(t, XMM0, scale + 1);
-    vector_store(t, i->rd, XMM0);
-    return true;
-}
-
-/* UADDLP, UADALP */
-bool emit_uaddlp(jit_t t, const struct insn *i)
-{
-    unsigned scale = scale_of(i);
-
-    if (!vector_enabled(t))
-        return false;
-    vector_load(t, XMM0, i->rn);
-    add_neighbours(t, scale);
-    if (op_of(t) == A64_UADALP_v)
-        vector_op(t, add[scale + 1], XMM0, i->rd);
-    vector_result(t, i, XMM0);
     return true;
 }
 

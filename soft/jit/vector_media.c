@@ -21,12 +21,22 @@ bool emit_abd_long(jit_t t, const struct insn *i)
     static const enum x86_sse absolute[2] = { SSE_PABSW, SSE_PABSD };
     unsigned scale = scale_of(i);
 
-    if (!vector_enabled(t) || scale > 1)
+    if (!vector_enabled(t))
         return false;
-    vector_widen(t, widen[bit(i->word, 29)][scale], XMM0, i->rn, bit(i->word, 30));
-    vector_widen(t, widen[bit(i->word, 29)][scale], XMM1, i->rm, bit(i->word, 30));
-    x86_sse_rr(&t->hot, sub[scale + 1], XMM0, XMM1);
-    x86_sse_rr(&t->hot, absolute[scale], XMM0, XMM0);
+    if (scale == 2) { /* the larger one less the smaller one, which has no sign */
+        bool u = bit(i->word, 29);
+        vector_binary(t, u ? SSE_PMAXUD : SSE_PMAXSD, XMM0, i->rn, i->rm);
+        vector_binary(t, u ? SSE_PMINUD : SSE_PMINSD, XMM1, i->rn, i->rm);
+        x86_sse_rr(&t->hot, SSE_PSUBD, XMM0, XMM1);
+        if (bit(i->word, 30))
+            x86_sse_rri(&t->hot, SSE_PSHUFD, XMM0, XMM0, 0xee);
+        x86_sse_rr(&t->hot, SSE_PMOVZXDQ, XMM0, XMM0);
+    } else {
+        vector_widen(t, widen[bit(i->word, 29)][scale], XMM0, i->rn, bit(i->word, 30));
+        vector_widen(t, widen[bit(i->word, 29)][scale], XMM1, i->rm, bit(i->word, 30));
+        x86_sse_rr(&t->hot, sub[scale + 1], XMM0, XMM1);
+        x86_sse_rr(&t->hot, absolute[scale], XMM0, XMM0);
+    }
     if (!bit(i->word, 13))
         vector_op(t, add[scale + 1], XMM0, i->rd);
     vector_store(t, i->rd, XMM0);

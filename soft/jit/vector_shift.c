@@ -264,18 +264,31 @@ bool emit_shrn(jit_t t, const struct insn *i)
     return true;
 }
 
-/* SSHLL, USHLL (U<29>): of the lower half, or with Q the upper one. */
-bool emit_shll(jit_t t, const struct insn *i)
+/* Widened, of the lower half, or with Q of the upper one, and shifted. */
+static bool widen(jit_t t, const struct insn *i, unsigned scale, bool is_unsigned, unsigned n)
 {
-    static const enum x86_sse widen[2][3] = { { SSE_PMOVSXBW, SSE_PMOVSXWD, SSE_PMOVSXDQ },
-                                              { SSE_PMOVZXBW, SSE_PMOVZXWD, SSE_PMOVZXDQ } };
-    unsigned scale = simd_imm_size(i), n = simd_imm_left(i);
+    static const enum x86_sse ops[2][3] = { { SSE_PMOVSXBW, SSE_PMOVSXWD, SSE_PMOVSXDQ },
+                                            { SSE_PMOVZXBW, SSE_PMOVZXWD, SSE_PMOVZXDQ } };
 
     if (!vector_enabled(t))
         return false;
-    vector_widen(t, widen[bit(i->word, 29)][scale], XMM0, i->rn, bit(i->word, 30));
+    vector_widen(t, ops[is_unsigned][scale], XMM0, i->rn, bit(i->word, 30));
     if (n)
         x86_sse_shift(&t->hot, left[scale + 1], XMM0, n);
     vector_store(t, i->rd, XMM0);
     return true;
+}
+
+/* SSHLL, USHLL (U<29>) */
+bool emit_shll(jit_t t, const struct insn *i)
+{
+    return widen(t, i, simd_imm_size(i), bit(i->word, 29), simd_imm_left(i));
+}
+
+/* SHLL: by the width of an element. */
+bool emit_shll_width(jit_t t, const struct insn *i)
+{
+    unsigned scale = (unsigned)bits(i->word, 23, 22);
+
+    return widen(t, i, scale, true, 8u << scale);
 }

@@ -273,6 +273,12 @@ static void test_numbers(void **state)
     EXPECT("vfnmadd213ps xmm3, xmm4, xmm5");
     x86_fma(B, X86_FNMSUB, true, false, XMM3, XMM4, XMM5);
     EXPECT("vfnmsub213pd xmm3, xmm4, xmm5");
+    x86_shift_each(B, X86_SRL_EACH, 0, XMM1, XMM2, XMM3);
+    EXPECT("vpsrlvd xmm1, xmm2, xmm3");
+    x86_shift_each(B, X86_SRA_EACH, 0, XMM1, (enum x86_xmm)9, XMM3);
+    EXPECT("vpsravd xmm1, xmm9, xmm3");
+    x86_shift_each(B, X86_SLL_EACH, 1, XMM4, XMM2, (enum x86_xmm)12);
+    EXPECT("vpsllvq xmm4, xmm2, xmm12");
     x86_cmp8_rr(B, RAX, RCX);
     EXPECT("cmp al, cl");
     x86_cmp8_rr(B, RSI, R8);
