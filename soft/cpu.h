@@ -83,13 +83,29 @@ struct tlb_page {
     uint64_t rd[3], wr[3];
 };
 
+/*
+ * Beside it, for translated code whose accesses go far: 2 MiB that the guest maps by one leaf, to
+ * memory that the host has in one piece. Tags as above, of the region.
+ */
+#define TLB_WIDES            64
+#define TLB_WIDE_SHIFT       21
+#define TLB_WIDE_NEVER(slot) (((uint64_t)(slot) ^ 1) << TLB_WIDE_SHIFT)
+
+struct tlb_wide {
+    uint64_t rd, wr;
+    uintptr_t add;
+    uint64_t writable; /* 1: the leaf says so; wr may not, if a page of it is watched */
+};
+
 struct tlb {
     uint32_t mask;       /* of an entry's offset in `e` */
     uint32_t refills;    /* since it was flushed or grew */
     uint64_t pages_used; /* bit n: page[n] may match */
-    uint8_t unused[48];  /* an entry lies in one line of the host's cache */
+    uint64_t wides_used; /* bit n: wide[n] may match */
+    uint8_t unused[40];  /* an entry lies in one line of the host's cache */
     struct tlb_entry e[TLB_ENTRIES_MAX];
     struct tlb_page page[TLB_PAGES];
+    struct tlb_wide wide[TLB_WIDES];
 };
 
 static inline unsigned tlb_entries(const struct tlb *t)
@@ -100,6 +116,11 @@ static inline unsigned tlb_entries(const struct tlb *t)
 static inline struct tlb_entry *tlb_entry_of(struct tlb *t, uint64_t va)
 {
     return &t->e[(va >> 12) % tlb_entries(t)];
+}
+
+static inline struct tlb_wide *tlb_wide_of(struct tlb *t, uint64_t va)
+{
+    return &t->wide[(va >> TLB_WIDE_SHIFT) % TLB_WIDES];
 }
 
 /* Fetch TLB: virtual page to decoded page, for the current exception level. */

@@ -130,14 +130,21 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     return start;
 }
 
+/* The jump at `from`, which may be in the cold part, leads to a slow path. */
+static void lead(jit_t t, uint8_t *from, const uint8_t *record)
+{
+    if (!t->hot.full && !t->cold.full)
+        x86_patch(from, record);
+}
+
 void jit_slow_path(jit_t t, uint8_t *from, const uint8_t *after)
 {
-    x86_to(&t->hot, from, slow_record(t, t->at, false, after));
+    lead(t, from, slow_record(t, t->at, false, after));
 }
 
 void jit_slow_look_up(jit_t t, unsigned first, uint8_t *from)
 {
-    x86_to(&t->hot, from, slow_record(t, first, true, t->hot.p));
+    lead(t, from, slow_record(t, first, true, t->hot.p));
 }
 
 void jit_slow_access(jit_t t, uint8_t *other, uint8_t *look_up)
@@ -156,7 +163,7 @@ void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count)
             continue;
         if (!record)
             record = slow_record(t, first, false, t->hot.p);
-        x86_to(&t->hot, from[n], record);
+        lead(t, from[n], record);
     }
 }
 

@@ -4,17 +4,9 @@
  * guest state is in memory (but for jit_vector()), and what is returned is where to go on.
  */
 #include <string.h>
-#include <time.h>
 
 #include "soft/interp/interp.h"
 #include "soft/jit/state.h"
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* SIMD&FP data processing, and instructions of system registers. */
 static bool may_see_fpsr(uint32_t word)
@@ -73,76 +65,6 @@ const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call)
     return run_one(c, call->insn) ? j->rx + call->next : jit_resume(c);
 }
 
-/*
- * The page that a site found last serves accesses that stay in one. Of the others each miss costs
- * more than hits save, so a site that misses often within a short time looks into the TLB from then
- * on: its block is translated anew.
- */
-#define STRAYS_OF_SITE 128
-#define STRAYS         4096
-#define STRAYS_NS      (STRAYS * 2000ull)
-
-static void note_stray(struct jit *j, const struct mmu_bank *b, uint64_t page_va, unsigned offset)
-{
-    const struct jit_binding *page = &j->binding[b->jit.bind[jit_bind_slot(page_va)]];
-
-    if (++j->strays == STRAYS) {
-        uint64_t now = now_ns();
-        if (now - j->strays_since > STRAYS_NS)
-            memset(j->stray, 0, sizeof j->stray);
-        j->strays = 0;
-        j->strays_since = now;
-    }
-    if (page == j->binding || page->va != page_va)
-        return;
-    uint64_t pa = page->pa + offset;
-    unsigned site = jit_site(pa);
-    if (++j->stray[site] < STRAYS_OF_SITE)
-        return;
-    j->stray[site] = 0;
-    j->far[site / 64] |= 1ull << site % 64;
-    jit_blocks_retire(j, pa, 4);
-    cpu_attend(&j->v->cpu, ATTENTION_LOOK); /* out of a loop that is the block's own */
-}
-
-static struct jit_slow_common slow_common(const uint8_t *record, const struct jit_slow *s)
-{
-    struct jit_slow_common common;
-
-    memcpy(&common, record - s->common, sizeof common);
-    return common;
-}
-
-/* A place that the record names, as an address. */
-static const uint8_t *slow_place(const struct jit *j, const uint8_t *record,
-                                 const struct jit_slow *s, unsigned place)
-{
-    if (place & JIT_SLOW_COLD)
-        return record - s->common + (place & ~JIT_SLOW_COLD);
-    return j->rx + slow_common(record, s).code + place;
-}
-
-struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)
-{
-    struct soft_vcpu *v = vcpu_of(c);
-    struct jit_slow s;
-
-    struct mmu_bank *b = c->el ? &v->kernel : v->user;
-
-    v->hot.jit->stats.refill_calls++;
-    memcpy(&s, record, sizeof s);
-    if ((va & 4095) + s.size > 4096 || c->tlb != &b->tlb || v->hot.one_entry)
-        return (struct jit_refilled){ 0 };
-    const struct tlb_entry *e = tlb_find(v, b, va, s.write);
-    if (!e)
-        return (struct jit_refilled){ 0 };
-    if (s.page) {
-        tlb_fill_page(b, s.page - 1u, e);
-        note_stray(v->hot.jit, b, slow_common(record, &s).page_va, s.offset);
-    }
-    return (struct jit_refilled){ slow_place(v->hot.jit, record, &s, s.found), e->add };
-}
-
 /* Instruction `n` of a slow path, and what stops it. Returns its encoding. */
 static enum a64_op slow_insn(const uint8_t *record, const struct jit_slow *s, unsigned n,
                              struct insn insn[2])
@@ -188,10 +110,10 @@ const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
 
     memcpy(&s, record, sizeof s);
     j->stats.slow_calls++;
-    c->page_va = slow_common(record, &s).page_va;
+    c->page_va = jit_slow_common_of(record, &s).page_va;
     j->stats.left[slow_insn(record, &s, 0, insn)]++;
     if (s.count > 1 && !k->count && !k->check && !k->track)
-        return run_group(c, record, &s) ? slow_place(j, record, &s, s.next) : jit_resume(c);
+        return run_group(c, record, &s) ? jit_slow_place(j, record, &s, s.next) : jit_resume(c);
     if (!run_one(c, insn))
         return jit_resume(c);
     for (unsigned n = 1; n < s.count; n++) {
@@ -199,7 +121,7 @@ const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
         if (!run_one(c, insn))
             return jit_resume(c);
     }
-    return slow_place(j, record, &s, s.next);
+    return jit_slow_place(j, record, &s, s.next);
 }
 
 const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg *copy)

@@ -44,6 +44,7 @@ struct jit_hot {
     struct tlb *empty; /* in place of every bank's, or NULL */
     bool one_entry;    /* keep one entry in each bank */
     bool ungrown;      /* TLBs stay as small as they begin */
+    bool narrow;       /* they have no regions */
     bool track;        /* stores to code are seen: soft/jit/track.c */
     unsigned written_count;
     uint64_t written[JIT_WRITTEN];

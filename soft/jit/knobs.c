@@ -23,6 +23,7 @@ static const struct {
     { "uncached", offsetof(struct jit_knobs, uncached) },
     { "eager", offsetof(struct jit_knobs, eager) },
     { "ungrown", offsetof(struct jit_knobs, ungrown) },
+    { "narrow", offsetof(struct jit_knobs, narrow) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
     { "unpaired", offsetof(struct jit_knobs, unpaired) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },

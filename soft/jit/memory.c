@@ -37,9 +37,8 @@ void jit_check_base(jit_t t, const struct insn *i, uint8_t **slow)
 }
 
 /* In the TLB: the address is in register `at`. */
-static uint8_t *look_up(jit_t t, enum x86_reg at, unsigned size, bool write)
+static uint8_t *look_up(jit_t t, struct x86_buf *b, enum x86_reg at, unsigned size, bool write)
 {
-    struct x86_buf *b = &t->hot;
     size_t tag = write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd);
 
     t->look_up.address = x86_at(at, 0);
@@ -64,22 +63,47 @@ static uint8_t *look_up(jit_t t, enum x86_reg at, unsigned size, bool write)
     return slow;
 }
 
+/* Among the regions first: the TLB is looked into in the cold part. */
+static uint8_t *look_up_wide(jit_t t, enum x86_reg at, unsigned size, bool write)
+{
+    struct x86_buf *b = &t->hot;
+    int32_t wide = (int32_t)offsetof(struct tlb, wide);
+    size_t tag = write ? offsetof(struct tlb_wide, wr) : offsetof(struct tlb_wide, rd);
+
+    _Static_assert(sizeof(struct tlb_wide) == 1u << ENTRY_SHIFT, "the index is a shift");
+    if (t->jit->host.bmi2) {
+        x86_rorx(b, 0, RCX, at, TLB_WIDE_SHIFT - ENTRY_SHIFT);
+    } else {
+        x86_mov_rr(b, 0, RCX, at);
+        x86_shift_ri(b, 0, X86_SHR, RCX, TLB_WIDE_SHIFT - ENTRY_SHIFT);
+    }
+    x86_alu_ri(b, 0, X86_AND, RCX, (TLB_WIDES - 1) << ENTRY_SHIFT);
+    x86_mov_rm(b, 1, RDX, x86_indexed(JIT_TLB, RCX, 0, wide + (int32_t)tag));
+    x86_alu_rr(b, 1, X86_XOR, RDX, at);
+    x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)((1u << TLB_WIDE_SHIFT) - size));
+    x86_to(b, x86_jcc(b, CC_A), t->cold.p);
+    x86_mov_rm(b, 1, RCX,
+               x86_indexed(JIT_TLB, RCX, 0, wide + (int32_t)offsetof(struct tlb_wide, add)));
+    uint8_t *slow = look_up(t, &t->cold, at, size, write);
+    x86_to(&t->cold, x86_jmp(&t->cold), b->p);
+    t->look_up.end = b->p;
+    return slow;
+}
+
 uint8_t *jit_look_up(jit_t t, unsigned size, bool write)
 {
-    return look_up(t, RAX, size, write);
+    return look_up(t, &t->hot, RAX, size, write);
 }
 
 /* The page that the access being emitted should look at, or -1: stacks, and what loops and
  * interpreters' dispatches work on, unless the site is known to leave its page often. Functions
  * have pages of their own, since they may work on different pages of one stack. */
-static int page_of(jit_t t, unsigned base)
+static int page_of(jit_t t, unsigned base, unsigned site)
 {
-    unsigned at = jit_site(t->page_pa + t->insn[t->at].i.offset);
     unsigned block = t->insn[0].i.offset / 4, mixed = (block ^ block / 32) % (TLB_PAGES / 2);
     bool stack = base == REG_SP || base == 29;
 
-    if (t->jit->knobs.unpaged || !t->warm || (t->jit->far[at / 64] >> at % 64 & 1) ||
-        !(stack || t->stays))
+    if (t->jit->knobs.unpaged || !t->warm || jit_is_site(t->jit->far, site) || !(stack || t->stays))
         return -1;
     return (int)(stack ? mixed : TLB_PAGES / 2 + (mixed + base) % (TLB_PAGES / 2));
 }
@@ -89,16 +113,19 @@ uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, uns
 {
     static const unsigned sizes[] = TLB_PAGE_SIZES;
     struct x86_buf *b = &t->hot;
-    int page = page_of(t, base);
+    unsigned site = jit_site(t->page_pa + t->insn[t->at].i.offset);
+    int page = page_of(t, base, site);
     unsigned n = (unsigned)page, k = 0;
+    bool wide = jit_is_site(t->jit->wide, site);
     enum x86_reg at = rn == REG_NONE ? RAX : jit_use(t, rn, RAX);
 
     while (size > sizes[k])
         k++;
-    if (page < 0) {
+    if (page < 0 || wide) {
         if (disp)
             x86_lea(b, 1, RAX, x86_at(at, disp));
-        return look_up(t, disp ? RAX : at, size, write);
+        at = disp ? RAX : at;
+        return wide ? look_up_wide(t, at, size, write) : look_up(t, &t->hot, at, size, write);
     }
     t->look_up.address = x86_at(at, disp);
     t->look_up.size = size;

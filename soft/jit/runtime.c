@@ -420,6 +420,7 @@ int jit_create(struct soft_vcpu *v)
     v->hot.jit = j;
     v->hot.one_entry = j->knobs.tlb;
     v->hot.ungrown = j->knobs.ungrown;
+    v->hot.narrow = j->knobs.narrow;
     v->hot.track = j->knobs.track;
     if (j->knobs.slow) {
         v->hot.empty = &j->empty.tlb;

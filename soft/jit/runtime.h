@@ -163,6 +163,7 @@ struct jit_knobs {
     bool uncached;    /* no copies of V registers in host registers */
     bool eager;       /* V registers are always right in memory */
     bool ungrown;     /* TLBs stay as small as they begin */
+    bool narrow;      /* no look-ups of 2 MiB at once */
     bool unpaged;     /* every access looks into the TLB */
     bool unpaired;    /* MUL and UMULH of the same factors are two multiplications */
     bool unlooped;    /* loops have the registers that all code has */
@@ -245,9 +246,10 @@ struct jit {
     uint64_t warm[JIT_REGIONS / 64];
     uint8_t heat[JIT_REGIONS];
     unsigned heated; /* the region found last */
-    /* By jit_site(): sites that do not find their last page often enough; how often they lately
-     * did not. All of the latter, and the time when they began to be counted. */
-    uint64_t far[JIT_SITES / 64];
+    /* By jit_site(): sites that do not find their last page often enough; those that look for
+     * regions first; how often they lately did not find what they should. All of the latter, and
+     * the time when they began to be counted. */
+    uint64_t far[JIT_SITES / 64], wide[JIT_SITES / 64];
     uint8_t stray[JIT_SITES];
     unsigned strays;
     uint64_t strays_since;
@@ -273,6 +275,11 @@ static inline struct jit_jump *jit_jump_of(struct jit_jump *table, uint64_t pc)
 static inline unsigned jit_site(uint64_t pa)
 {
     return (unsigned)(pa >> 2) % JIT_SITES;
+}
+
+static inline bool jit_is_site(const uint64_t *sites, unsigned site)
+{
+    return sites[site / 64] >> site % 64 & 1;
 }
 
 static inline unsigned jit_region(uint64_t pa)
@@ -400,8 +407,12 @@ const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call);
 const uint8_t *jit_slow(struct cpu *c, const uint8_t *record);
 /* The same with the copies of V registers. */
 const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg *copy);
-/* A look-up did not find `va`: where to go on and what to add to addresses, or NULL for the slow
- * path. */
+/* soft/jit/refill.c. What a slow path's record refers to; a place that it names, as an address. */
+struct jit_slow_common jit_slow_common_of(const uint8_t *record, const struct jit_slow *s);
+const uint8_t *jit_slow_place(const struct jit *j, const uint8_t *record, const struct jit_slow *s,
+                              unsigned place);
+/* A look-up did not find `va`: where to go on and what to add to addresses, or
+ * NULL for the slow path. */
 struct jit_refilled {
     const uint8_t *code;
     uintptr_t add;

@@ -117,6 +117,8 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
         if (!(r->flags & HV_MEMORY_WRITE))
             allowed &= ~(unsigned)MMU_WRITE;
         tlb_fill(v, bank, va, &leaf, host - (va & 4095), allowed);
+        if (!v->debug.watches)
+            tlb_fill_wide(v, bank, va, &leaf, r, allowed);
     }
     return host;
 }

@@ -151,11 +151,17 @@ void tlb_switch_asid(struct soft_vcpu *v);
 void tlb_flush_guarded(struct soft_vcpu *v);
 /* The entry that allows the access, if need be from the second level; NULL: there is none. */
 const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write);
-/* Put an entry of the bank into its tlb.page[n]. */
-void tlb_fill_page(struct mmu_bank *b, unsigned n, const struct tlb_entry *e);
+/* Put the entry that the bank has for `va` into its tlb.page[n], or the region that it is in. */
+void tlb_fill_page(struct mmu_bank *b, unsigned n, uint64_t va, const struct tlb_entry *e);
+/* The region that allows the access, or NULL. */
+const struct tlb_wide *tlb_find_wide(struct mmu_bank *b, uint64_t va, bool write);
 void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct mmu_leaf *leaf,
               uint8_t *host_page, unsigned allowed);
-/* Forget the pages found last. */
+/* The same for the region that `va` is in, if the leaf and the memory `r` go so far. */
+struct soft_region;
+void tlb_fill_wide(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
+                   const struct mmu_leaf *leaf, const struct soft_region *r, unsigned allowed);
+/* Forget regions and the pages found last. */
 void tlb_clear_found(struct tlb *t);
 /* Who an entry of the second level belongs to. */
 static inline uint64_t tlb_owner(const struct mmu_bank *b)

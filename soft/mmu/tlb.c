@@ -10,7 +10,9 @@
  * flushed gets a new generation.
  *
  * Entries are 4 KiB whatever the guest maps. Invalidating one address of a larger leaf has to drop
- * all of its pages, so a bank remembers where it holds pieces of larger leaves.
+ * all of its pages, so a bank remembers where it holds pieces of larger leaves. Beside them are
+ * entries for 2 MiB at once, and what translated code found last, which leave with any page of
+ * theirs.
  */
 #include "soft/vcpu.h"
 
@@ -27,16 +29,41 @@ static void bank_clear_slot(struct mmu_bank *b, unsigned slot)
     b->tlb.e[slot].rd = b->tlb.e[slot].wr = TLB_NEVER(slot);
 }
 
-/* Those of `pages` pages from the one of `va` on, whatever their tags. */
+/* Do `count` pages at `va` and `pages` at the other address have one in common, whatever their
+ * tags? */
+static bool overlaps(uint64_t va, uint64_t count, uint64_t other, uint64_t pages)
+{
+    return bits((va >> 12) - (other >> 12), 35, 0) < pages ||
+           bits((other >> 12) - (va >> 12), 35, 0) < count;
+}
+
+#define WIDE_PAGES (1ull << (TLB_WIDE_SHIFT - 12))
+
+static void clear_wides(struct tlb *t, uint64_t va, uint64_t pages)
+{
+    for (uint64_t used = t->wides_used; used; used &= used - 1) {
+        unsigned n = (unsigned)__builtin_ctzll(used);
+        struct tlb_wide *w = &t->wide[n];
+        if (!overlaps(w->rd, WIDE_PAGES, va, pages))
+            continue;
+        w->rd = w->wr = TLB_WIDE_NEVER(n);
+        t->wides_used &= ~(1ull << n);
+    }
+}
+
+/* What is of `pages` pages from the one of `va` on. */
 static void clear_pages(struct tlb *t, uint64_t va, uint64_t pages)
 {
     for (uint64_t used = t->pages_used; used; used &= used - 1) {
         unsigned n = (unsigned)__builtin_ctzll(used);
-        if (bits((t->page[n].va >> 12) - (va >> 12), 35, 0) >= pages)
+        const struct tlb_page *p = &t->page[n];
+        if (!overlaps(p->va, (p->rd[0] | p->wr[0]) > 4096 ? WIDE_PAGES : 1, va, pages))
             continue;
         t->page[n] = (struct tlb_page){ 0 };
         t->pages_used &= ~(1ull << n);
     }
+    if (t->wides_used)
+        clear_wides(t, va, pages);
 }
 
 void tlb_clear_found(struct tlb *t)
@@ -58,8 +85,10 @@ static void set_entries(struct tlb *t, unsigned entries)
 
 void tlb_clear(struct tlb *t)
 {
-    if (!t->mask)
+    if (!t->mask) {
         set_entries(t, TLB_ENTRIES);
+        t->wide[0].rd = t->wide[0].wr = TLB_WIDE_NEVER(0);
+    }
     clear_entries(t);
     clear_pages(t, 0, ALL_PAGES);
 }
@@ -164,6 +193,7 @@ static void bank_init(struct mmu_bank *b)
 {
     set_entries(&b->tlb, TLB_ENTRIES);
     bank_clear_slot(b, 0);
+    b->tlb.wide[0].rd = b->tlb.wide[0].wr = TLB_WIDE_NEVER(0);
     b->fetch[0].va = TLB_NEVER(0);
     b->asid = -1;
     b->empty = true;
@@ -296,6 +326,37 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
     *second_of(v, va) = (struct tlb_second){ .e = *e, .owner = tlb_owner(b) };
 }
 
+/* Is the page among those whose stores exclusive_hold() has to see? */
+static bool watches_any(struct soft_vcpu *v, uint64_t pa)
+{
+    for (uint64_t n = 0; n < WIDE_PAGES; n++)
+        if (exclusive_watches(v->cpu.vm->exclusives, pa + (n << 12)))
+            return true;
+    return false;
+}
+
+void tlb_fill_wide(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
+                   const struct mmu_leaf *leaf, const struct soft_region *r, unsigned allowed)
+{
+    struct tlb_wide *w = tlb_wide_of(&b->tlb, va);
+    unsigned slot = (unsigned)(w - b->tlb.wide);
+    uint64_t size = 1ull << TLB_WIDE_SHIFT, region = align_down(va, size);
+    uint64_t pa = align_down(leaf->pa, size);
+    bool read = allowed & MMU_READ, write = read && (allowed & MMU_WRITE);
+
+    if (leaf->shift < TLB_WIDE_SHIFT || v->hot.narrow || v->hot.one_entry || v->hot.track ||
+        !read || (w->rd == region && write <= w->writable) || pa < r->ipa ||
+        pa - r->ipa + size > r->size)
+        return;
+    if (b->tlb.wides_used >> slot & 1) /* before another region, what was found in this one */
+        clear_pages(&b->tlb, w->rd, WIDE_PAGES);
+    w->rd = region;
+    w->wr = write && !watches_any(v, pa) ? region : TLB_WIDE_NEVER(slot);
+    w->add = (uintptr_t)r->host + (pa - r->ipa) - region;
+    w->writable = write;
+    b->tlb.wides_used |= 1ull << slot;
+}
+
 const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write)
 {
     struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
@@ -318,17 +379,30 @@ const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64
     return e;
 }
 
-void tlb_fill_page(struct mmu_bank *b, unsigned n, const struct tlb_entry *e)
+const struct tlb_wide *tlb_find_wide(struct mmu_bank *b, uint64_t va, bool write)
+{
+    const struct tlb_wide *w = tlb_wide_of(&b->tlb, va);
+
+    return ((write ? w->wr : w->rd) ^ va) >> TLB_WIDE_SHIFT == 0 ? w : NULL;
+}
+
+void tlb_fill_page(struct mmu_bank *b, unsigned n, uint64_t va, const struct tlb_entry *e)
 {
     static const unsigned sizes[] = TLB_PAGE_SIZES;
     struct tlb_page *p = &b->tlb.page[n];
-    uint64_t slot = (uint64_t)(e - b->tlb.e), never = TLB_NEVER(slot);
+    const struct tlb_wide *w = tlb_find_wide(b, va, false);
+    bool read = (e->rd ^ va) < 4096, write = (e->wr ^ va) < 4096;
+    uint64_t size = 4096;
 
-    p->va = e->rd != never ? e->rd : e->wr;
-    p->add = e->add;
+    *p = (struct tlb_page){ .va = align_down(va, 4096), .add = e->add };
+    if (w && write <= ((w->wr ^ va) >> TLB_WIDE_SHIFT == 0)) {
+        size = 1ull << TLB_WIDE_SHIFT;
+        p->va = w->rd;
+        p->add = w->add;
+    }
     for (unsigned k = 0; k < ARRAY_LEN(sizes); k++) {
-        p->rd[k] = e->rd != never ? 4097 - sizes[k] : 0;
-        p->wr[k] = e->wr != never ? 4097 - sizes[k] : 0;
+        p->rd[k] = read ? size + 1 - sizes[k] : 0;
+        p->wr[k] = write ? size + 1 - sizes[k] : 0;
     }
     b->tlb.pages_used |= 1ull << n;
 }

@@ -137,6 +137,9 @@ static void forbid(struct soft_vcpu *v, uint64_t pa, bool watch)
 {
     struct tlb_writers *w = writers_of(v, pa);
 
+    for (unsigned number = 1; number <= SOFT_EL0_BANKS + 1; number++)
+        if (bank_at(v, number)->tlb.wides_used) /* nothing is noted of their pages */
+            tlb_clear_found(&bank_at(v, number)->tlb);
     if (w->at[0].bank == BANK_ANY || !atomic_load(&v->cpu.vm->shared)) {
         forbid_anywhere(v, w, pa, watch);
         return;

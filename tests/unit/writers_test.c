@@ -112,6 +112,70 @@ static void one_vcpu_notes_nothing(void **state)
     assert_false(writes(f, &v->kernel, RAM_BASE));
 }
 
+/* Of a leaf of 2 MiB, by its entry for all of it, and by a page found last. */
+static void fill_region(struct fixture *f, struct mmu_bank *b, uint64_t va, uint64_t pa)
+{
+    const struct soft_region r = { .ipa = 0x50000000, .size = 1ull << 30, .host = f->ram };
+    const struct mmu_leaf leaf = { .pa = pa, .shift = TLB_WIDE_SHIFT };
+
+    tlb_fill(f->v, b, va, &leaf, f->ram, MMU_READ | MMU_WRITE);
+    tlb_fill_wide(f->v, b, va, &leaf, &r, MMU_READ | MMU_WRITE);
+    tlb_fill_page(b, 3, va, tlb_entry_of(&b->tlb, va));
+}
+
+static void so_does_a_region_that_has_it(void **state)
+{
+    struct fixture *f = *state;
+    struct mmu_bank *b = &f->v->bank[2];
+    const uint64_t va = 0x7fff00203000, next = va + ((uint64_t)TLB_WIDES << TLB_WIDE_SHIFT);
+
+    fill_region(f, b, va, PAGE + 0x2000);
+    assert_non_null(tlb_find_wide(b, va ^ 0x1ff000, true));
+    assert_int_equal(b->tlb.page[3].va, va & ~0x1fffffull);
+    tlb_forbid_write(f->v, PAGE); /* which has no entry of its own */
+    assert_null(tlb_find_wide(b, va, true));
+    assert_int_equal(b->tlb.page[3].wr[0], 0);
+
+    fill_region(f, b, va, PAGE + 0x2000);
+    tlb_fill_page(b, 5, va, tlb_entry_of(&b->tlb, va));
+    fill_region(f, b, next, PAGE + 0x200000);
+    assert_null(tlb_find_wide(b, va, true));
+    assert_int_equal(b->tlb.page[5].wr[0], 0);
+    tlb_flush_va(f->v, next ^ 0x1ff000, 4096, -1);
+    assert_null(tlb_find_wide(b, next, false));
+    assert_int_equal(b->tlb.page[3].rd[0], 0);
+}
+
+static void what_drops_a_page_drops_its_region(void **state)
+{
+    struct fixture *f = *state;
+    struct mmu_bank *b = &f->v->bank[2];
+    const uint64_t va = 0x7fff00203000;
+    const struct soft_region half = { .ipa = PAGE, .size = 0x100000, .host = f->ram };
+    const struct mmu_leaf leaf = { .pa = PAGE, .shift = TLB_WIDE_SHIFT };
+
+    b->asid = 7;
+    for (unsigned how = 0; how < 4; how++) {
+        fill_region(f, b, va, PAGE + 0x2000);
+        assert_non_null(tlb_find_wide(b, va, false));
+        if (how == 0)
+            tlb_flush_all(f->v); /* other memory, too: soft_map_adopt() */
+        else if (how == 1)
+            tlb_flush_asid(f->v, 7);
+        else if (how == 2)
+            tlb_flush_va(f->v, va - 0x3000, 4096, 7);
+        else
+            tlb_flush_va(f->v, va - 0x10000000, 0x20000000, 7);
+        assert_null(tlb_find_wide(b, va, false));
+        assert_int_equal(b->tlb.page[3].rd[0], 0);
+        assert_int_equal(b->tlb.wides_used, 0);
+        b->asid = 7;
+    }
+    tlb_fill(f->v, b, va, &leaf, f->ram, MMU_READ);
+    tlb_fill_wide(f->v, b, va, &leaf, &half, MMU_READ); /* memory of which is not all there */
+    assert_null(tlb_find_wide(b, va, false));
+}
+
 #undef TEST
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
@@ -119,6 +183,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_entry_of_the_page_loses_the_right),
+        TEST(so_does_a_region_that_has_it),
+        TEST(what_drops_a_page_drops_its_region),
         TEST(a_watched_page_is_known_as_such),
         TEST(what_was_flushed_takes_no_place),
         TEST(a_search_finds_what_is_left),

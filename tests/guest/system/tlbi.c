@@ -21,6 +21,10 @@ PROBE(sweep,
       "mov x5, #0\n mov x4, #3\n 1: mov x2, x0\n mov x3, x1\n 2: ldr x6, [x2]\n add x5, x5, x6\n"
       " add x2, x2, #4096\n subs x3, x3, #1\n b.ne 2b\n subs x4, x4, #1\n b.ne 1b\n mov x1, x5");
 
+/* A store to x1 pages, three times. */
+PROBE(mark, "mov x4, #3\n 1: mov x2, x0\n mov x3, x1\n 2: str x3, [x2, #8]\n add x2, x2, #4096\n"
+            " subs x3, x3, #1\n b.ne 2b\n subs x4, x4, #1\n b.ne 1b");
+
 #define RW0       (NORMAL | AP_EL0 | XN)
 #define VALUE(pa) (*(volatile uint64_t *)(pa))
 #define ASID      7ul
@@ -284,6 +288,95 @@ static void large(void)
     check("contiguous", "gone", load(EL0, VA + 0x1000), ESR(0x24, TRANSLATION | 3));
 }
 
+/* Blocks of which more pages are used, again and again, than an implementation may keep at hand. */
+static uint64_t sum(uint64_t pa)
+{
+    uint64_t s = 0;
+
+    for (unsigned n = 0; n < 512; n++)
+        s += VALUE(pa + n * 4096ul);
+    return s;
+}
+
+static void change_block(uint64_t va, uint64_t descriptor)
+{
+    *slot(&kit_low, va, 2) = 0;
+    DO("dsb ishst");
+    SYS("tlbi vae1is", ASID << 48 | (va + 0x155000) >> 12);
+    DO("dsb ish\n isb");
+    *slot(&kit_low, va, 2) = descriptor;
+    DO("dsb ishst\n isb");
+}
+
+static void blocks(void)
+{
+    enum { BLOCKS = 8, PAGES = BLOCKS * 512 };
+    const uint64_t va = 0x0000005000000000ul, size = 0x200000, other = TARGET + size;
+
+    for (unsigned n = 0; n < BLOCKS; n++)
+        *slot(&kit_low, va + n * size, 2) = TARGET | BLOCK | RW0 | NG;
+    flush();
+    for (unsigned round = 0; round < 2; round++)
+        check("blocks", "before", run(sweep, EL0, va, PAGES)->x[1], 3 * BLOCKS * sum(TARGET));
+    change_block(va + 3 * size, other | BLOCK | RW0 | NG);
+    check("blocks", "one is others' memory", run(sweep, EL0, va, PAGES)->x[1],
+          3 * ((BLOCKS - 1) * sum(TARGET) + sum(other)));
+    check("blocks", "also at EL1", run(sweep, EL1, va, PAGES)->x[1],
+          3 * ((BLOCKS - 1) * sum(TARGET) + sum(other)));
+    check("blocks", "stores", run(mark, EL0, va, PAGES)->esr, SVC0);
+    check("blocks", "the last one is there", VALUE(TARGET + 511 * 4096 + 8), 1);
+    check("blocks", "in the other one", VALUE(other + 511 * 4096 + 8), 4 * 512 + 1);
+    change_block(va + 5 * size, TARGET | BLOCK | RW0 | AP_RO | NG);
+    const struct taken *t = run(mark, EL0, va, PAGES);
+    check("blocks", "one is read-only", t->esr, ESR(0x24, WNR | PERMISSION | 2));
+    check("blocks", "FAR_EL1", t->far, va + 5 * size + 8);
+    check("blocks", "which can be read", run(sweep, EL0, va, PAGES)->x[1],
+          3 * ((BLOCKS - 1) * sum(TARGET) + sum(other)));
+    change_block(va + 2 * size, 0);
+    for (unsigned n = 0; n < 512; n++)
+        *slot(&kit_low, va + 2 * size + n * 4096, 3) =
+            n == 77 ? 0 : (TARGET + n * 4096) | PAGE | RW0 | NG;
+    DO("dsb ishst\n isb");
+    t = run(sweep, EL0, va, PAGES);
+    check("blocks", "one is pages, of which one is missing", t->esr, ESR(0x24, TRANSLATION | 3));
+    check("blocks", "FAR_EL1 of that", t->far, va + 2 * size + 77 * 4096);
+    for (unsigned n = 0; n < BLOCKS; n++)
+        *slot(&kit_low, va + n * size, 2) = 0;
+    flush();
+}
+
+/* Each form drops a block of which other pages are used than the one that it names. */
+static void block_forms(void)
+{
+    enum { PAGES = 16 };
+    const uint64_t at = VA + 0x1f0000, other = TARGET + 0x200000;
+
+    for (unsigned n = 512 - PAGES; n < 512; n++) {
+        VALUE(TARGET + n * 4096ul) = 1;
+        VALUE(other + n * 4096ul) = 2;
+    }
+    for (unsigned i = 0; i < 2 * COUNT(forms); i++) {
+        const struct form *f = &forms[i / 2];
+        uint64_t attributes = BLOCK | RW0 | (i % 2 && f->global ? 0 : NG);
+        *slot(&kit_low, VA, 2) = TARGET | attributes;
+        flush();
+        check(f->name, "a block at EL0", run(sweep, EL0, at, PAGES)->x[1], 3 * PAGES);
+        check(f->name, "a block at EL1", run(sweep, EL1, at, PAGES)->x[1], 3 * PAGES);
+        *slot(&kit_low, VA, 2) = 0;
+        DO("dsb ishst");
+        f->invalidate();
+        DO("dsb ish\n isb");
+        check(f->name, "broken", run(sweep, EL0, at, PAGES)->esr, ESR(0x24, TRANSLATION | 2));
+        check(f->name, "at EL1", run(sweep, EL1, at, PAGES)->esr, ESR(0x25, TRANSLATION | 2));
+        *slot(&kit_low, VA, 2) = other | attributes;
+        DO("dsb ishst\n isb");
+        check(f->name, "made", run(sweep, EL0, at, PAGES)->x[1], 6 * PAGES);
+        check(f->name, "at EL1", run(sweep, EL1, at, PAGES)->x[1], 6 * PAGES);
+    }
+    *slot(&kit_low, VA, 2) = 0;
+    flush();
+}
+
 /* The operand's hints: the level (FEAT_TTL) of VA forms, granule and level of range forms, which
  * count in pages of their granule; in the upper half the address is sign-extended. */
 static void hints(void)
@@ -488,6 +581,8 @@ void test(void)
     other_asid();
     many();
     large();
+    blocks();
+    block_forms();
     tables();
     hints();
     changes();

@@ -1,0 +1,95 @@
+/*
+ * Look-ups of translated code that found nothing: the second level of the TLB may have it.
+ *
+ * Where a site of code looks is learnt here. The page that it found last serves accesses that stay
+ * in one. Of the others each miss costs more than hits save, so a site that misses often within a
+ * short time looks into the TLB from then on: its block is translated anew. If it misses there what
+ * lies in regions of 2 MiB, it looks among these first.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "soft/jit/runtime.h"
+#include "soft/vcpu.h"
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+#define STRAYS_OF_SITE 128
+#define STRAYS         4096 /* of all sites; these count for one of them if they came within: */
+#define STRAYS_NS      (STRAYS * 2000ull)
+
+static void change_site(struct jit *j, uint64_t pa, uint64_t *sites)
+{
+    unsigned site = jit_site(pa);
+
+    j->stray[site] = 0;
+    if (jit_is_site(sites, site))
+        return;
+    sites[site / 64] |= 1ull << site % 64;
+    jit_blocks_retire(j, pa, 4);
+    cpu_attend(&j->v->cpu, ATTENTION_LOOK); /* out of a loop that is the block's own */
+}
+
+/* Something was not found, often by one of `sites` soon. */
+static void note_stray(struct jit *j, const struct mmu_bank *b, uint64_t page_va, unsigned offset,
+                       uint64_t *sites)
+{
+    const struct jit_binding *page = &j->binding[b->jit.bind[jit_bind_slot(page_va)]];
+
+    if (++j->strays == STRAYS) {
+        uint64_t now = now_ns();
+        if (now - j->strays_since > STRAYS_NS)
+            memset(j->stray, 0, sizeof j->stray);
+        j->strays = 0;
+        j->strays_since = now;
+    }
+    if (page == j->binding || page->va != page_va)
+        return;
+    uint64_t pa = page->pa + offset;
+    if (++j->stray[jit_site(pa)] >= STRAYS_OF_SITE)
+        change_site(j, pa, sites);
+}
+
+struct jit_slow_common jit_slow_common_of(const uint8_t *record, const struct jit_slow *s)
+{
+    struct jit_slow_common common;
+
+    memcpy(&common, record - s->common, sizeof common);
+    return common;
+}
+
+const uint8_t *jit_slow_place(const struct jit *j, const uint8_t *record, const struct jit_slow *s,
+                              unsigned place)
+{
+    if (place & JIT_SLOW_COLD)
+        return record - s->common + (place & ~JIT_SLOW_COLD);
+    return j->rx + jit_slow_common_of(record, s).code + place;
+}
+
+struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    struct jit *j = v->hot.jit;
+    struct mmu_bank *b = c->el ? &v->kernel : v->user;
+    struct jit_slow s;
+
+    j->stats.refill_calls++;
+    memcpy(&s, record, sizeof s);
+    if ((va & 4095) + s.size > 4096 || c->tlb != &b->tlb || v->hot.one_entry)
+        return (struct jit_refilled){ 0 };
+    const struct tlb_entry *e = tlb_find(v, b, va, s.write);
+    if (!e)
+        return (struct jit_refilled){ 0 };
+    if (s.page) {
+        tlb_fill_page(b, s.page - 1u, va, e);
+        note_stray(j, b, jit_slow_common_of(record, &s).page_va, s.offset, j->far);
+    } else if (tlb_find_wide(b, va, s.write)) {
+        note_stray(j, b, jit_slow_common_of(record, &s).page_va, s.offset, j->wide);
+    }
+    return (struct jit_refilled){ jit_slow_place(j, record, &s, s.found), e->add };
+}
