@@ -130,6 +130,7 @@ void jit_exit_direct(jit_t t, uint64_t target)
  */
 static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
 {
+    struct jit_remake remake = t->remake;
     enum jit_eflags ef = t->ef;
     bool stored = t->ef_stored, store = t->insn[t->at].target_live && ef != EF_NONE && !stored;
 
@@ -151,14 +152,17 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
     if (store)
         jit_flags_store(t, JIT_FLAG_C | JIT_FLAGS_NZV);
     t->ef = EF_NONE;
+    t->remake.how = REMAKE_NONE;
     jit_exit_direct(t, target);
     x86_here(&t->hot, stay);
     t->ef = ef; /* not taken: nothing changed them */
     t->ef_stored = stored;
+    t->remake = remake;
 }
 
 void jit_exits_end(jit_t t)
 {
+    t->remake.how = REMAKE_NONE;
     for (unsigned n = 0; n < t->outs; n++) {
         const struct jit_way_out *out = &t->out[n];
         x86_here(&t->hot, out->from);

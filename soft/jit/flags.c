@@ -178,7 +178,9 @@ void jit_clobber(jit_t t)
 
     if (!live)
         t->remake.how = REMAKE_NONE;
-    else if (t->ef != EF_NONE && !t->ef_stored && !jit_remake_later(t))
+    else if (t->at + 1 >= t->count) /* the way on may read them */
+        jit_remake(t);
+    if (live && t->ef != EF_NONE && !t->ef_stored && !jit_remake_later(t))
         jit_flags_store(t, live);
     t->ef = EF_NONE;
 }
@@ -219,6 +221,8 @@ static const struct {
 
 enum x86_cc jit_condition(jit_t t, unsigned cond)
 {
+    if (t->ef == EF_NONE && jit_remake_test(t, cond))
+        return (enum x86_cc)cc_sub[cond];
     if (t->ef == EF_NONE)
         jit_remake(t);
     if (t->ef == EF_ADD && (cond == 8 || cond == 9)) {

@@ -2,136 +2,174 @@
  * Flags made again. A look-up in the TLB, or other arithmetic of the translator's own, may come
  * between an instruction that sets NZCV and the branch or selection that reads it. Where what the
  * flags were made of is still there when they are read, they are not stored, but made again by a
- * comparison then: two host instructions less, and memory is out of it.
+ * comparison then: two or three host instructions less, and memory is out of it. Exits that lead to
+ * a reader, perhaps, make and store them; so do slow paths, which may raise an exception that saves
+ * NZCV.
  *
- * A result says N and Z, so it serves the conditions that are made of these. Operands of CMP and
- * TST say everything. Slow paths in between, which may raise an exception that saves NZCV, make and
- * store them before they leave.
+ * What CMP and TST compared says everything. So does a result, with what was added or subtracted:
+ * the other operand is what is left if that is taken back. Of an immediate that is always possible,
+ * of a register if it is not the result's own.
  */
 #include "soft/jit/translate.h"
 
-/* Data processing that sets flags of a result, or of two operands: (word & mask) == value. */
+enum { NEITHER = 14 }; /* conditions from here on read nothing */
+
+/* Data processing that sets flags: (word & mask) == value; `how` makes them again. */
 static const struct {
     uint32_t mask, value;
-    enum jit_remaking compare; /* what makes the flags of its operands again, if it has no result */
+    enum jit_remaking how;
     bool immediate;
 } setters[] = {
-    { 0x7f800000, 0x31000000, REMAKE_NONE, true },  /* ADDS, CMN */
+    { 0x7f800000, 0x31000000, REMAKE_ADD, true },   /* ADDS, CMN */
     { 0x7f800000, 0x71000000, REMAKE_CMP, true },   /* SUBS, CMP */
     { 0x7f800000, 0x72000000, REMAKE_TEST, true },  /* ANDS, TST */
     { 0x7fe0fc00, 0x6b000000, REMAKE_CMP, false },  /* SUBS, CMP of registers, not shifted */
     { 0x7fe0fc00, 0x6a000000, REMAKE_TEST, false }, /* ANDS, TST */
-    { 0x7f000000, 0x6a000000, REMAKE_NONE, false }, /* the same, shifted or inverted */
-    { 0x1f000000, 0x0b000000, REMAKE_NONE, false }, /* ADDS, SUBS in their other forms */
+    { 0x7f000000, 0x6a000000, REMAKE_TEST, false }, /* the same, shifted or inverted */
 };
 
 /* What makes the flags of t->insn[at] again. */
 static struct jit_remake remake_of(jit_t t, unsigned at)
 {
     const struct insn *i = &t->insn[at].i;
-    struct jit_remake r = { .how = REMAKE_NONE };
+    struct jit_remake r = { .how = REMAKE_NONE, .w = i->word >> 31, .n = i->rn, .m = REG_NONE };
+    size_t k = 0;
 
-    for (size_t n = 0; n < ARRAY_LEN(setters); n++) {
-        if ((i->word & setters[n].mask) != setters[n].value)
-            continue;
-        r.w = i->word >> 31;
-        r.m = REG_NONE;
-        if (i->rd != REG_NONE) {
-            r.how = REMAKE_TEST;
-            r.n = r.m = i->rd;
-            r.sign_zero = true;
-        } else if (!setters[n].immediate) {
-            bool other = i->rm == REG_ZR || (setters[n].compare == REMAKE_TEST && i->rm != i->rn);
-            r.how = other ? REMAKE_NONE : setters[n].compare;
-            r.n = i->rn;
-            r.m = i->rm;
-        } else if (i->imm == (int32_t)i->imm) {
-            r.how = setters[n].compare;
-            r.n = i->rn;
-            r.imm = (int32_t)i->imm;
-        }
-        break;
+    while (k < ARRAY_LEN(setters) && (i->word & setters[k].mask) != setters[k].value)
+        k++;
+    if (k == ARRAY_LEN(setters))
+        return r;
+    if (setters[k].immediate)
+        r.imm = (int32_t)i->imm;
+    else
+        r.m = i->rm;
+    if (i->rd != REG_NONE) { /* from the result */
+        r.result = true;
+        r.n = i->rd;
+        if (setters[k].how == REMAKE_TEST)
+            r.m = r.n;
+        else if (r.m == r.n)
+            return r;
+    } else if (setters[k].immediate ? i->imm != r.imm : setters[k].how == REMAKE_TEST) {
+        return r; /* TST of a wide mask, of two registers */
     }
+    if (r.m != REG_ZR)
+        r.how = setters[k].how;
     return r;
 }
 
-/* May the instruction change a register? Yes, if it is none of those that are known. */
-static bool may_write(const struct insn *i, unsigned reg)
+static bool writes(jit_t t, const struct jit_insn *n, const struct jit_remake *r)
 {
-    uint32_t w = i->word;
-    bool loads = i->rd == reg && !bit(w, 26);
+    struct jit_uses u = jit_uses_of(t, n);
+    uint32_t mask = (r->n <= REG_SP ? 1u << r->n : 0) | (r->m <= REG_SP ? 1u << r->m : 0);
 
-    if ((w & 0x1c000000) == 0x10000000 || (w & 0x0e000000) == 0x0a000000)
-        return i->rd == reg;
-    if ((w & 0x3b000000) == 0x39000000 || (w & 0x3b200c00) == 0x38200800)
-        return loads;
-    if ((w & 0x3b200000) == 0x38000000 || (w & 0x3a000000) == 0x28000000)
-        return i->rd == reg || i->ra == reg || i->rn == reg;
-    return (w & 0xfc000000) != 0x14000000 && (w & 0xff000010) != 0x54000000 &&
-           (w & 0x7c000000) != 0x34000000 && w != 0xd503201f; /* B, B.cond, CBZ and TBZ, NOP */
+    return !u.known || (u.writes & mask);
 }
 
-/* The condition that a reader asks for; -1 if it is another kind of reader. */
-static int condition_of(const struct jit_insn *n)
+/* The condition that a reader asks for; NEITHER if it is another kind of reader. */
+static unsigned condition_of(const struct jit_insn *n)
 {
     if (n->op == A64_B_cond)
-        return (int)(n->i.word & 15);
-    return (n->i.word & 0x1fe00000) == 0x1a800000 ? (int)bits(n->i.word, 15, 12) : -1;
+        return n->i.word & 15;
+    return (n->i.word & 0x1fe00000) == 0x1a800000 ? (unsigned)bits(n->i.word, 15, 12) : NEITHER;
 }
 
-static bool is_readable(const struct jit_remake *r, int condition)
+/* Branches that end a block, which call jit_clobber() before they do anything. */
+static bool is_end(const struct jit_insn *n)
 {
-    unsigned sign_zero = 1u << 0 | 1u << 1 | 1u << 4 | 1u << 5; /* EQ, NE, MI, PL */
+    return (n->i.word & 0x7c000000) == 0x14000000 || (n->i.word & 0xfe000000) == 0xd6000000;
+}
 
-    return condition >= 0 && condition < 14 && (!r->sign_zero || sign_zero >> condition & 1);
+/* Both halves of a product may be made by the first of their instructions: soft/jit/muldiv.c. */
+static bool comes_early(jit_t t, unsigned from, const struct jit_remake *r)
+{
+    for (unsigned n = from; n < t->count; n++)
+        if ((t->insn[n].i.word & 0x1f000000) == 0x1b000000 && writes(t, &t->insn[n], r))
+            return true;
+    return false;
 }
 
 bool jit_remake_later(jit_t t)
 {
     struct jit_remake r = remake_of(t, t->set_at);
 
-    if (r.how == REMAKE_NONE || t->jit->knobs.unremade)
+    if (r.how == REMAKE_NONE || t->jit->knobs.unremade || t->at + 1 >= t->count)
         return false;
     for (unsigned n = t->set_at + 1; n < t->count; n++) {
         const struct jit_insn *i = &t->insn[n];
         unsigned f = jit_flags_of(t, i);
+        bool reads = f & FLAGS_READ;
         if (n >= t->at) {
-            if ((f & FLAGS_READ) && !is_readable(&r, condition_of(i)))
+            if (reads ? condition_of(i) >= NEITHER : i->target_live)
                 return false;
-            if (f & FLAGS_WRITE || (!i->flags_live && !i->target_live)) {
+            bool last = n + 1 == t->count && (is_end(i) || !writes(t, i, &r));
+            if (f & FLAGS_WRITE || (!i->flags_live && !i->target_live) || last) {
                 t->remake = r;
-                return true;
+                return !comes_early(t, n, &r);
             }
-            if (i->target_live)
-                return false;
         }
-        if (may_write(&i->i, r.n) || (r.m != REG_NONE && may_write(&i->i, r.m)))
+        if (writes(t, i, &r))
             return false;
     }
     return false;
+}
+
+/* A host register with the value of guest register `reg`, RAX if it has none. */
+static enum x86_reg value(jit_t t, struct x86_buf *b, unsigned w, unsigned reg)
+{
+    if (t->pinned[reg] != X86_NONE)
+        return (enum x86_reg)t->pinned[reg];
+    x86_mov_rm(b, w, RAX, jit_slot(reg));
+    return RAX;
+}
+
+/* RAX = RAX op what was added, subtracted or compared with. */
+static void apply(jit_t t, struct x86_buf *b, enum x86_alu op, enum x86_reg d)
+{
+    const struct jit_remake *r = &t->remake;
+
+    if (r->m == REG_NONE)
+        x86_alu_ri(b, r->w, op, d, r->imm);
+    else if (t->pinned[r->m] != X86_NONE)
+        x86_alu_rr(b, r->w, op, d, (enum x86_reg)t->pinned[r->m]);
+    else
+        x86_alu_rm(b, r->w, op, d, jit_slot(r->m));
 }
 
 /* The comparison. Changes RAX. */
 static enum jit_eflags emit(jit_t t, struct x86_buf *b)
 {
     const struct jit_remake *r = &t->remake;
-    enum x86_reg n = RAX;
+    enum x86_reg n = value(t, b, r->w, r->n);
 
-    if (t->pinned[r->n] != X86_NONE)
-        n = (enum x86_reg)t->pinned[r->n];
-    else
-        x86_mov_rm(b, 1, RAX, jit_slot(r->n));
-    if (r->how == REMAKE_TEST && r->m == r->n)
-        x86_test_rr(b, r->w, n, n);
-    else if (r->how == REMAKE_TEST && r->m == REG_NONE)
-        x86_test_ri(b, r->w, n, r->imm);
-    else if (r->m == REG_NONE)
-        x86_alu_ri(b, r->w, X86_CMP, n, r->imm);
-    else if (t->pinned[r->m] != X86_NONE)
-        x86_alu_rr(b, r->w, X86_CMP, n, (enum x86_reg)t->pinned[r->m]);
-    else
-        x86_alu_rm(b, r->w, X86_CMP, n, jit_slot(r->m));
-    return r->how == REMAKE_TEST ? EF_ADD : EF_SUB;
+    if (r->how == REMAKE_TEST) {
+        if (r->m == r->n)
+            x86_test_rr(b, r->w, n, n);
+        else
+            x86_test_ri(b, r->w, n, r->imm);
+        return EF_ADD;
+    }
+    if (n != RAX && (r->result || r->how == REMAKE_ADD)) {
+        x86_mov_rr(b, r->w, RAX, n);
+        n = RAX;
+    }
+    if (r->result)
+        apply(t, b, r->how == REMAKE_CMP ? X86_ADD : X86_SUB, RAX);
+    apply(t, b, r->how == REMAKE_CMP ? X86_CMP : X86_ADD, n);
+    return r->how == REMAKE_CMP ? EF_SUB : EF_ADD;
+}
+
+bool jit_remake_test(jit_t t, unsigned cond)
+{
+    const struct jit_remake *r = &t->remake;
+    unsigned sign_zero = 1u << 0 | 1u << 1 | 1u << 4 | 1u << 5; /* EQ, NE, MI, PL */
+
+    if (r->how == REMAKE_NONE || !r->result || !(sign_zero >> cond & 1) ||
+        t->insn[t->at].target_live)
+        return false;
+    enum x86_reg n = value(t, &t->hot, r->w, r->n);
+    x86_test_rr(&t->hot, r->w, n, n);
+    return true;
 }
 
 void jit_remake(jit_t t)

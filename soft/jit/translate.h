@@ -35,13 +35,13 @@ _Static_assert(offsetof(struct mmu_bank, tlb) == 0, "the bank is where its TLB i
 enum jit_eflags { EF_NONE, EF_SUB, EF_ADD };
 
 /* How flags that EFLAGS do not hold any more are made again: soft/jit/remake.c. */
-enum jit_remaking { REMAKE_NONE, REMAKE_CMP, REMAKE_TEST };
+enum jit_remaking { REMAKE_NONE, REMAKE_ADD, REMAKE_CMP, REMAKE_TEST };
 
 struct jit_remake {
     enum jit_remaking how;
+    bool result;      /* n is that, not an operand */
     unsigned w, n, m; /* of guest register n and m, or imm if m is REG_NONE */
     int32_t imm;
-    bool sign_zero; /* N and Z only */
 };
 
 /* Flags that somebody reads: C, any of the others. */
@@ -265,6 +265,8 @@ unsigned jit_flags_of(jit_t t, const struct jit_insn *n);
 bool jit_remake_later(jit_t t);
 /* If t->remake says how: do it; EFLAGS hold them then. Changes RAX. */
 void jit_remake(jit_t t);
+/* The same as far as `cond` needs it at the instruction being emitted, if that is less. */
+bool jit_remake_test(jit_t t, unsigned cond);
 /* Code that stores them, too, on the way to a slow path or a call. Changes EFLAGS. */
 void jit_remake_store(jit_t t, struct x86_buf *b);
 

@@ -52,6 +52,8 @@ PROBE(subs_ldr, BETWEEN("subs x1, x1, #1", "ldr x2, [x0]", "b.ne"));
 PROBE(adds_ldp, BETWEEN("adds w1, w1, #1", "ldp x2, x3, [x0]", "b.mi"));
 PROBE(cmp_str, BETWEEN("cmp x1, #1", "str x2, [x0]", "b.lt"));
 PROBE(cmp_ldrb, BETWEEN("cmp w1, w2", "ldrb w3, [x0]", "b.hi"));
+PROBE(subs_strh, "subs w2, w1, w2\n strh w3, [x0]"); /* SVC reads them */
+PROBE(subs_br, "subs x1, x1, #3\n ldr w2, [x0]\n b.pl 1f\n mov x1, #0\n1: ldr w2, [x0]");
 PROBE(tst_ldr, BETWEEN("tst x1, #0xff", "ldr q0, [x0]", "b.eq"));
 
 #define RW0 (NORMAL | AP_EL0 | XN) /* data of EL0 */
@@ -450,6 +452,10 @@ static void flags(void)
         { "CMP, the same", cmp_str, 1, ALL, 6 },
         { "CMP, overflow", cmp_str, 1ul << 63, ALL, 3 },
         { "CMP of registers, more", cmp_ldrb, 7, ALL, 2 },
+        { "SUBS of registers, overflow", subs_strh, 0x80000001, ALL, 3 },
+        { "SUBS of registers, borrow", subs_strh, 1, ALL, 8 },
+        { "SUBS, overflow", subs_br, 1ul << 63 | 1, ALL, 3 },
+        { "SUBS, more", subs_br, 4, ALL, 2 },
         { "TST, Z", tst_ldr, 0x100, ALL, 4 },
         { "TST, not Z", tst_ldr, 0x101, ALL, 0 },
     };
@@ -462,6 +468,11 @@ static void flags(void)
         const struct taken *t = &kit_cpus[0].taken;
         check("flags at a fault", cases[i].name, t->spsr >> 28 & cases[i].read, cases[i].nzcv);
         check(cases[i].name, "ELR_EL1", t->elr, (uint64_t)(cases[i].code + 1));
+        *slot(&kit_low, V, 3) = TARGET | PAGE | RW0;
+        kit_run(cases[i].code, EL0, x);
+        check(cases[i].name, "with a page", t->esr, SVC0);
+        if (cases[i].code == subs_strh || cases[i].code == subs_br)
+            check("flags of a way on", cases[i].name, t->spsr >> 28, cases[i].nzcv);
     }
 }
 
