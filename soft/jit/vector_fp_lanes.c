@@ -7,43 +7,6 @@
 
 /* Vectors: sz<22>. The upper half is zero with Q of 0, so that nothing is raised there. */
 
-static void load_lanes(jit_t t, const struct insn *i, enum x86_xmm x, unsigned v)
-{
-    if (bit(i->word, 28))
-        load_scalar(t, x, is_double(i), v);
-    else
-        vector_load_low(t, x, v, bit(i->word, 30) ? 16 : 8);
-}
-
-/* Jump if a lane of the mask is set. Changes RAX. */
-static uint8_t *if_any(jit_t t, enum x86_xmm mask)
-{
-    if (t->jit->host.avx) {
-        x86_vtestps(&t->hot, mask);
-        return x86_jcc(&t->hot, CC_NE);
-    }
-    x86_movmsk(&t->hot, false, RAX, mask);
-    x86_test_rr(&t->hot, 0, RAX, RAX);
-    return x86_jcc(&t->hot, CC_NE);
-}
-
-/* Jump if a lane of x is a NaN, or with `tiny` the smallest normal number. Changes XMM4, XMM5. */
-static uint8_t *unless_lanes(jit_t t, enum x86_xmm x, bool f64, bool tiny)
-{
-    struct x86_buf *b = &t->hot;
-
-    x86_sse_rr(b, SSE_MOVAPS, XMM4, x);
-    x86_sse_rri(b, f64 ? SSE_CMPPD : SSE_CMPPS, XMM4, x, 3);
-    if (tiny) {
-        const uint8_t *mask = magnitude_mask(t, f64);
-        const uint8_t *low = vector_literal(t, smallest[f64], smallest[f64]);
-        and_literal(t, XMM5, x, mask);
-        x86_sse_rip(b, f64 ? SSE_PCMPEQQ : SSE_PCMPEQD, XMM5, low);
-        x86_sse_rr(b, SSE_POR, XMM4, XMM5);
-    }
-    return if_any(t, XMM4);
-}
-
 enum operation { ADD, SUB, MUL, DIV };
 
 static const enum x86_sse packed[4][2] = { [ADD] = { SSE_ADDPS, SSE_ADDPD },
@@ -86,19 +49,26 @@ bool emit_fdiv_v(jit_t t, const struct insn *i)
     return emit_packed(t, i, DIV);
 }
 
-/* XMM0 = the greater or lesser lanes of XMM0 and XMM1. Jump if any is a NaN. Changes XMM2. */
-static uint8_t *minmax_lanes(jit_t t, bool f64, bool min)
+/* XMM0 = the greater or lesser lanes of XMM0 and XMM1, none of which is a NaN: the signs of zeros
+ * are right if x86 is asked both ways. Changes XMM1, XMM2. */
+static void pick_lanes(jit_t t, bool f64, bool min)
 {
     static const enum x86_sse ops[2][2] = { { SSE_MAXPS, SSE_MAXPD }, { SSE_MINPS, SSE_MINPD } };
     struct x86_buf *b = &t->hot;
 
     x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM0);
-    x86_sse_rri(b, f64 ? SSE_CMPPD : SSE_CMPPS, XMM2, XMM1, 3);
-    uint8_t *slow = if_any(t, XMM2);
-    x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM0);
     x86_sse_rr(b, ops[min][f64], XMM0, XMM1);
     x86_sse_rr(b, ops[min][f64], XMM1, XMM2);
     x86_sse_rr(b, min ? SSE_ORPS : SSE_ANDPS, XMM0, XMM1);
+}
+
+/* The same; jump if any is a NaN. */
+static uint8_t *minmax_lanes(jit_t t, bool f64, bool min)
+{
+    x86_sse_rr(&t->hot, SSE_MOVAPS, XMM2, XMM0);
+    x86_sse_rri(&t->hot, f64 ? SSE_CMPPD : SSE_CMPPS, XMM2, XMM1, 3);
+    uint8_t *slow = if_any(t, XMM2);
+    pick_lanes(t, f64, min);
     return slow;
 }
 
@@ -136,6 +106,38 @@ bool emit_fminmaxp_v(jit_t t, const struct insn *i)
     return finish(t, i, minmax_lanes(t, is_double(i), bit(i->word, 23)));
 }
 
+/* FMAXP, FMINP, FMAXNMP, FMINNMP of the two elements of a register. */
+bool emit_fminmaxp_scalar(jit_t t, const struct insn *i)
+{
+    bool f64 = is_double(i);
+
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    load_scalar(t, XMM0, f64, i->rn);
+    vector_element(t, XMM1, f64 ? 3 : 2, i->rn, f64 ? 8 : 4);
+    return finish_scalar(t, i, f64, minmax_lanes(t, f64, bit(i->word, 23)));
+}
+
+#define KEEP_LOWEST 0x0e /* of INSERTPS: the other elements become zero */
+
+/* FMAXV, FMINV, FMAXNMV, FMINNMV: halves, then halves of these. */
+bool emit_fminmaxv(jit_t t, const struct insn *i)
+{
+    bool min = bit(i->word, 23);
+
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    vector_load(t, XMM0, i->rn);
+    x86_sse_rri(&t->hot, SSE_PSHUFD, XMM1, XMM0, 0x4e);
+    uint8_t *slow = minmax_lanes(t, false, min);
+    x86_sse_rri(&t->hot, SSE_PSHUFD, XMM1, XMM0, 0xb1);
+    pick_lanes(t, false, min);
+    x86_sse_rri(&t->hot, SSE_INSERTPS, XMM0, XMM0, KEEP_LOWEST);
+    return finish_scalar(t, i, false, slow);
+}
+
 /* By element: size<23:22> 2 or 3; 0 is half precision. */
 static bool is_element_size(jit_t t, const struct insn *i)
 {
@@ -158,17 +160,40 @@ static void load_by_element(jit_t t, const struct insn *i, enum x86_xmm x)
         x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
 }
 
-bool emit_fmul_element(jit_t t, const struct insn *i)
+/* XMM0 times XMM1: FMUL, and FMULX, of which infinity times zero is 2. */
+static bool multiply(jit_t t, const struct insn *i, bool extended)
 {
     bool f64 = is_double(i);
+    uint8_t *slow[2] = { NULL, NULL };
 
+    if (extended)
+        slow[0] = if_infinite(t, f64);
+    x86_sse_rr(&t->hot, packed[MUL][f64], XMM0, XMM1);
+    slow[1] = unless_lanes(t, XMM0, f64, true);
+    vector_store(t, i->rd, XMM0);
+    jit_slow_paths(t, slow, 2);
+    return true;
+}
+
+/* FMUL, FMULX (U<29>) */
+bool emit_fmul_element(jit_t t, const struct insn *i)
+{
     if (!is_element_size(t, i))
         return false;
     jit_clobber(t);
     load_lanes(t, i, XMM0, i->rn);
     load_by_element(t, i, XMM1);
-    x86_sse_rr(&t->hot, packed[MUL][f64], XMM0, XMM1);
-    return finish(t, i, unless_lanes(t, XMM0, f64, true));
+    return multiply(t, i, bit(i->word, 29));
+}
+
+bool emit_fmulx(jit_t t, const struct insn *i)
+{
+    if (!fp_enabled(t))
+        return false;
+    jit_clobber(t);
+    load_lanes(t, i, XMM0, i->rn);
+    load_lanes(t, i, XMM1, i->rm);
+    return multiply(t, i, true);
 }
 
 static bool multiply_add(jit_t t, const struct insn *i, bool element, bool subtracts)
@@ -298,120 +323,65 @@ bool emit_fcm_zero(jit_t t, const struct insn *i)
     return true;
 }
 
-/* SCVTF of 64 bits one by one, of 32 bits all at once. */
-bool emit_scvtf_v(jit_t t, const struct insn *i)
+/* Of each pair, a real and an imaginary part: XMM1 the other way around if `swaps`, and the signs
+ * of even and odd elements changed. */
+static void turn(jit_t t, bool f64, bool swaps, bool even, bool odd)
 {
-    struct x86_buf *b = &t->hot;
+    uint64_t sign = f64 ? sign_mask[1] : 0x80000000;
+    uint64_t low = f64 ? even * sign : even * sign | (odd * sign) << 32;
+    uint64_t high = f64 ? odd * sign : low;
 
-    if (!fp_enabled(t))
-        return false;
-    if (is_double(i)) {
-        for (unsigned k = 0; k < 2; k++) {
-            enum x86_xmm x = k ? XMM1 : XMM0;
-            vector_element_general(t, 3, RAX, i->rn, k * 8);
-            x86_sse_rr(b, SSE_PXOR, x, x);
-            x86_cvtsi2f(b, true, 1, x, RAX);
-        }
-        x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM0, XMM1);
-    } else {
-        load_lanes(t, i, XMM0, i->rn);
-        x86_sse_rr(b, SSE_CVTDQ2PS, XMM0, XMM0);
-    }
-    vector_store(t, i->rd, XMM0);
-    return true;
+    if (swaps)
+        x86_sse_rri(&t->hot, SSE_PSHUFD, XMM1, XMM1, f64 ? 0x4e : 0xb1);
+    if (even || odd)
+        x86_sse_rip(&t->hot, SSE_XORPS, XMM1, vector_literal(t, low, high));
 }
 
-/* UCVTF of 32 bits: below the exponent of 2^52 each is a double, of which 2^52 is taken away; only
- * the last step can be inexact. */
-bool emit_ucvtf_v(jit_t t, const struct insn *i)
+/* FCADD: n plus m turned by 90 degrees, or with rot<12> by 270. */
+bool emit_fcadd(jit_t t, const struct insn *i)
 {
-    struct x86_buf *b = &t->hot;
+    bool f64 = is_double(i), rot = bit(i->word, 12);
 
-    if (!fp_enabled(t) || is_double(i))
+    if (!fp_enabled(t) || bits(i->word, 23, 22) == 1)
         return false;
-    const uint8_t *high = vector_literal(t, 0x4330000043300000, 0x4330000043300000);
-    const uint8_t *bias = vector_literal(t, 0x4330000000000000, 0x4330000000000000);
+    jit_clobber(t);
     load_lanes(t, i, XMM0, i->rn);
-    x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
-    x86_sse_rip(b, SSE_PUNPCKLDQ, XMM0, high);
-    x86_sse_rip(b, SSE_PUNPCKHDQ, XMM1, high);
-    x86_sse_rip(b, SSE_SUBPD, XMM0, bias);
-    x86_sse_rip(b, SSE_SUBPD, XMM1, bias);
-    x86_sse_rr(b, SSE_CVTPD2PS, XMM0, XMM0);
-    x86_sse_rr(b, SSE_CVTPD2PS, XMM1, XMM1);
-    x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM0, XMM1);
-    vector_store(t, i->rd, XMM0);
-    return true;
+    load_lanes(t, i, XMM1, i->rm);
+    turn(t, f64, true, !rot, rot);
+    x86_sse_rr(&t->hot, packed[ADD][f64], XMM0, XMM1);
+    return finish(t, i, unless_lanes(t, XMM0, f64, false));
 }
 
-/* To integers of 32 bits, to the nearest, down, up, to zero (o2<23> and bit 12), signed or with
- * U<29> unsigned. Rounding first signals nothing; converting the operand itself then raises what is
- * inexact. From 2^31, and with unsigned forms below zero, it is the slow path's: before x86 raises
- * what unsigned forms do not. */
-bool emit_fcvt_v(jit_t t, const struct insn *i)
+/* XMM1, pairs of m, times the real parts of n, or with odd `rot` the imaginary ones, added to d. */
+static bool complex_multiply(jit_t t, const struct insn *i, bool f64, unsigned rot)
 {
-    static const uint8_t mode[4] = { 8, 9, 10, 11 };
-    unsigned how = (unsigned)(bit(i->word, 23) << 1 | bit(i->word, 12));
-    const uint64_t limit = 0x4f0000004f000000;
-    struct x86_buf *b = &t->hot;
-    bool is_unsigned = bit(i->word, 29);
-    uint8_t *slow[2] = { NULL, NULL };
+    unsigned parts = rot & 1 ? (f64 ? 0xee : 0xf5) : (f64 ? 0x44 : 0xa0);
 
-    if (!fp_enabled(t) || is_double(i))
-        return false;
-    jit_clobber(t);
-    const uint8_t *bound = vector_literal(t, limit, limit);
-    const uint8_t *indefinite = vector_literal(t, sign_mask[0], sign_mask[0]);
+    turn(t, f64, rot & 1, rot == 1 || rot == 2, rot >= 2);
     load_lanes(t, i, XMM0, i->rn);
-    if (is_unsigned) {
-        x86_sse_rip(b, SSE_MOVAPS, XMM1, bound);
-        x86_sse_rri(b, SSE_CMPPS, XMM1, XMM0, 2);
-        x86_sse_rr(b, SSE_ORPS, XMM1, XMM0);
-        slow[0] = if_any(t, XMM1);
-    }
-    if (how < 3) {
-        x86_sse_rr(b, SSE_CVTTPS2DQ, XMM2, XMM0);
-        x86_sse_rri(b, SSE_ROUNDPS, XMM0, XMM0, mode[how]);
-    }
-    x86_sse_rr(b, SSE_CVTTPS2DQ, XMM0, XMM0);
-    if (is_unsigned) {
-        slow[1] = if_any(t, XMM0);
-    } else {
-        x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
-        x86_sse_rip(b, SSE_PCMPEQD, XMM1, indefinite);
-        slow[1] = if_any(t, XMM1);
-    }
-    vector_store(t, i->rd, XMM0);
-    jit_slow_paths(t, slow, 2);
-    return true;
+    x86_sse_rri(&t->hot, SSE_PSHUFD, XMM0, XMM0, parts);
+    load_lanes(t, i, XMM2, i->rd);
+    x86_fma(&t->hot, X86_FMADD, f64, false, XMM0, XMM1, XMM2);
+    return finish(t, i, unless_lanes(t, XMM0, f64, true));
 }
 
-/* FCVTL: single to double precision, of the lower half or with Q of the upper one. */
-bool emit_fcvtl(jit_t t, const struct insn *i)
+bool emit_fcmla(jit_t t, const struct insn *i)
 {
-    if (!fp_enabled(t) || !bit(i->word, 22))
+    if (!fp_enabled(t) || !t->jit->host.fma || bits(i->word, 23, 22) == 1)
         return false;
     jit_clobber(t);
-    vector_half(t, XMM0, i->rn, bit(i->word, 30));
-    x86_sse_rr(&t->hot, SSE_CVTPS2PD, XMM0, XMM0);
-    return finish(t, i, unless_lanes(t, XMM0, true, false));
+    load_lanes(t, i, XMM1, i->rm);
+    return complex_multiply(t, i, is_double(i), (unsigned)bits(i->word, 12, 11));
 }
 
-/* FCVTN: double to single precision, to the lower half or with Q to the upper one. */
-bool emit_fcvtn(jit_t t, const struct insn *i)
+/* By element: of single precision, the pair H<11>. */
+bool emit_fcmla_element(jit_t t, const struct insn *i)
 {
-    if (!fp_enabled(t) || !bit(i->word, 22))
+    if (!fp_enabled(t) || !t->jit->host.fma)
         return false;
     jit_clobber(t);
-    vector_op(t, SSE_CVTPD2PS, XMM1, i->rn);
-    uint8_t *slow = unless_lanes(t, XMM1, false, true);
-    if (bit(i->word, 30)) {
-        vector_load(t, XMM0, i->rd);
-        x86_sse_rr(&t->hot, SSE_PUNPCKLQDQ, XMM0, XMM1);
-    } else {
-        x86_sse_rr(&t->hot, SSE_MOVAPS, XMM0, XMM1);
-    }
-    return finish(t, i, slow);
+    vector_element_everywhere(t, XMM1, 3, i->rm, bit(i->word, 11) ? 8 : 0);
+    return complex_multiply(t, i, false, (unsigned)bits(i->word, 14, 13));
 }
 
 /* FABD */
