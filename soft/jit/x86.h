@@ -138,66 +138,103 @@ static inline void x86_64(struct x86_buf *b, uint64_t v)
     b->p += 8;
 }
 
-/* REX with W, R of `reg`, X of `index`, B of `base`; left out when it says nothing. `byte`: reg is
- * a byte register, of which 4 to 7 need a REX to be SPL to DIL. */
-static inline void x86_rex(struct x86_buf *b, unsigned w, unsigned reg, unsigned index,
-                           unsigned base, bool byte)
+/* The next bytes, eight at most, the first one lowest. Eight are written whatever `size` is: what is
+ * behind the instruction is free. So no byte of an instruction is a store or a branch of its own. */
+static inline void x86_put(struct x86_buf *b, uint64_t bytes, unsigned size)
+{
+    memcpy(b->p, &bytes, 8);
+    b->p += size;
+}
+
+/* Bytes of an instruction, the first one lowest. */
+struct x86_bytes {
+    uint64_t bytes;
+    unsigned size;
+};
+
+/* Put a byte in front, if it is there. */
+static inline struct x86_bytes x86_before(bool there, unsigned byte, struct x86_bytes v)
+{
+    v.bytes = there ? v.bytes << 8 | byte : v.bytes;
+    v.size += there;
+    return v;
+}
+
+/* Prefix (0 for none); REX with W, R of `reg`, X of `index`, B of `base`, left out when it says
+ * nothing; an opcode of one byte, 0x0fXX for two, 0x0f38XX for three; `rest`, bytes that follow it.
+ * `byte`: reg is a byte register, of which 4 to 7 need a REX to be SPL to DIL. */
+static inline struct x86_bytes x86_insn(unsigned prefix, unsigned w, unsigned reg, unsigned index,
+                                        unsigned base, bool byte, unsigned op,
+                                        struct x86_bytes rest)
 {
     unsigned rex = 0x40 | w << 3 | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1);
 
-    if (rex != 0x40 || byte)
-        x86_8(b, rex);
+    rest = x86_before(true, op & 0xff, rest);
+    rest = x86_before(op > 0xff, op >> 8 & 0xff, rest);
+    rest = x86_before(op > 0xffff, op >> 16, rest);
+    rest = x86_before(rex != 0x40 || byte, rex, rest);
+    return x86_before(prefix, prefix, rest);
 }
 
-/* Opcode: one byte, 0x0fXX for two, 0x0f38XX for three. */
-static inline void x86_opcode(struct x86_buf *b, unsigned op)
+/* ModRM and SIB; the displacement, which may be shorter than four bytes, comes behind them. */
+static inline struct x86_bytes x86_modrm_mem(unsigned reg, struct x86_mem m, unsigned *disp_size)
 {
-    if (op > 0xffff)
-        x86_8(b, op >> 16);
-    if (op > 0xff)
-        x86_8(b, op >> 8);
-    x86_8(b, op);
-}
-
-static inline void x86_modrm_mem(struct x86_buf *b, unsigned reg, struct x86_mem m)
-{
-    unsigned r = (reg & 7) << 3, base = (unsigned)m.base & 7;
+    unsigned base = (unsigned)m.base & 7, index = (unsigned)m.index & 7;
     bool sib = m.index != X86_NONE || base == 4;
-    unsigned mod = m.disp == 0 && base != 5 ? 0 : m.disp >= -128 && m.disp < 128 ? 1 : 2;
+    unsigned mod = m.disp == 0 && base != 5 ? 0 : m.disp == (int8_t)m.disp ? 1 : 2;
+    unsigned modrm = mod << 6 | (reg & 7) << 3 | (sib ? 4 : base);
+    unsigned scale = (unsigned)m.scale << 6 | (m.index == X86_NONE ? 4 : index) << 3 | base;
 
-    x86_8(b, mod << 6 | r | (sib ? 4 : base));
-    if (sib)
-        x86_8(b, (unsigned)m.scale << 6 | (m.index == X86_NONE ? 4 : (unsigned)m.index & 7) << 3 |
-                     base);
-    if (mod == 1)
-        x86_8(b, (uint8_t)m.disp);
-    else if (mod == 2)
-        x86_32(b, (uint32_t)m.disp);
+    *disp_size = mod + (mod & 2); /* 0, 1, 4 */
+    return (struct x86_bytes){ modrm | scale << 8, 1u + sib };
 }
 
-/* The two shapes that everything else is made of. `prefix` 0, 0x66, 0xf2 or 0xf3. */
+/* ModRM of a displacement from the instruction pointer, which comes behind it. */
+static inline struct x86_bytes x86_modrm_rip(unsigned reg)
+{
+    return (struct x86_bytes){ (reg & 7) << 3 | 5, 1 };
+}
+
+static inline void x86_put_mem(struct x86_buf *b, struct x86_bytes v, int32_t disp,
+                               unsigned disp_size)
+{
+    uint8_t *p = b->p;
+
+    memcpy(p, &v.bytes, 8);
+    memcpy(p + v.size, &disp, 4);
+    b->p = p + v.size + disp_size;
+}
+
+/* The shapes that everything else is made of: an opcode alone, which may have the low bits of
+ * register `r`; with two registers; with a register and memory. `prefix` 0, 0x66, 0xf2 or 0xf3. */
+static inline void x86_op_r(struct x86_buf *b, unsigned w, unsigned op, unsigned r)
+{
+    struct x86_bytes v = x86_insn(0, w, 0, 0, r, false, op, (struct x86_bytes){ 0, 0 });
+
+    if (x86_room(b))
+        x86_put(b, v.bytes, v.size);
+}
+
 static inline void x86_op_rr(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
                              unsigned reg, unsigned rm, bool byte)
 {
+    struct x86_bytes modrm = { 0xc0 | (reg & 7) << 3 | (rm & 7), 1 };
+
     if (!x86_room(b))
         return;
-    if (prefix)
-        x86_8(b, prefix);
-    x86_rex(b, w, reg, 0, rm, byte);
-    x86_opcode(b, op);
-    x86_8(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    struct x86_bytes v = x86_insn(prefix, w, reg, 0, rm, byte, op, modrm);
+    x86_put(b, v.bytes, v.size);
 }
 
 static inline void x86_op_rm(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
                              unsigned reg, struct x86_mem m, bool byte)
 {
+    unsigned index = m.index == X86_NONE ? 0 : (unsigned)m.index, disp_size;
+
     if (!x86_room(b))
         return;
-    if (prefix)
-        x86_8(b, prefix);
-    x86_rex(b, w, reg, m.index == X86_NONE ? 0 : (unsigned)m.index, (unsigned)m.base, byte);
-    x86_opcode(b, op);
-    x86_modrm_mem(b, reg, m);
+    struct x86_bytes v = x86_modrm_mem(reg, m, &disp_size);
+    x86_put_mem(b, x86_insn(prefix, w, reg, index, (unsigned)m.base, byte, op, v), m.disp, disp_size);
 }
 
 static inline void x86_imm8(struct x86_buf *b, unsigned imm)
@@ -224,8 +261,7 @@ static inline void x86_mov_ri64(struct x86_buf *b, enum x86_reg d, uint64_t imm)
 {
     if (!x86_room(b))
         return;
-    x86_rex(b, 1, 0, 0, d, false);
-    x86_8(b, 0xb8 | (d & 7));
+    x86_op_r(b, 1, 0xb8 | (d & 7), d);
     x86_64(b, imm);
 }
 
@@ -235,8 +271,7 @@ static inline void x86_mov_ri(struct x86_buf *b, enum x86_reg d, uint64_t imm)
     if (!x86_room(b))
         return;
     if (imm <= UINT32_MAX) {
-        x86_rex(b, 0, 0, 0, d, false);
-        x86_8(b, 0xb8 | (d & 7));
+        x86_op_r(b, 0, 0xb8 | (d & 7), d);
         x86_32(b, (uint32_t)imm);
     } else if ((int64_t)imm == (int32_t)imm) {
         x86_op_rr(b, 0, 1, 0xc7, 0, d, false);
@@ -430,18 +465,12 @@ static inline void x86_imul_rm(struct x86_buf *b, unsigned w, enum x86_reg d, st
 /* CDQ, CQO */
 static inline void x86_sign_rdx(struct x86_buf *b, unsigned w)
 {
-    if (!x86_room(b))
-        return;
-    x86_rex(b, w, 0, 0, 0, false);
-    x86_8(b, 0x99);
+    x86_op_r(b, w, 0x99, 0);
 }
 
 static inline void x86_bswap(struct x86_buf *b, unsigned w, enum x86_reg r)
 {
-    if (!x86_room(b))
-        return;
-    x86_rex(b, w, 0, 0, r, false);
-    x86_opcode(b, 0x0fc8 | (r & 7));
+    x86_op_r(b, w, 0x0fc8 | (r & 7), r);
 }
 
 static inline void x86_bsr(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s)
@@ -474,31 +503,39 @@ static inline void x86_crc32(struct x86_buf *b, unsigned size, enum x86_reg d, e
     x86_op_rr(b, 0xf2, size == 8, size == 1 ? 0x0f38f0 : 0x0f38f1, d, s, size == 1);
 }
 
+/* A VEX prefix of three bytes, and what follows it. */
+static inline struct x86_bytes x86_vex_bytes(unsigned w, unsigned pp, unsigned map, unsigned op,
+                                             unsigned reg, unsigned vvvv, unsigned index,
+                                             unsigned rm, struct x86_bytes rest)
+{
+    unsigned top = (~reg >> 3 & 1) << 7 | (~index >> 3 & 1) << 6 | (~rm >> 3 & 1) << 5 | map;
+    unsigned vex = 0xc4 | top << 8 | (w << 7 | (~vvvv & 15) << 3 | pp) << 16 | op << 24;
+
+    return (struct x86_bytes){ rest.bytes << 32 | vex, rest.size + 4 };
+}
+
 /* BMI2 and BMI1, VEX-encoded; flags stay with all but ANDN. */
 static inline void x86_vex(struct x86_buf *b, unsigned w, unsigned pp, unsigned map, unsigned op,
                            enum x86_reg reg, enum x86_reg vvvv, enum x86_reg rm)
 {
+    struct x86_bytes modrm = { 0xc0 | (reg & 7) << 3 | (rm & 7), 1 };
+
     if (!x86_room(b))
         return;
-    x86_8(b, 0xc4);
-    x86_8(b, (reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) | map);
-    x86_8(b, w << 7 | (~(unsigned)vvvv & 15) << 3 | pp);
-    x86_8(b, op);
-    x86_8(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    struct x86_bytes v = x86_vex_bytes(w, pp, map, op, reg, (unsigned)vvvv, 0, (unsigned)rm, modrm);
+    x86_put(b, v.bytes, v.size);
 }
 
 static inline void x86_vex_rm(struct x86_buf *b, unsigned w, unsigned pp, unsigned map, unsigned op,
                               enum x86_reg reg, enum x86_reg vvvv, struct x86_mem m)
 {
-    bool index = m.index != X86_NONE && (m.index & 8);
+    unsigned index = m.index == X86_NONE ? 0 : (unsigned)m.index, disp_size;
 
     if (!x86_room(b))
         return;
-    x86_8(b, 0xc4);
-    x86_8(b, (reg & 8 ? 0 : 0x80) | (index ? 0 : 0x40) | (m.base & 8 ? 0 : 0x20) | map);
-    x86_8(b, w << 7 | (~(unsigned)vvvv & 15) << 3 | pp);
-    x86_8(b, op);
-    x86_modrm_mem(b, reg, m);
+    struct x86_bytes v = x86_modrm_mem(reg, m, &disp_size);
+    v = x86_vex_bytes(w, pp, map, op, reg, (unsigned)vvvv, index, (unsigned)m.base, v);
+    x86_put_mem(b, v, m.disp, disp_size);
 }
 
 /* SHLX, SHRX, SARX: d = s shifted by count, a register. */
@@ -650,7 +687,7 @@ static inline uint8_t *x86_jump(struct x86_buf *b, unsigned op)
 
     if (!x86_room(b))
         return at;
-    x86_opcode(b, op);
+    x86_op_r(b, 0, op, 0);
     at = b->p;
     x86_note_site(b);
     x86_32(b, 0);
@@ -697,8 +734,7 @@ static inline uint8_t *x86_jcc8(struct x86_buf *b, enum x86_cc cc)
 {
     if (!x86_room(b))
         return b->p;
-    x86_8(b, 0x70 | cc);
-    x86_8(b, 0);
+    x86_put(b, 0x70 | cc, 2);
     return b->p - 1;
 }
 
@@ -735,18 +771,12 @@ static inline void x86_ret(struct x86_buf *b)
 
 static inline void x86_push(struct x86_buf *b, enum x86_reg r)
 {
-    if (!x86_room(b))
-        return;
-    x86_rex(b, 0, 0, 0, r, false);
-    x86_8(b, 0x50 | (r & 7));
+    x86_op_r(b, 0, 0x50 | (r & 7), r);
 }
 
 static inline void x86_pop(struct x86_buf *b, enum x86_reg r)
 {
-    if (!x86_room(b))
-        return;
-    x86_rex(b, 0, 0, 0, r, false);
-    x86_8(b, 0x58 | (r & 7));
+    x86_op_r(b, 0, 0x58 | (r & 7), r);
 }
 
 /* LEA d, [rip + (to - here)]: the address at which `to`, as written, executes. */
@@ -754,9 +784,8 @@ static inline void x86_lea_rip(struct x86_buf *b, enum x86_reg d, const uint8_t 
 {
     if (!x86_room(b))
         return;
-    x86_rex(b, 1, d, 0, 0, false);
-    x86_8(b, 0x8d);
-    x86_8(b, (d & 7) << 3 | 5);
+    struct x86_bytes v = x86_insn(0, 1, d, 0, 0, false, 0x8d, x86_modrm_rip(d));
+    x86_put(b, v.bytes, v.size);
     int32_t rel = (int32_t)(to - (b->p + 4));
     x86_note_site(b);
     x86_32(b, (uint32_t)rel);

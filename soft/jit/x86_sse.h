@@ -127,10 +127,9 @@ static inline void x86_sse_rip_before(struct x86_buf *b, enum x86_sse op, enum x
 {
     if (!x86_room(b))
         return;
-    if (x86_sse_prefix(op))
-        x86_8(b, x86_sse_prefix(op));
-    x86_opcode(b, x86_sse_opcode(op));
-    x86_8(b, d << 3 | 5);
+    struct x86_bytes v = x86_insn(x86_sse_prefix(op), 0, d, 0, 0, false, x86_sse_opcode(op),
+                                  x86_modrm_rip(d));
+    x86_put(b, v.bytes, v.size);
     int32_t rel = (int32_t)(to - (b->p + 4 + behind));
     x86_note_site(b);
     x86_32(b, (uint32_t)rel);
@@ -151,43 +150,39 @@ static inline void x86_sse_rip_imm(struct x86_buf *b, enum x86_sse op, enum x86_
 
 /* The same with AVX: d = n op s, for operations that have two operands of equal right. The rest of
  * a scalar's register is as in n. */
-static inline void x86_vex_op(struct x86_buf *b, unsigned op, unsigned d, unsigned n, unsigned rm,
-                              unsigned index)
+static inline struct x86_bytes x86_vex_op(unsigned op, unsigned d, unsigned n, unsigned rm,
+                                          unsigned index, struct x86_bytes rest)
 {
-    static const uint8_t prefixes[] = { 0, 0x66, 0xf3, 0xf2 };
-    unsigned pp = 0, opcode = x86_sse_opcode(op);
+    unsigned prefix = x86_sse_prefix(op), opcode = x86_sse_opcode(op);
+    unsigned pp = prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
     unsigned map = opcode >> 8 == 0x0f ? 1 : opcode >> 8 == 0x0f38 ? 2 : 3;
 
-    while (prefixes[pp] != x86_sse_prefix(op))
-        pp++;
-    unsigned last = (~n & 15) << 3 | pp;
-    if (map == 1 && !(rm & 8) && !(index & 8)) {
-        x86_8(b, 0xc5);
-        x86_8(b, (d & 8 ? 0 : 0x80) | last);
-    } else {
-        x86_8(b, 0xc4);
-        x86_8(b, (d & 8 ? 0 : 0x80) | (index & 8 ? 0 : 0x40) | (rm & 8 ? 0 : 0x20) | map);
-        x86_8(b, last);
-    }
-    x86_8(b, opcode & 0xff);
+    if (map != 1 || (rm & 8) || (index & 8))
+        return x86_vex_bytes(0, pp, map, opcode & 0xff, d, n, index, rm, rest);
+    unsigned vex = 0xc5 | ((~d >> 3 & 1) << 7 | (~n & 15) << 3 | pp) << 8 | (opcode & 0xff) << 16;
+    return (struct x86_bytes){ rest.bytes << 24 | vex, rest.size + 3 };
 }
 
 static inline void x86_avx_rr(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm n,
                               enum x86_xmm s)
 {
+    struct x86_bytes modrm = { 0xc0 | (d & 7) << 3 | (s & 7), 1 };
+
     if (!x86_room(b))
         return;
-    x86_vex_op(b, op, d, n, s, 0);
-    x86_8(b, 0xc0 | (d & 7) << 3 | (s & 7));
+    struct x86_bytes v = x86_vex_op(op, d, n, s, 0, modrm);
+    x86_put(b, v.bytes, v.size);
 }
 
 static inline void x86_avx_rm(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm n,
                               struct x86_mem m)
 {
+    unsigned index = m.index == X86_NONE ? 0 : (unsigned)m.index, disp_size;
+
     if (!x86_room(b))
         return;
-    x86_vex_op(b, op, d, n, (unsigned)m.base, m.index == X86_NONE ? 0 : (unsigned)m.index);
-    x86_modrm_mem(b, d, m);
+    struct x86_bytes v = x86_modrm_mem(d, m, &disp_size);
+    x86_put_mem(b, x86_vex_op(op, d, n, (unsigned)m.base, index, v), m.disp, disp_size);
 }
 
 static inline void x86_avx_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm n,
@@ -195,8 +190,8 @@ static inline void x86_avx_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm 
 {
     if (!x86_room(b))
         return;
-    x86_vex_op(b, op, d, n, 0, 0);
-    x86_8(b, (d & 7) << 3 | 5);
+    struct x86_bytes v = x86_vex_op(op, d, n, 0, 0, x86_modrm_rip(d));
+    x86_put(b, v.bytes, v.size);
     int32_t rel = (int32_t)(to - (b->p + 4));
     x86_note_site(b);
     x86_32(b, (uint32_t)rel);
@@ -205,10 +200,12 @@ static inline void x86_avx_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm 
 static inline void x86_avx_shift(struct x86_buf *b, enum x86_sse_shift op, enum x86_xmm d,
                                  enum x86_xmm s, unsigned count)
 {
+    struct x86_bytes modrm = { 0xc0 | (op & 7) << 3 | (s & 7), 1 };
+
     if (!x86_room(b))
         return;
-    x86_vex_op(b, 0x66000f00 | op >> 8, op & 7, d, s, 0);
-    x86_8(b, 0xc0 | (op & 7) << 3 | (s & 7));
+    struct x86_bytes v = x86_vex_op(0x66000f00 | op >> 8, op & 7, d, s, 0, modrm);
+    x86_put(b, v.bytes, v.size);
     x86_imm8(b, count);
 }
 
