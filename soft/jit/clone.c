@@ -87,6 +87,7 @@ static void note_sites(jit_t t, const struct x86_buf *b, const struct x86_sites 
     size_t own_size = (size_t)(b->p - own);
     size_t other_size = (size_t)((part ? t->hot.p : t->cold.p) - other);
     unsigned count = r->count;
+    bool failed = false;
 
     if (sites->count > X86_SITES || count + sites->count > ARRAY_LEN(r->at) || own_size > OFFSET) {
         r->failed = true;
@@ -95,12 +96,12 @@ static void note_sites(jit_t t, const struct x86_buf *b, const struct x86_sites 
     for (unsigned n = 0; n < sites->count; n++) {
         const uint8_t *at = sites->at[n], *to = at + 4 + (int32_t)ld_le32(at);
         unsigned kind = to < start ? THUNK : OTHER_PART;
-        if ((size_t)(to - own) <= own_size)
-            continue;
-        if (kind == OTHER_PART && (size_t)(to - other) > other_size)
-            r->failed = true;
-        r->at[count++] = (uint16_t)(part | kind << KIND_SHIFT | (unsigned)(at - own));
+        bool leaves = (size_t)(to - own) > own_size;
+        failed |= leaves && kind == OTHER_PART && (size_t)(to - other) > other_size;
+        r->at[count] = (uint16_t)(part | kind << KIND_SHIFT | (unsigned)(at - own));
+        count += leaves;
     }
+    r->failed |= failed;
     r->count = count;
 }
 

@@ -38,6 +38,7 @@ const uint8_t jit_facts[A64_OP_COUNT] = {
     [A64_FCCMP] = FLAGS_READ | FLAGS_WRITE,
 
     /* branches that go on */
+    [A64_B] = FACT_JUMPS,
     [A64_B_cond] = FLAGS_READ | FACT_CONDITION | FACT_CONDITIONAL,
     W_X(CBZ, FACT_CONDITIONAL),
     W_X(CBNZ, FACT_CONDITIONAL),

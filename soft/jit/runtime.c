@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "soft/fp/fp.h"
 #include "soft/interp/interp.h"
@@ -399,6 +401,8 @@ int jit_create(struct soft_vcpu *v)
     lock_init(&j->lock, LOCK_CODE);
     j->fd = -1;
     j->v = v;
+    j->since_ns = clock_monotonic_ns();
+    j->since_ticks = __rdtsc();
     v->cpu.jit_no_jumps = j->empty.jit.jump;
     clear_jumps(&j->empty);
     j->knobs = jit_knobs_read(getenv("IREKO_JIT"));

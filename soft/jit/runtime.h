@@ -198,7 +198,7 @@ struct jit_knobs jit_knobs_read(const char *text);
 /* hvx_vcpu_get_stats() says what they are: soft/jit/stats.c. */
 struct jit_stats {
     uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, links, retired, cloned, imported;
-    uint64_t translate_ns;
+    uint64_t translate_ticks; /* of the TSC */
     uint64_t link_calls, miss_calls, refill_calls, slow_calls, interp_calls, vector_calls;
     uint64_t svc_calls, eret_calls;
     uint64_t left[A64_OP_COUNT];
@@ -260,6 +260,7 @@ struct jit {
         helper, svc, eret;
 
     struct jit_stats stats;
+    uint64_t since_ns, since_ticks; /* both clocks, read at one time */
     FILE *trace;
     uint8_t *returns; /* soft/jit/returns.c: memory of both levels' */
     struct jit_returns level[2];

@@ -5,7 +5,7 @@
  * taken and at the target of an unconditional one further on in the page. It ends at every other
  * branch, at what may change the context, and after JIT_BLOCK_MAX instructions.
  */
-#include <time.h>
+#include <x86intrin.h>
 
 #include "soft/jit/translate.h"
 #include "soft/model.h"
@@ -19,46 +19,42 @@ jit_emitter *const jit_emitters[A64_OP_COUNT] = {
 /* Is the next instruction to be looked for? */
 static bool ends_block(const struct jit_insn *n)
 {
-    if (LIKELY(!(jit_facts[n->op] & (FACT_ENDS | FACT_SYSTEM))))
-        return false;
     return (jit_facts[n->op] & FACT_ENDS) || (n->op == A64_SYS && !jit_is_plain_sys(n->i.word)) ||
            (n->op == A64_MSR_reg && !jit_is_plain_msr(n->i.word));
 }
 
-static uint64_t now_ns(void)
+/* `options`: of the CPU. */
+static void decode(struct jit_insn *n, uint32_t word, unsigned offset, unsigned options)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
+    enum a64_op op = a64_decode(word);
 
-static const struct a64_op_info *decode_op(const struct soft_vcpu *v, uint32_t word, uint16_t *op)
-{
-    *op = (uint16_t)a64_decode(word);
-    if (a64_ops[*op].option & ~v->cpu.vm->options)
-        *op = (word & 0xfffff01f) == 0xd503201f ? A64_HINT : A64_UNDEFINED;
-    return &a64_ops[*op];
+    if (UNLIKELY(a64_ops[op].option & ~options))
+        op = (word & 0xfffff01f) == 0xd503201f ? A64_HINT : A64_UNDEFINED;
+    n->op = (uint16_t)op;
+    n->i =
+        (struct insn){ .fn = a64_ops[op].fn, .word = word, .offset = (uint16_t)offset };
+    a64_ops[op].format(&n->i);
 }
 
 /* Fill t->insn; the end of the guest's bytes, as an offset in the page. */
 static unsigned decode_block(jit_t t, unsigned offset)
 {
-    unsigned high = offset, max = t->jit->knobs.max;
+    unsigned high = offset, max = t->jit->knobs.max, options = t->v->cpu.vm->options, count = 0;
+    const bool check = t->jit->knobs.check;
+    uint64_t sum = 0;
 
-    while (t->count < max && offset < CODE_PAGE_SIZE) {
-        struct jit_insn *n = &t->insn[t->count++];
-        n->i = (struct insn){ .word = ld_le32(t->page + offset), .offset = (uint16_t)offset };
-        const struct a64_op_info *info = decode_op(t->v, n->i.word, &n->op);
-        n->i.fn = info->fn;
-        info->format(&n->i);
-        if (t->jit->knobs.check && t->count > 1 && jit_is_alone(n->i.word)) {
-            t->count--;
+    while (count < max && offset < CODE_PAGE_SIZE) {
+        struct jit_insn *n = &t->insn[count];
+        decode(n, ld_le32(t->page + offset), offset, options);
+        if (UNLIKELY(check) && count && jit_is_alone(n->i.word))
             break;
-        }
+        count++;
         offset += 4;
         high = offset > high ? offset : high;
-        t->checksum = jit_checksum_add(t->jit, t->checksum, n->i.word);
-        if (t->jit->knobs.check && (n->op == A64_MSR_imm || n->op == A64_MSR_reg))
+        sum = jit_checksum_add(t->jit, sum, n->i.word);
+        if (LIKELY(!(jit_facts[n->op] & FACTS_OF_BLOCK)))
+            continue;
+        if (UNLIKELY(check) && (n->op == A64_MSR_imm || n->op == A64_MSR_reg))
             break; /* an interrupt that it lets in is taken at once */
         t->stays |= n->op == A64_BR || jit_loops(n, &t->insn[0]);
         if (n->op == A64_B) {
@@ -71,6 +67,8 @@ static unsigned decode_block(jit_t t, unsigned offset)
             break;
         }
     }
+    t->count = count;
+    t->checksum = sum;
     return high;
 }
 
@@ -84,18 +82,32 @@ static void note_sp(jit_t t, const struct jit_insn *n)
         t->sp_aligned = false;
 }
 
-/* The knob `count`; flags stay. Changes RDX. */
+/* Flags stay. Changes RDX. */
 static void count_instructions(jit_t t, unsigned n)
 {
-    if (!t->jit->knobs.count || !n)
+    if (!n)
         return;
     x86_mov_rm(&t->hot, 1, RDX, JIT_CPU(instructions));
     x86_lea(&t->hot, 1, RDX, x86_at(RDX, (int32_t)n));
     x86_mov_mr(&t->hot, 1, JIT_CPU(instructions), RDX);
 }
 
+/* What is in xmm registers, or was before the last instruction, before one is emitted. */
+static void vectors_before(jit_t t, const struct jit_insn *n)
+{
+    vector_sha_before(t, n);
+    if (t->loop.inside && t->loop.head && jit_loops(n, &t->insn[0]))
+        vector_cache_loop(t);
+    else if (t->cache.used && (n->i.word & 0x1c000000) == 0x14000000)
+        vector_cache_store(t); /* branches, system instructions */
+    if (!t->group.open && (t->cache.used || t->before.used))
+        t->before = t->cache;
+}
+
 static void emit_block(jit_t t)
 {
+    const bool count = t->jit->knobs.count, wrong = t->jit->knobs.wrong;
+
     for (unsigned n = 0; n < t->count; n++)
         t->insn[n].done = false;
     jit_loop_begin(t);
@@ -104,20 +116,16 @@ static void emit_block(jit_t t)
         jit_emitter *emit = jit_emitters[n->op];
         bool last = t->at + 1 == t->count;
         unsigned at = t->at;
-        count_instructions(t, 1);
-        if ((n->op == A64_B && !last) || n->done)
+        if (UNLIKELY(count))
+            count_instructions(t, 1);
+        if (UNLIKELY((n->op == A64_B && !last) || n->done))
             continue;
-        vector_sha_before(t, n);
-        if (t->loop.inside && t->loop.head && jit_loops(n, &t->insn[0]))
-            vector_cache_loop(t);
-        else if (t->cache.used && (n->i.word & 0x1c000000) == 0x14000000)
-            vector_cache_store(t); /* branches, system instructions */
-        if (!t->group.open && (t->cache.used || t->before.used))
-            t->before = t->cache;
+        if (UNLIKELY(t->cache.used || t->before.used || t->loop.inside))
+            vectors_before(t, n);
         bool emitted = emit && emit(t, &n->i);
-        if (!t->ended)
+        if (UNLIKELY(count) && !t->ended)
             count_instructions(t, t->at - at); /* those that were emitted along */
-        if (UNLIKELY(t->jit->knobs.wrong && n->op == A64_RBIT_x))
+        if (UNLIKELY(wrong) && n->op == A64_RBIT_x)
             x86_alu_mi(&t->hot, 1, X86_XOR, jit_slot(9), 1);
         note_sp(t, n);
         if (!emitted) {
@@ -130,7 +138,8 @@ static void emit_block(jit_t t)
                 t->ended = true;
             }
         }
-        jit_loop_end(t);
+        if (UNLIKELY(t->loop.inside))
+            jit_loop_end(t);
     }
     vector_cache_store(t);
     if (!t->ended)
@@ -141,13 +150,16 @@ static void emit_block(jit_t t)
 /* Only warm code has loops with registers of their own. */
 static void emit_twice(jit_t t)
 {
-    struct jit_translation again = *t;
+    struct jit_vector_cache carry = { .used = 0 }, seen = { .used = 0 };
     uint32_t exits = t->jit->exit_count;
 
+    t->loop.carry = &carry;
+    t->loop.seen = &seen;
+    struct jit_translation again = *t;
     emit_block(t);
-    if (!t->loop.seen.used)
+    if (!seen.used)
         return;
-    again.loop.carry = t->loop.seen; /* once more, with V registers carried around the loop */
+    carry = seen; /* once more, with V registers carried around the loop */
     t->jit->exit_count = exits;
     *t = again;
     jit_relocs_begin(t);
@@ -158,16 +170,18 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
                        unsigned mode)
 {
     struct jit *j = v->hot.jit;
-    uint64_t start = now_ns();
+    uint64_t start = __rdtsc();
 
     if (!jit_cache_ready(j))
         return JIT_NONE;
     /* these are filled as far as they are needed */
     struct jit_insn insn[JIT_BLOCK_MAX];
     struct jit_way_out out[JIT_BLOCK_MAX];
+    const uint8_t *literal[JIT_LITERALS];
     struct jit_translation t = {
         .insn = insn,
         .out = out,
+        .literal = literal,
         .hot = { .p = j->rw + j->hot, .limit = j->rw + j->hot_end },
         .cold = { .p = j->rw + j->cold, .limit = j->rw + j->cold_end },
         .v = v,
@@ -217,6 +231,6 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     j->stats.cold_bytes += (uint32_t)(t.cold.p - j->rw) - j->cold;
     j->hot = align_up((uint32_t)(t.hot.p - j->rw), JIT_ALIGN);
     j->cold = align_up((uint32_t)(t.cold.p - j->rw), JIT_ALIGN);
-    j->stats.translate_ns += now_ns() - start;
+    j->stats.translate_ticks += __rdtsc() - start;
     return n;
 }

@@ -98,9 +98,11 @@ struct jit_loop {
     const uint8_t *head; /* where that leads to; NULL: it is an exit */
     int8_t map[REG_COUNT];
     /* V registers in xmm registers from one turn to the next, and those that could be: at the last
-     * branch back. */
-    struct jit_vector_cache carry, seen;
+     * branch back. Only in warm code. */
+    struct jit_vector_cache *carry, *seen;
 };
+
+#define JIT_LITERALS 16
 
 struct jit_translation {
     struct x86_buf hot, cold;
@@ -140,7 +142,7 @@ struct jit_translation {
     struct jit_vector_cache before; /* the instruction being emitted: as slow paths find it */
     bool ended;                     /* the block's code ends here */
     const uint8_t *slow_common;     /* struct jit_slow_common, or NULL: not needed so far */
-    const uint8_t *literal[16];     /* constants of vector code, in the cold part */
+    const uint8_t **literal;        /* constants of vector code, in the cold part */
     unsigned literals;
 };
 
@@ -209,9 +211,16 @@ static inline void jit_done(jit_t t, unsigned reg, enum x86_reg r)
 enum { FLAGS_READ = JIT_FLAG_C | JIT_FLAGS_NZV, FLAGS_WRITE = 4 };
 
 /* soft/jit/facts.c, by enum a64_op: the former, of instructions that have an emitter; conditional
- * branches; ends of blocks; instructions of which the condition, or the system register, says more.
- */
-enum { FACT_CONDITIONAL = 8, FACT_ENDS = 16, FACT_CONDITION = 32, FACT_SYSTEM = 64 };
+ * branches; ends of blocks; instructions of which the condition, or the system register, says more;
+ * B. FACTS_OF_BLOCK: what follows it may be elsewhere, or not be the block's. */
+enum {
+    FACT_CONDITIONAL = 8,
+    FACT_ENDS = 16,
+    FACT_CONDITION = 32,
+    FACT_SYSTEM = 64,
+    FACT_JUMPS = 128,
+    FACTS_OF_BLOCK = FACT_CONDITIONAL | FACT_ENDS | FACT_SYSTEM | FACT_JUMPS,
+};
 extern const uint8_t jit_facts[A64_OP_COUNT];
 
 /* soft/jit/flags.c */
@@ -253,7 +262,7 @@ static inline int64_t jit_target(const struct insn *i)
 /* Is it a direct branch to the instruction at `head` of the same page? */
 static inline bool jit_loops(const struct jit_insn *n, const struct jit_insn *head)
 {
-    return (n->op == A64_B || (jit_facts[n->op] & FACT_CONDITIONAL)) &&
+    return (jit_facts[n->op] & (FACT_JUMPS | FACT_CONDITIONAL)) &&
            jit_target(&n->i) == head->i.offset;
 }
 /* Backward pass: jit_insn.flags_live and target_live. */

@@ -19,7 +19,7 @@ const uint8_t *vector_literal(jit_t t, uint64_t low, uint64_t high)
     while ((uintptr_t)b->p % sizeof value)
         x86_8(b, 0xcc);
     memcpy(b->p, value, sizeof value);
-    if (t->literals < ARRAY_LEN(t->literal))
+    if (t->literals < JIT_LITERALS)
         t->literal[t->literals++] = b->p;
     b->p += sizeof value;
     return b->p - sizeof value;

@@ -261,6 +261,8 @@ void vector_store_low(jit_t t, unsigned v, enum x86_xmm x, unsigned bytes)
 
 void vector_cache_store(jit_t t)
 {
+    if (!t->cache.used)
+        return;
     vector_sha_settle(t);
     for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
         if (t->cache.used >> k & 1)
@@ -284,7 +286,7 @@ static bool is_carried(const struct jit_vector_cache *c, const struct jit_vector
 
 static void load_carried(jit_t t, const struct jit_vector_cache *from)
 {
-    const struct jit_vector_cache *carry = &t->loop.carry;
+    const struct jit_vector_cache *carry = t->loop.carry;
 
     for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
         if (carry->used >> k & 1 && !is_carried(from, carry, k))
@@ -293,20 +295,20 @@ static void load_carried(jit_t t, const struct jit_vector_cache *from)
 
 void vector_cache_carry(jit_t t)
 {
-    if (!t->loop.carry.used)
+    if (!t->loop.carry->used)
         return;
     load_carried(t, &t->cache);
-    t->cache = t->loop.carry;
+    t->cache = *t->loop.carry;
 }
 
 void vector_cache_loop(jit_t t)
 {
-    const struct jit_vector_cache *carry = &t->loop.carry;
+    const struct jit_vector_cache *carry = t->loop.carry;
     struct jit_vector_cache *c = &t->cache;
 
     if (!carry->used) {
-        t->loop.seen = *c;
-        memset(t->loop.seen.bytes, 16, sizeof t->loop.seen.bytes);
+        *t->loop.seen = *c;
+        memset(t->loop.seen->bytes, 16, sizeof t->loop.seen->bytes);
         vector_cache_store(t);
         return;
     }
@@ -319,6 +321,8 @@ void vector_cache_loop(jit_t t)
 
 void vector_cache_forget(jit_t t)
 {
+    if (!t->cache.used)
+        return;
     vector_cache_store(t);
     memset(&t->cache, 0, sizeof t->cache);
 }
