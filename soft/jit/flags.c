@@ -22,7 +22,8 @@ static bool reads_carry(const struct jit_insn *n)
     return ((n->op == A64_B_cond ? n->i.word : n->i.word >> 12) >> 1 & 7) == 1;
 }
 
-unsigned jit_flags_of(jit_t t, const struct jit_insn *n)
+/* Of what has no emitter, or is not known by the encoding alone. */
+static unsigned special_flags_of(jit_t t, const struct jit_insn *n)
 {
     unsigned f = jit_facts[n->op];
 
@@ -37,16 +38,31 @@ unsigned jit_flags_of(jit_t t, const struct jit_insn *n)
     return f & (FLAGS_READ | FLAGS_WRITE);
 }
 
-/* The instruction at `offset` of the page: the block's, or decoded as far as needed. */
-static struct jit_insn look_at(jit_t t, int64_t offset)
+static inline unsigned flags_of(jit_t t, const struct jit_insn *n)
+{
+    unsigned f = jit_facts[n->op];
+
+    if (UNLIKELY(!jit_emitters[n->op] || f & (FACT_SYSTEM | FACT_CONDITION) || FAULTS_READ(t)))
+        return special_flags_of(t, n);
+    return f & (FLAGS_READ | FLAGS_WRITE);
+}
+
+unsigned jit_flags_of(jit_t t, const struct jit_insn *n)
+{
+    return flags_of(t, n);
+}
+
+/* The instruction at `offset` of the page: the block's, or `other`, decoded as far as needed. */
+static const struct jit_insn *look_at(jit_t t, int64_t offset, struct jit_insn *other)
 {
     uint64_t n = (uint64_t)(offset - t->insn[0].i.offset) / 4;
 
     if (n < t->count && t->insn[n].i.offset == offset)
-        return t->insn[n];
-    uint32_t word = ld_le32(t->page + offset);
-    return (struct jit_insn){ .i = { .word = word, .offset = (uint16_t)offset },
-                              .op = (uint16_t)a64_decode(word) };
+        return &t->insn[n];
+    other->i.word = ld_le32(t->page + offset);
+    other->i.offset = (uint16_t)offset;
+    other->op = (uint16_t)a64_decode(other->i.word);
+    return other;
 }
 
 /* A look at what follows: at so many more instructions of the page; those that were seen. */
@@ -68,21 +84,24 @@ static bool kills_flags(jit_t t, int64_t offset, struct look *l)
             return true;
         *seen |= mask;
         l->ahead--;
-        const struct jit_insn look = look_at(t, offset);
-        unsigned f = jit_flags_of(t, &look);
+        struct jit_insn other;
+        const struct jit_insn *look = look_at(t, offset, &other);
+        unsigned f = flags_of(t, look);
         if (f & FLAGS_READ)
             return false;
         if (f & FLAGS_WRITE)
             return true;
-        if ((jit_facts[look.op] & FACT_CONDITIONAL) &&
-            (!t->warm || !kills_flags(t, jit_target(&look.i), l)))
+        unsigned facts = jit_facts[look->op];
+        if (LIKELY(!(facts & FACTS_OF_BLOCK)))
+            continue;
+        if ((facts & FACT_CONDITIONAL) && (!t->warm || !kills_flags(t, jit_target(&look->i), l)))
             return false;
-        switch (look.op) {
+        switch (look->op) {
         case A64_BL:
         case A64_B:
-            if (look.op == A64_BL && !t->warm)
+            if (look->op == A64_BL && !t->warm)
                 return false;
-            offset = jit_target(&look.i) - 4;
+            offset = jit_target(&look->i) - 4;
             break;
         case A64_BR:
         case A64_BLR:
@@ -121,16 +140,18 @@ void jit_flags_analyse(jit_t t)
 
     for (unsigned n = t->count; n-- > 0;) {
         struct jit_insn *i = &t->insn[n];
-        unsigned f = jit_flags_of(t, i);
-        if (i->op == A64_BL || i->op == A64_BLR) /* what is called is next, also if more follows */
-            live = FLAGS_READ;
+        unsigned f = flags_of(t, i);
+        i->target_live = false;
+        if (UNLIKELY(jit_facts[i->op] & (FACT_CONDITIONAL | FACT_ENDS))) {
+            if (i->op == A64_BL ||
+                i->op == A64_BLR) /* what is called is next, if more follows too */
+                live = FLAGS_READ;
+            i->target_live =
+                (jit_facts[i->op] & FACT_CONDITIONAL) && !target_kills_flags(t, jit_target(&i->i));
+        }
         i->flags_live = (uint8_t)live;
-        i->target_live =
-            (jit_facts[i->op] & FACT_CONDITIONAL) && !target_kills_flags(t, jit_target(&i->i));
         live |= i->target_live ? FLAGS_READ : 0;
-        if (f & FLAGS_WRITE)
-            live = 0;
-        live |= f & FLAGS_READ;
+        live = f & FLAGS_WRITE ? f & FLAGS_READ : live | (f & FLAGS_READ);
     }
 }
 
