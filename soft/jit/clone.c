@@ -4,9 +4,10 @@
  * what was translated once is copied.
  *
  * A block's code says where it lies in three ways: constants that are made of virtual addresses;
- * displacements to its other part (hot, cold) or to thunks; and offsets in records. All of them are
- * noted while the block is translated and kept as a list behind its cold part. What depends on
- * addresses in any other way must not be in a block.
+ * displacements; and offsets in records. All of them are noted while the block is translated and
+ * kept as a list behind its cold part. Most blocks are never copied, so it is found out no sooner
+ * than that which displacements lead out of their part. What depends on addresses in any other way
+ * must not be in a block.
  *
  * A clone whose page no bank binds to its address any more, since the process has ended or runs
  * another program, becomes the new one, in its place. So processes that come and go use no code
@@ -24,23 +25,20 @@
 #define OFFSET     0x1fffu
 
 enum kind {
-    OTHER_PART, /* displacement */
-    THUNK,      /* displacement */
-    VA64,       /* constant of 64 bits */
-    VA32,       /* in the hot part: of 32 bits, zero-extended */
-    CODE = 3,   /* in the cold part: offset in the cache, of code of the block */
+    DISPLACEMENT, /* as x86_note_site() notes it */
+    VA64,         /* constant of 64 bits */
+    VA32,         /* in the hot part: of 32 bits, zero-extended */
+    CODE = 2,     /* in the cold part: offset in the cache, of code of the block */
 };
 
 static void note(jit_t t, const struct x86_buf *b, enum kind kind, const uint8_t *at)
 {
-    struct jit_relocs *r = &t->jit->relocs;
-    bool cold = b == &t->cold;
-    size_t offset = (size_t)(at - t->jit->rw) - (cold ? t->jit->cold : t->jit->hot);
+    struct x86_sites *s = &t->jit->relocs.sites;
 
-    if (b->full || r->count == ARRAY_LEN(r->at) || offset > OFFSET)
-        r->failed = true;
-    else
-        r->at[r->count++] = (uint16_t)((cold ? IN_COLD : 0) | kind << KIND_SHIFT | offset);
+    if (s->count < X86_SITES)
+        s->at[s->count] =
+            (uint16_t)(b->tag | (unsigned)kind << KIND_SHIFT | (unsigned)(at - b->start));
+    s->count++;
 }
 
 void jit_mov_va(jit_t t, struct x86_buf *b, enum x86_reg d, uint64_t va)
@@ -68,59 +66,28 @@ void jit_relocs_begin(jit_t t)
 {
     struct jit_relocs *r = &t->jit->relocs;
 
-    r->count = r->hot.count = r->cold.count = 0;
+    r->sites.count = 0;
     r->failed = t->jit->knobs.uncloned;
-    if (r->failed)
-        return;
-    t->hot.sites = &r->hot;
-    t->cold.sites = &r->cold;
-}
-
-/* Displacements: those that leave their part, which `part` bits say. */
-static void note_sites(jit_t t, const struct x86_buf *b, const struct x86_sites *sites,
-                       unsigned part)
-{
-    struct jit_relocs *r = &t->jit->relocs;
-    const uint8_t *rw = t->jit->rw, *start = rw + t->jit->start;
-    const uint8_t *hot = rw + t->jit->hot, *cold = rw + t->jit->cold;
-    const uint8_t *own = part ? cold : hot, *other = part ? hot : cold;
-    size_t own_size = (size_t)(b->p - own);
-    size_t other_size = (size_t)((part ? t->hot.p : t->cold.p) - other);
-    unsigned count = r->count;
-    bool failed = false;
-
-    if (sites->count > X86_SITES || count + sites->count > ARRAY_LEN(r->at) || own_size > OFFSET) {
-        r->failed = true;
-        return;
-    }
-    for (unsigned n = 0; n < sites->count; n++) {
-        const uint8_t *at = sites->at[n], *to = at + 4 + (int32_t)ld_le32(at);
-        unsigned kind = to < start ? THUNK : OTHER_PART;
-        bool leaves = (size_t)(to - own) > own_size;
-        failed |= leaves && kind == OTHER_PART && (size_t)(to - other) > other_size;
-        r->at[count] = (uint16_t)(part | kind << KIND_SHIFT | (unsigned)(at - own));
-        count += leaves;
-    }
-    r->failed |= failed;
-    r->count = count;
+    t->hot.start = t->jit->rw + t->jit->hot;
+    t->cold.start = t->jit->rw + t->jit->cold;
+    t->cold.tag = IN_COLD;
+    if (!r->failed)
+        t->hot.sites = t->cold.sites = &r->sites;
 }
 
 void jit_relocs_end(jit_t t, struct jit_block *b)
 {
-    struct jit_relocs *r = &t->jit->relocs;
+    const struct jit_relocs *r = &t->jit->relocs;
+    size_t size = r->sites.count * sizeof r->sites.at[0];
+    uint8_t *at = t->cold.p + ((uintptr_t)t->cold.p & 1);
 
     b->relocs = b->reloc_count = 0;
-    if (r->failed)
+    if (r->failed || r->sites.count > X86_SITES || b->hot_size > OFFSET || b->cold_size > OFFSET ||
+        t->cold.limit - at < (ptrdiff_t)size)
         return;
-    note_sites(t, &t->hot, &r->hot, 0);
-    note_sites(t, &t->cold, &r->cold, IN_COLD);
-    size_t size = r->count * sizeof r->at[0];
-    uint8_t *at = t->cold.p + ((uintptr_t)t->cold.p & 1);
-    if (r->failed || t->cold.limit - at < (ptrdiff_t)size)
-        return;
-    memcpy(at, r->at, size);
+    memcpy(at, r->sites.at, size);
     b->relocs = (uint32_t)(at - t->jit->rw);
-    b->reloc_count = (uint16_t)r->count;
+    b->reloc_count = (uint16_t)r->sites.count;
     t->cold.p = at + size;
 }
 
@@ -171,6 +138,21 @@ static void copy_exits(const struct jit *from, const struct jit_block *o, struct
     }
 }
 
+/* What is to be added to the displacement at offset `at` of the cache, in one of the parts of `o`,
+ * when they move by `hot` and `cold`. It leads to a thunk, which stays; somewhere in its own part;
+ * or to the other one, or out of the block, which copy_exits() sees to. */
+static uint32_t displaced(const struct jit *from, const struct jit_block *o, bool in_cold,
+                          uint32_t at, uint32_t hot, uint32_t cold)
+{
+    uint32_t to = at + 4 + ld_le32(from->rw + at), own = in_cold ? cold : hot;
+
+    if (to < from->start)
+        return 0u - own;
+    if (to - (in_cold ? o->cold : o->code) <= (in_cold ? o->cold_size : o->hot_size))
+        return 0;
+    return (in_cold ? hot : cold) - own;
+}
+
 static void copy_code(const struct jit *from, const struct jit_block *o, struct jit *j,
                       const struct jit_block *b)
 {
@@ -182,13 +164,11 @@ static void copy_code(const struct jit *from, const struct jit_block *o, struct 
     memcpy(j->rw + b->cold, from->rw + o->cold, o->cold_size);
     for (unsigned n = 0; n < o->reloc_count; n++) {
         bool in_cold = reloc[n] & IN_COLD;
+        uint32_t at = (in_cold ? o->cold : o->code) + (reloc[n] & OFFSET);
         uint8_t *p = j->rw + (in_cold ? b->cold : b->code) + (reloc[n] & OFFSET);
         switch ((enum kind)(reloc[n] >> KIND_SHIFT & 3)) {
-        case OTHER_PART:
-            add_32(p, in_cold ? hot - cold : cold - hot);
-            break;
-        case THUNK:
-            add_32(p, 0u - (in_cold ? cold : hot));
+        case DISPLACEMENT:
+            add_32(p, displaced(from, o, in_cold, at, hot, cold));
             break;
         case VA64:
             st_le64(p, ld_le64(p) + va);

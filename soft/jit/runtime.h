@@ -136,9 +136,7 @@ struct jit_slow_copies {
 
 /* While a block is translated: what its code says of where it lies. */
 struct jit_relocs {
-    struct x86_sites hot, cold;
-    uint16_t at[2048];
-    unsigned count;
+    struct x86_sites sites;
     bool failed; /* it cannot be cloned */
 };
 

@@ -31,8 +31,7 @@ static void decode(struct jit_insn *n, uint32_t word, unsigned offset, unsigned 
     if (UNLIKELY(a64_ops[op].option & ~options))
         op = (word & 0xfffff01f) == 0xd503201f ? A64_HINT : A64_UNDEFINED;
     n->op = (uint16_t)op;
-    n->i =
-        (struct insn){ .fn = a64_ops[op].fn, .word = word, .offset = (uint16_t)offset };
+    n->i = (struct insn){ .fn = a64_ops[op].fn, .word = word, .offset = (uint16_t)offset };
     a64_ops[op].format(&n->i);
 }
 

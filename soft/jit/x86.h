@@ -74,18 +74,21 @@ struct x86_mem {
     int32_t disp;
 };
 
-/* Where displacements from the instruction pointer are; `count` may be more than there is room. */
-#define X86_SITES 1024
+/* Where displacements from the instruction pointer are, of one or more buffers: each buffer's `tag`
+ * and the offset from its `start`. `count` may be more than there is room. */
+#define X86_SITES 2048
 
 struct x86_sites {
     unsigned count;
-    uint8_t *at[X86_SITES];
+    uint16_t at[X86_SITES];
 };
 
 struct x86_buf {
     uint8_t *p, *limit;
     intptr_t exec;           /* address of execution minus address of writing */
     struct x86_sites *sites; /* or NULL: not noted */
+    const uint8_t *start;
+    uint16_t tag;
     bool full;
 };
 
@@ -114,11 +117,13 @@ static inline bool x86_room(struct x86_buf *b)
 /* A displacement from the instruction pointer comes next. */
 static inline void x86_note_site(struct x86_buf *b)
 {
-    if (!b->sites)
+    struct x86_sites *s = b->sites;
+
+    if (!s)
         return;
-    if (b->sites->count < X86_SITES)
-        b->sites->at[b->sites->count] = b->p;
-    b->sites->count++;
+    if (s->count < X86_SITES)
+        s->at[s->count] = (uint16_t)(b->tag | (unsigned)(b->p - b->start));
+    s->count++;
 }
 
 static inline void x86_8(struct x86_buf *b, unsigned v)
@@ -138,8 +143,9 @@ static inline void x86_64(struct x86_buf *b, uint64_t v)
     b->p += 8;
 }
 
-/* The next bytes, eight at most, the first one lowest. Eight are written whatever `size` is: what is
- * behind the instruction is free. So no byte of an instruction is a store or a branch of its own. */
+/* The next bytes, eight at most, the first one lowest. Eight are written whatever `size` is: what
+ * is behind the instruction is free. So no byte of an instruction is a store or a branch of its
+ * own. */
 static inline void x86_put(struct x86_buf *b, uint64_t bytes, unsigned size)
 {
     memcpy(b->p, &bytes, 8);
@@ -234,7 +240,8 @@ static inline void x86_op_rm(struct x86_buf *b, unsigned prefix, unsigned w, uns
     if (!x86_room(b))
         return;
     struct x86_bytes v = x86_modrm_mem(reg, m, &disp_size);
-    x86_put_mem(b, x86_insn(prefix, w, reg, index, (unsigned)m.base, byte, op, v), m.disp, disp_size);
+    x86_put_mem(b, x86_insn(prefix, w, reg, index, (unsigned)m.base, byte, op, v), m.disp,
+                disp_size);
 }
 
 static inline void x86_imm8(struct x86_buf *b, unsigned imm)

@@ -127,8 +127,8 @@ static inline void x86_sse_rip_before(struct x86_buf *b, enum x86_sse op, enum x
 {
     if (!x86_room(b))
         return;
-    struct x86_bytes v = x86_insn(x86_sse_prefix(op), 0, d, 0, 0, false, x86_sse_opcode(op),
-                                  x86_modrm_rip(d));
+    struct x86_bytes v =
+        x86_insn(x86_sse_prefix(op), 0, d, 0, 0, false, x86_sse_opcode(op), x86_modrm_rip(d));
     x86_put(b, v.bytes, v.size);
     int32_t rel = (int32_t)(to - (b->p + 4 + behind));
     x86_note_site(b);
