@@ -129,10 +129,17 @@ def buffers(queue, count, size):
     return bytes([GIVE, count * 6 + queue, 0, size >> 8, size & 255])
 
 
+def restart(queue):
+    """The queue by itself (VIRTIO_F_RING_RESET)."""
+    return bytes([0, 4, 0, 0, queue])
+
+
 UP = bytes(5)
 balloon_seeds = {
     "inflate": UP + request(0, struct.pack("<6I", 0x40020, 0x40021, 0x40022, 0x40031, 0x40030, 0x400F0))
     + request(1, struct.pack("<2I", 0x40020, 0x40021)),
+    "restart": UP + request(0, struct.pack("<2I", 0x40020, 0x40021)) + restart(0) + request(0, struct.pack("<2I", 0x40040, 0x40041))
+    + restart(2) + buffers(2, 10, 0x1000),
     "report": UP + buffers(2, 10, 0x1000) + buffers(4, 10, 0xFFFF) + bytes([4, 0x104 // 4, 0x40, 1, 2]),
 }
 
@@ -181,9 +188,12 @@ queue = (access(BAR, 0x20, 0x40000000, 8) + access(BAR, 0x28, 0x40001000, 8) + a
 buffer = (access(GUEST, 0, 0x40003000, 8) + access(GUEST, 8, 0x200000100, 8) + access(GUEST, 0x1000, 0x10000, 8)
           + access(BAR, 0x3000, 0, 2))
 up = status[0] + status[1] + accept + status[2]
+accept_reset = access(BAR, 8, 1) + access(BAR, 12, 0x101)
 pci_seeds = {
     "bars": on(0, 0x10000000) + on(1, 0x10004000) + access(MEMORY, 0x14) + access(MEMORY, 0x4014, 0, 1) + access(RESET_IT, 0),
     "messages": on(0, 0x10008000) + vectors + up + access(BAR, 0x10, 0, 2) + access(BAR, 0x1A, 1, 2) + queue + status[3] + buffer,
+    "restart": on(0, 0x10008000) + status[0] + status[1] + accept_reset + status[2] + queue + status[3] + buffer
+    + access(BAR, 0x3A, 1, 2) + access(BAR, 0x3A, width=2) + access(BAR, 0x18, 8, 2) + queue + buffer,
     "wire": on(0, 0x10008000) + up + queue + status[3] + buffer + access(CONFIG, 4, 0x406) + access(BAR, 0x1000, width=1),
     "window": access(CONFIG, 0x88, 0x14) + access(CONFIG, 0x8C, 1) + access(CONFIG, 0x90, 3, 1) + access(CONFIG, 0x90, width=1),
 }
@@ -201,6 +211,8 @@ vsock_seeds = {
     "guest-connects": UP + buffers(0, 10, 0x1000) + packet(1, 7, 1) + program(1) + packet(5, 7, 1, b"hello guest")
     + program(4) + program(3, data=b"hello program") + packet(7, 7, 1) + packet(4, 7, 1, flags=2) + program(5)
     + packet(4, 7, 1, flags=3) + buffers(0, 10, 0x1000),
+    "restart": UP + buffers(0, 10, 0x1000) + packet(1, 7, 1) + program(1) + restart(0) + buffers(0, 10, 0x1000) + restart(1)
+    + packet(5, 7, 1, b"hello guest") + program(4) + program(3, data=b"hello program"),
     "program-connects": UP + buffers(0, 10, 0x1000) + program(0) + program(2, c=5) + packet(2, 0x40000000, 5) + program(4)
     + program(3, data=b"x" * 40) + packet(5, 0x40000000, 5, b"y" * 40) + program(4) + program(5, c=3) + packet(3, 0x40000000, 5),
 }
@@ -217,6 +229,8 @@ def args(*numbers):
 
 READ, WRITE = args(0, 0, 4096, 0, 0), args(0, 0, 5, 0, 0)
 fs_seeds = {
+    "restart": UP + fuse(26, struct.pack("<4I", 7, 38, 1 << 17, 0xFFFFFFFF)) + fuse(1, b"a\0") + restart(1) + fuse(14, args(2), 0x20)
+    + restart(0) + fuse(15, READ, 0x20, 0x20, 7) + restart(1) + fuse(18, args(0, 0, 0), 0x20, 0x20, 7),
     "files": UP + fuse(26, struct.pack("<4I", 7, 38, 1 << 17, 0xFFFFFFFF)) + fuse(1, b"a\0") + fuse(14, args(2), 0x20)
     + fuse(15, READ, 0x20, 0x20, 7) + fuse(16, WRITE + b"world", 0x20, 0x20, 7) + fuse(25, args(0, 0, 0), 0x20, 0x20, 7)
     + fuse(20, args(0, 0), 0x20, 0x20, 7) + fuse(4, args(8, 0, 2, 0, 0, 0, 0) + bytes(32), 0x20)
@@ -241,6 +255,8 @@ def control(port, event, value=1):
 
 
 console_seeds = {
+    "restart": UP + buffers(2, 10, 64) + control(0xFFFFFFFF, 0) + restart(2) + buffers(2, 10, 64) + control(0, 3) + restart(0)
+    + buffers(0, 4, 100) + bytes([6, 0, 1, 0, 0]) + b"to hvc0 ",
     "ports": UP + buffers(2, 10, 64) + control(0xFFFFFFFF, 0) + control(0, 3) + control(1, 3) + control(1, 6) + control(2, 3)
     + control(0, 6) + buffers(0, 4, 100) + buffers(4, 4, 100) + bytes([6, 0, 1, 0, 0]) + b"to hvc0 " + bytes([6, 1, 1, 0, 0])
     + b"to hvc1 " + bytes([7, 0, 0, 80, 25]) + request(1, b"from hvc0") + request(5, b"from hvc1"),
@@ -271,7 +287,8 @@ firmware_seeds = {
 
 rtc_seeds = {"read": UP + b"".join(request(0, struct.pack("<HxxxxxxHBxxxxx", kind, 0, 0), 24)
                                    for kind in (0x1000, 0x1001, 0x1002, 1, 2))}
-pmem_seeds = {"flush": UP + request(0, bytes(4), 4) + bytes([6, 0, 0, 0, 0]) + request(0, b"\1\0\0\0", 8) + request(0, bytes(4), 3)}
+pmem_seeds = {"restart": UP + request(0, bytes(4), 4) + restart(0) + request(0, bytes(4), 4) + bytes([6, 0, 0, 0, 0]),
+              "flush": UP + request(0, bytes(4), 4) + bytes([6, 0, 0, 0, 0]) + request(0, b"\1\0\0\0", 8) + request(0, bytes(4), 3)}
 
 corpus = pathlib.Path(__file__).parent / "corpus"
 for target, seeds in {"balloon": balloon_seeds, "virtq": virtq_seeds, "vsock": vsock_seeds, "fs": fs_seeds,

@@ -154,13 +154,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 /* A function that is on, then anything, with a liking for what is there. */
 size_t fuzz_make_input(uint64_t seed, uint8_t *data)
 {
-    static const uint32_t likely[] = { 0x00,   0x04,   0x08,   0x0c,   0x10,   0x14,   0x16,
-                                       0x18,   0x1a,   0x1c,   0x20,   0x28,   0x30,   0x40,
-                                       0x42,   0x88,   0x8c,   0x90,   0x1000, 0x2000, 0x3000,
-                                       0x4000, 0x4008, 0x400c, 0x4010, 0x4018, 0x5000, 0x7ff8 };
-    static const uint64_t values[] = {
-        0, 1, 2, 3, 6, 11, 15, 64, 0x8000, 0xc000, 0x402, UINT64_MAX
-    };
+    static const uint32_t likely[] = { 0x00,   0x04,   0x08,   0x0c,   0x10,   0x14,
+                                       0x16,   0x18,   0x1a,   0x1c,   0x20,   0x28,
+                                       0x30,   0x3a,   0x40,   0x42,   0x88,   0x8c,
+                                       0x90,   0x1000, 0x2000, 0x3000, 0x4000, 0x4008,
+                                       0x400c, 0x4010, 0x4018, 0x5000, 0x7ff8 };
+    static const uint64_t values[] = { 0,  1,     2,      3,      6,     11,        15,
+                                       64, 0x101, 0x8000, 0xc000, 0x402, UINT64_MAX };
     uint64_t state = seed;
     size_t count = 1 + fuzz_random(&state) % (FUZZ_INPUT_MAX / RECORD_SIZE - 2);
     for (size_t i = 0; i < count + 2; i++) {

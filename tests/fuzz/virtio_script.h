@@ -39,9 +39,13 @@ struct script {
     void *ctx;
 };
 
-/* Mostly all that is offered, at times less, at times what is not. */
+/* Mostly all that is offered, at times less, at times what is not; or one queue anew. */
 static inline void script_bring_up(const struct script *p, const struct step *s)
 {
+    if (s->a & 4) {
+        vdev_restart_queue(p->v, s->d % p->queues);
+        return;
+    }
     uint64_t features = vdev_offered(p->v);
     if (s->a & 1)
         features &= ~(1ull << (s->c & 63));

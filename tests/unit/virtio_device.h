@@ -91,6 +91,7 @@ enum {
     VDEV_REG_DESC = 0x80,
     VDEV_REG_AVAIL = 0x90,
     VDEV_REG_USED = 0xa0,
+    VDEV_REG_QUEUE_RESET = 0xc0,
     VDEV_REG_GENERATION = 0xfc,
     VDEV_REG_CONFIG = 0x100,
 };
@@ -110,6 +111,28 @@ static inline uint32_t vdev_ring(unsigned q)
     return 0x2000 * q;
 }
 
+/* Start queue `q` with empty rings. */
+static inline void vdev_start_queue(struct vdev *v, unsigned q)
+{
+    uint32_t ring = (uint32_t)VDEV_RAM + vdev_ring(q);
+    memset(v->ram + vdev_ring(q), 0, vdev_ring(1));
+    v->avail[q] = v->used[q] = 0;
+    vdev_write(v, VDEV_REG_QUEUE_SEL, q);
+    vdev_write(v, VDEV_REG_QUEUE_NUM, VDEV_SIZE);
+    vdev_write(v, VDEV_REG_DESC, ring);
+    vdev_write(v, VDEV_REG_AVAIL, ring + 0x800);
+    vdev_write(v, VDEV_REG_USED, ring + 0x1000);
+    vdev_write(v, VDEV_REG_QUEUE_READY, 1);
+}
+
+/* Reset just queue `q`, and start it again. */
+static inline void vdev_restart_queue(struct vdev *v, unsigned q)
+{
+    vdev_write(v, VDEV_REG_QUEUE_SEL, q);
+    vdev_write(v, VDEV_REG_QUEUE_RESET, 1);
+    vdev_start_queue(v, q);
+}
+
 /* Reset, negotiate, start `queues` queues, DRIVER_OK. Returns the status. */
 static inline uint32_t vdev_bring_up(struct vdev *v, uint64_t features, unsigned queues)
 {
@@ -124,15 +147,8 @@ static inline uint32_t vdev_bring_up(struct vdev *v, uint64_t features, unsigned
         vdev_write(v, VDEV_REG_ACCEPT, (uint32_t)(features >> (32 * i)));
     }
     vdev_write(v, VDEV_REG_STATUS, 11);
-    for (unsigned q = 0; q < queues; q++) {
-        uint32_t ring = (uint32_t)VDEV_RAM + vdev_ring(q);
-        vdev_write(v, VDEV_REG_QUEUE_SEL, q);
-        vdev_write(v, VDEV_REG_QUEUE_NUM, VDEV_SIZE);
-        vdev_write(v, VDEV_REG_DESC, ring);
-        vdev_write(v, VDEV_REG_AVAIL, ring + 0x800);
-        vdev_write(v, VDEV_REG_USED, ring + 0x1000);
-        vdev_write(v, VDEV_REG_QUEUE_READY, 1);
-    }
+    for (unsigned q = 0; q < queues; q++)
+        vdev_start_queue(v, q);
     vdev_write(v, VDEV_REG_STATUS, 15);
     return (uint32_t)vdev_read(v, VDEV_REG_STATUS, 4);
 }
