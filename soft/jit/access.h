@@ -28,6 +28,11 @@ void jit_address(jit_t t, const struct insn *i, enum jit_form form);
 unsigned jit_access_begin(jit_t t, const struct insn *i);
 void jit_access_end(jit_t t, const struct insn *i);
 
+/* Is it a load or store with base and immediate? Where it begins, relative to the base as it is
+ * before the instruction, and what it adds to that. */
+bool jit_access_of(jit_t t, const struct jit_insn *n, int64_t *offset, int64_t *moves,
+                   unsigned *size, bool *write);
+
 /* rn += imm, flags stay. */
 void jit_write_back(jit_t t, const struct insn *i);
 

@@ -99,6 +99,7 @@ void jit_exit_direct(jit_t t, uint64_t target)
 
     jit_clobber(t);
     if (t->loop.inside && t->loop.head && target == jit_pc(t, &t->insn[0].i)) {
+        jit_streams_turn(t);
         poll(t);
         x86_to(b, x86_jcc(b, CC_E), t->loop.head);
         attend(t, x86_jmp(b), target, true);
@@ -145,6 +146,7 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
             .at = t->at,
             .ef = store ? ef : EF_NONE,
             .looped = t->loop.inside,
+            .streamed = t->loop.streaming,
         };
         return;
     }
@@ -172,8 +174,9 @@ void jit_exits_end(jit_t t)
         jit_flags_store(t, JIT_FLAG_C | JIT_FLAGS_NZV);
         t->ef = EF_NONE;
         t->loop.inside = out->looped;
+        t->loop.streaming = out->streamed;
         jit_exit_direct(t, out->target);
-        t->loop.inside = false;
+        t->loop.inside = t->loop.streaming = false;
     }
 }
 

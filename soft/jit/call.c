@@ -144,7 +144,8 @@ void jit_slow_path(jit_t t, uint8_t *from, const uint8_t *after)
 
 void jit_slow_look_up(jit_t t, unsigned first, uint8_t *from)
 {
-    lead(t, from, slow_record(t, first, true, t->hot.p));
+    if (from)
+        lead(t, from, slow_record(t, first, true, t->hot.p));
 }
 
 void jit_slow_access(jit_t t, uint8_t *other, uint8_t *look_up)

@@ -64,6 +64,20 @@ static bool is_member(jit_t t, const struct jit_insn *n, struct member *m)
     return true;
 }
 
+bool jit_access_of(jit_t t, const struct jit_insn *n, int64_t *offset, int64_t *moves,
+                   unsigned *size, bool *write)
+{
+    struct member m;
+
+    if (!is_member(t, n, &m))
+        return false;
+    *offset = m.offset;
+    *moves = m.moves;
+    *size = m.size;
+    *write = m.write;
+    return true;
+}
+
 static bool changes_base(const struct jit_insn *n, unsigned base, const struct member *m)
 {
     bool pair = (n->i.word & 0x3a000000) == 0x28000000;
@@ -143,6 +157,12 @@ unsigned jit_access_begin(jit_t t, const struct insn *i)
     struct member m;
 
     (void)is_member(t, &t->insn[t->at], &m);
+    if (t->loop.streaming) {
+        t->look_up.found = jit_use(t, i->rn, RAX);
+        t->look_up.add = jit_stream_found(t);
+        t->look_up.disp = 0;
+        return (unsigned)m.offset;
+    }
     if (!g->open) {
         jit_clobber(t);
         unsigned span = group_extent(t, m);
@@ -167,7 +187,7 @@ void jit_access_end(jit_t t, const struct insn *i)
 
     if (jit_writes_back(form_of(&t->insn[t->at])))
         jit_write_back(t, i);
-    if (t->at < g->last)
+    if (t->loop.streaming || t->at < g->last)
         return;
     g->open = false;
     jit_slow_group(t, g->first, &g->slow[0], 1);

@@ -52,6 +52,7 @@ struct jit_hot {
     /* The stack pointer of C that translated code calls; that of translated code meanwhile, and
      * when there are no returns: soft/jit/returns.c. */
     uintptr_t c_stack, returns, returns_base;
+    uintptr_t stream[4]; /* what is to be added to addresses: soft/jit/stream.c */
 };
 
 /* Which virtual pages of a bank were ever executed since it forgot all: a filter of hashes. */

@@ -16,6 +16,9 @@
 /* By how many more uses a register is worth the exchange. */
 #define WORTH 2
 
+/* More uses than a register has in any block. */
+#define BODY_USES (4 * JIT_BLOCK_MAX)
+
 /* Which of its register fields an instruction has, besides rn: words with (word & mask) == value
  * (DDI 0487 C4.1). A guess will do: it decides what is fast, not what is right. */
 enum { RD = 1, RM = 2, RA = 4 };
@@ -95,12 +98,23 @@ static bool has_vectors(jit_t t, unsigned end)
     return false;
 }
 
-static bool choose(jit_t t, unsigned end)
+/* What is to be added to addresses of streams gets the registers that are used least. */
+static void choose_for_streams(jit_t t, unsigned *uses)
 {
-    unsigned uses[REG_COUNT];
+    jit_streams_find(t);
+    for (unsigned n = 0; n < t->loop.streams; n++)
+        uses[t->loop.s->at[n].rn] += BODY_USES;
+    for (unsigned n = 0; n < t->loop.streams; n++) {
+        unsigned out = extreme(t->loop.map, uses, true);
+        t->loop.s->at[n].add = t->loop.map[out];
+        t->loop.map[out] = X86_NONE;
+    }
+}
+
+static bool choose(jit_t t, unsigned *uses)
+{
     bool any = false;
 
-    count_uses(t, end, uses);
     memcpy(t->loop.map, jit_pinned, sizeof t->loop.map);
     for (;;) {
         unsigned in = extreme(t->loop.map, uses, false), out = extreme(t->loop.map, uses, true);
@@ -132,6 +146,7 @@ void jit_loop_enter(jit_t t, struct x86_buf *b)
         return;
     store_other(b, jit_pinned, t->loop.map);
     load_other(b, t->loop.map, jit_pinned);
+    jit_streams_enter(t, b);
 }
 
 void jit_loop_leave(jit_t t, struct x86_buf *b)
@@ -140,6 +155,7 @@ void jit_loop_leave(jit_t t, struct x86_buf *b)
         return;
     store_other(b, t->loop.map, jit_pinned);
     load_other(b, jit_pinned, t->loop.map);
+    jit_streams_leave(t, b);
 }
 
 const uint8_t *jit_loop_return(jit_t t, const uint8_t *to)
@@ -152,14 +168,33 @@ const uint8_t *jit_loop_return(jit_t t, const uint8_t *to)
     return start;
 }
 
+/* Is there one? */
+static bool find(jit_t t)
+{
+    if (t->warm && !t->jit->knobs.unlooped)
+        t->loop.end = loop_end(t);
+    return t->loop.end;
+}
+
+unsigned jit_loop_alone(jit_t t)
+{
+    if (!find(t))
+        return 0;
+    jit_streams_find(t);
+    return t->loop.streams ? t->loop.end + 1 : 0;
+}
+
 void jit_loop_begin(jit_t t)
 {
     const struct jit_knobs *k = &t->jit->knobs;
+    unsigned uses[REG_COUNT];
 
-    if (!t->warm || k->unlooped)
+    if (!find(t))
         return;
-    t->loop.end = loop_end(t);
-    if (!t->loop.end || (!choose(t, t->loop.end) && !has_vectors(t, t->loop.end)))
+    count_uses(t, t->loop.end, uses);
+    bool chosen = choose(t, uses);
+    choose_for_streams(t, uses);
+    if (!chosen && !t->loop.streams && !has_vectors(t, t->loop.end))
         return;
     t->loop.inside = true;
     jit_loop_enter(t, &t->hot);

@@ -15,7 +15,7 @@
 
 _Static_assert(sizeof(struct tlb_entry) == 1u << ENTRY_SHIFT, "the index is a shift");
 
-static struct x86_mem entry_field(size_t offset)
+struct x86_mem jit_tlb_field(size_t offset)
 {
     return x86_indexed(JIT_TLB, RCX, 0, (int32_t)(offsetof(struct tlb, e) + offset));
 }
@@ -36,6 +36,32 @@ void jit_check_base(jit_t t, const struct insn *i, uint8_t **slow)
     t->sp_aligned = true;
 }
 
+void jit_tlb_index(jit_t t, struct x86_buf *b, enum x86_reg at)
+{
+    if (t->jit->host.bmi2) {
+        x86_rorx(b, 0, RCX, at, 12 - ENTRY_SHIFT);
+    } else {
+        x86_mov_rr(b, 0, RCX, at);
+        x86_shift_ri(b, 0, X86_SHR, RCX, 12 - ENTRY_SHIFT);
+    }
+    x86_alu_rm(b, 0, X86_AND, RCX, x86_at(JIT_TLB, offsetof(struct tlb, mask)));
+}
+
+/* The address in RAX is a stream's: nothing is looked up. */
+static uint8_t *look_up_stream(jit_t t)
+{
+    t->look_up.found = RAX;
+    t->look_up.add = jit_stream_found(t);
+    t->look_up.disp = 0;
+    return NULL;
+}
+
+/* What a turn of a loop misses, the look-ups before the next one are to find in the TLB. */
+static bool has_streams(jit_t t)
+{
+    return t->loop.inside && t->loop.streams;
+}
+
 /* In the TLB: the address is in register `at`. */
 static uint8_t *look_up(jit_t t, struct x86_buf *b, enum x86_reg at, unsigned size, bool write)
 {
@@ -46,19 +72,14 @@ static uint8_t *look_up(jit_t t, struct x86_buf *b, enum x86_reg at, unsigned si
     t->look_up.write = write;
     t->look_up.page = 0;
     t->look_up.found = at;
+    t->look_up.add = RCX;
     t->look_up.disp = 0;
-    if (t->jit->host.bmi2) {
-        x86_rorx(b, 0, RCX, at, 12 - ENTRY_SHIFT);
-    } else {
-        x86_mov_rr(b, 0, RCX, at);
-        x86_shift_ri(b, 0, X86_SHR, RCX, 12 - ENTRY_SHIFT);
-    }
-    x86_alu_rm(b, 0, X86_AND, RCX, x86_at(JIT_TLB, offsetof(struct tlb, mask)));
-    x86_mov_rm(b, 1, RDX, entry_field(tag));
+    jit_tlb_index(t, b, at);
+    x86_mov_rm(b, 1, RDX, jit_tlb_field(tag));
     x86_alu_rr(b, 1, X86_XOR, RDX, at);
     x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)(4096 - size));
     uint8_t *slow = x86_jcc(b, CC_A);
-    x86_mov_rm(b, 1, RCX, entry_field(offsetof(struct tlb_entry, add)));
+    x86_mov_rm(b, 1, RCX, jit_tlb_field(offsetof(struct tlb_entry, add)));
     t->look_up.end = b->p;
     return slow;
 }
@@ -92,6 +113,8 @@ static uint8_t *look_up_wide(jit_t t, enum x86_reg at, unsigned size, bool write
 
 uint8_t *jit_look_up(jit_t t, unsigned size, bool write)
 {
+    if (t->loop.streaming)
+        return look_up_stream(t);
     return look_up(t, &t->hot, RAX, size, write);
 }
 
@@ -103,7 +126,8 @@ static int page_of(jit_t t, unsigned base, unsigned site)
     unsigned block = t->insn[0].i.offset / 4, mixed = (block ^ block / 32) % (TLB_PAGES / 2);
     bool stack = base == REG_SP || base == 29;
 
-    if (t->jit->knobs.unpaged || !t->warm || jit_is_site(t->jit->far, site) || !(stack || t->stays))
+    if (t->jit->knobs.unpaged || !t->warm || jit_is_site(t->jit->far, site) ||
+        !(stack || t->stays) || has_streams(t))
         return -1;
     return (int)(stack ? mixed : TLB_PAGES / 2 + (mixed + base) % (TLB_PAGES / 2));
 }
@@ -113,10 +137,13 @@ uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, uns
 {
     static const unsigned sizes[] = TLB_PAGE_SIZES;
     struct x86_buf *b = &t->hot;
+
+    if (t->loop.streaming)
+        return look_up_stream(t);
     unsigned site = jit_site(t->page_pa + t->insn[t->at].i.offset);
     int page = page_of(t, base, site);
     unsigned n = (unsigned)page, k = 0;
-    bool wide = jit_is_site(t->jit->wide, site);
+    bool wide = jit_is_site(t->jit->wide, site) && !has_streams(t);
     enum x86_reg at = rn == REG_NONE ? RAX : jit_use(t, rn, RAX);
 
     while (size > sizes[k])
@@ -132,6 +159,7 @@ uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, uns
     t->look_up.write = write;
     t->look_up.page = n + 1;
     t->look_up.found = at;
+    t->look_up.add = RCX;
     t->look_up.disp = disp;
     if (disp)
         x86_lea(b, 1, RDX, x86_at(at, disp));
@@ -148,7 +176,7 @@ uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, uns
 
 struct x86_mem jit_found(jit_t t, unsigned offset)
 {
-    return x86_indexed(t->look_up.found, RCX, 0, t->look_up.disp + (int32_t)offset);
+    return x86_indexed(t->look_up.found, t->look_up.add, 0, t->look_up.disp + (int32_t)offset);
 }
 
 /* RAX = base + imm, or base for post-indexed forms. */

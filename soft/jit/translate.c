@@ -35,13 +35,14 @@ static void decode(struct jit_insn *n, uint32_t word, unsigned offset, unsigned 
     a64_ops[op].format(&n->i);
 }
 
-/* Fill t->insn; the end of the guest's bytes, as an offset in the page. */
-static unsigned decode_block(jit_t t, unsigned offset)
+/* Fill t->insn with at most `max`; the end of the guest's bytes, as an offset in the page. */
+static unsigned decode_at_most(jit_t t, unsigned offset, unsigned max)
 {
-    unsigned high = offset, max = t->jit->knobs.max, options = t->v->cpu.vm->options, count = 0;
+    unsigned high = offset, options = t->v->cpu.vm->options, count = 0;
     const bool check = t->jit->knobs.check;
     uint64_t sum = 0;
 
+    t->stays = false;
     while (count < max && offset < CODE_PAGE_SIZE) {
         struct jit_insn *n = &t->insn[count];
         decode(n, ld_le32(t->page + offset), offset, options);
@@ -69,6 +70,14 @@ static unsigned decode_block(jit_t t, unsigned offset)
     t->count = count;
     t->checksum = sum;
     return high;
+}
+
+/* A loop whose pages are looked up once for many turns is a block of its own. */
+static unsigned decode_block(jit_t t, unsigned offset)
+{
+    unsigned high = decode_at_most(t, offset, t->jit->knobs.max), loop = jit_loop_alone(t);
+
+    return loop ? decode_at_most(t, offset, loop) : high;
 }
 
 /* A new stack pointer is known to be aligned only if it is the old one plus a multiple of 16. */
@@ -103,40 +112,56 @@ static void vectors_before(jit_t t, const struct jit_insn *n)
         t->before = t->cache;
 }
 
-static void emit_block(jit_t t)
+static void emit_one(jit_t t)
 {
     const bool count = t->jit->knobs.count, wrong = t->jit->knobs.wrong;
+    struct jit_insn *n = &t->insn[t->at];
+    jit_emitter *emit = jit_emitters[n->op];
+    bool last = t->at + 1 == t->count;
+    unsigned at = t->at;
 
+    if (UNLIKELY(count))
+        count_instructions(t, 1);
+    if (UNLIKELY((n->op == A64_B && !last) || n->done))
+        return;
+    if (UNLIKELY(t->cache.used || t->before.used || t->loop.inside))
+        vectors_before(t, n);
+    bool emitted = emit && emit(t, &n->i);
+    if (UNLIKELY(count) && !t->ended)
+        count_instructions(t, t->at - at); /* those that were emitted along */
+    if (UNLIKELY(wrong) && n->op == A64_RBIT_x)
+        x86_alu_mi(&t->hot, 1, X86_XOR, jit_slot(9), 1);
+    note_sp(t, n);
+    if (!emitted) {
+        if (jit_is_vector_only(t, n))
+            jit_emit_interp_vector(t, &n->i);
+        else
+            jit_emit_interp(t, &n->i);
+        if (last && ends_block(n)) {
+            jit_exit_lookup(t, jit_pc(t, &n->i) + 4);
+            t->ended = true;
+        }
+    }
+}
+
+static void none_done(jit_t t)
+{
     for (unsigned n = 0; n < t->count; n++)
         t->insn[n].done = false;
+}
+
+static void emit_block(jit_t t)
+{
+    none_done(t);
     jit_loop_begin(t);
+    if (jit_streams_begin(t)) {
+        for (t->at = 0; t->at <= t->loop.end; t->at++)
+            emit_one(t);
+        jit_streams_end(t);
+        none_done(t);
+    }
     for (t->at = 0; t->at < t->count && !t->ended; t->at++) {
-        struct jit_insn *n = &t->insn[t->at];
-        jit_emitter *emit = jit_emitters[n->op];
-        bool last = t->at + 1 == t->count;
-        unsigned at = t->at;
-        if (UNLIKELY(count))
-            count_instructions(t, 1);
-        if (UNLIKELY((n->op == A64_B && !last) || n->done))
-            continue;
-        if (UNLIKELY(t->cache.used || t->before.used || t->loop.inside))
-            vectors_before(t, n);
-        bool emitted = emit && emit(t, &n->i);
-        if (UNLIKELY(count) && !t->ended)
-            count_instructions(t, t->at - at); /* those that were emitted along */
-        if (UNLIKELY(wrong) && n->op == A64_RBIT_x)
-            x86_alu_mi(&t->hot, 1, X86_XOR, jit_slot(9), 1);
-        note_sp(t, n);
-        if (!emitted) {
-            if (jit_is_vector_only(t, n))
-                jit_emit_interp_vector(t, &n->i);
-            else
-                jit_emit_interp(t, &n->i);
-            if (last && ends_block(n)) {
-                jit_exit_lookup(t, jit_pc(t, &n->i) + 4);
-                t->ended = true;
-            }
-        }
+        emit_one(t);
         if (UNLIKELY(t->loop.inside))
             jit_loop_end(t);
     }
@@ -177,10 +202,12 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     struct jit_insn insn[JIT_BLOCK_MAX];
     struct jit_way_out out[JIT_BLOCK_MAX];
     const uint8_t *literal[JIT_LITERALS];
+    struct jit_streams streams;
     struct jit_translation t = {
         .insn = insn,
         .out = out,
         .literal = literal,
+        .loop.s = &streams,
         .hot = { .p = j->rw + j->hot, .limit = j->rw + j->hot_end },
         .cold = { .p = j->rw + j->cold, .limit = j->rw + j->cold_end },
         .v = v,

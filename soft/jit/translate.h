@@ -89,6 +89,25 @@ struct jit_way_out {
     unsigned at;        /* in jit_translation.insn */
     enum jit_eflags ef; /* to be stored, if not EF_NONE */
     bool looped;        /* out of the loop */
+    bool streamed;      /* out of its body that looks no pages up */
+};
+
+/* Accesses at addresses that move by `stride` each turn of a loop: soft/jit/stream.c. */
+#define JIT_STREAMS 4
+
+struct jit_stream {
+    uint8_t rn, rm, scale; /* the base, and the index or REG_NONE */
+    bool read, write;
+    int8_t add;        /* the host register that has what is to be added to them */
+    int64_t low, high; /* the bytes of a turn, from the address at its beginning */
+    int64_t stride;
+};
+
+struct jit_streams {
+    struct jit_stream at[JIT_STREAMS];
+    const uint8_t *body;            /* where the body begins that looks no pages up */
+    uint8_t *miss[2 * JIT_STREAMS]; /* look-ups before it that find nothing, or NULL */
+    struct jit_vector_cache before; /* as V registers are before the loop */
 };
 
 /* Of a block whose head is a loop's, with registers of its own: soft/jit/loop.c. */
@@ -100,6 +119,10 @@ struct jit_loop {
     /* V registers in xmm registers from one turn to the next, and those that could be: at the last
      * branch back. Only in warm code. */
     struct jit_vector_cache *carry, *seen;
+    /* The body that looks no pages up: is code of it being emitted? */
+    bool streaming;
+    unsigned streams; /* so many of them are in `s`, which only warm code has */
+    struct jit_streams *s;
 };
 
 #define JIT_LITERALS 16
@@ -134,8 +157,8 @@ struct jit_translation {
         struct x86_mem address;
         unsigned size;
         bool write;
-        unsigned page;      /* as in struct jit_slow */
-        enum x86_reg found; /* RCX + this + disp is the address on the host */
+        unsigned page;           /* as in struct jit_slow */
+        enum x86_reg found, add; /* the sum of them and disp is the address on the host */
         int32_t disp;
     } look_up; /* the last one */
     struct jit_vector_cache cache;
@@ -297,7 +320,9 @@ void jit_relocs_begin(jit_t t);
 /* Keep the list behind the cold part, if the block can be cloned. */
 void jit_relocs_end(jit_t t, struct jit_block *b);
 
-/* soft/jit/loop.c: before the first instruction, and behind each. */
+/* soft/jit/loop.c: how many instructions of the block are a loop that it should end with, or 0. */
+unsigned jit_loop_alone(jit_t t);
+/* Before the first instruction, and behind each. */
 void jit_loop_begin(jit_t t);
 void jit_loop_end(jit_t t);
 /* Inside of a loop: to its register map, and back to the usual one. Flags and scratch stay. */
@@ -305,6 +330,18 @@ void jit_loop_enter(jit_t t, struct x86_buf *b);
 void jit_loop_leave(jit_t t, struct x86_buf *b);
 /* In cold code: where what has the usual map goes on at `to`. */
 const uint8_t *jit_loop_return(jit_t t, const uint8_t *to);
+
+/* soft/jit/stream.c: find the loop's streams. */
+void jit_streams_find(jit_t t);
+/* Behind the loop's entry: look them up. True: emit the body; then jit_streams_end(). */
+bool jit_streams_begin(jit_t t);
+void jit_streams_end(jit_t t);
+/* In it: before a branch back leaves it; back to it from where jit_streams_leave() led. */
+void jit_streams_turn(jit_t t);
+void jit_streams_enter(jit_t t, struct x86_buf *b);
+void jit_streams_leave(jit_t t, struct x86_buf *b);
+/* What is to be added to the address of the access being emitted. */
+enum x86_reg jit_stream_found(jit_t t);
 
 /* soft/jit/branch.c */
 
@@ -326,7 +363,10 @@ uint8_t *jit_look_up(jit_t t, unsigned size, bool write);
  * such a base found last. Changes RAX too. */
 uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, unsigned size,
                           bool write);
-/* What was found, as long as register and RCX are as they were. */
+/* RCX = where in the TLB the entry for the address in `at` would be; its fields. */
+void jit_tlb_index(jit_t t, struct x86_buf *b, enum x86_reg at);
+struct x86_mem jit_tlb_field(size_t offset);
+/* What was found, as long as its registers are as they were. */
 struct x86_mem jit_found(jit_t t, unsigned offset);
 
 /* soft/jit/vector_cache.c. V registers are in memory; and no copy counts any more. Flags stay. */
@@ -370,7 +410,7 @@ void jit_slow_paths(jit_t t, uint8_t *const *from, size_t count);
 typedef uint64_t jit_helper(struct cpu *c, uint64_t value);
 void jit_emit_helper(jit_t t, jit_helper *function);
 
-/* The same from a look-up, the last one, that found nothing. */
+/* The same from a look-up, the last one, that found nothing; NULL: it was none. */
 void jit_slow_look_up(jit_t t, unsigned first, uint8_t *from);
 /* The ways of an access to the slow path: of something else, or NULL, and of the look-up. */
 void jit_slow_access(jit_t t, uint8_t *other, uint8_t *look_up);

@@ -24,6 +24,7 @@ static uint8_t *look_up_user(jit_t t, unsigned size, bool write)
     x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)(4096 - size));
     uint8_t *slow = x86_jcc(b, CC_A);
     t->look_up.found = RAX;
+    t->look_up.add = RCX;
     t->look_up.disp = 0;
     x86_mov_rm(b, 1, RCX, x86_at(RCX, offsetof(struct tlb, e) + offsetof(struct tlb_entry, add)));
     return slow;

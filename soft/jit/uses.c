@@ -32,6 +32,16 @@ static const struct {
     { 0x1f000000, 0x1b000000, RN | RM | RA, RD }, /* three sources: MADD and its kin */
 };
 
+/* Between general and V registers. */
+static const struct {
+    uint32_t mask, value;
+    unsigned reads, writes;
+} between[] = {
+    { 0x7f37fc00, 0x1e260000, 0, RD }, /* FMOV to general, halves of Q as well */
+    { 0xbfe0fc00, 0x0e003c00, 0, RD }, /* UMOV */
+    { 0xbfe0fc00, 0x0e002c00, 0, RD }, /* SMOV */
+};
+
 static uint32_t bit_of(unsigned reg)
 {
     return reg <= REG_SP ? 1u << reg : 0;
@@ -104,6 +114,9 @@ struct jit_uses jit_uses_of(jit_t t, const struct jit_insn *n)
         return uses_of_single(i);
     if ((w & 0xbe000000) == 0x0c000000) /* LD1 to LD4, ST1 to ST4 */
         return bit(w, 23) ? uses(i, RN | RM, RN, false) : uses(i, RN, 0, false);
+    for (size_t k = 0; k < ARRAY_LEN(between); k++)
+        if ((w & between[k].mask) == between[k].value)
+            return uses(i, between[k].reads, between[k].writes, false);
     if (jit_is_vector_only(t, n) || (w & 0xff000010) == 0x54000000) /* B.cond */
         return uses(i, 0, 0, false);
     if ((w & 0x7c000000) == 0x34000000) /* CBZ, CBNZ, TBZ, TBNZ */

@@ -1,0 +1,309 @@
+/*
+ * Loops that load and store at steady strides, whose pages the JIT looks up once for many turns:
+ * forwards, backwards, over each other, at all alignments, out of their pages, and out of memory.
+ * All state has to be as the interpreter leaves it.
+ */
+#include "tests/hv/guest.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WORDS 13
+
+static const uint32_t loops[][WORDS] = {
+    {
+        /* pairs, one behind the other */
+        0xa9011c66, /* loop: stp x6, x7, [x3, #16] */
+        0xa9411c06, /* ldp x6, x7, [x0, #16] */
+        0xa9822468, /* stp x8, x9, [x3, #32]! */
+        0xa9c22408, /* ldp x8, x9, [x0, #32]! */
+        0xf1000421, /* subs x1, x1, #1 */
+        0x54ffff68, /* b.hi loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* backwards */
+        0xadff0400, /* loop: ldp q0, q1, [x0, #-32]! */
+        0xadbf0460, /* stp q0, q1, [x3, #-32]! */
+        0xd1000421, /* sub x1, x1, #1 */
+        0xb5ffffa1, /* cbnz x1, loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* odd strides, an index */
+        0x38403406, /* loop: ldrb w6, [x0], #3 */
+        0x78257866, /* strh w6, [x3, x5, lsl #1] */
+        0xf9808000, /* prfm pldl1keep, [x0, #256] */
+        0x910004a5, /* add x5, x5, #1 */
+        0xb89fd008, /* ldrsw x8, [x0, #-3] */
+        0xd1000421, /* sub x1, x1, #1 */
+        0xb5ffff41, /* cbnz x1, loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* loads and stores off one base, a way out */
+        0xf9400006, /* loop: ldr x6, [x0] */
+        0x8b0600e7, /* add x7, x7, x6 */
+        0xf8008407, /* str x7, [x0], #8 */
+        0xb6f80066, /* tbz x6, #63, skip */
+        0xf1000421, /* subs x1, x1, #1 */
+        0x54ffff61, /* b.ne loop */
+        0xb4000041, /* skip: cbz x1, out */
+        0xd503201f, /* nop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* results that take slow paths, flags */
+        0x3cc10400, /* loop: ldr q0, [x0], #16 */
+        0xf1000421, /* subs x1, x1, #1 */
+        0x4e60d421, /* fadd v1.2d, v1.2d, v0.2d */
+        0x6e23dc02, /* fmul v2.4s, v0.4s, v3.4s */
+        0x3c810461, /* str q1, [x3], #16 */
+        0x3c9f0062, /* stur q2, [x3, #-16] */
+        0x1e622000, /* fcmp d0, d2 */
+        0x9a87d4e7, /* cinc x7, x7, gt */
+        0xb5ffff01, /* cbnz x1, loop */
+        0x9a885508, /* cinc x8, x8, mi */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* structures */
+        0x4cdf2000, /* loop: ld1 {v0.16b-v3.16b}, [x0], #64 */
+        0x4c9f0060, /* st4 {v0.16b-v3.16b}, [x3], #64 */
+        0x4c404404, /* ld3 {v4.8h-v6.8h}, [x0] */
+        0x4e640ce7, /* sqadd v7.8h, v7.8h, v4.8h */
+        0xf1000421, /* subs x1, x1, #1 */
+        0x54ffff61, /* b.ne loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* the exit first */
+        0xb40000e1, /* loop: cbz x1, out */
+        0xfc408400, /* ldr d0, [x0], #8 */
+        0x0e073c06, /* umov w6, v0.b[3] */
+        0xfc008c60, /* str d0, [x3, #8]! */
+        0xd1000421, /* sub x1, x1, #1 */
+        0x381ff486, /* strb w6, [x4], #-1 */
+        0x17fffffa, /* b loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* a search */
+        0x3cc10c01, /* loop: ldr q1, [x0, #16]! */
+        0x6e208c22, /* cmeq v2.16b, v1.16b, v0.16b */
+        0x6e213c43, /* cmhs v3.16b, v2.16b, v1.16b */
+        0x6e23a463, /* umaxp v3.16b, v3.16b, v3.16b */
+        0x9e660066, /* fmov x6, d3 */
+        0xb4ffff66, /* cbz x6, loop */
+        0x91001000, /* add x0, x0, #4 */
+        0xf1000421, /* subs x1, x1, #1 */
+        0x54ffff01, /* b.ne loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* a comparison */
+        0xf8656807, /* loop: ldr x7, [x0, x5] */
+        0xf8408406, /* ldr x6, [x0], #8 */
+        0xcb0900c8, /* sub x8, x6, x9 */
+        0xaa070108, /* orr x8, x8, x7 */
+        0xf201c108, /* ands x8, x8, #0x8080808080808080 */
+        0xfa411820, /* ccmp x1, #1, #0, ne */
+        0xd1000421, /* sub x1, x1, #1 */
+        0x54ffff21, /* b.ne loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* the base for an end */
+        0x3dc00000, /* loop: ldr q0, [x0] */
+        0x91003000, /* add x0, x0, #12 */
+        0x3c810460, /* str q0, [x3], #16 */
+        0xd1000421, /* sub x1, x1, #1 */
+        0xeb0a007f, /* cmp x3, x10 */
+        0xfa401824, /* ccmp x1, #0, #4, ne */
+        0x54ffff41, /* b.ne loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* more streams than there is room for */
+        0xf8408406, /* loop: ldr x6, [x0], #8 */
+        0xf9400067, /* ldr x7, [x3] */
+        0xf9400088, /* ldr x8, [x4] */
+        0xf8008566, /* str x6, [x11], #8 */
+        0xf81f8547, /* str x7, [x10], #-8 */
+        0xf1000421, /* subs x1, x1, #1 */
+        0x54ffff41, /* b.ne loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* a base that is loaded */
+        0xf940006c, /* loop: ldr x12, [x3] */
+        0xf8008461, /* str x1, [x3], #8 */
+        0x927d218c, /* and x12, x12, #0xff8 */
+        0x8b0b018c, /* add x12, x12, x11 */
+        0xf9400186, /* ldr x6, [x12] */
+        0xf1000421, /* subs x1, x1, #1 */
+        0x54ffff41, /* b.ne loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+};
+
+#define LOOPS  (sizeof loops / sizeof loops[0])
+#define TABLES (GUEST_RAM + 0x4000)
+#define END    (GUEST_RAM + GUEST_RAM_SIZE)
+
+/* What a loop is run with: x0, x3, and turns at most. */
+static const struct setting {
+    uint64_t from, to, count;
+} settings[] = {
+    { GUEST_DATA, GUEST_STACK, 1 },
+    { GUEST_DATA + 0x5000, GUEST_STACK + 0x5000, 300 },
+    { GUEST_DATA + 0x5ffc, GUEST_STACK + 0x5001, 300 }, /* out of its page at once */
+    { GUEST_DATA + 0x5007, GUEST_DATA + 0x5017, 270 },  /* over each other */
+    { GUEST_DATA + 0x5017, GUEST_DATA + 0x5000, 270 },
+    { GUEST_DATA + 0x5000, GUEST_DATA + 0x5000, 270 },
+    { GUEST_DATA + 0x5000, END - 0x1008, 600 }, /* out of memory: a store, a load */
+    { END - 0x1004, GUEST_DATA + 0x5000, 600 },
+    { GUEST_DATA + 0x5000, GUEST_MMIO_HIGH + 0x1000, 20 }, /* no memory */
+};
+
+struct result {
+    hv_simd_fp_uchar16_t v[32];
+    uint64_t x[29], pc, fpsr, syndrome;
+    uint8_t ram[GUEST_RAM_SIZE];
+};
+
+static void fill(struct guest *g)
+{
+    uint64_t state = 88172645463325252u;
+
+    for (unsigned n = 0; n < 0x20000 / 8; n++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        memcpy(g->ram + (GUEST_DATA - GUEST_RAM) + 8 * n, &state, 8);
+    }
+    guest_write_tables(g->ram + (TABLES - GUEST_RAM), TABLES);
+    guest_mmu_on(g->vcpu, TABLES);
+    guest_set_sys(g, HV_SYS_REG_CPACR_EL1, 3u << 20);
+}
+
+/* Run to the first exit: the load from a device behind the loop, or an access before it. */
+static void run(const char *engine, const uint32_t *code, const struct setting *s, struct result *r)
+{
+    struct guest g;
+
+    CHECK_OK(hvx_set_engine(engine));
+    guest_open(&g, code, WORDS);
+    fill(&g);
+    for (unsigned n = 0; n < 32; n++) {
+        hv_simd_fp_uchar16_t value = { 0 };
+        value[0] = (uint8_t)n;
+        value[7] = 0x3f;
+        value[15] = (uint8_t)(n * 3);
+        CHECK_OK(hv_vcpu_set_simd_fp_reg(g.vcpu, (hv_simd_fp_reg_t)(HV_SIMD_FP_REG_Q0 + n), value));
+    }
+    for (unsigned n = 5; n < 29; n++)
+        guest_set_reg(&g, HV_REG_X0 + n, n * 16);
+    guest_set_reg(&g, HV_REG_X0, s->from);
+    guest_set_reg(&g, HV_REG_X1, s->count);
+    guest_set_reg(&g, HV_REG_X2, GUEST_MMIO_HIGH);
+    guest_set_reg(&g, HV_REG_X3, s->to);
+    guest_set_reg(&g, HV_REG_X4, GUEST_DATA + 0x3001);
+    guest_set_reg(&g, HV_REG_X10, s->to + 0x800);
+    guest_set_reg(&g, HV_REG_X11, GUEST_DATA + 0x1000);
+    r->syndrome = guest_run_exception(&g, EC_DABORT);
+    for (unsigned n = 0; n < 32; n++)
+        CHECK_OK(
+            hv_vcpu_get_simd_fp_reg(g.vcpu, (hv_simd_fp_reg_t)(HV_SIMD_FP_REG_Q0 + n), &r->v[n]));
+    for (unsigned n = 0; n < 29; n++)
+        r->x[n] = guest_reg(&g, HV_REG_X0 + n);
+    r->pc = guest_reg(&g, HV_REG_PC);
+    r->fpsr = guest_reg(&g, HV_REG_FPSR);
+    memcpy(r->ram, g.ram, sizeof r->ram);
+    guest_close(&g);
+}
+
+static void compare(const uint32_t *code, const struct setting *s)
+{
+    static struct result want, got;
+
+    run("interp", code, s, &want);
+    run(getenv("IREKO_ENGINE"), code, s, &got);
+    for (unsigned n = 0; n < 32; n++)
+        CHECK(memcmp(&want.v[n], &got.v[n], sizeof want.v[n]) == 0);
+    for (unsigned n = 0; n < 29; n++)
+        CHECK_EQ(got.x[n], want.x[n]);
+    CHECK_EQ(got.pc, want.pc);
+    CHECK_EQ(got.fpsr, want.fpsr);
+    CHECK_EQ(got.syndrome, want.syndrome);
+    CHECK(memcmp(want.ram, got.ram, sizeof want.ram) == 0);
+}
+
+static void every_loop(void)
+{
+    for (unsigned n = 0; n < LOOPS; n++)
+        for (unsigned s = 0; s < sizeof settings / sizeof settings[0]; s++)
+            compare(loops[n], &settings[s]);
+}
+
+static void *stop(void *vcpu)
+{
+    usleep(20000);
+    hv_vcpus_exit(vcpu, 1);
+    return NULL;
+}
+
+/* One that never leaves its page looks at what others want all the same. */
+static void an_endless_one_is_left(void)
+{
+    static const uint32_t code[] = {
+        0xf9400006, /* loop: ldr x6, [x0] */
+        0xf9000406, /* str x6, [x0, #8] */
+        0x17fffffe, /* b loop */
+    };
+    struct guest g;
+    pthread_t thread;
+
+    CHECK_OK(hvx_set_engine(getenv("IREKO_ENGINE")));
+    GUEST_OPEN(&g, code);
+    fill(&g);
+    guest_set_reg(&g, HV_REG_X0, GUEST_DATA);
+    CHECK_EQ(pthread_create(&thread, NULL, stop, &g.vcpu), 0);
+    guest_run(&g, HV_EXIT_REASON_CANCELED);
+    pthread_join(thread, NULL);
+    CHECK(guest_reg(&g, HV_REG_PC) < GUEST_CODE + sizeof code);
+    guest_close(&g);
+}
+
+int main(void)
+{
+    RUN(every_loop);
+    RUN(an_endless_one_is_left);
+    return check_finish();
+}
