@@ -313,7 +313,7 @@ static const struct option options[] = {
       "virtual CPUs (default 1)",
       parse_cpus, 0 },
     { "cpu", "MODEL", GROUP_MACHINE, BOTH, false,
-      "the guest's CPU, as in ireko-v1,pauth,bti (default\nireko-v1; 'ireko info --cpu' lists the features)",
+      "the guest's CPU, as in ireko-v1,pauth,bti (default\nireko-v2; 'ireko info --cpu' lists the features)",
       parse_string, offsetof(struct run_options, vm.cpu) },
     { "gic", "VERSION", GROUP_MACHINE, BOTH, false,
       "interrupt controller: v2, v3, or v3,its with an ITS\n(default: the best of v2 and v3 that this host has)",

@@ -62,7 +62,7 @@ struct hv_backend_gic {
 
 struct hv_backend {
     const char *name;      /* "soft", "kvm" */
-    const char *cpu_model; /* the CPU that guests get, without options: "ireko-v1", "host" */
+    const char *cpu_model; /* the CPU that guests get, without options: "ireko-v2", "host" */
 
     /* Can this back end run here, with this engine (NULL: its best)? 0, -ENOTSUP (no such engine),
      * -ENODEV. */

@@ -24,6 +24,7 @@ enum exc_class {
     EC_DABORT_LOWER = 0x24,
     EC_DABORT_SAME = 0x25,
     EC_SP_ALIGNMENT = 0x26,
+    EC_MOPS = 0x27, /* memory copy and memory set */
     EC_FP_TRAP = 0x2c,
     EC_BREAKPOINT_LOWER = 0x30,
     EC_STEP_LOWER = 0x32,

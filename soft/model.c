@@ -1,4 +1,5 @@
-/* CPU `ireko-v1` from soft/features.def: its identification registers and the list of features. */
+/* CPUs `ireko-v1` and `ireko-v2` from soft/features.def: its identification registers and the list
+ * of features. */
 #include "soft/model.h"
 
 #include <errno.h>
@@ -33,6 +34,15 @@ static const struct feature features[] = {
 #undef FIELD
 };
 
+/* What a model has beyond the first one; the last one is the usual. */
+static const struct {
+    const char *name;
+    unsigned options;
+} models[] = {
+    { "ireko-v1", MODEL_BASE },
+    { MODEL_NAME, MODEL_MOPS },
+};
+
 static const struct {
     const char *name;
     enum model_option option;
@@ -57,12 +67,16 @@ static bool word_is(const char *text, size_t length, const char *name)
 
 int model_parse(const char *cpu, unsigned *options)
 {
-    *options = MODEL_BASE;
+    size_t model = ARRAY_LEN(models) - 1;
+
+    *options = models[model].options;
     if (!cpu)
         return 0;
     size_t length = strcspn(cpu, ",");
-    if (!word_is(cpu, length, MODEL_NAME))
-        return -ENOTSUP;
+    for (model = 0; !word_is(cpu, length, models[model].name);)
+        if (++model == ARRAY_LEN(models))
+            return -ENOTSUP;
+    *options = models[model].options;
     while (cpu[length]) {
         size_t n = 0;
         cpu += length + 1;

@@ -93,6 +93,7 @@ enum {
     SCTLR_SPAN = 1u << 23,
     SCTLR_UCI = 1u << 26,
 };
+#define SCTLR_MSCEN (1ull << 33)
 #define SCTLR_DSSBS (1ull << 44)
 #define SCTLR_EPAN  (1ull << 57)
 

@@ -202,11 +202,11 @@ hv_return_t hvx_set_engine(const char *engine);
 const char *hvx_engine(void);
 
 /* Choose the CPU of the next hv_vm_create: a model, and its options after commas, as in
- * "ireko-v1,pauth,bti"; NULL for the usual one. HV_UNSUPPORTED if the engine has no such CPU,
+ * "ireko-v2,pauth,bti"; NULL for the usual one. HV_UNSUPPORTED if the engine has no such CPU,
  * HV_BUSY while there is a VM. */
 hv_return_t hvx_set_cpu(const char *cpu);
 
-/* The CPU model of the engine, without options: "ireko-v1", or "host" for the host's own cores. */
+/* The CPU model of the engine, without options: "ireko-v2", or "host" for the host's own cores. */
 const char *hvx_cpu_model(void);
 
 /* The features of the chosen CPU and of the options it could have, by number from 0.

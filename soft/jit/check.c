@@ -9,7 +9,8 @@
  * 64 bytes is compared, so a store of a wrong size is seen too.
  *
  * Instructions whose effects go beyond that (TLB and cache maintenance, the GIC's registers, waits,
- * registers that control translation) cannot be executed twice. They end a block before them, and
+ * registers that control translation; CPYP, SETP) cannot be executed twice. They end a block before
+ * them, and
  * the interpreter alone executes them. The counter stands still meanwhile. vCPUs take turns, a
  * block at a time. A device may still change memory between the two runs; so a difference counts
  * only if it is there again when both are repeated.
@@ -154,6 +155,8 @@ static bool is_register_alone(uint32_t word)
 
 bool jit_is_alone(uint32_t word)
 {
+    if ((word & 0xfb200c00) == 0x19000400)
+        return true; /* CPYP, SETP: they do as much at once as their time allows */
     if ((word & 0xff000000) != 0xd5000000)
         return false;
     if (word & 0x00100000)

@@ -32,10 +32,10 @@
 #define MAX_RULES 64
 #define MAX_KINDS 512
 
-/* ireko-v1 and its options for LLVM: what has instructions of its own. */
+/* ireko-v2 and its options for LLVM: what has instructions of its own. */
 static const char features[] =
     "+v8.2a,+neon,+fp-armv8,+lse,+rdm,+crc,+aes,+sha2,+sha3,+fullfp16,+fp16fml,+dotprod,"
-    "+complxnum,+jsconv,+rcpc,+rcpc-immo,+flagm,+altnzcv,+fptoint,+sb,+wfxt,+pauth";
+    "+complxnum,+jsconv,+rcpc,+rcpc-immo,+flagm,+altnzcv,+fptoint,+sb,+wfxt,+pauth,+mops";
 
 struct rule {
     uint32_t mask, value;

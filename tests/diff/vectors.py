@@ -32,6 +32,7 @@ NOT_RECORDED = {
     'waits for an event or sends one': 'WFE WFI WFET WFIT SEV SEVL',
 }
 PAUTH = 'pointer authentication is an option with an algorithm of our own, tests/unit/pauth_test.c'
+MOPS = 'QEMU 7.2 does not have them, tests/unit/mops_test.c'
 
 
 def name_of(patterns, word):
@@ -110,7 +111,8 @@ def replay(args, patterns, name):
 def missing(patterns, lines):
     """The lines nobody runs and nobody has a reason for; the reasons with their lines."""
     reasons = {reason: names.split() for reason, names in NOT_RECORDED.items()}
-    reasons[PAUTH] = [p.name for p in patterns if p.option == 'MODEL_PAUTH' and p.name not in lines]
+    for reason, option in (PAUTH, 'MODEL_PAUTH'), (MOPS, 'MODEL_MOPS'):
+        reasons[reason] = [p.name for p in patterns if p.option == option and p.name not in lines]
     known = {n for names in reasons.values() for n in names}
     return [p.name for p in patterns if p.name not in lines and p.name not in known], reasons
 

@@ -626,7 +626,7 @@ def info_and_version(_):
     done = subprocess.run([IREKO, "info"], capture_output=True, text=True, timeout=SECONDS, check=False)
     check(done.returncode == 0 and "engines   *" in done.stdout and "limits" in done.stdout, done.stdout + done.stderr)
     done = subprocess.run([IREKO, "info", "--cpu"], capture_output=True, text=True, timeout=SECONDS, check=False)
-    check(done.returncode == 0 and "FEAT_LSE " in done.stdout and "--cpu ireko-v1,bti" in done.stdout,
+    check(done.returncode == 0 and "FEAT_LSE " in done.stdout and "--cpu ireko-v2,bti" in done.stdout,
           done.stdout + done.stderr)
     for args in (["version"], ["--version"], ["-V"]):
         done = subprocess.run([IREKO, *args], capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -362,7 +362,7 @@ static void cpu_models_and_their_features(void)
     bool lse = false;
 
     CHECK_EQ(hvx_set_cpu("pdp-11"), HV_UNSUPPORTED);
-    if (strcmp(hvx_cpu_model(), "ireko-v1") != 0) {
+    if (strcmp(hvx_cpu_model(), "ireko-v2") != 0) {
         check_skip("this engine's guests have the host's CPU");
         return;
     }

@@ -11,11 +11,16 @@
 #define VECTORS     (RAM_BASE + 0x10000)
 #define DATA        (RAM_BASE + 0x20000)
 #define VECTOR_SYNC 0x200 /* from EL1 with SP_EL1 */
-#define ALL         "ireko-v1,pauth,bti"
+#define ALL         "ireko-v2,pauth,bti"
 
 static int setup_all(void **state)
 {
     return fixture_setup_cpu(state, ALL);
+}
+
+static int setup_v1(void **state)
+{
+    return fixture_setup_cpu(state, "ireko-v1");
 }
 
 #define TEST_ALL(name) cmocka_unit_test_setup_teardown(name, setup_all, fixture_teardown)
@@ -62,6 +67,8 @@ static const struct sample present[] = {
     { "FEAT_FRINTTS", "frint64x d0, d1", 0x1e69c020 },
     { "FEAT_SB", "sb", 0xd50330ff },
     { "FEAT_WFxT", "wfit x1", 0xd5031021 },
+    { "FEAT_MOPS", "cpyfp [x1]!, [x2]!, x3!", 0x19020461 },
+    { NULL, "setp [x1]!, x2!, x3", 0x19c30441 },
     { "FEAT_ECV", "mrs x1, cntvctss_el0", 0xd53be0c1 },
     { NULL, "mrs x1, cntpctss_el0", 0xd53be0a1 },
     { "FEAT_PAN", "msr pan, #1", 0xd500419f },
@@ -118,8 +125,6 @@ static const struct sample absent[] = {
     { "FEAT_BF16", "bfdot v0.4s, v1.8h, v2.8h", 0x6e42fc20 },
     { NULL, "bfcvt h0, s1", 0x1e634020 },
     { NULL, "bfmmla v0.4s, v1.8h, v2.8h", 0x6e42ec20 },
-    { "FEAT_MOPS", "cpyfp [x1]!, [x2]!, x3!", 0x19020461 },
-    { NULL, "setp [x1]!, x2!, x3", 0x19c30441 },
     { "FEAT_LS64", "ld64b x2, [x0]", 0xf83fd002 },
     { NULL, "st64bv x1, x2, [x0]", 0xf821b002 },
     { "FEAT_TME", "tstart x1", 0xd5233061 },
@@ -178,6 +183,16 @@ static void what_is_promised_executes(void **state)
 static void what_is_not_promised_is_undefined(void **state)
 {
     EXECUTES(*state, absent, false)
+}
+
+/* What ireko-v2 brought. */
+static void the_first_model_is_without(void **state)
+{
+    static const struct sample mops[] = {
+        { "FEAT_MOPS", "cpyfp [x1]!, [x2]!, x3!", 0x19020461 },
+        { NULL, "setp [x1]!, x2!, x3", 0x19c30441 },
+    };
+    EXECUTES(*state, mops, false)
 }
 
 static void options_are_undefined_when_off(void **state)
@@ -255,10 +270,11 @@ static void registers_say_the_same(void **state)
         else
             assert_int_equal(f->c->x[0] >> feature.lsb & 0xf, 0);
     }
-    assert_int_equal(bits(f->v->sys[SYSREG_ID_AA64ISAR1_EL1], 31, 28), options ? 1 : 0); /* GPI */
+    assert_int_equal(bits(f->v->sys[SYSREG_ID_AA64ISAR1_EL1], 31, 28),
+                     options & MODEL_PAUTH ? 1 : 0); /* GPI */
 }
 
-/* ireko-v1 is the same CPU for ever: who changes this makes a new model. */
+/* ireko-v1 and ireko-v2 are the same CPUs for ever: who changes this makes a new model. */
 static void base_model_never_changes(void **state)
 {
     static const struct {
@@ -278,13 +294,16 @@ static void base_model_never_changes(void **state)
     };
 
     (void)state;
-    for (size_t n = 0; n < ARRAY_LEN(v1); n++)
+    for (size_t n = 0; n < ARRAY_LEN(v1); n++) {
+        uint64_t mops = v1[n].r == SYSREG_ID_AA64ISAR2_EL1 ? 1u << 16 : 0;
         assert_int_equal(model_register(v1[n].r, MODEL_BASE), v1[n].value);
+        assert_int_equal(model_register(v1[n].r, MODEL_MOPS), v1[n].value | mops);
+    }
 }
 
 static void names_of_models(void **state)
 {
-    static const char *const bad[] = { "",           "ireko",       "ireko-v1,",     "ireko-v2",
+    static const char *const bad[] = { "",           "ireko",       "ireko-v1,",     "ireko-v3",
                                        "ireko-v1,x", "ireko-v1bti", "ireko-v1,bti,", "max" };
     unsigned options;
 
@@ -292,11 +311,15 @@ static void names_of_models(void **state)
     for (size_t n = 0; n < ARRAY_LEN(bad); n++)
         assert_int_equal(model_parse(bad[n], &options), -ENOTSUP);
     assert_int_equal(model_parse(NULL, &options), 0);
+    assert_int_equal(options, MODEL_MOPS);
+    assert_int_equal(model_parse("ireko-v2", &options), 0);
+    assert_int_equal(options, MODEL_MOPS);
+    assert_int_equal(model_parse("ireko-v1", &options), 0);
     assert_int_equal(options, MODEL_BASE);
     assert_int_equal(model_parse("ireko-v1,bti", &options), 0);
     assert_int_equal(options, MODEL_BTI);
     assert_int_equal(model_parse(ALL, &options), 0);
-    assert_int_equal(options, MODEL_PAUTH | MODEL_BTI);
+    assert_int_equal(options, MODEL_PAUTH | MODEL_BTI | MODEL_MOPS);
 }
 
 /* SYS with CRn 11 or 15 is the VMM's business, but not at EL0. */
@@ -365,6 +388,7 @@ int main(void)
         TEST(what_is_not_promised_is_undefined),
         TEST_ALL(what_is_promised_executes),
         TEST_ALL(what_is_not_promised_is_undefined),
+        cmocka_unit_test_setup_teardown(the_first_model_is_without, setup_v1, fixture_teardown),
         TEST(options_are_undefined_when_off),
         TEST_ALL(options_execute_when_on),
         TEST(hints_do_nothing_when_off),

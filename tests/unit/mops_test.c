@@ -1,0 +1,288 @@
+/*
+ * Memory copy and memory set (FEAT_MOPS, DDI 0487 C6.2 CPYP, CPYFP, SETP and those after them):
+ * what is in memory and in registers afterwards, against memmove() and memset(); where a part of it
+ * faults, and goes on; and who may not execute them at all.
+ */
+#include "tests/hv/guest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DATA_SIZE 0x10000u
+#define RAM_END   (GUEST_RAM + GUEST_RAM_SIZE)
+#define TABLES    (GUEST_RAM + 0x4000)
+
+/* [x0]!, [x1]!, x2!, and of SET the byte in x3; the options are bits 15:12. */
+#define CPYFP 0x19010440u
+#define CPYP  0x1d010440u
+#define STAGE 0x00400000u /* the next of the three, of copies */
+#define SETP  0x19c30440u
+#define SETM  0x19c34440u
+#define SETE  0x19c38440u
+
+#define COPY(first) { first, (first) + STAGE, (first) + 2 * STAGE, A64_BRK(0) }
+
+#define EC_MOPS  0x27u
+#define PSTATE_C (1u << 29)
+
+static uint64_t state = 88172645463325252;
+
+static unsigned next(unsigned limit)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (unsigned)(state >> 11) % limit;
+}
+
+static uint8_t *data_of(struct guest *g)
+{
+    return g->ram + (GUEST_DATA - GUEST_RAM);
+}
+
+/* At a place that had no code before, as nobody tells the CPU of new code. */
+static uint64_t put_code(struct guest *g, const uint32_t *words, size_t count)
+{
+    static unsigned place;
+    uint64_t at = 0x1000 + 64 * (place++ % 128);
+
+    memcpy(g->ram + at, words, count * sizeof *words);
+    guest_set_reg(g, HV_REG_PC, GUEST_CODE + at);
+    return GUEST_CODE + at;
+}
+
+static void set_registers(struct guest *g, uint64_t x0, uint64_t x1, uint64_t x2)
+{
+    guest_set_reg(g, HV_REG_X0, x0);
+    guest_set_reg(g, HV_REG_X1, x1);
+    guest_set_reg(g, HV_REG_X2, x2);
+}
+
+/* A machine with one program of three instructions; its MMU is on if pages are to be found fast. */
+static bool open_with(struct guest *g, const uint32_t *words, bool mmu)
+{
+    guest_open(g, words, 4);
+    if (!g->good)
+        return false;
+    if (mmu) {
+        guest_write_tables(g->ram + (TABLES - GUEST_RAM), TABLES);
+        guest_mmu_on(g->vcpu, TABLES);
+    }
+    for (unsigned k = 0; k < DATA_SIZE; k++)
+        data_of(g)[k] = (uint8_t)(k * 7 + k / 256);
+    return true;
+}
+
+/* Random copies in one memory, forwards where that is all the instruction does. */
+static void copies(uint32_t first, bool mmu)
+{
+    const uint32_t words[] = COPY(first);
+    uint8_t *want = malloc(DATA_SIZE);
+    struct guest g;
+
+    if (!CHECK(want != NULL) || !open_with(&g, words, mmu))
+        return;
+    memcpy(want, data_of(&g), DATA_SIZE);
+    for (unsigned turn = 0; turn < 60; turn++) {
+        unsigned size = next(turn % 2 ? 40 : 9000), from = next(DATA_SIZE - size),
+                 to = next(DATA_SIZE - size);
+        if (turn % 4 == 3 && size) /* overlapping */
+            to = (from + next(size)) % (DATA_SIZE - size);
+        bool forwards = to <= from || to >= from + size;
+        if (first == CPYFP && !forwards)
+            continue;
+        memmove(want + to, want + from, size);
+        guest_set_reg(&g, HV_REG_PC, GUEST_CODE);
+        guest_set_reg(&g, HV_REG_CPSR, CPSR_EL1H_MASKED | 0xf0000000u);
+        set_registers(&g, GUEST_DATA + to, GUEST_DATA + from, size);
+        if (!guest_run_brk(&g, 0))
+            break;
+        CHECK_EQ(guest_reg(&g, HV_REG_X0), GUEST_DATA + to + (forwards ? size : 0));
+        CHECK_EQ(guest_reg(&g, HV_REG_X1), GUEST_DATA + from + (forwards ? size : 0));
+        CHECK_EQ(guest_reg(&g, HV_REG_X2), 0);
+        CHECK_EQ(guest_reg(&g, HV_REG_CPSR) >> 28, 0);
+        if (!CHECK(memcmp(want, data_of(&g), DATA_SIZE) == 0))
+            break;
+    }
+    guest_close(&g);
+    free(want);
+}
+
+static void copies_are_memmove(void)
+{
+    copies(CPYP, true);
+    copies(CPYP | 0xc000, true); /* CPYPN */
+    copies(CPYP, false);
+}
+
+static void forward_copies_are_memcpy(void)
+{
+    copies(CPYFP, true);
+    copies(CPYFP, false);
+}
+
+static void sets_are_memset(void)
+{
+    static const uint32_t words[] = { SETP, SETM, SETE, A64_BRK(0) };
+    static const uint32_t zero[] = { SETP | 31u << 16, SETM | 31u << 16, SETE | 31u << 16,
+                                     A64_BRK(0) };
+    uint8_t *want = malloc(DATA_SIZE);
+    struct guest g;
+
+    if (!CHECK(want != NULL) || !open_with(&g, words, true))
+        return;
+    memcpy(want, data_of(&g), DATA_SIZE);
+    for (unsigned turn = 0; turn < 40; turn++) {
+        unsigned size = next(turn % 2 ? 40 : 20000), to = next(DATA_SIZE - size);
+        uint8_t value = (uint8_t)(turn == 39 ? 0 : next(256));
+        memset(want + to, value, size);
+        put_code(&g, turn == 39 ? zero : words, 4);
+        set_registers(&g, GUEST_DATA + to, 0, size);
+        guest_set_reg(&g, HV_REG_X3, 0xabcd00u | (turn == 39 ? 5 : value));
+        if (!guest_run_brk(&g, 0))
+            break;
+        CHECK_EQ(guest_reg(&g, HV_REG_X0), GUEST_DATA + to + size);
+        CHECK_EQ(guest_reg(&g, HV_REG_X2), 0);
+        if (!CHECK(memcmp(want, data_of(&g), DATA_SIZE) == 0))
+            break;
+    }
+    guest_close(&g);
+    free(want);
+}
+
+/* Where the memory ends the instruction leaves, its registers say how far it was, and it goes on.
+ */
+static void a_fault_in_the_middle_loses_nothing(void)
+{
+    static const uint32_t words[] = { SETP, SETM, SETE, A64_BRK(0) };
+    struct guest g;
+
+    if (!open_with(&g, words, true))
+        return;
+    set_registers(&g, RAM_END - 5000, 0, 5300);
+    guest_set_reg(&g, HV_REG_X3, 0x5a);
+    CHECK(guest_run_exception(&g, EC_DABORT) != 0);
+    CHECK_EQ(g.exit->exception.virtual_address, RAM_END);
+    CHECK_EQ(guest_reg(&g, HV_REG_PC), GUEST_CODE + 4);
+    CHECK_EQ(guest_reg(&g, HV_REG_X2), (uint64_t)-300);
+    CHECK_EQ(g.ram[GUEST_RAM_SIZE - 5001] == 0x5a, false);
+    CHECK_EQ(g.ram[GUEST_RAM_SIZE - 5000], 0x5a);
+    CHECK_EQ(g.ram[GUEST_RAM_SIZE - 1], 0x5a);
+    guest_set_reg(&g, HV_REG_X0, GUEST_DATA + 300);
+    CHECK(guest_run_brk(&g, 0));
+    CHECK_EQ(data_of(&g)[0], 0x5a);
+    CHECK_EQ(data_of(&g)[299], 0x5a);
+    CHECK_EQ(guest_reg(&g, HV_REG_X2), 0);
+    guest_close(&g);
+}
+
+/* A copy whose source ends, backwards: what is left is at the beginning. */
+static void a_backward_copy_goes_on(void)
+{
+    const uint32_t words[] = COPY(CPYP);
+    struct guest g;
+
+    if (!open_with(&g, words, true))
+        return;
+    set_registers(&g, GUEST_RAM + 100, GUEST_RAM - 200, 3000); /* reads below the memory at last */
+    guest_set_reg(&g, HV_REG_PC, GUEST_DATA + 0x8000);
+    memcpy(data_of(&g) + 0x8000, words, sizeof words);
+    CHECK(guest_run_brk(&g, VECTOR_BRK(VECTOR_SYNC_EL1)));
+    CHECK_EQ(SYNDROME_EC(guest_sys(&g, HV_SYS_REG_ESR_EL1)), EC_DABORT + 1);
+    CHECK_EQ(guest_sys(&g, HV_SYS_REG_ESR_EL1) & 1u << 6, 0); /* a read */
+    CHECK_EQ(guest_sys(&g, HV_SYS_REG_FAR_EL1), GUEST_RAM - 1);
+    CHECK_EQ(guest_sys(&g, HV_SYS_REG_ELR_EL1), GUEST_DATA + 0x8004);
+    CHECK_EQ(guest_reg(&g, HV_REG_X2), 200);
+    CHECK_EQ(guest_reg(&g, HV_REG_X0), GUEST_RAM + 100);
+    CHECK_EQ(guest_reg(&g, HV_REG_X1), GUEST_RAM - 200);
+    guest_close(&g);
+}
+
+/* ESR_EL1 of the exception that a program takes at its first instruction. */
+static uint64_t syndrome_of(struct guest *g, uint32_t word, uint32_t pstate)
+{
+    uint64_t at = put_code(g, &word, 1);
+    bool el0 = (pstate & 0xf) == 0;
+
+    guest_set_reg(g, HV_REG_CPSR, pstate);
+    CHECK(guest_run_brk(g, VECTOR_BRK(el0 ? VECTOR_SYNC_EL1 + 4 : VECTOR_SYNC_EL1)));
+    CHECK_EQ(guest_sys(g, HV_SYS_REG_ELR_EL1), at);
+    return guest_sys(g, HV_SYS_REG_ESR_EL1);
+}
+
+/* C = 1 is the other option's. */
+static void registers_of_the_other_option_are_told_apart(void)
+{
+    const uint32_t words[] = COPY(CPYP);
+    struct guest g;
+
+    if (!open_with(&g, words, false))
+        return;
+    uint64_t s = syndrome_of(&g, SETE | 0x3000, CPSR_EL1H_MASKED | PSTATE_C); /* SETETN */
+    CHECK_EQ(SYNDROME_EC(s), EC_MOPS);
+    CHECK_EQ(SYNDROME_ISS(s), 1u << 24 | 3u << 19 | 1u << 18 | 1u << 17 | 1u << 16 | 3u << 5 | 2);
+    s = syndrome_of(&g, (CPYP + STAGE) | 0x9000, CPSR_EL1H_MASKED | PSTATE_C);
+    CHECK_EQ(SYNDROME_EC(s), EC_MOPS);
+    CHECK_EQ(SYNDROME_ISS(s), 9u << 19 | 1u << 17 | 1u << 16 | 1u << 5 | 2);
+    guest_close(&g);
+}
+
+/* EL0 needs SCTLR_EL1.MSCEn; registers have to differ. */
+static void who_may_not_gets_an_undefined_instruction(void)
+{
+    static const uint32_t bad[] = {
+        0x19000440, /* cpyfp [x0]!, [x0]!, x2! */ 0x1d020440, /* cpyp [x0]!, [x2]!, x2! */
+        0x1d0107e0, /* size is register 31 */ 0x1d1f0440,     /* source is register 31 */
+        0x19c20440,                                           /* setp [x0]!, x2!, x2 */
+    };
+    const uint32_t words[] = COPY(CPYP);
+    struct guest g;
+
+    if (!open_with(&g, words, false))
+        return;
+    for (unsigned k = 0; k < sizeof bad / sizeof bad[0]; k++)
+        CHECK_EQ(SYNDROME_EC(syndrome_of(&g, bad[k], CPSR_EL1H_MASKED)), 0);
+    CHECK_EQ(SYNDROME_EC(syndrome_of(&g, CPYP, CPSR_EL0)), 0);
+    guest_set_sys(&g, HV_SYS_REG_SCTLR_EL1, guest_sys(&g, HV_SYS_REG_SCTLR_EL1) | 1ull << 33);
+    const uint32_t allowed[] = { CPYP, A64_BRK(7) };
+    put_code(&g, allowed, 2);
+    set_registers(&g, GUEST_DATA, GUEST_DATA + 100, 10);
+    guest_set_reg(&g, HV_REG_CPSR, CPSR_EL0);
+    CHECK(guest_run_brk(&g, 7));
+    CHECK_EQ(guest_reg(&g, HV_REG_X2), (uint64_t)-10);
+    guest_close(&g);
+}
+
+/* Sizes have 63 bits, and of CPYP 55. */
+static void sizes_are_limited(void)
+{
+    static const uint32_t first[] = { CPYFP, CPYP, SETP };
+    const uint32_t words[] = COPY(CPYP);
+    struct guest g;
+
+    if (!open_with(&g, words, false))
+        return;
+    for (unsigned k = 0; k < 3; k++) {
+        const uint32_t code[] = { first[k], A64_BRK(1) };
+        uint64_t most = first[k] == CPYP ? (1ull << 55) - 1 : INT64_MAX;
+        put_code(&g, code, 2);
+        set_registers(&g, 0x1000, 0x2000, 1ull << 63 | 5);
+        CHECK(guest_run_brk(&g, 1));
+        CHECK_EQ(guest_reg(&g, HV_REG_X0), 0x1000 + most);
+        CHECK_EQ(guest_reg(&g, HV_REG_X2), -most);
+    }
+    guest_close(&g);
+}
+
+int main(void)
+{
+    RUN(copies_are_memmove);
+    RUN(forward_copies_are_memcpy);
+    RUN(sets_are_memset);
+    RUN(a_fault_in_the_middle_loses_nothing);
+    RUN(a_backward_copy_goes_on);
+    RUN(registers_of_the_other_option_are_told_apart);
+    RUN(who_may_not_gets_an_undefined_instruction);
+    RUN(sizes_are_limited);
+    return check_finish();
+}
