@@ -101,7 +101,6 @@ static bool has_vectors(jit_t t, unsigned end)
 /* What is to be added to addresses of streams gets the registers that are used least. */
 static void choose_for_streams(jit_t t, unsigned *uses)
 {
-    jit_streams_find(t);
     for (unsigned n = 0; n < t->loop.streams; n++)
         uses[t->loop.s->at[n].rn] += BODY_USES;
     for (unsigned n = 0; n < t->loop.streams; n++) {
@@ -192,6 +191,9 @@ void jit_loop_begin(jit_t t)
     if (!find(t))
         return;
     count_uses(t, t->loop.end, uses);
+    jit_streams_find(t);
+    for (unsigned n = 0; n < t->loop.pairs; n++)
+        uses[t->loop.s->pair[n]] = uses[t->loop.s->pair[n] + 1] = 0;
     bool chosen = choose(t, uses);
     choose_for_streams(t, uses);
     if (!chosen && !t->loop.streams && !has_vectors(t, t->loop.end))

@@ -390,6 +390,8 @@ static bool pair(jit_t t, const struct insn *i, enum jit_form form)
 {
     unsigned opc = (unsigned)bits(i->word, 31, 30), size = opc == 2 ? 8 : 4;
 
+    if (jit_pair_moved(t, i))
+        return true;
     return bit(i->word, 22) ? load_pair(t, i, form, size, opc == 1) : store_pair(t, i, size);
 }
 

@@ -184,6 +184,7 @@ void jit_streams_find(jit_t t)
     t->loop.streams = 0;
     if (t->jit->knobs.unstreamed || !find_all(t))
         t->loop.streams = 0;
+    jit_pairs_find(t);
 }
 
 /* RAX = the lowest address of the turn. Changes RCX. */
@@ -281,6 +282,7 @@ bool jit_streams_begin(jit_t t)
     for (unsigned n = 0; n < l->streams; n++)
         look_up(t, n, &l->s->miss[2 * n]);
     l->s->before = t->cache;
+    jit_pairs_enter(t, &t->hot);
     l->streaming = true;
     l->s->body = t->hot.p;
     return true;
@@ -331,12 +333,15 @@ void jit_streams_enter(jit_t t, struct x86_buf *b)
     for (unsigned n = 0; n < t->loop.streams; n++)
         x86_mov_rm(b, 1, (enum x86_reg)t->loop.s->at[n].add, JIT_VCPU(hot.stream[n]));
     x86_mov_ri(b, JIT_TLB, 0);
+    jit_pairs_enter(t, b);
 }
 
 void jit_streams_leave(jit_t t, struct x86_buf *b)
 {
-    if (t->loop.streaming)
-        x86_mov_rm(b, 1, JIT_TLB, JIT_CPU(tlb));
+    if (!t->loop.streaming)
+        return;
+    jit_pairs_leave(t, b);
+    x86_mov_rm(b, 1, JIT_TLB, JIT_CPU(tlb));
 }
 
 enum x86_reg jit_stream_found(jit_t t)

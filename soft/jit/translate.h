@@ -94,6 +94,7 @@ struct jit_way_out {
 
 /* Accesses at addresses that move by `stride` each turn of a loop: soft/jit/stream.c. */
 #define JIT_STREAMS 4
+#define JIT_PAIRS   8
 
 struct jit_stream {
     uint8_t rn, rm, scale; /* the base, and the index or REG_NONE */
@@ -108,6 +109,7 @@ struct jit_streams {
     const uint8_t *body;            /* where the body begins that looks no pages up */
     uint8_t *miss[2 * JIT_STREAMS]; /* look-ups before it that find nothing, or NULL */
     struct jit_vector_cache before; /* as V registers are before the loop */
+    uint8_t pair[JIT_PAIRS];        /* registers that are moved along with the next one */
 };
 
 /* Of a block whose head is a loop's, with registers of its own: soft/jit/loop.c. */
@@ -121,7 +123,7 @@ struct jit_loop {
     struct jit_vector_cache *carry, *seen;
     /* The body that looks no pages up: is code of it being emitted? */
     bool streaming;
-    unsigned streams; /* so many of them are in `s`, which only warm code has */
+    unsigned streams, pairs; /* so many of them are in `s`, which only warm code has */
     struct jit_streams *s;
 };
 
@@ -342,6 +344,14 @@ void jit_streams_enter(jit_t t, struct x86_buf *b);
 void jit_streams_leave(jit_t t, struct x86_buf *b);
 /* What is to be added to the address of the access being emitted. */
 enum x86_reg jit_stream_found(jit_t t);
+
+/* soft/jit/stream_pairs.c: find pairs of registers that are moved only; to xmm registers and back
+ * where the body begins and where it is left; is the instruction one that moves them, and emitted?
+ */
+void jit_pairs_find(jit_t t);
+void jit_pairs_enter(jit_t t, struct x86_buf *b);
+void jit_pairs_leave(jit_t t, struct x86_buf *b);
+bool jit_pair_moved(jit_t t, const struct insn *i);
 
 /* soft/jit/branch.c */
 

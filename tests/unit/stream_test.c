@@ -159,6 +159,20 @@ static const uint32_t loops[][WORDS] = {
         0xd42000e0, /* brk #7 */
     },
     {
+        /* pairs of which one is read, too */
+        0xa8c21c06, /* loop: ldp x6, x7, [x0], #32 */
+        0xa97f2408, /* ldp x8, x9, [x0, #-16] */
+        0xa9001c66, /* stp x6, x7, [x3] */
+        0xa9012468, /* stp x8, x9, [x3, #16] */
+        0x91008063, /* add x3, x3, #32 */
+        0x8b09018c, /* add x12, x12, x9 */
+        0xf1000421, /* subs x1, x1, #1 */
+        0x54ffff21, /* b.ne loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
         /* a base that is loaded */
         0xf940006c, /* loop: ldr x12, [x3] */
         0xf8008461, /* str x1, [x3], #8 */
