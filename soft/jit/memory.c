@@ -228,6 +228,9 @@ void jit_write_back(jit_t t, const struct insn *i)
 
     if (t->pinned[i->rn] != X86_NONE) {
         x86_lea(&t->hot, 1, pinned, x86_at(pinned, (int32_t)i->imm));
+    } else if (t->ef != EF_NONE) { /* no look-up has changed them */
+        x86_lea(&t->hot, 1, RAX, x86_at(jit_copy(t, 1, i->rn, RAX), (int32_t)i->imm));
+        x86_mov_mr(&t->hot, 1, jit_slot(i->rn), RAX);
     } else {
         x86_alu_mi(&t->hot, 1, X86_ADD, jit_slot(i->rn), (int32_t)i->imm);
     }

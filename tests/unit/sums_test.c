@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROGRAMS 60
+#define PROGRAMS 150
 #define WORDS    160
 #define TABLES   (GUEST_RAM + 0x4000)
 
@@ -70,6 +70,10 @@ static const struct {
     { 0xaa0003e0, RD | RM | W },              /* mov */
     { 0x93c00000, RD | RN | RM | IMM6 },      /* extr */
     { 0xd343fc00, RD | RN },                  /* lsr #3 */
+    { 0xd37df000, RD | RN },                  /* lsl #3 */
+    { 0x9343fc00, RD | RN },                  /* asr #3 */
+    { 0xd3400000, RD | RN | RM | IMM6 },      /* ubfm */
+    { 0x93400000, RD | RN | RM | IMM6 },      /* sbfm */
     { 0x33100c00, RD | RN },                  /* bfi */
     { 0x91000000, RD | RN | IMM12 | W },      /* add immediate */
     { 0xd2800000, RD | IMM12 },               /* movz */
@@ -80,6 +84,7 @@ static const struct {
     { 0x9ac02000, RD | RN | RM },             /* lslv */
     { 0x9ac00800, RD | RN | RM | W },         /* udiv */
     { 0xdac01000, RD | RN },                  /* clz */
+    { 0xdac00000, RD | RN },                  /* rbit, and perhaps clz of that */
     { 0x9e670000, RN },                       /* fmov d0, xn */
     { 0x9e660000, RD },                       /* fmov xd, d0 */
 };
@@ -122,6 +127,8 @@ static uint32_t data_processing(const uint32_t *before, unsigned count)
     word |= f & IMM12 ? next(2048) << 10 : 0;
     word |= f & COND ? next(14) << 12 : 0;
     word &= f & W && next(2) ? ~(1u << 31) : UINT32_MAX;
+    if (count && (before[count - 1] & 0xfffffc00) == 0xdac00000 && next(2))
+        return 0xdac01000 | (before[count - 1] & 31) << 5 | any();
     /* a product's other half: the same factors as before */
     for (unsigned back = 1; back < 8 && back <= count && next(2); back++) {
         uint32_t other = before[count - back];
@@ -134,7 +141,7 @@ static uint32_t data_processing(const uint32_t *before, unsigned count)
 /* A loop of `turns` with a way out in the middle, then `brk #7`. */
 static unsigned make(uint32_t *code)
 {
-    unsigned body = 6 + next(WORDS - 20), count = 0, out = next(body);
+    unsigned body = 6 + next(next(2) ? 40 : WORDS - 20), count = 0, out = next(body);
 
     while (count < body) {
         if (count == out)
