@@ -18,6 +18,7 @@
 #include "soft/fp/fp.h"
 #include "soft/interp/interp.h"
 #include "soft/jit/state.h"
+#include "soft/jit/translate.h"
 #include "soft/vcpu.h"
 
 _Static_assert(REQUEST_PAGES == JIT_PAGE_HASH, "a bit for each bucket");
@@ -301,12 +302,33 @@ void jit_end_run(struct soft_vcpu *v)
     v->hot.running = false;
 }
 
+/* Do the instructions from `offset` of the page on lead back there, with no call or other branch
+ * that is always taken before? */
+static bool is_loop(const uint8_t *page, unsigned offset)
+{
+    struct jit_insn head = { .i.offset = (uint16_t)offset };
+
+    for (unsigned n = 0; n < JIT_BLOCK_MAX && offset + 4 <= CODE_PAGE_SIZE; n++, offset += 4) {
+        uint32_t word = ld_le32(page + offset);
+        struct jit_insn at = { .i = { .word = word, .offset = (uint16_t)offset },
+                               .op = (uint16_t)a64_decode(word) };
+        if (jit_loops(&at, &head))
+            return true;
+        if ((word & 0x7c000000) == 0x14000000 || (word & 0xfe000000) == 0xd6000000)
+            return false; /* B, BL, BR and its kin */
+    }
+    return false;
+}
+
 /*
  * Code that runs often is found by chance: when the ticker asks for attention, the region of the
  * block that would be next is counted, and counts four times when it was the last one, too. A
  * region that was found often enough is warm; its blocks are translated anew with what costs more
- * than it saves where code runs seldom: the pages found last.
+ * than it saves where code runs seldom: the pages found last. A loop of one block is sure to run
+ * again, so twice is enough.
  */
+#define LOOP_HEAT 5
+
 static void note_heat(struct cpu *c)
 {
     struct jit *j = jit_of(c);
@@ -317,6 +339,7 @@ static void note_heat(struct cpu *c)
         return;
     uint64_t pa = page->pa + align_down(c->pc & 4095, JIT_REGION);
     unsigned region = jit_region(pa), heat = j->heat[region] + (region == j->heated ? 4u : 1u);
+    heat += is_loop(page->host, c->pc & 4095) ? LOOP_HEAT : 0;
     j->heated = region;
     if (jit_is_warm(j, pa))
         return;

@@ -39,6 +39,39 @@ void vector_op(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned v)
         x86_sse_rm(&t->hot, op, x, vector_slot(v));
 }
 
+static bool commutes(enum x86_sse op)
+{
+    switch (op) {
+    case SSE_PAND:
+    case SSE_POR:
+    case SSE_PXOR:
+    case SSE_PADDB:
+    case SSE_PADDW:
+    case SSE_PADDD:
+    case SSE_PADDQ:
+    case SSE_PCMPEQB:
+    case SSE_PCMPEQW:
+    case SSE_PCMPEQD:
+    case SSE_PMAXUB:
+    case SSE_PMINUB:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The operand in memory is better the second one. */
+static void put_in_order(jit_t t, enum x86_sse op, unsigned *n, unsigned *m)
+{
+    enum x86_xmm copy;
+    unsigned first = *n;
+
+    if (!commutes(op) || vector_cached(t, *n, &copy) || !vector_cached(t, *m, &copy))
+        return;
+    *n = *m;
+    *m = first;
+}
+
 void vector_binary(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned n, unsigned m)
 {
     vector_scalar(t, op, x, n, m, 16);
@@ -48,6 +81,8 @@ void vector_scalar(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned n, unsigne
 {
     enum x86_xmm left, right;
 
+    if (bytes == 16)
+        put_in_order(t, op, &n, &m);
     if (!t->jit->host.avx || !vector_cached(t, n, &left) || t->cache.bytes[n % 32] > bytes) {
         vector_load_low(t, x, n, bytes);
         vector_op(t, op, x, m);
@@ -100,6 +135,7 @@ void vector_result_op(jit_t t, const struct insn *i, enum x86_sse op, unsigned n
         vector_result(t, i, XMM0);
         return;
     }
+    put_in_order(t, op, &n, &m);
     enum x86_xmm left = vector_use(t, n, XMM0);
     if (vector_cached(t, m, &right)) {
         vector_result_of(t, i, op, left, right);
