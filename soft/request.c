@@ -13,9 +13,15 @@
 
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 
 #include "soft/model.h"
 #include "soft/vcpu.h"
+
+/* How often a DSB looks whether the others are done before it sleeps between looks, and how long.
+ */
+#define BARRIER_LOOKS  32
+#define BARRIER_NAP_NS 20000
 
 static void apply(struct soft_vcpu *v, const struct request *r)
 {
@@ -164,16 +170,23 @@ static bool all_done(struct soft_vcpu *v)
 
 /*
  * A vCPU that is outside the guest looks at its requests before it enters, so only those inside
- * are waited for. Two that wait for each other do each other's requests meanwhile.
+ * are waited for. Two that wait for each other do each other's requests meanwhile. One that runs is
+ * soon done; for one that waits for a core of the host this thread gives its own away, and as
+ * sched_yield() may give it back at once, by sleeping.
  */
 void soft_barrier(struct soft_vcpu *v)
 {
+    static const struct timespec nap = { .tv_nsec = BARRIER_NAP_NS };
+
     if (!v->barrier_needed)
         return;
     v->barrier_needed = false;
-    while (!all_done(v)) {
+    for (unsigned looks = 0; !all_done(v); looks++) {
         if (atomic_load(&v->cpu.attention) & ATTENTION_REQUEST)
             request_drain(v);
-        sched_yield();
+        if (looks < BARRIER_LOOKS)
+            sched_yield();
+        else
+            nanosleep(&nap, NULL);
     }
 }
