@@ -156,6 +156,7 @@ struct soft_vcpu {
     struct lock wait_lock;
     pthread_cond_t wait_cond;
     uint32_t spin_interrupt, spin_event; /* ticks to look before sleeping */
+    uint64_t wait_start, wait_exit;      /* of a WFI that the VMM waits for; 0: of none */
 
     _Atomic bool in_guest;
     _Atomic bool has_run;

@@ -36,6 +36,7 @@
  * least, since a WFE that slept can hardly tell whether it should not have. */
 #define WAIT_INTERRUPT_MAX   WAIT_US(200)
 #define WAIT_INTERRUPT_FIRST WAIT_US(10)
+#define WAIT_VMM_LEAST       WAIT_US(10) /* less than that the VMM has not waited */
 #define WAIT_EVENT_MAX       WAIT_US(50)
 #define WAIT_EVENT_LEAST     WAIT_US(4)
 
@@ -217,6 +218,13 @@ static void wait_ends(struct soft_vcpu *v, uint64_t start)
 
 /* --- WFI --- */
 
+/* Was it soon enough to be looked for? */
+static void interrupt_came(struct soft_vcpu *v, bool soon)
+{
+    v->spin_interrupt = soon ? longer(v->spin_interrupt, WAIT_INTERRUPT_FIRST, WAIT_INTERRUPT_MAX)
+                             : shorter(v->spin_interrupt, 0);
+}
+
 /* A timer whose interrupt is not enabled raises its line and wakes nobody: sleep on. */
 void soft_wait_interrupt(struct soft_vcpu *v, uint64_t deadline)
 {
@@ -241,10 +249,45 @@ void soft_wait_interrupt(struct soft_vcpu *v, uint64_t deadline)
     }
     if (v->hot.jit)
         ticker_wake(vm);
-    v->spin_interrupt = now - start < WAIT_INTERRUPT_MAX
-                            ? longer(v->spin_interrupt, WAIT_INTERRUPT_FIRST, WAIT_INTERRUPT_MAX)
-                            : shorter(v->spin_interrupt, 0);
+    interrupt_came(v, now - start < WAIT_INTERRUPT_MAX);
     wait_ends(v, start);
+}
+
+/* Without a GIC the VMM knows of interrupts, and cancels the run for one. It sleeps after the exit,
+ * so whether it was for long is seen when it runs the vCPU again. */
+void soft_look_interrupt(struct soft_vcpu *v, uint64_t deadline)
+{
+    struct load *load = &v->cpu.vm->load;
+    uint64_t start = soft_ticks(),
+             end = sooner(sooner(host_ticks(v, deadline), soft_gic_deadline(v, start)),
+                          start + v->spin_interrupt);
+
+    if (interrupt_is_there(v) || timer_fires(v))
+        return;
+    if (v->spin_interrupt && load_leaves_cores(load, atomic_load(&v->cpu.vm->shared) ? 2 : 1)) {
+        pmu_leave(v);
+        atomic_store(&v->in_guest, false);
+        bool came = spin_interrupt(v, end);
+        atomic_store(&v->in_guest, true);
+        pmu_enter(v);
+        wait_ends(v, start);
+        if (came) {
+            interrupt_came(v, true);
+            return;
+        }
+    }
+    v->wait_exit = soft_ticks();
+    v->wait_start = start;
+}
+
+void soft_waited(struct soft_vcpu *v)
+{
+    uint64_t now = soft_ticks();
+
+    if (v->wait_exit)
+        interrupt_came(v, now - v->wait_exit >= WAIT_VMM_LEAST &&
+                              now - v->wait_start < WAIT_INTERRUPT_MAX);
+    v->wait_exit = 0;
 }
 
 /* --- WFE --- */

@@ -23,6 +23,11 @@ void soft_wait_event(struct soft_vcpu *v, uint64_t deadline);
 /* The part of WFE before it sleeps: true if it is over. */
 bool soft_spin_event(struct soft_vcpu *v);
 
+/* The part of WFI before it exits in VMs without a GIC, where the VMM waits; and the next run
+ * begins: how long was that? */
+void soft_look_interrupt(struct soft_vcpu *v, uint64_t deadline);
+void soft_waited(struct soft_vcpu *v);
+
 /* SEV: every vCPU's event register. */
 void soft_send_event(struct soft_vcpu *v);
 

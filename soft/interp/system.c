@@ -116,13 +116,15 @@ static const struct insn *wait_for(struct cpu *c, const struct insn *i, enum wfx
         exc_enter_sync(c, EC_WFX, iss, cpu_pc(c, i));
         return NULL;
     }
+    uint64_t deadline = timeout ? c->x[i->rn] : UINT64_MAX;
     if (c->vm->gic) {
-        uint64_t deadline = timeout ? c->x[i->rn] : UINT64_MAX;
         (event ? soft_wait_event : soft_wait_interrupt)(vcpu_of(c), deadline);
         return soft_resume(c, cpu_pc(c, i) + 4);
     }
     if (event && c->vm->shared && soft_spin_event(vcpu_of(c)))
         return soft_resume(c, cpu_pc(c, i) + 4);
+    if (!event)
+        soft_look_interrupt(vcpu_of(c), deadline);
     return exit_at(c, i, EC_WFX, iss, cpu_pc(c, i));
 }
 
