@@ -16,6 +16,7 @@
  * A monitor is one word, the address of its granule. The lock of a set of pages is held while a
  * monitor for one of them is set, and from clearing monitors until the store is done. vCPUs of the
  * engine check take turns and all their stores are slow, so there every page is watched already.
+ * Translated code has load-exclusives of its own while one vCPU has run (soft/jit/exclusive.c).
  */
 #include "soft/exclusive.h"
 
@@ -201,7 +202,8 @@ bool exclusive_store(struct soft_vcpu *v, uint64_t pa, bool watched, struct excl
     if (!watched) {
         if (!atomic_load(&v->cpu.vm->shared))
             return true;
-        watch_page(v, pa);
+        if (!v->check) /* there only when it has just become shared */
+            watch_page(v, pa);
         return false;
     }
     if (!v->check) {

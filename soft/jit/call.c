@@ -47,29 +47,52 @@ static void to_thunk(jit_t t, enum x86_reg record, uint32_t thunk)
     x86_to(&t->cold, x86_jmp(&t->cold), t->jit->rw + thunk);
 }
 
-/* Pad with breakpoints until the record behind to_thunk() is at a multiple of 8. */
-static void align_record(struct x86_buf *b)
+/* Pad with breakpoints or NOPs until the record behind to_thunk() is at a multiple of 8. */
+static void align_record(struct x86_buf *b, unsigned pad)
 {
     while (!b->full && ((uintptr_t)b->p + TO_THUNK) % 8)
-        x86_plain(b, 0xcc);
+        x86_plain(b, pad);
 }
 
-void jit_emit_interp(jit_t t, const struct insn *i)
+void jit_interp_begin(jit_t t)
 {
     jit_clobber(t);
     jit_remake_store(t, &t->hot);
     t->carry_stored = false; /* MSR NZCV may be what is called */
     t->sp_aligned = false;
     vector_cache_forget(t);
-    jit_loop_leave(t, &t->hot);
-    align_record(&t->cold);
-    x86_to(&t->hot, x86_jmp(&t->hot), t->cold.p);
+}
+
+/* In the cold part: the call, which goes on at `next`. */
+static void interp_call(jit_t t, const struct insn *i, const uint8_t *next)
+{
     to_thunk(t, RAX, t->jit->interp);
-    struct jit_call call = record_of(t, i, offset_of(t, t->hot.p));
+    struct jit_call call = record_of(t, i, offset_of(t, next));
     const uint8_t *record = cold_data(t, &call, sizeof call);
     jit_note_va(t, record + offsetof(struct jit_call, page_va));
     jit_note_code(t, record + offsetof(struct jit_call, next));
+}
+
+void jit_emit_interp(jit_t t, const struct insn *i)
+{
+    jit_interp_begin(t);
+    jit_loop_leave(t, &t->hot);
+    align_record(&t->cold, 0xcc);
+    x86_to(&t->hot, x86_jmp(&t->hot), t->cold.p);
+    interp_call(t, i, t->hot.p);
     jit_loop_enter(t, &t->hot);
+}
+
+void jit_interp_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t count)
+{
+    const uint8_t *next = jit_loop_return(t, t->hot.p), *start = t->cold.p;
+
+    jit_loop_leave(t, &t->cold);
+    align_record(&t->cold, 0x90);
+    interp_call(t, i, next);
+    for (size_t n = 0; n < count; n++)
+        if (from[n])
+            x86_to(&t->hot, from[n], start);
 }
 
 /* What the records of all slow paths of the block refer to. */

@@ -179,6 +179,21 @@ struct x86_mem jit_found(jit_t t, unsigned offset)
     return x86_indexed(t->look_up.found, t->look_up.add, 0, t->look_up.disp + (int32_t)offset);
 }
 
+void jit_found_physical(jit_t t)
+{
+    struct x86_buf *b = &t->hot;
+
+    if (t->jit->host.bmi2)
+        x86_rorx(b, 0, RAX, RAX, 12 - ENTRY_SHIFT);
+    else
+        x86_shift_ri(b, 0, X86_SHR, RAX, 12 - ENTRY_SHIFT);
+    x86_alu_rm(b, 0, X86_AND, RAX, x86_at(JIT_TLB, offsetof(struct tlb, mask)));
+    x86_mov_rm(
+        b, 1, RAX,
+        x86_indexed(JIT_TLB, RAX, 0, offsetof(struct tlb, e) + offsetof(struct tlb_entry, pa)));
+    x86_alu_rr(b, 1, X86_OR, RAX, RDX);
+}
+
 /* RAX = base + imm, or base for post-indexed forms. */
 static void address_imm(jit_t t, const struct insn *i, bool post)
 {

@@ -369,6 +369,8 @@ void jit_exit_lookup(jit_t t, uint64_t target);
 /* soft/jit/memory.c. RAX is an address of `size` bytes, and is kept; jit_found(t, ) is where they
  * are on the host; the jump to the slow path is returned. Changes RCX, RDX and EFLAGS. */
 uint8_t *jit_look_up(jit_t t, unsigned size, bool write);
+/* RAX = the physical address, after jit_look_up() for writing with RAX and RDX as it left them. */
+void jit_found_physical(jit_t t);
 /* The same at `disp` from guest register `rn`, REG_NONE for RAX, by the page that accesses with
  * such a base found last. Changes RAX too. */
 uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, unsigned size,
@@ -401,6 +403,10 @@ void vector_sha_write(jit_t t, struct x86_buf *b);
 /* soft/jit/call.c: the interpreter's function, with everything in memory; or one that touches
  * nothing but SIMD&FP registers. */
 void jit_emit_interp(jit_t t, const struct insn *i);
+/* The same where `from` jumps to, for an emitter that began with jit_interp_begin() and has changed
+ * nothing before the jumps. NULL: none. */
+void jit_interp_begin(jit_t t);
+void jit_interp_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_t count);
 bool jit_is_vector_only(jit_t t, const struct jit_insn *i);
 void jit_emit_interp_vector(jit_t t, const struct insn *i);
 
