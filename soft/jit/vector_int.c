@@ -276,15 +276,22 @@ static const struct simple pairwise[] = {
     { A64_UMAXP_v, umax }, { A64_UMINP_v, umin },
 };
 
-/* Pairs of bytes of x to the low byte of their halfword, by an operation in which the high bytes do
- * no harm; zero above it. Changes `scratch`. */
-static void pair_bytes(jit_t t, enum x86_sse op, enum x86_xmm x, enum x86_xmm scratch)
+/* x = pairs of bytes of V register n in the low byte of their halfword, by an operation in which
+ * the high bytes do no harm; zero above it. Changes `scratch`. */
+static void pair_bytes(jit_t t, enum x86_sse op, enum x86_xmm x, unsigned n, enum x86_xmm scratch)
 {
     const uint64_t low = 0x00ff00ff00ff00ff;
 
-    x86_sse_rr(&t->hot, SSE_MOVAPS, scratch, x);
-    x86_sse_shift(&t->hot, SSE_SRL_W, scratch, 8);
-    x86_sse_rr(&t->hot, op, x, scratch);
+    if (t->jit->host.avx) {
+        enum x86_xmm from = vector_use(t, n, x);
+        x86_avx_shift(&t->hot, SSE_SRL_W, scratch, from, 8);
+        x86_avx_rr(&t->hot, op, x, from, scratch);
+    } else {
+        vector_load(t, x, n);
+        x86_sse_rr(&t->hot, SSE_MOVAPS, scratch, x);
+        x86_sse_shift(&t->hot, SSE_SRL_W, scratch, 8);
+        x86_sse_rr(&t->hot, op, x, scratch);
+    }
     x86_sse_rip(&t->hot, SSE_PAND, x, vector_literal(t, low, low));
 }
 
@@ -319,10 +326,8 @@ bool emit_pairwise(jit_t t, const struct insn *i)
         return true;
     }
     if (scale == 0) {
-        vector_load(t, XMM0, i->rn);
-        pair_bytes(t, op, XMM0, XMM1);
-        vector_load(t, XMM2, i->rm);
-        pair_bytes(t, op, XMM2, XMM1);
+        pair_bytes(t, op, XMM0, i->rn, XMM1);
+        pair_bytes(t, op, XMM2, i->rm, XMM1);
         bool q = bit(i->word, 30);
         if (!q)
             x86_sse_rr(&t->hot, SSE_PUNPCKLQDQ, XMM0, XMM2);
