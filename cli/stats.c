@@ -53,6 +53,7 @@ static const struct row rows[] = {
     { "blocks", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.blocks), 0 },
     { "copies for other addresses", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.cloned), 0 },
     { "copies from other CPUs", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.imported), 0 },
+    { "copies from earlier runs", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.loaded), 0 },
     { "guest instructions in them", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.instructions), 0 },
     { "time", HVX_STATS_TRANSLATION, UNIT_NS, ENGINE(translation.ns), 0 },
     { "  for a guest instruction", HVX_STATS_TRANSLATION, UNIT_NS, ENGINE(translation.ns), ENGINE(translation.instructions) },

@@ -30,6 +30,7 @@ struct hv_vm_desc {
     const char *cpu;    /* what hvx_set_cpu() asked for, or NULL for the back end's usual CPU */
     const char *engine; /* what hvx_set_engine() asked for, or NULL for the back end's best */
     int trace_fd;       /* what hvx_set_trace() asked for, or 0 */
+    int code_folder;    /* what hvx_set_code_folder() asked for, or 0 */
 };
 
 /* Where hv_gic_create() wants the parts; hv/ has checked ranges and overlap. */

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "hv/apple.h"
@@ -101,7 +103,8 @@ hv_return_t hvx_cpu_feature(unsigned index, struct hvx_cpu_feature *feature)
     return hv_return_of(err);
 }
 
-hv_return_t hvx_set_trace(int fd)
+/* A descriptor for an engine that translates, into `wanted`. */
+static hv_return_t set_descriptor(int *wanted, int fd)
 {
     struct hv_process *p = &hv_process;
     const struct hv_backend *backend;
@@ -114,9 +117,25 @@ hv_return_t hvx_set_trace(int fd)
     if (!err && fd && !(backend->translates && backend->translates(engine)))
         err = -ENOTSUP;
     if (!err)
-        p->wanted_trace = fd;
+        *wanted = fd;
     pthread_mutex_unlock(&p->vm_lock);
     return hv_return_of(err);
+}
+
+hv_return_t hvx_set_trace(int fd)
+{
+    return set_descriptor(&hv_process.wanted_trace, fd);
+}
+
+hv_return_t hvx_set_code_folder(int fd)
+{
+    struct stat st;
+
+    if (fd > 0 && fstat(fd, &st) != 0)
+        return HV_BAD_ARGUMENT;
+    bool denied = fd > 0 && (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 077);
+    hv_return_t result = set_descriptor(&hv_process.wanted_folder, denied ? 0 : fd);
+    return result == HV_SUCCESS && denied ? HV_DENIED : result;
 }
 
 hv_return_t hvx_vcpu_get_stats(hv_vcpu_t vcpu, struct hvx_vcpu_stats *stats)

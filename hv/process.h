@@ -38,6 +38,7 @@ struct hv_process {
     char cpu_name[64];
     const char *wanted_cpu; /* of hvx_set_cpu(): cpu_name, or NULL */
     int wanted_trace;       /* of hvx_set_trace(), or 0 */
+    int wanted_folder;      /* of hvx_set_code_folder(), or 0 */
 
     /* The VM. `vm` is written under both locks, the others before it. */
     struct hv_backend_vm *vm;

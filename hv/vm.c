@@ -40,6 +40,7 @@ static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
         .cpu = apple ? hv_apple_cpu(apple, backend) : p->wanted_cpu,
         .engine = engine,
         .trace_fd = p->wanted_trace,
+        .code_folder = p->wanted_folder,
     };
 
     if (desc.ipa_bits > maximum) /* set for another engine */

@@ -66,6 +66,7 @@ static int backend_vm_create(const struct hv_vm_desc *desc, struct hv_backend_vm
         return err;
     made->check = desc->engine && strcmp(desc->engine, "check") == 0;
     made->trace_fd = desc->trace_fd;
+    made->code_folder = desc->code_folder;
     made->jit = made->check || (desc->engine && strcmp(desc->engine, "jit") == 0);
     *vm = (struct hv_backend_vm *)(void *)made;
     return 0;

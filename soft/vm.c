@@ -210,6 +210,7 @@ void soft_vm_destroy(struct soft_vm *vm)
     if (!vm)
         return;
     ticker_stop(vm);
+    jit_store_close(vm->store);
     soft_gic_destroy(vm->gic);
     exclusives_destroy(vm->exclusives);
     free(vm->track);

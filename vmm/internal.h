@@ -47,6 +47,7 @@ struct vm {
     struct sysreg_log sysreg_log;
     _Atomic uint64_t start_ns; /* when the first guest instruction was about to run, or 0 */
     int trace_fd;              /* of config.trace, or 0 */
+    int code_fd;               /* of config.code, or 0 */
 
     /* Written under `lock` (LOCK_VM), with release; read by vCPU threads with acquire. */
     _Atomic enum vm_wish wish;
@@ -66,6 +67,7 @@ void vm_fail(struct vm *vm, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int vm_check_config(const struct vm_config *c, struct err *e) MUST_CHECK;
 int vm_choose_engine(const struct vm_config *c, struct err *e) MUST_CHECK;
 int vm_open_trace(struct vm *vm, struct err *e) MUST_CHECK;
+int vm_open_code(struct vm *vm, struct err *e) MUST_CHECK;
 int vm_create_hv(struct vm *vm, struct err *e) MUST_CHECK;
 bool vm_wants_gicv3(const struct vm *vm);
 int vm_choose_gic(struct vm *vm, struct err *e) MUST_CHECK;

@@ -236,6 +236,8 @@ static int vm_build(struct vm *vm, struct err *e)
     if (r == 0)
         r = vm_open_trace(vm, e);
     if (r == 0)
+        r = vm_open_code(vm, e);
+    if (r == 0)
         r = vm_init_vcpus(vm, e);
     if (r == 0 && vm->config.dtb)
         r = vm_read_user_tree(vm, e);
@@ -298,6 +300,8 @@ void vm_destroy(struct vm *vm)
         hv_vm_destroy();
     if (vm->trace_fd)
         close(vm->trace_fd);
+    if (vm->code_fd)
+        close(vm->code_fd);
     if (vm->ram)
         munmap(vm->ram, vm->config.memory);
     for (unsigned i = 0; i < vm->vcpu_count; i++)

@@ -43,6 +43,7 @@ struct hvx_vcpu_stats {
         uint64_t links;        /* exits of blocks made to jump to another block */
         uint64_t cloned;       /* blocks copied for another virtual address */
         uint64_t imported;     /* blocks copied from another vCPU */
+        uint64_t loaded;       /* blocks of an earlier VM, see hvx_set_code_folder() */
         uint64_t retired;      /* blocks whose guest code changed */
         uint64_t resets;       /* times that all was forgotten: full, or memory was mapped anew */
         uint64_t cache_used, cache_size; /* code memory now, bytes */
@@ -155,6 +156,10 @@ static inline hv_return_t hvx_set_trace(int fd)
 {
     return fd > 0 ? HV_UNSUPPORTED : HV_SUCCESS;
 }
+static inline hv_return_t hvx_set_code_folder(int fd)
+{
+    return fd > 0 ? HV_UNSUPPORTED : HV_SUCCESS;
+}
 static inline uint64_t hvx_absolute_time(void)
 {
     return mach_absolute_time();
@@ -224,6 +229,15 @@ const char *hvx_instruction_name(unsigned kind);
  * text: the guest's instructions by name and the host's code. 0: no more. The descriptor stays the
  * caller's and has to outlive the VM. HV_UNSUPPORTED: the chosen engine translates nothing. */
 hv_return_t hvx_set_trace(int fd);
+
+/*
+ * Have the next VM keep the code that it translates in the folder that is open as `fd`, and use
+ * what earlier ones kept there. 0: no more. Such code is run without a doubt, so the folder has to
+ * be the user's, with no rights for anybody else, or it is HV_DENIED. The descriptor stays the
+ * caller's, and has to be open until there is a vCPU; the folder is written to when the VM ends.
+ * HV_UNSUPPORTED: the chosen engine translates nothing.
+ */
+hv_return_t hvx_set_code_folder(int fd);
 
 /* Is this a Mac, or is the library to look like one (IREKO_APPLE)? For what a program does there
  * only, and wants to see done elsewhere. */

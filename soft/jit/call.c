@@ -32,8 +32,9 @@ static struct jit_call record_of(jit_t t, const struct insn *i, uint32_t next)
     struct jit_call call = {
         .page_va = t->page_va,
         .next = next,
+        .word = i->word,
         .op = t->insn[t->at].op,
-        .insn = { *i, { .fn = jit_stop, .offset = (uint16_t)(i->offset + 4) } },
+        .offset = i->offset,
     };
     return call;
 }
@@ -200,7 +201,7 @@ void jit_emit_helper(jit_t t, jit_helper *function)
 {
     vector_cache_forget(t);
     jit_loop_leave(t, &t->hot);
-    x86_mov_ri(&t->hot, RCX, (uintptr_t)function);
+    x86_mov_ri(&t->hot, RCX, (uintptr_t)function - (uintptr_t)jit_slow);
     x86_to(&t->hot, x86_call(&t->hot), t->jit->rw + t->jit->helper);
     jit_loop_enter(t, &t->hot);
 }

@@ -358,6 +358,7 @@ static uint32_t shorten(struct soft_vcpu *v, unsigned count)
 {
     struct jit *j = v->hot.jit;
 
+    j->store = NULL; /* what is wrong is not kept, and what was kept is of the usual length */
     for (j->knobs.max = 1; j->knobs.max < count; j->knobs.max++) {
         start_again(v);
         jit_drop_all(v);

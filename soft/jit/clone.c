@@ -91,36 +91,43 @@ void jit_relocs_end(jit_t t, struct jit_block *b)
     t->cold.p = at + size;
 }
 
-/* Copying: of block `o` in the cache `from` to `b` in `j`, which may be the same. */
+/* Copying: of the block of `from`, which is in this cache, another one, or a file, to `b` in `j`.
+ */
 
 static void add_32(uint8_t *p, uint32_t delta)
 {
     st_le32(p, ld_le32(p) + delta);
 }
 
-static const uint16_t *relocs_of(const struct jit *j, const struct jit_block *o)
+struct jit_image jit_image_of(const struct jit *j, const struct jit_block *b)
 {
-    return (const uint16_t *)(const void *)(j->rw + o->relocs);
+    return (struct jit_image){
+        .block = b,
+        .hot = j->rw + b->code,
+        .cold = j->rw + b->cold,
+        .relocs = (const uint16_t *)(const void *)(j->rw + b->relocs),
+        .exit = &j->exit[b->exit_first],
+    };
 }
 
-/* Do the constants of 32 bits have room for addresses `delta` further on? */
-static bool fits(const struct jit *from, const struct jit_block *o, uint64_t delta)
+bool jit_image_fits(const struct jit_image *from, uint64_t va)
 {
-    const uint16_t *reloc = relocs_of(from, o);
+    const struct jit_block *o = from->block;
 
     for (unsigned n = 0; n < o->reloc_count; n++)
-        if (reloc[n] >> KIND_SHIFT == VA32 &&
-            ld_le32(from->rw + o->code + (reloc[n] & OFFSET)) + delta > UINT32_MAX)
+        if (from->relocs[n] >> KIND_SHIFT == VA32 &&
+            ld_le32(from->hot + (from->relocs[n] & OFFSET)) + va - o->va > UINT32_MAX)
             return false;
     return true;
 }
 
-/* The exits of `o` as exits of `b`, from its first on, which lead nowhere yet. */
-static void copy_exits(const struct jit *from, const struct jit_block *o, struct jit *j,
-                       const struct jit_block *b)
+/* Its exits as exits of `b`, from the first on, which lead nowhere yet. */
+static void copy_exits(const struct jit_image *from, struct jit *j, const struct jit_block *b)
 {
+    const struct jit_block *o = from->block;
+
     for (uint32_t n = 0; n < o->exit_count; n++) {
-        const struct jit_exit *old = &from->exit[o->exit_first + n];
+        const struct jit_exit *old = &from->exit[n];
         uint32_t number = b->exit_first + n;
         struct jit_exit e = {
             .target = old->target + (b->va - o->va),
@@ -138,37 +145,37 @@ static void copy_exits(const struct jit *from, const struct jit_block *o, struct
     }
 }
 
-/* What is to be added to the displacement at offset `at` of the cache, in one of the parts of `o`,
- * when they move by `hot` and `cold`. It leads to a thunk, which stays; somewhere in its own part;
- * or to the other one, or out of the block, which copy_exits() sees to. */
-static uint32_t displaced(const struct jit *from, const struct jit_block *o, bool in_cold,
-                          uint32_t at, uint32_t hot, uint32_t cold)
+/* What is to be added to a displacement that led to offset `to` of the cache, in one of the parts
+ * of `o`, when they move by `hot` and `cold`. It leads to a thunk, which stays; somewhere in its
+ * own part; or to the other one, or out of the block, which copy_exits() sees to. */
+static uint32_t displaced(const struct jit *j, const struct jit_block *o, bool in_cold, uint32_t to,
+                          uint32_t hot, uint32_t cold)
 {
-    uint32_t to = at + 4 + ld_le32(from->rw + at), own = in_cold ? cold : hot;
+    uint32_t own = in_cold ? cold : hot;
 
-    if (to < from->start)
+    if (to < j->start)
         return 0u - own;
     if (to - (in_cold ? o->cold : o->code) <= (in_cold ? o->cold_size : o->hot_size))
         return 0;
     return (in_cold ? hot : cold) - own;
 }
 
-static void copy_code(const struct jit *from, const struct jit_block *o, struct jit *j,
-                      const struct jit_block *b)
+static void copy_code(const struct jit_image *from, struct jit *j, const struct jit_block *b)
 {
-    const uint16_t *reloc = relocs_of(from, o);
+    const struct jit_block *o = from->block;
+    const uint16_t *reloc = from->relocs;
     uint32_t hot = b->code - o->code, cold = b->cold - o->cold;
     uint64_t va = b->va - o->va;
 
-    memcpy(j->rw + b->code, from->rw + o->code, o->hot_size);
-    memcpy(j->rw + b->cold, from->rw + o->cold, o->cold_size);
+    memcpy(j->rw + b->code, from->hot, o->hot_size);
+    memcpy(j->rw + b->cold, from->cold, o->cold_size);
     for (unsigned n = 0; n < o->reloc_count; n++) {
         bool in_cold = reloc[n] & IN_COLD;
         uint32_t at = (in_cold ? o->cold : o->code) + (reloc[n] & OFFSET);
         uint8_t *p = j->rw + (in_cold ? b->cold : b->code) + (reloc[n] & OFFSET);
         switch ((enum kind)(reloc[n] >> KIND_SHIFT & 3)) {
         case DISPLACEMENT:
-            add_32(p, displaced(from, o, in_cold, at, hot, cold));
+            add_32(p, displaced(j, o, in_cold, at + 4 + ld_le32(p), hot, cold));
             break;
         case VA64:
             st_le64(p, ld_le64(p) + va);
@@ -229,13 +236,17 @@ uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode)
     uint32_t origin = jit_block_find_origin(j, pa, mode);
 
     if (origin == JIT_NONE || !j->block[origin].reloc_count || !jit_cache_ready(j) ||
-        !jit_block_is_current(j, origin) || !fits(j, &j->block[origin], va - j->block[origin].va))
+        !jit_block_is_current(j, origin))
+        return JIT_NONE;
+    struct jit_image from = jit_image_of(j, &j->block[origin]);
+    if (!jit_image_fits(&from, va))
         return JIT_NONE;
     uint32_t n = clone_place(v, origin);
     struct jit_block *b = &j->block[n];
     b->va = va;
-    copy_code(j, &j->block[origin], j, b);
-    copy_exits(j, &j->block[origin], j, b);
+    from = jit_image_of(j, &j->block[origin]); /* tables may have moved */
+    copy_code(&from, j, b);
+    copy_exits(&from, j, b);
     jit_block_enter(j, n);
     j->stats.cloned++;
     if (UNLIKELY(j->trace))
@@ -291,18 +302,45 @@ static struct jit_block block_like(const struct jit_block *o)
     };
 }
 
-/* Would this vCPU translate it in another way: is it warm here only, or has it an access that is
- * known here to find its last page too seldom? */
-static bool is_other(const struct jit *j, const struct jit_block *o)
+bool jit_is_other(const struct jit *j, const struct jit_block *o, uint64_t pa)
 {
-    if (jit_is_warm(j, o->pa) && !o->is_warm)
+    if (jit_is_warm(j, pa) && !o->is_warm)
         return true;
-    for (unsigned offset = o->pa & 4095; offset < o->high; offset += 4) {
-        unsigned site = jit_site((o->pa & ~4095ull) | offset);
-        if (j->far[site / 64] >> site % 64 & 1)
+    for (unsigned offset = pa & 4095; offset < o->high; offset += 4) {
+        unsigned site = jit_site((pa & ~4095ull) | offset);
+        if (jit_is_site(j->far, site) || jit_is_site(j->wide, site))
             return true;
     }
     return false;
+}
+
+struct jit_block jit_image_copy(struct jit *j, const struct jit_image *from, uint64_t pa,
+                                uint64_t va, const uint8_t *page)
+{
+    struct jit_block b = block_like(from->block);
+
+    b.pa = pa;
+    b.va = va;
+    b.page = page;
+    b.code = j->hot;
+    b.cold = j->cold;
+    b.exit_first = j->exit_count;
+    b.relocs = (uint32_t)align_up(b.cold + b.cold_size, 2);
+    memcpy(j->rw + b.relocs, from->relocs, b.reloc_count * sizeof from->relocs[0]);
+    copy_code(from, j, &b);
+    copy_exits(from, j, &b);
+    return b;
+}
+
+uint32_t jit_image_enter(struct jit *j, const struct jit_block *b)
+{
+    j->exit_count += b->exit_count;
+    j->hot = (uint32_t)align_up(b->code + b->hot_size, JIT_ALIGN);
+    j->cold = (uint32_t)align_up(b->relocs + b->reloc_count * sizeof(uint16_t), JIT_ALIGN);
+    uint32_t n = jit_block_add(j, b);
+    if (UNLIKELY(j->trace))
+        jit_trace_write(j, n);
+    return n;
 }
 
 uint32_t jit_import(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
@@ -317,28 +355,15 @@ uint32_t jit_import(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t
         return JIT_NONE;
     uint32_t origin = jit_block_find_origin(from, pa, mode);
     const struct jit_block *o = &from->block[origin];
+    const struct jit_image image = jit_image_of(from, o);
     if (origin == JIT_NONE || !o->reloc_count || from->start != j->start ||
-        !jit_block_matches(from, o, page) || !fits(from, o, va - o->va) || is_other(j, o)) {
+        !jit_block_matches(from, o, page) || !jit_image_fits(&image, va) ||
+        jit_is_other(j, o, pa)) {
         lock_release(&from->lock);
         return JIT_NONE;
     }
-    struct jit_block b = block_like(o);
-    b.va = va;
-    b.page = page;
-    b.code = j->hot;
-    b.cold = j->cold;
-    b.exit_first = j->exit_count;
-    b.relocs = (uint32_t)align_up(b.cold + b.cold_size, 2);
-    memcpy(j->rw + b.relocs, relocs_of(from, o), b.reloc_count * sizeof *relocs_of(from, o));
-    copy_code(from, o, j, &b);
-    copy_exits(from, o, j, &b);
+    struct jit_block b = jit_image_copy(j, &image, pa, va, page);
     lock_release(&from->lock);
-    j->exit_count += b.exit_count;
-    j->hot = (uint32_t)align_up(b.code + b.hot_size, JIT_ALIGN);
-    j->cold = (uint32_t)align_up(b.relocs + b.reloc_count * sizeof(uint16_t), JIT_ALIGN);
-    uint32_t n = jit_block_add(j, &b);
     j->stats.imported++;
-    if (UNLIKELY(j->trace))
-        jit_trace_write(j, n);
-    return n;
+    return jit_image_enter(j, &b);
 }

@@ -55,14 +55,24 @@ const struct insn *jit_stop(struct cpu *c, const struct insn *i)
     return i;
 }
 
+/* An instruction, and what stops it. */
+static void make_insn(struct insn insn[2], uint32_t word, uint32_t op, uint16_t offset)
+{
+    insn[0] = (struct insn){ .word = word, .offset = offset, .fn = a64_ops[op].fn };
+    insn[1] = (struct insn){ .fn = jit_stop, .offset = (uint16_t)(offset + 4) };
+    a64_ops[op].format(insn);
+}
+
 const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call)
 {
     struct jit *j = jit_of(c);
+    struct insn insn[2];
 
     j->stats.interp_calls++;
     j->stats.left[call->op]++;
     c->page_va = call->page_va;
-    return run_one(c, call->insn) ? j->rx + call->next : jit_resume(c);
+    make_insn(insn, call->word, call->op, call->offset);
+    return run_one(c, insn) ? j->rx + call->next : jit_resume(c);
 }
 
 /* Instruction `n` of a slow path, and what stops it. Returns its encoding. */
@@ -74,9 +84,7 @@ static enum a64_op slow_insn(const uint8_t *record, const struct jit_slow *s, un
 
     memcpy(&word, record + sizeof *s + n * sizeof word, sizeof word);
     enum a64_op op = a64_decode(word);
-    insn[0] = (struct insn){ .word = word, .offset = offset, .fn = a64_ops[op].fn };
-    insn[1] = (struct insn){ .fn = jit_stop, .offset = (uint16_t)(offset + 4) };
-    a64_ops[op].format(insn);
+    make_insn(insn, word, op, offset);
     return op;
 }
 
@@ -144,13 +152,15 @@ const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg 
 void jit_vector(struct cpu *c, const struct jit_call *call)
 {
     struct jit *j = jit_of(c);
+    struct insn insn[2];
 
     j->stats.vector_calls++;
     j->stats.left[call->op]++;
     c->page_va = call->page_va;
-    c->run = call->insn;
+    make_insn(insn, call->word, call->op, call->offset);
+    c->run = insn;
     jit_fp_collect(c);
-    call->insn->fn(c, call->insn);
+    insn->fn(c, insn);
     jit_fp_clear();
     c->run = NULL;
 }

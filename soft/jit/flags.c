@@ -60,6 +60,8 @@ static const struct jit_insn *look_at(jit_t t, int64_t offset, struct jit_insn *
     if (n < t->count && t->insn[n].i.offset == offset)
         return &t->insn[n];
     other->i.word = ld_le32(t->page + offset);
+    if (UNLIKELY(t->jit->store))
+        jit_store_look(t->jit, (unsigned)offset, other->i.word);
     other->i.offset = (uint16_t)offset;
     other->op = (uint16_t)a64_decode(other->i.word);
     return other;

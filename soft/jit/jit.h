@@ -12,6 +12,7 @@
 struct cpu;
 struct hvx_vcpu_stats;
 struct jit;
+struct jit_store;
 struct mmu_bank;
 struct soft_vcpu;
 struct tlb;
@@ -93,6 +94,9 @@ bool jit_host_is_able(void);
 /* -ENOMEM, or 0 with v->jit filled. */
 int jit_create(struct soft_vcpu *v);
 void jit_destroy(struct soft_vcpu *v);
+
+/* Write what the VM's vCPUs, which are gone, have translated to its folder. NULL: none is kept. */
+void jit_store_close(struct jit_store *s);
 
 /* Fill in what the JIT counts. The vCPU has one. */
 void jit_read_stats(const struct soft_vcpu *v, struct hvx_vcpu_stats *stats);

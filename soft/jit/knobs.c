@@ -78,6 +78,10 @@ static bool read_word(struct jit_knobs *k, const char *word, size_t length)
         memcpy(k->trace, word + 6, length - 6);
         return true;
     }
+    if (length > 5 && strncmp(word, "keep=", 5) == 0 && length - 5 < sizeof k->keep) {
+        memcpy(k->keep, word + 5, length - 5);
+        return true;
+    }
     if (length == 5 && strncmp(word, "tlb=1", 5) == 0) {
         k->tlb = true;
         return true;

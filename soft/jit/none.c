@@ -23,6 +23,11 @@ void jit_destroy(struct soft_vcpu *v)
     (void)v;
 }
 
+void jit_store_close(struct jit_store *s)
+{
+    (void)s;
+}
+
 void jit_read_stats(const struct soft_vcpu *v, struct hvx_vcpu_stats *stats)
 {
     (void)v, (void)stats;

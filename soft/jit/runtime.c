@@ -218,6 +218,8 @@ static uint32_t make_block(struct soft_vcpu *v, uint64_t pc, const struct jit_bi
     if (n != JIT_NONE)
         return n;
     n = jit_import(v, pa, pc, b->host, mode);
+    if (n == JIT_NONE && UNLIKELY(j->store))
+        n = jit_store_load(v, pa, pc, b->host, mode);
     if (n == JIT_NONE)
         n = jit_translate(v, pc, pa, b->host, mode);
     jit_export(v, pa, mode);
@@ -444,6 +446,7 @@ int jit_create(struct soft_vcpu *v)
         return err;
     }
     j->trace = jit_trace_open(v->cpu.vm->trace_fd, j->knobs.trace);
+    jit_store_open(j);
     v->hot.jit = j;
     v->hot.one_entry = j->knobs.tlb;
     v->hot.ungrown = j->knobs.ungrown;
@@ -464,6 +467,7 @@ void jit_destroy(struct soft_vcpu *v)
         return;
     lock_acquire(&v->hot.jit->lock); /* by who found this vCPU before it left the VM's list */
     lock_release(&v->hot.jit->lock);
+    jit_store_leave(v->hot.jit);
     jit_cache_destroy(v->hot.jit);
     jit_returns_destroy(v->hot.jit);
     lock_fini(&v->hot.jit->lock);

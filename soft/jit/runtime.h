@@ -15,10 +15,12 @@
 #include "soft/insn.h"
 #include "soft/interp/a64_ops.h"
 #include "soft/jit/jit.h"
+#include "soft/jit/store.h"
 #include "soft/jit/x86.h"
 #include "soft/mmu/mmu.h"
 
 struct cpu;
+struct jit_store;
 struct soft_vcpu;
 
 /* What code depends on besides its address. */
@@ -95,12 +97,13 @@ struct jit_binding {
 };
 
 /* In the code cache, behind the call of thunk `interp`: an instruction for the interpreter's
- * function. insn[1] stops it. `next` is the offset of the code to go on with. */
+ * function, which is at `offset` in the page. `next` is the offset of the code to go on with. There
+ * is no address of this process in it, as it may be kept for another one. */
 struct jit_call {
     uint64_t page_va;
-    uint64_t next;
-    uint64_t op;
-    struct insn insn[2];
+    uint32_t next;
+    uint32_t word;
+    uint16_t op, offset;
 };
 
 /* The same behind the call of thunk `slow`, for instructions that seldom need it, `count` of them
@@ -138,6 +141,14 @@ struct jit_slow_copies {
 struct jit_relocs {
     struct x86_sites sites;
     bool failed; /* it cannot be cloned */
+};
+
+/* While a block is translated that is to be kept: words of the page that were looked at besides
+ * those translated. */
+struct jit_looked {
+    uint64_t seen[CODE_PAGE_SIZE / 4 / 64];
+    uint32_t word[CODE_PAGE_SIZE / 4];
+    bool changed; /* meanwhile; then it is not kept */
 };
 
 #define JIT_PAGE_HASH 16384
@@ -187,6 +198,7 @@ struct jit_knobs {
     unsigned warm;    /* how often code has to be found running to be warm; 0: it always is */
     struct jit_host without; /* what the host has, and is not to be used */
     char trace[256];         /* a file that every block is appended to, or empty */
+    char keep[256];          /* a folder that keeps translations for the next run, or empty */
 };
 
 /* soft/jit/host.c */
@@ -197,7 +209,8 @@ struct jit_knobs jit_knobs_read(const char *text);
 
 /* hvx_vcpu_get_stats() says what they are: soft/jit/stats.c. */
 struct jit_stats {
-    uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, links, retired, cloned, imported;
+    uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, links, retired;
+    uint64_t cloned, imported, loaded;
     uint64_t translate_ticks; /* of the TSC */
     uint64_t link_calls, miss_calls, refill_calls, slow_calls, interp_calls, vector_calls;
     uint64_t svc_calls, eret_calls;
@@ -254,6 +267,9 @@ struct jit {
     unsigned strays;
     uint64_t strays_since;
     struct jit_relocs relocs;
+    struct jit_store *store; /* the VM's, or NULL; */
+    struct store_list made;  /* what this vCPU adds to it */
+    struct jit_looked looked;
 
     /* Thunks, offsets in the cache. */
     uint32_t enter, leave, bottom, link, miss, interp, slow, slow_v, refill, refill_v, vector,
@@ -375,6 +391,33 @@ uint32_t jit_import(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t
 
 /* This vCPU has a translation that others may copy. */
 void jit_export(struct soft_vcpu *v, uint64_t pa, uint32_t mode);
+
+/* A block wherever it is: in a cache, or in a file. */
+struct jit_image {
+    const struct jit_block *block;
+    const uint8_t *hot, *cold;
+    const uint16_t *relocs;
+    const struct jit_exit *exit;
+};
+
+struct jit_image jit_image_of(const struct jit *j, const struct jit_block *b);
+/* Can its constants be those of `va`? */
+bool jit_image_fits(const struct jit_image *from, uint64_t va);
+/* Copy it to the free memory of the cache, which is ready; and make an original of the copy. */
+struct jit_block jit_image_copy(struct jit *j, const struct jit_image *from, uint64_t pa,
+                                uint64_t va, const uint8_t *page);
+uint32_t jit_image_enter(struct jit *j, const struct jit_block *b);
+/* Would this vCPU translate it at `pa` in another way: is it warm here only, or has it an access
+ * that is known here to look elsewhere (soft/jit/refill.c)? */
+bool jit_is_other(const struct jit *j, const struct jit_block *b, uint64_t pa);
+
+/* soft/jit/store.c: j->store, if the VM keeps translations. */
+void jit_store_open(struct jit *j);
+/* A block out of its file. JIT_NONE: it is not there. */
+uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
+                        uint32_t mode);
+/* The vCPU ends: what it translated is the store's. */
+void jit_store_leave(struct jit *j);
 
 /* soft/jit/branch.c: the comparison of a slot with a binding whose constant is at `at` becomes that
  * of the page of `target`, with no binding. */

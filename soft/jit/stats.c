@@ -38,6 +38,7 @@ void jit_read_stats(const struct soft_vcpu *v, struct hvx_vcpu_stats *stats)
     stats->translation.links = s->links;
     stats->translation.cloned = s->cloned;
     stats->translation.imported = s->imported;
+    stats->translation.loaded = s->loaded;
     stats->translation.retired = s->retired;
     stats->translation.resets = s->resets;
     stats->translation.cache_used = j->hot - j->start + j->cold - j->hot_end;

@@ -257,12 +257,15 @@ void jit_thunks_emit(struct jit *j)
     call(b, (const void *)jit_vector);
     end_call(b);
 
-    /* Called with the function's address in RCX and its argument in RAX; returns its result. */
+    /* Called with the function's address in RCX, as the distance from jit_slow(), and its argument
+     * in RAX; returns its result. */
     j->helper = here(j, b);
     x86_alu_mi(b, 1, X86_ADD, JIT_VCPU(hot.helpers), 1);
     begin_call(b);
     x86_mov_rr(b, 1, RSI, RAX);
     x86_lea(b, 1, RDI, x86_at(JIT_STATE, -JIT_BIAS));
+    x86_mov_ri(b, RDX, (uintptr_t)jit_slow);
+    x86_alu_rr(b, 1, X86_ADD, RCX, RDX);
     x86_call_r(b, RCX);
     end_call(b);
 

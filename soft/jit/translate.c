@@ -221,6 +221,8 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     };
     uint32_t exits = j->exit_count;
     jit_relocs_begin(&t);
+    if (UNLIKELY(j->store))
+        jit_store_begin(j);
     unsigned high = decode_block(&t, va & 4095);
     jit_flags_analyse(&t);
     if (t.warm)
@@ -248,6 +250,8 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .exit_count = (uint8_t)(j->exit_count - exits),
     };
     jit_relocs_end(&t, &b);
+    if (UNLIKELY(j->store))
+        jit_store_note(&t, &b);
     uint32_t n = jit_block_add(j, &b);
     if (UNLIKELY(j->trace))
         jit_trace_write(j, n);

@@ -100,6 +100,7 @@ def replay(args, patterns, name):
             with open(where, 'wb') as out:
                 out.write(content)
         run = subprocess.run(compare.replay_command(args) + paths, capture_output=True, check=False)
+    sys.stderr.write(run.stderr.decode())
     if run.returncode:
         return head, [run.stderr.decode().strip()]
     if run.stdout == after:

@@ -87,6 +87,8 @@ class Files:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         (self.folder / "folder").mkdir()
+        (self.folder / "folder").chmod(0o755)
+        (self.folder / "link").symlink_to("folder")
         for name, data in {
             "sleep": image(SLEEP), "off": image(POWER_OFF), "echo": image(ECHO),
             "firmware": b"".join(struct.pack("<I", word) for word in FIRMWARE),
@@ -259,6 +261,15 @@ BAD = [
     ("run --kernel @sleep --stats=yes", 2, "--stats"),
     ("dtb --stats", 2, "--stats"),
     ("dtb --trace @new", 2, "--trace"),
+    ("run --kernel @sleep --keep @disk", 1, "--keep"),
+    ("run --kernel @sleep --keep @missing/code", 1, "--keep"),
+    ("run --kernel @sleep --keep @code --engine interp", 1, "translates nothing"),
+    ("run --kernel @sleep --keep=", 2, "--keep"),
+    ("run --kernel @sleep --keep @link", 1, "cannot open this folder"),
+    ("run --kernel @sleep --keep @folder", 1, "chmod 700"),
+    ("run --kernel @sleep --keep @folder/code --share @folder,tag=a", 1, "could write code"),
+    ("run --kernel @sleep --keep @folder/code --share @folder/code,tag=a", 1, "could write code"),
+    ("run --kernel @sleep --keep @folder/code --share @folder/../folder,tag=b,ro --share /,tag=a", 1, "--share /,"),
     # the command line
     ("run", 2, "--kernel"),
     ("run @sleep", 2, "did you mean '--kernel"),

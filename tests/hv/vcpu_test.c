@@ -1,10 +1,13 @@
 /* A vCPU's registers and switches, and which thread may use them. */
 #include "guest.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const uint32_t no_code[] = { A64_BRK(0) };
 
@@ -497,6 +500,38 @@ static void statistics_count(void)
     guest_close(&g);
 }
 
+/* Code is kept in a folder that is ours alone, by engines that translate. */
+static void translations_are_kept(void)
+{
+    char path[] = "/tmp/ireko-kept-XXXXXX";
+    bool translates = engine_translates(), made = mkdtemp(path) != NULL;
+    struct hvx_vcpu_stats stats;
+    struct guest g;
+
+    CHECK(made);
+    if (!made)
+        return;
+    int fd = open(path, O_RDONLY | O_DIRECTORY);
+    CHECK_EQ(hvx_set_code_folder(-1), HV_BAD_ARGUMENT);
+    CHECK_EQ(fchmod(fd, 0750), 0);
+    CHECK_EQ(hvx_set_code_folder(fd), HV_DENIED);
+    CHECK_EQ(fchmod(fd, 0700), 0);
+    CHECK_EQ(hvx_set_code_folder(fd), translates ? HV_SUCCESS : HV_UNSUPPORTED);
+    for (unsigned n = 0; n < 2; n++) {
+        GUEST_OPEN(&g, no_code);
+        CHECK(guest_run_brk(&g, 0));
+        CHECK_OK(hvx_vcpu_get_stats(g.vcpu, &stats));
+        CHECK_EQ(stats.translation.loaded, translates ? n : 0);
+        CHECK_EQ(stats.translation.blocks, translates ? 1 - n : 0);
+        guest_close(&g);
+    }
+    CHECK_OK(hvx_set_code_folder(0));
+    close(fd);
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", path);
+    CHECK_EQ(system(command), 0);
+}
+
 /* What is translated is written to a descriptor, by engines that translate. */
 static void translations_are_traced(void)
 {
@@ -576,6 +611,7 @@ int main(void)
     RUN(stolen_time_begins_at_zero);
     RUN_CANCEL(statistics_count);
     RUN(translations_are_traced);
+    RUN(translations_are_kept);
     RUN(instructions_are_counted);
     return check_finish();
 }

@@ -136,13 +136,15 @@ static void test_all(void **state)
     assert_true(d[3].format == DISK_FORMAT_QCOW2 && d[3].backing && !d[2].backing);
     run_options_fini(&o);
 
-    assert_int_equal(parse(&o, OPTION_RUN,
-                           (const char *[]){ "--kernel=k", "--disk=a,ro", "--disk", "b,c",
-                                             "--serial=pty", "--serial=file:x", "--engine=interp",
-                                             "--trace=t", "--net=tap,name=t0", "--net=user", NULL },
-                           &e),
-                     0);
+    assert_int_equal(
+        parse(&o, OPTION_RUN,
+              (const char *[]){ "--kernel=k", "--disk=a,ro", "--disk", "b,c", "--serial=pty",
+                                "--serial=file:x", "--engine=interp", "--trace=t", "--keep=c",
+                                "--net=tap,name=t0", "--net=user", NULL },
+              &e),
+        0);
     assert_string_equal(o.vm.trace, "t");
+    assert_string_equal(o.vm.code, "c");
     assert_false(o.stats);
     assert_int_equal(o.vm.disk_count, 2);
     assert_string_equal(o.vm.disk[0].path, "a");
@@ -252,6 +254,7 @@ static const struct bad_case {
     { OPTION_RUN, { "--cpu=" }, "--cpu needs a MODEL" },
     { OPTION_RUN, { "--dtb=" }, "--dtb needs a FILE" },
     { OPTION_RUN, { "--trace=" }, "--trace needs a FILE" },
+    { OPTION_RUN, { "--keep=" }, "--keep needs a FOLDER" },
     { OPTION_RUN, { "--pmem=,ro" }, "--pmem needs a FILE" },
     { OPTION_RUN, { "--console=pty,name=" }, "name=" },
     { OPTION_RUN, { "--serial" }, "--serial needs a WHERE" },

@@ -1,0 +1,403 @@
+/*
+ * Translations that outlive the run: blocks as records of a file (store_file.c).
+ *
+ * A block is taken from the file in place of a translation when nothing else has it. It is stored
+ * like what another vCPU has, code, exits and relocations (clone.c), and what it was made of: the
+ * words that were translated and those that were looked at, which all have to be in memory at the
+ * same places of the page. Physical and virtual addresses do not count. All else that code depends
+ * on is in the file's key: the build, what the host's CPU has, the switches, the guest's CPU.
+ *
+ * A record is made as soon as the block is, before anything is linked, and kept in memory until the
+ * vCPU ends; the file is written when the VM does. Records of warm code take the place of those of
+ * the same code from before. The file is only read while vCPUs run, so nobody locks it.
+ */
+#include "soft/jit/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "soft/jit/translate.h"
+
+struct jit_store {
+    int folder;
+    uint64_t key;
+    struct store_file file;
+    struct lock lock;       /* of the list, which vCPUs that end */
+    struct store_list list; /* leave their records in */
+    _Atomic size_t made;    /* bytes of records, of all vCPUs */
+    _Atomic bool told;      /* that a record is damaged */
+};
+
+/* What is behind a record's header: this, word[], at[], relocations, exits, the hot part and the
+ * cold one, each at a multiple of its alignment. */
+struct stored {
+    uint64_t va;
+    uint32_t code, cold; /* offsets in the cache it was made in */
+    uint16_t offset;     /* in the page */
+    uint16_t words;      /* those translated come first */
+    uint16_t high, reloc_count, hot_size, cold_size;
+    uint8_t mode, is_warm, count, exit_count;
+};
+
+/* Where the parts of a record are, in bytes behind its header. */
+struct parts {
+    size_t word, at, relocs, exits, hot, cold, end;
+};
+
+static struct parts parts_of(const struct stored *s)
+{
+    struct parts p;
+
+    p.word = sizeof *s;
+    p.at = p.word + s->words * sizeof(uint32_t);
+    p.relocs = p.at + s->words * sizeof(uint16_t);
+    p.exits = align_up(p.relocs + s->reloc_count * sizeof(uint16_t), 4);
+    p.hot = align_up(p.exits + s->exit_count * sizeof(struct jit_exit), 8);
+    p.cold = align_up(p.hot + s->hot_size, 8);
+    p.end = align_up(p.cold + s->cold_size, 8);
+    return p;
+}
+
+static uint64_t mix(uint64_t h, uint64_t value)
+{
+    h = (h ^ value) * 0x9e3779b97f4a7c15ull;
+    return h ^ h >> 32;
+}
+
+/* By which a block is found: the place in the page, the mode, and the first words from there on. */
+static uint64_t hash_of(const uint8_t *page, unsigned offset, unsigned mode)
+{
+    uint64_t h = mix(mode, offset);
+
+    for (unsigned n = offset; n < offset + 16 && n < CODE_PAGE_SIZE; n += 4)
+        h = mix(h, ld_le32(page + n));
+    return h;
+}
+
+/* The key of files. */
+
+struct build {
+    uintptr_t address; /* in the program or library that this is */
+    uint64_t hash;     /* of its build id; 0: it has none */
+};
+
+static void find_build_id(struct build *b, const uint8_t *p, size_t size)
+{
+    while (size >= sizeof(ElfW(Nhdr))) {
+        ElfW(Nhdr) note;
+        memcpy(&note, p, sizeof note);
+        size_t name = align_up(note.n_namesz, 4), desc = align_up(note.n_descsz, 4);
+        if (name + desc > size - sizeof note)
+            return;
+        p += sizeof note;
+        if (note.n_type == NT_GNU_BUILD_ID && name == 4 && memcmp(p, "GNU", 4) == 0) {
+            for (size_t n = 0; n < note.n_descsz; n++)
+                b->hash = mix(b->hash, p[name + n]);
+            b->hash |= 1;
+            return;
+        }
+        p += name + desc;
+        size -= sizeof note + name + desc;
+    }
+}
+
+static int find_build(struct dl_phdr_info *info, size_t size, void *ctx)
+{
+    struct build *b = ctx;
+    bool here = false;
+
+    (void)size;
+    for (unsigned n = 0; n < info->dlpi_phnum; n++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[n];
+        here |= ph->p_type == PT_LOAD && b->address - info->dlpi_addr - ph->p_vaddr < ph->p_memsz;
+    }
+    for (unsigned n = 0; here && n < info->dlpi_phnum && !b->hash; n++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[n];
+        if (ph->p_type == PT_NOTE)
+            find_build_id(b, (const uint8_t *)info->dlpi_addr + ph->p_vaddr, ph->p_memsz);
+    }
+    return here;
+}
+
+/* 0: the build has no name. */
+static uint64_t key_of(const struct jit *j)
+{
+    struct build build = { .address = (uintptr_t)jit_store_open };
+    const struct jit_knobs *k = &j->knobs;
+    const struct soft_vm *vm = j->v->cpu.vm;
+
+    dl_iterate_phdr(find_build, &build);
+    if (!build.hash)
+        return 0;
+    uint64_t h = mix(build.hash, j->start);
+    for (size_t n = 0; n < sizeof j->host; n++)
+        h = mix(h, ((const uint8_t *)&j->host)[n]);
+    for (size_t n = offsetof(struct jit_knobs, baseline); n <= offsetof(struct jit_knobs, wrong);
+         n++)
+        h = mix(h, ((const uint8_t *)k)[n]);
+    h = mix(mix(h, k->max), k->warm == 0);
+    h = mix(mix(h, vm->options), vm->gic != NULL);
+    return mix(h, vm->check); /* which knobs.check will be, but is not yet */
+}
+
+/* Open and close. */
+
+static const char *reason(int err)
+{
+    return err == -EPERM     ? "it is not this user's alone"
+           : err == -EBADMSG ? "it is cut off or damaged"
+                             : strerror(-err);
+}
+
+/* What hvx_set_code_folder() said, or the knob. A descriptor of our own, or why not. */
+static int folder_of(const struct jit *j)
+{
+    int given = j->v->cpu.vm->code_folder;
+    const char *path = j->knobs.keep;
+
+    if (!given && mkdir(path, 0700) != 0 && errno != EEXIST)
+        return -errno;
+    int folder = given ? fcntl(given, F_DUPFD_CLOEXEC, 0)
+                       : open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int err = folder < 0 ? -errno : store_folder_check(folder);
+    if (err && folder >= 0)
+        close(folder);
+    return err ? err : folder;
+}
+
+static struct jit_store *store_new(struct jit *j)
+{
+    struct jit_store *s = calloc(1, sizeof *s);
+    uint64_t key = key_of(j);
+    int folder = folder_of(j);
+
+    if (!s || !key || folder < 0) {
+        log_warn("jit", "no translations are kept: %s",
+                 folder < 0 ? reason(folder)
+                 : s        ? "this build has no build id"
+                            : "there is no memory");
+        if (folder >= 0)
+            close(folder);
+        free(s);
+        return NULL;
+    }
+    s->folder = folder;
+    s->key = key;
+    lock_init(&s->lock, LOCK_CODE);
+    int err = store_file_open(&s->file, folder, key);
+    if (err && err != -ENOENT)
+        log_warn("jit", "the file of kept translations is not used: %s", reason(err));
+    return s;
+}
+
+void jit_store_open(struct jit *j)
+{
+    struct soft_vm *vm = j->v->cpu.vm;
+
+    if (!vm->code_folder && !j->knobs.keep[0])
+        return;
+    lock_acquire(&vm->lock);
+    if (!vm->store_tried)
+        vm->store = store_new(j);
+    vm->store_tried = true;
+    j->store = vm->store;
+    lock_release(&vm->lock);
+}
+
+void jit_store_leave(struct jit *j)
+{
+    if (!j->store) {
+        store_list_free(&j->made);
+        return;
+    }
+    lock_acquire(&j->store->lock);
+    store_list_move(&j->store->list, &j->made);
+    lock_release(&j->store->lock);
+}
+
+/* A new file is worth its writing if this much of it would be new. */
+#define WORTH 16
+
+void jit_store_close(struct jit_store *s)
+{
+    if (!s)
+        return;
+    if (s->list.size >= s->file.size / WORTH) {
+        int err = store_file_write(s->folder, s->key, &s->list);
+        if (err)
+            log_warn("jit", "translations are not kept: %s", strerror(-err));
+    }
+    store_list_free(&s->list);
+    store_file_close(&s->file);
+    close(s->folder);
+    lock_fini(&s->lock);
+    free(s);
+}
+
+/* From a block to a record. */
+
+void jit_store_begin(struct jit *j)
+{
+    j->looked.changed = false;
+    memset(j->looked.seen, 0, sizeof j->looked.seen);
+}
+
+/* Guests run while this does, and may change what is looked at: a record has what was seen, or one
+ * guest could have another run what is not the translation of its code. */
+void jit_store_look(struct jit *j, unsigned offset, uint32_t word)
+{
+    struct jit_looked *l = &j->looked;
+    uint64_t *seen = &l->seen[offset / 256], mask = 1ull << offset / 4 % 64;
+
+    l->changed |= *seen & mask && l->word[offset / 4] != word;
+    *seen |= mask;
+    l->word[offset / 4] = word;
+}
+
+/* Those besides the block's own. False: something changed. */
+static bool looked_at(jit_t t, uint16_t *at, unsigned *count)
+{
+    struct jit_looked *l = &t->jit->looked;
+
+    for (unsigned n = 0; n < t->count; n++)
+        jit_store_look(t->jit, t->insn[n].i.offset, t->insn[n].i.word);
+    for (unsigned n = 0; n < t->count; n++)
+        l->seen[t->insn[n].i.offset / 256] &= ~(1ull << t->insn[n].i.offset / 4 % 64);
+    *count = 0;
+    for (unsigned n = 0; n < ARRAY_LEN(l->seen); n++)
+        for (uint64_t left = l->seen[n]; left; left &= left - 1)
+            at[(*count)++] = (uint16_t)(n * 256 + (unsigned)__builtin_ctzll(left) * 4);
+    return !l->changed;
+}
+
+void jit_store_note(jit_t t, const struct jit_block *b)
+{
+    struct jit *j = t->jit;
+    uint16_t looked[CODE_PAGE_SIZE / 4];
+    unsigned count;
+
+    if (!looked_at(t, looked, &count) || !b->reloc_count)
+        return;
+    struct stored s = {
+        .va = b->va,
+        .code = b->code,
+        .cold = b->cold,
+        .offset = b->va & 4095,
+        .words = (uint16_t)(b->count + count),
+        .high = b->high,
+        .reloc_count = b->reloc_count,
+        .hot_size = b->hot_size,
+        .cold_size = b->cold_size,
+        .mode = b->mode,
+        .is_warm = b->is_warm,
+        .count = b->count,
+        .exit_count = b->exit_count,
+    };
+    struct parts p = parts_of(&s);
+    /* a guest may make code for as long as it runs */
+    size_t made = atomic_fetch_add_explicit(&j->store->made, p.end, memory_order_relaxed);
+    struct store_record *r = made < STORE_LIMIT ? store_list_begin(&j->made, p.end) : NULL;
+    if (!r)
+        return;
+    uint8_t *to = (uint8_t *)(r + 1);
+    uint32_t *word = (void *)(to + p.word);
+    uint16_t *at = (void *)(to + p.at);
+    r->hash = hash_of(t->page, s.offset, s.mode);
+    r->name = mix(s.mode, s.offset);
+    memcpy(to, &s, sizeof s);
+    for (unsigned n = 0; n < s.count; n++) {
+        at[n] = t->insn[n].i.offset;
+        word[n] = t->insn[n].i.word;
+        r->name = mix(r->name, word[n]);
+    }
+    for (unsigned n = s.count; n < s.words; n++) {
+        at[n] = looked[n - s.count];
+        word[n] = j->looked.word[at[n] / 4];
+    }
+    struct jit_image image = jit_image_of(j, b);
+    memcpy(to + p.relocs, image.relocs, s.reloc_count * sizeof image.relocs[0]);
+    memcpy(to + p.exits, image.exit, s.exit_count * sizeof image.exit[0]);
+    memcpy(to + p.hot, image.hot, s.hot_size);
+    memcpy(to + p.cold, image.cold, s.cold_size);
+    store_list_end(&j->made, j->store->key, r);
+}
+
+/* And back. */
+
+static bool is_sound(struct jit_store *s, const struct store_record *r)
+{
+    if (LIKELY(store_record_is_sound(&s->file, r)))
+        return true;
+    if (!atomic_exchange(&s->told, true))
+        log_warn("jit", "the file of kept translations is damaged; what can be used is");
+    return false;
+}
+
+/* Is it what was made of these bytes? A record is looked at before it is known to be sound. */
+static bool is_of(const struct store_record *r, const struct stored *s, const struct parts *p,
+                  const uint8_t *page, unsigned offset, uint32_t mode)
+{
+    const uint8_t *from = (const uint8_t *)(r + 1);
+    const uint32_t *word = (const void *)(from + p->word);
+    const uint16_t *at = (const void *)(from + p->at);
+
+    if (s->offset != offset || s->mode != mode || r->size != p->end || s->count > s->words)
+        return false;
+    for (unsigned n = 0; n < s->words; n++)
+        if (at[n] > CODE_PAGE_SIZE - 4 || ld_le32(page + at[n]) != word[n])
+            return false;
+    return true;
+}
+
+uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
+                        uint32_t mode)
+{
+    struct jit *j = v->hot.jit;
+    uint64_t hash = hash_of(page, va & 4095, mode);
+    const struct store_record *r;
+    uint32_t probe = 0;
+
+    while ((r = store_file_find(&j->store->file, hash, &probe))) {
+        const uint8_t *from = (const uint8_t *)(r + 1);
+        struct stored s;
+        if (r->size < sizeof s)
+            continue;
+        memcpy(&s, from, sizeof s);
+        struct parts p = parts_of(&s);
+        if (!is_of(r, &s, &p, page, va & 4095, mode) || !is_sound(j->store, r))
+            continue;
+        struct jit_block o = {
+            .va = s.va,
+            .mode = s.mode,
+            .is_warm = s.is_warm,
+            .count = s.count,
+            .exit_count = s.exit_count,
+            .high = s.high,
+            .reloc_count = s.reloc_count,
+            .hot_size = s.hot_size,
+            .cold_size = s.cold_size,
+            .code = s.code,
+            .cold = s.cold,
+        };
+        for (unsigned n = 0; n < s.count; n++)
+            o.checksum = jit_checksum_add(j, o.checksum, ld_le32(from + p.word + n * 4));
+        struct jit_image image = {
+            .block = &o,
+            .hot = from + p.hot,
+            .cold = from + p.cold,
+            .relocs = (const void *)(from + p.relocs),
+            .exit = (const void *)(from + p.exits),
+        };
+        if (jit_is_other(j, &o, pa) || !jit_image_fits(&image, va) || !jit_cache_ready(j))
+            continue;
+        struct jit_block b = jit_image_copy(j, &image, pa, va, page);
+        j->stats.loaded++;
+        return jit_image_enter(j, &b);
+    }
+    return JIT_NONE;
+}
