@@ -162,6 +162,26 @@ class Ireko(Guest):
                 "--initrd", files.initrd, "--append", COMMAND_LINE, *engine, *disks]
 
 
+class Kept(Ireko):
+    """ireko with what its earlier runs translated: it ends as a user ends it, and so writes what is new."""
+
+    def __init__(self, program, engine, patience, cpus, folder):
+        super().__init__(program, engine, patience, cpus)
+        self.name, self.title, self.folder = "kept", self.title + " --keep", folder
+
+    def arguments(self, files):
+        return [*super().arguments(files), "--keep", str(self.folder)]
+
+    def stop(self):
+        if self.console:
+            try:
+                self.console.signal()
+                self.console.finish()
+            except Timeout as e:
+                print(f"bench: {self.title} does not end: {e}", file=sys.stderr)
+        super().stop()
+
+
 class Qemu(Guest):
     def __init__(self, program, model, patience, cpus=1):
         super().__init__("qemu-" + model, f"QEMU -cpu {MODELS[model]}", patience, cpus)

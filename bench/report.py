@@ -139,6 +139,15 @@ def comparison(all_lines, earlier):
     return "\n".join(out + [f"together {number(mean([old / new for _, old, new in both]))} times as fast"])
 
 
+def kept(all_lines):
+    """ireko, and the same with what an earlier run translated."""
+    both = [(l.row.title, l.ireko, l.seconds["kept"]) for l in all_lines if l.ireko and l.seconds.get("kept")]
+    width = max((len(title) for title, _, _ in both), default=0)
+    out = [f"{title.ljust(width)}  {number(first):>6} s, with --keep and an earlier run {number(later):>6} s: {number(later / first)} of it"
+           for title, first, later in both]
+    return "\n".join(out)
+
+
 def markdown(all_lines, facts):
     out = ["# Results", "",
            "Written by `./dev bench`; README.md says how to read it. Times are of a machine that others may have used: the ratios count.",

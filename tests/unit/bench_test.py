@@ -83,6 +83,13 @@ def earlier_runs_compare():
     check("together -" in report.comparison(now, []), report.comparison(now, []))
 
 
+def kept_translations_compare():
+    """--keep: ireko, and ireko with what an earlier run translated"""
+    line = one_line(ireko=samples(2, 2, 9), kept=samples(1, 1, 1))
+    check("2.00 s, with --keep and an earlier run   1.00 s: 0.50 of it" in report.kept([line]), report.kept([line]))
+    check(line.ratio is None and line.model is None, vars(line))
+
+
 def own_time_counts():
     """a micro-kernel's own time counts, unless the host's clock says otherwise"""
     sample = split_answer("time 250000000\nanswer 5\n", 0.3)
@@ -168,5 +175,5 @@ def first_instructions_replace_a_kernel():
 
 if __name__ == "__main__":
     run([best_model_counts, wrong_answers_do_not_count, answers_of_the_target_differ, most_runs_must_succeed, several_cpus_are_worth, skipped_has_its_reason,
-         groups_are_summed_up, earlier_runs_compare, own_time_counts, processor_time, table_and_picture_of_all_rows, no_compiler_is_a_sentence, every_source_is_there,
-         budgets_are_read, first_instructions_replace_a_kernel])
+         groups_are_summed_up, earlier_runs_compare, kept_translations_compare, own_time_counts, processor_time, table_and_picture_of_all_rows,
+         no_compiler_is_a_sentence, every_source_is_there, budgets_are_read, first_instructions_replace_a_kernel])
