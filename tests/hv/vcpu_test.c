@@ -135,7 +135,7 @@ static void cpsr_holds_32_bits(void)
 static void q_registers_hold_128_bits(void)
 {
     struct guest g;
-    hv_simd_fp_uchar16_t value, got;
+    hv_simd_fp_uchar16_t value = { 0 }, got;
 
     GUEST_OPEN(&g, no_code);
     for (unsigned i = 0; i < 32; i++) {
