@@ -1,8 +1,8 @@
 /*
- * Neighbouring loads, or neighbouring stores, off one base register: prologues, epilogues, members
- * of a structure. One look-up covers the whole range that they touch. If it fails the slow path
- * executes all of them, one after the other, so a fault finds everything before it done and nothing
- * after it, as ever.
+ * Neighbouring loads and stores off one base register: prologues, epilogues, members of a
+ * structure, a counter. One look-up covers the whole range that they touch, for writing if one of
+ * them does, which is for reading too. If it fails the slow path executes all of them, one after
+ * the other, so a fault finds everything before it done and nothing after it, as ever.
  *
  * Loops that copy by SIMD registers have a look-up for each access: what spans more bytes leaves
  * its page more often, and a slow path for each page costs more than the look-ups.
@@ -85,8 +85,8 @@ static bool changes_base(const struct jit_insn *n, unsigned base, const struct m
     return !is_vector(n) && !m->write && (n->i.rd == base || (pair && n->i.ra == base));
 }
 
-/* Does it change neither the base, nor scratch registers or EFLAGS? Moves, constants, additions of
- * constants. */
+/* Does it change neither the base, nor scratch registers or EFLAGS? Moves, constants, additions
+ * that are made by LEA. */
 static bool is_neutral(jit_t t, const struct jit_insn *n, unsigned base)
 {
     const struct insn *i = &n->i;
@@ -101,6 +101,9 @@ static bool is_neutral(jit_t t, const struct jit_insn *n, unsigned base)
     case A64_SUB_imm_w:
     case A64_SUB_imm_x:
         return t->pinned[i->rn] != X86_NONE && pinned;
+    case A64_ADD_w:
+    case A64_ADD_x:
+        return t->pinned[i->rn] != X86_NONE && t->pinned[i->rm] != X86_NONE && pinned;
     case A64_MOV_x:
         return t->pinned[i->rm] != X86_NONE && i->rd < REG_SP;
     case A64_MOV_w:
@@ -115,15 +118,15 @@ static bool is_neutral(jit_t t, const struct jit_insn *n, unsigned base)
     }
 }
 
-/* The extent of the group that begins at t->at with `m`: t->group.last, low and the bytes. */
+/* The bytes of the group that begins at t->at with `m`; t->group.last, low and write. */
 static unsigned group_extent(jit_t t, struct member m)
 {
     struct jit_group *g = &t->group;
     unsigned base = t->insn[t->at].i.rn, members = 1;
-    bool write = m.write;
     int64_t moved = 0, low = m.offset, high = m.offset + m.size;
 
     g->last = t->at;
+    g->write = m.write;
     for (unsigned n = t->at; !t->jit->knobs.ungrouped;) {
         if (is_vector(&t->insn[n]) && t->stays)
             break;
@@ -134,7 +137,7 @@ static unsigned group_extent(jit_t t, struct member m)
             n++;
         while (n < t->count && is_neutral(t, &t->insn[n], base));
         if (n >= t->count || members == GROUP_MAX || t->insn[n].i.rn != base ||
-            !is_member(t, &t->insn[n], &m) || m.write != write ||
+            !is_member(t, &t->insn[n], &m) || (m.write != g->write && t->jit->knobs.unmixed) ||
             t->insn[n].i.offset != t->insn[t->at].i.offset + 4 * (n - t->at) ||
             (m.moves && changes_base(&t->insn[n], base, &m)))
             break;
@@ -144,6 +147,7 @@ static unsigned group_extent(jit_t t, struct member m)
             break;
         low = from;
         high = to;
+        g->write |= m.write;
         members++;
         g->last = n;
     }
@@ -167,7 +171,7 @@ unsigned jit_access_begin(jit_t t, const struct insn *i)
         jit_clobber(t);
         unsigned span = group_extent(t, m);
         jit_check_base(t, i, &g->slow[0]);
-        g->slow[1] = jit_look_up_page(t, i->rn, i->rn, (int32_t)g->low, span, m.write);
+        g->slow[1] = jit_look_up_page(t, i->rn, i->rn, (int32_t)g->low, span, g->write);
         g->disp = t->look_up.disp;
         g->open = true;
         g->first = t->at;

@@ -20,6 +20,7 @@ static const struct {
     { "count", offsetof(struct jit_knobs, count) },
     { "strict", offsetof(struct jit_knobs, strict) },
     { "ungrouped", offsetof(struct jit_knobs, ungrouped) },
+    { "unmixed", offsetof(struct jit_knobs, unmixed) },
     { "uncached", offsetof(struct jit_knobs, uncached) },
     { "eager", offsetof(struct jit_knobs, eager) },
     { "ungrown", offsetof(struct jit_knobs, ungrown) },

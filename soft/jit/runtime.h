@@ -169,6 +169,7 @@ struct jit_knobs {
     bool count;       /* count instructions in cpu.instructions */
     bool strict;      /* NZCV is right at every fault, also where nobody reads it */
     bool ungrouped;   /* a look-up for each access */
+    bool unmixed;     /* loads and stores share none */
     bool uncached;    /* no copies of V registers in host registers */
     bool eager;       /* V registers are always right in memory */
     bool ungrown;     /* TLBs stay as small as they begin */

@@ -61,7 +61,7 @@ struct jit_insn {
 
 /* Neighbouring accesses that share a look-up: soft/jit/group.c. */
 struct jit_group {
-    bool open;
+    bool open, write;
     unsigned first, last; /* in jit_translation.insn */
     int64_t low, moved;   /* from the base as it was: where the range begins, where the base is */
     int32_t disp;         /* of the look-up */

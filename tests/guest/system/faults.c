@@ -56,6 +56,10 @@ PROBE(subs_strh, "subs w2, w1, w2\n strh w3, [x0]"); /* SVC reads them */
 PROBE(subs_br, "subs x1, x1, #3\n ldr w2, [x0]\n b.pl 1f\n mov x1, #0\n1: ldr w2, [x0]");
 PROBE(tst_ldr, BETWEEN("tst x1, #0xff", "ldr q0, [x0]", "b.eq"));
 
+/* Loads and stores of neighbours: what comes before one that faults is done. */
+PROBE(counter, "ldr x1, [x0]\n add x1, x1, #1\n str x1, [x0]\n ldr x2, [x0, #8]\n"
+               " add x2, x2, x1\n str x2, [x0, #16]!\n ldr x3, [x0]");
+
 #define RW0 (NORMAL | AP_EL0 | XN) /* data of EL0 */
 #define RO0 (NORMAL | AP_EL0 | AP_RO | XN)
 #define RW1 (NORMAL | XN) /* data of EL1 */
@@ -476,6 +480,61 @@ static void flags(void)
     }
 }
 
+static void neighbours(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t at, low, high; /* of the two pages */
+        uint32_t esr, elr;      /* the latter in instructions */
+        uint64_t far, x[4];
+    } cases[] = {
+        { "a page", 0, RW0, 0, SVC0, 8, 0, { V + 16, 6, 13, 13 } },
+        { "no page", 0, 0, 0, ESR(0x24, TRANSLATION | 3), 0, V, { V, 1, 2, 3 } },
+        { "read-only", 0, RO0, 0, ESR(0x24, WNR | PERMISSION | 3), 2, V, { V, 6, 2, 3 } },
+        { "two pages", 0xff8, RW0, RW0, SVC0, 8, 0, { V + 0x1008, 6, 13, 13 } },
+        { "the other one is missing",
+          0xff8,
+          RW0,
+          0,
+          ESR(0x24, TRANSLATION | 3),
+          3,
+          V + 0x1000,
+          { V + 0xff8, 6, 2, 3 } },
+        { "the other one is read-only",
+          0xff8,
+          RW0,
+          RO0,
+          ESR(0x24, WNR | PERMISSION | 3),
+          5,
+          V + 0x1008,
+          { V + 0xff8, 6, 13, 3 } },
+    };
+
+    for (unsigned i = 0; i < 4 * COUNT(cases); i++) {
+        unsigned n = i / 4;
+        const uint64_t x[4] = { V + cases[n].at, 1, 2, 3 };
+        volatile uint64_t *data = (volatile uint64_t *)(TARGET + cases[n].at);
+        *slot(&kit_low, V, 3) = cases[n].low ? TARGET | PAGE | cases[n].low : 0;
+        *slot(&kit_low, V + 0x1000, 3) =
+            cases[n].high ? (TARGET + 0x1000) | PAGE | cases[n].high : 0;
+        flush();
+        data[0] = 5;
+        data[1] = 7;
+        kit_run(counter, EL0, x);
+        const struct taken *t = &kit_cpus[0].taken;
+        check("neighbours", cases[n].name, t->esr, cases[n].esr);
+        if (cases[n].esr != SVC0) {
+            check(cases[n].name, "ELR_EL1", t->elr, (uint64_t)(counter + cases[n].elr));
+            check(cases[n].name, "FAR_EL1", t->far, cases[n].far);
+        }
+        for (unsigned k = 0; k < 4; k++)
+            check(cases[n].name, "registers", t->x[k], cases[n].x[k]);
+        check(cases[n].name, "memory", data[0], cases[n].low == RW0 ? 6 : 5);
+    }
+    *slot(&kit_low, V, 3) = *slot(&kit_low, V + 0x1000, 3) = 0;
+    flush();
+}
+
 /* Without the MMU: data is device memory, code is not (D8.2). */
 static void off(void)
 {
@@ -519,5 +578,6 @@ void test(void)
     sizes();
     page_end();
     flags();
+    neighbours();
     off();
 }
