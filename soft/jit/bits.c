@@ -113,6 +113,14 @@ bool emit_bitfield(jit_t t, const struct insn *i)
         jit_done(t, i->rd, d);
         return true;
     }
+    if (t->jit->host.bmi2 && field_is_shift(f) && jit_flags_held(t)) {
+        enum x86_shift op = f.to ? X86_SHL : is_signed ? X86_SAR : X86_SHR;
+        enum x86_reg s = jit_use(t, i->rn, RAX), d = jit_def(t, i->rd, RAX);
+        x86_mov_ri(&t->hot, RCX, f.to ? f.to : f.from);
+        x86_shiftx(&t->hot, w, op, d, s, RCX);
+        jit_done(t, i->rd, d);
+        return true;
+    }
     jit_clobber(t);
     enum x86_reg d = jit_def(t, i->rd, RAX);
 
@@ -196,6 +204,16 @@ bool emit_extr(jit_t t, const struct insn *i)
         jit_done(t, i->rd, d);
     } else if (i->rn == i->rm) {
         emit_rotate(t, i, i->rn, i->a);
+    } else if (t->jit->host.bmi2 && jit_flags_held(t)) {
+        unsigned width = w ? 64 : 32;
+
+        x86_mov_ri(&t->hot, RCX, i->a);
+        x86_shiftx(&t->hot, w, X86_SHR, RAX, jit_use(t, i->rm, RAX), RCX);
+        x86_mov_ri(&t->hot, RCX, width - i->a);
+        x86_shiftx(&t->hot, w, X86_SHL, RCX, jit_use(t, i->rn, RDX), RCX);
+        enum x86_reg d = jit_def(t, i->rd, RAX);
+        x86_lea(&t->hot, w, d, x86_indexed(RAX, RCX, 0, 0));
+        jit_done(t, i->rd, d);
     } else {
         jit_clobber(t);
         operand_load(t, w, RAX, operand_guest(t, i->rm));

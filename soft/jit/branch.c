@@ -133,7 +133,8 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
 {
     struct jit_remake remake = t->remake;
     enum jit_eflags ef = t->ef;
-    bool stored = t->ef_stored, store = t->insn[t->at].target_live && ef != EF_NONE && !stored;
+    bool stored = t->ef_stored, carry_stored = t->carry_stored;
+    bool store = t->insn[t->at].target_live && ef != EF_NONE && !stored;
 
     if (!store && !t->loop.inside && !is_other_page(t, target) && !polls(t, target)) {
         exit_tail(t, target, x86_jcc(&t->hot, cc), false, false);
@@ -152,13 +153,14 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
     }
     uint8_t *stay = x86_jcc(&t->hot, (enum x86_cc)(cc ^ 1));
     if (store)
-        jit_flags_store(t, JIT_FLAG_C | JIT_FLAGS_NZV);
+        jit_flags_store(t, t->insn[t->at].target_live);
     t->ef = EF_NONE;
     t->remake.how = REMAKE_NONE;
     jit_exit_direct(t, target);
     x86_here(&t->hot, stay);
     t->ef = ef; /* not taken: nothing changed them */
     t->ef_stored = stored;
+    t->carry_stored = carry_stored;
     t->remake = remake;
 }
 
@@ -171,7 +173,7 @@ void jit_exits_end(jit_t t)
         t->at = out->at;
         t->ef = out->ef;
         t->ef_stored = false;
-        jit_flags_store(t, JIT_FLAG_C | JIT_FLAGS_NZV);
+        jit_flags_store(t, t->insn[t->at].target_live);
         t->ef = EF_NONE;
         t->loop.inside = out->looped;
         t->loop.streaming = out->streamed;

@@ -73,61 +73,62 @@ struct look {
     uint64_t seen[CODE_PAGE_SIZE / 4 / 64];
 };
 
-/* Does code at `offset` of the page set NZCV before it reads it, on every way on? In warm code ways
- * of branches are looked at, too. What was seen does, or there would be an answer already: a loop
- * that never reads it needs no end. */
-static bool kills_flags(jit_t t, int64_t offset, struct look *l)
+/* What code at `offset` of the page reads of NZCV before it sets it, on any way on. In warm code
+ * ways of branches are looked at, too. What was seen reads nothing more: a loop that never reads
+ * needs no end. */
+static unsigned flags_read(jit_t t, int64_t offset, struct look *l)
 {
-    for (; l->ahead; offset += 4) {
+    unsigned read = 0;
+
+    for (; l->ahead && read != FLAGS_READ; offset += 4) {
         if (offset < 0 || offset >= CODE_PAGE_SIZE)
-            return false;
+            return FLAGS_READ;
         uint64_t *seen = &l->seen[offset / 4 / 64], mask = 1ull << offset / 4 % 64;
         if (*seen & mask)
-            return true;
+            return read;
         *seen |= mask;
         l->ahead--;
         struct jit_insn other;
         const struct jit_insn *look = look_at(t, offset, &other);
         unsigned f = flags_of(t, look);
-        if (f & FLAGS_READ)
-            return false;
+        read |= f & FLAGS_READ;
         if (f & FLAGS_WRITE)
-            return true;
+            return read;
         unsigned facts = jit_facts[look->op];
         if (LIKELY(!(facts & FACTS_OF_BLOCK)))
             continue;
-        if ((facts & FACT_CONDITIONAL) && (!t->warm || !kills_flags(t, jit_target(&look->i), l)))
-            return false;
+        if (facts & FACT_CONDITIONAL)
+            read |= t->warm ? flags_read(t, jit_target(&look->i), l) : FLAGS_READ;
         switch (look->op) {
         case A64_BL:
         case A64_B:
             if (look->op == A64_BL && !t->warm)
-                return false;
+                return FLAGS_READ;
             offset = jit_target(&look->i) - 4;
             break;
         case A64_BR:
         case A64_BLR:
         case A64_RET:
-            return false;
+            return FLAGS_READ;
         default:
             break;
         }
     }
-    return false;
+    return FLAGS_READ;
 }
 
 #define AHEAD      8
 #define AHEAD_WARM 64
 
 /* The head of this block is looked at (in a loop) as far as it goes. */
-static bool target_kills_flags(jit_t t, int64_t offset)
+static unsigned target_reads(jit_t t, int64_t offset)
 {
     struct look l = {
         .ahead = offset == t->insn[0].i.offset ? JIT_BLOCK_MAX
                  : t->warm                     ? AHEAD_WARM
                                                : AHEAD,
     };
-    return !FAULTS_READ(t) && kills_flags(t, offset, &l);
+    return FAULTS_READ(t) ? FLAGS_READ : flags_read(t, offset, &l);
 }
 
 void jit_flags_analyse(jit_t t)
@@ -138,21 +139,21 @@ void jit_flags_analyse(jit_t t)
         next = jit_target(&last->i);
     bool falls =
         last->op != A64_BL && last->op != A64_BLR && last->op != A64_BR && last->op != A64_RET;
-    unsigned live = falls && target_kills_flags(t, next) ? 0 : FLAGS_READ;
+    unsigned live = falls ? target_reads(t, next) : FLAGS_READ;
 
     for (unsigned n = t->count; n-- > 0;) {
         struct jit_insn *i = &t->insn[n];
         unsigned f = flags_of(t, i);
-        i->target_live = false;
+        i->target_live = 0;
         if (UNLIKELY(jit_facts[i->op] & (FACT_CONDITIONAL | FACT_ENDS))) {
             if (i->op == A64_BL ||
                 i->op == A64_BLR) /* what is called is next, if more follows too */
                 live = FLAGS_READ;
-            i->target_live =
-                (jit_facts[i->op] & FACT_CONDITIONAL) && !target_kills_flags(t, jit_target(&i->i));
+            if (jit_facts[i->op] & FACT_CONDITIONAL)
+                i->target_live = (uint8_t)target_reads(t, jit_target(&i->i));
         }
         i->flags_live = (uint8_t)live;
-        live |= i->target_live ? FLAGS_READ : 0;
+        live |= i->target_live;
         live = f & FLAGS_WRITE ? f & FLAGS_READ : live | (f & FLAGS_READ);
     }
 }

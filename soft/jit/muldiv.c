@@ -49,22 +49,64 @@ static void accumulate(jit_t t, const struct insn *i, enum x86_reg product)
     jit_done(t, i->rd, d);
 }
 
+#define COMMON_NEAR 5 /* instructions */
+
+/* Is `reg` a factor of the next product, too? */
+static bool is_common(jit_t t, unsigned reg)
+{
+    for (unsigned n = t->at + 1; n < t->count && n <= t->at + COMMON_NEAR; n++) {
+        const struct jit_insn *i = &t->insn[n];
+        if (!i->done && (i->op == A64_MADD_x || i->op == A64_UMULH))
+            return i->i.rn == reg || i->i.rm == reg;
+    }
+    return false;
+}
+
+/* The factor to be in RDX: one that is there, or will serve the next product, or is in a host
+ * register while the other is not. */
+static bool is_second_better(jit_t t, unsigned n, unsigned m)
+{
+    if (t->multiplier == n + 1 || t->multiplier == m + 1)
+        return t->multiplier == m + 1;
+    if (is_common(t, n) != is_common(t, m))
+        return is_common(t, m);
+    return operand_guest(t, n).kind == OPERAND_SLOT && operand_guest(t, m).kind == OPERAND_HOST;
+}
+
 /* high:low = n * m, flags stay. Changes RDX; RCX too if m is no register. */
 static void multiply_long(jit_t t, unsigned w, enum x86_reg high, enum x86_reg low, unsigned n,
                           unsigned m)
 {
-    if (operand_guest(t, n).kind == OPERAND_SLOT && operand_guest(t, m).kind == OPERAND_HOST) {
+    if (is_second_better(t, n, m)) {
         unsigned swap = n;
         n = m;
         m = swap;
     }
     struct operand o = operand_guest(t, m);
 
-    jit_copy(t, w, n, RDX);
+    if (!w || t->multiplier != n + 1)
+        jit_copy(t, w, n, RDX);
+    t->multiplier = w && !t->jit->knobs.count ? n + 1 : 0;
     if (o.kind == OPERAND_SLOT)
         x86_mulx_rm(&t->hot, w, high, low, jit_slot(m));
     else
         x86_mulx(&t->hot, w, high, low, jit_use(t, m, RCX));
+}
+
+static void written(jit_t t, unsigned reg)
+{
+    if (t->multiplier == reg + 1)
+        t->multiplier = 0;
+}
+
+/* Sums leave RDX alone, and products say themselves what they leave there. */
+void jit_multiplier_after(jit_t t, const struct jit_insn *n)
+{
+    bool sum = (n->i.word & 0x1f000000) == 0x0b000000 || (n->i.word & 0x1fe0fc00) == 0x1a000000;
+
+    written(t, n->i.rd);
+    if (!sum && n->op != A64_MADD_x && n->op != A64_UMULH)
+        t->multiplier = 0;
 }
 
 #define PARTNER_NEAR 16 /* instructions */
@@ -120,6 +162,7 @@ static bool emit_halves(jit_t t, const struct insn *i, bool high)
     multiply_long(t, 1, h, l, i->rn, i->rm);
     jit_done(t, rd_high, h);
     jit_done(t, rd_low, l);
+    written(t, other->i.rd);
     other->done = true;
     return true;
 }
@@ -145,6 +188,7 @@ bool emit_madd(jit_t t, const struct insn *i)
         return true;
     }
     jit_clobber(t);
+    t->multiplier = 0;
     struct operand n = factor(t, i->rn, RAX), m = factor(t, i->rm, RDX);
 
     /* MUL into a host register needs no scratch. */

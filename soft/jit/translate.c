@@ -142,6 +142,8 @@ static void emit_one(jit_t t)
             t->ended = true;
         }
     }
+    if (UNLIKELY(t->multiplier))
+        jit_multiplier_after(t, n);
 }
 
 static void none_done(jit_t t)

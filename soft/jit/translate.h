@@ -53,8 +53,8 @@ struct jit_insn {
     uint16_t op; /* enum a64_op */
     /* JIT_FLAGS_*: what is read behind this instruction, where a branch is not taken */
     uint8_t flags_live;
-    bool target_live; /* anything, at the target of this conditional branch */
-    bool done;        /* emitted along with one before it */
+    uint8_t target_live; /* the same, at the target of this conditional branch */
+    bool done;           /* emitted along with one before it */
 };
 
 #define JIT_BLOCK_MAX 64
@@ -147,9 +147,10 @@ struct jit_translation {
     bool carry_stored; /* only the carry was stored there last, so N and Z are 0 */
     unsigned set_at;   /* the instruction that they were set by */
     struct jit_remake remake;
-    bool stays;      /* a loop, or the end of one: accesses may stay in their pages */
-    bool warm;       /* it runs often, so that it may look at the pages found last */
-    bool sp_aligned; /* SP is known to be a multiple of 16 */
+    bool stays;          /* a loop, or the end of one: accesses may stay in their pages */
+    bool warm;           /* it runs often, so that it may look at the pages found last */
+    bool sp_aligned;     /* SP is known to be a multiple of 16 */
+    unsigned multiplier; /* RDX has the value of this guest register + 1, of products; 0: of none */
     struct jit_group group;
     struct jit_loop loop;
     struct jit_way_out *out;
@@ -359,6 +360,9 @@ void jit_pairs_find(jit_t t);
 void jit_pairs_enter(jit_t t, struct x86_buf *b);
 void jit_pairs_leave(jit_t t, struct x86_buf *b);
 bool jit_pair_moved(jit_t t, const struct insn *i);
+
+/* soft/jit/muldiv.c: does RDX still have jit_translation.multiplier behind the instruction? */
+void jit_multiplier_after(jit_t t, const struct jit_insn *n);
 
 /* soft/jit/branch.c */
 
