@@ -10,10 +10,9 @@
  *
  * Instructions whose effects go beyond that (TLB and cache maintenance, the GIC's registers, waits,
  * registers that control translation; CPYP, SETP) cannot be executed twice. They end a block before
- * them, and
- * the interpreter alone executes them. The counter stands still meanwhile. vCPUs take turns, a
- * block at a time. A device may still change memory between the two runs; so a difference counts
- * only if it is there again when both are repeated.
+ * them, and the interpreter alone executes them. The counter stands still meanwhile. vCPUs take
+ * turns, a block at a time. A device may still change memory between the two runs; so a difference
+ * counts only if it is there again when both are repeated.
  */
 #include <errno.h>
 #include <stdlib.h>

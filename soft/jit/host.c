@@ -51,6 +51,7 @@ struct jit_host jit_host_read(const struct jit_host *without)
         h.aes = c >> 25 & 1;
         h.avx = (c & AVX_ECX) == AVX_ECX && has_ymm_state();
         h.fma = h.avx && c >> 12 & 1;
+        h.f16c = h.avx && c >> 29 & 1;
     }
     if (__get_cpuid(0x80000001, &a, &b, &c, &d))
         h.lzcnt = c >> 5 & 1;
@@ -58,5 +59,6 @@ struct jit_host jit_host_read(const struct jit_host *without)
         ((bool *)&h)[n] &= !((const bool *)without)[n];
     h.fma &= h.avx; /* they are VEX forms */
     h.avx2 &= h.avx;
+    h.f16c &= h.avx;
     return h;
 }

@@ -56,6 +56,7 @@ static const struct {
     { "fma", offsetof(struct jit_host, fma) },       { "aes", offsetof(struct jit_host, aes) },
     { "pclmul", offsetof(struct jit_host, pclmul) }, { "sha", offsetof(struct jit_host, sha) },
     { "gfni", offsetof(struct jit_host, gfni) },     { "avx2", offsetof(struct jit_host, avx2) },
+    { "f16c", offsetof(struct jit_host, f16c) },
 };
 
 static bool read_word(struct jit_knobs *k, const char *word, size_t length)

@@ -159,7 +159,7 @@ struct jit_looked {
 
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
-    bool avx, avx2, fma, aes, pclmul, sha, gfni;
+    bool avx, avx2, f16c, fma, aes, pclmul, sha, gfni;
 };
 
 /* IREKO_JIT: switches for tests and measurements. */

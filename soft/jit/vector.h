@@ -99,7 +99,8 @@ void vector_element_general(jit_t t, unsigned scale, enum x86_reg d, unsigned v,
 void vector_element_everywhere(jit_t t, enum x86_xmm x, unsigned scale, unsigned v,
                                unsigned offset);
 
-/* soft/jit/vector_shift.c: x = its elements shifted right. */
+/* soft/jit/vector_shift.c: x = its elements shifted. */
+void vector_shift_left(jit_t t, enum x86_xmm x, unsigned scale, unsigned n);
 void vector_shift_right(jit_t t, enum x86_xmm x, unsigned scale, unsigned n, bool is_signed);
 /* The result of an instruction that narrows: elements of twice the size in XMM0, shifted right,
  * with half of what is lost added before if it is rounded. Changes XMM1. */

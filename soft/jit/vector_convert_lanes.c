@@ -239,7 +239,9 @@ bool emit_fcvtz_fixed_v(jit_t t, const struct insn *i)
 /* FCVTL: single to double precision, of the lower half or with Q of the upper one. */
 bool emit_fcvtl(jit_t t, const struct insn *i)
 {
-    if (!fp_enabled(t) || !bit(i->word, 22))
+    if (!bit(i->word, 22))
+        return vector_fcvtl_half(t, i);
+    if (!fp_enabled(t))
         return false;
     jit_clobber(t);
     vector_half(t, XMM0, i->rn, bit(i->word, 30));
@@ -250,7 +252,9 @@ bool emit_fcvtl(jit_t t, const struct insn *i)
 /* FCVTN: double to single precision, to the lower half or with Q to the upper one. */
 bool emit_fcvtn(jit_t t, const struct insn *i)
 {
-    if (!fp_enabled(t) || !bit(i->word, 22))
+    if (!bit(i->word, 22))
+        return vector_fcvtn_half(t, i);
+    if (!fp_enabled(t))
         return false;
     jit_clobber(t);
     vector_op(t, SSE_CVTPD2PS, XMM1, i->rn);

@@ -117,7 +117,9 @@ bool emit_fcvt(jit_t t, const struct insn *i)
     unsigned opc = (unsigned)bits(i->word, 16, 15);
     bool f64 = is_double(i);
 
-    if (!is_scalar(t, i) || opc > 1)
+    if (bit(i->word, 23) || opc == 3)
+        return vector_fcvt_half(t, i);
+    if (!is_scalar(t, i))
         return false;
     jit_clobber(t);
     load_scalar(t, XMM1, f64, i->rn);

@@ -109,6 +109,11 @@ static inline uint8_t *unless_number(jit_t t, enum x86_xmm x, bool f64)
     return x86_jcc(&t->hot, CC_P);
 }
 
+/* soft/jit/vector_half.c: FCVT, FCVTL, FCVTN where one side is half precision. */
+bool vector_fcvt_half(jit_t t, const struct insn *i);
+bool vector_fcvtl_half(jit_t t, const struct insn *i);
+bool vector_fcvtn_half(jit_t t, const struct insn *i);
+
 /* The result is in XMM0, unless `slow`, which may be NULL, was taken. */
 static inline bool finish(jit_t t, const struct insn *i, uint8_t *slow)
 {

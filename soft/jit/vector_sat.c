@@ -1,9 +1,10 @@
 /*
- * Saturating arithmetic and narrowing (DDI 0487 C4.1.96), where x86 saturates the same way. A
- * result that is not the one without saturation sets FPSR.QC, in the cold part.
+ * Saturating arithmetic and narrowing of 8 and 16 bits (DDI 0487 C4.1.96), where x86 saturates the
+ * same way. A result that is not the one without saturation sets FPSR.QC, in the cold part. Wider
+ * elements are vector_sat_wide.c's.
  */
 #include "soft/interp/simd.h"
-#include "soft/jit/vector.h"
+#include "soft/jit/vector_sat.h"
 
 /* XMM4 is all ones where nothing saturated. Changes RAX. */
 static void note_saturation(jit_t t)
@@ -17,7 +18,7 @@ static void note_saturation(jit_t t)
     x86_to(&t->cold, back, t->hot.p);
 }
 
-/* SQADD, UQADD, SQSUB, UQSUB of 8 and 16 bits: U<29>, bit 13 is SUB. */
+/* SQADD, UQADD, SQSUB, UQSUB: U<29>, bit 13 is SUB. */
 bool emit_sat_add(jit_t t, const struct insn *i)
 {
     static const enum x86_sse saturating[2][2][2] = {
@@ -28,11 +29,13 @@ bool emit_sat_add(jit_t t, const struct insn *i)
     struct x86_buf *b = &t->hot;
     unsigned scale = (unsigned)bits(i->word, 23, 22);
 
-    if (!vector_enabled(t) || scale > 1)
+    if (!vector_enabled(t))
         return false;
+    if (scale > 1)
+        return vector_sat_add_wide(t, i, scale);
     jit_clobber(t);
-    vector_load_low(t, XMM0, i->rn, bit(i->word, 30) ? 16 : 8);
-    vector_load_low(t, XMM1, i->rm, bit(i->word, 30) ? 16 : 8);
+    vector_load_elements(t, i, XMM0, i->rn, scale);
+    vector_load_elements(t, i, XMM1, i->rm, scale);
     x86_sse_rr(b, SSE_MOVAPS, XMM4, XMM0);
     x86_sse_rr(b, saturating[bit(i->word, 29)][bit(i->word, 13)][scale], XMM0, XMM1);
     x86_sse_rr(b, plain[bit(i->word, 13)][scale], XMM4, XMM1);
@@ -43,6 +46,12 @@ bool emit_sat_add(jit_t t, const struct insn *i)
 }
 
 enum narrowing { SIGNED, UNSIGNED, SIGNED_TO_UNSIGNED };
+
+/* To the upper half? */
+static bool is_upper(const struct insn *i)
+{
+    return bit(i->word, 30) && !bit(i->word, 28);
+}
 
 /* XMM0, elements of twice the size, narrowed: to the lower half, or with Q the upper one. */
 static void narrow(jit_t t, const struct insn *i, unsigned scale, enum narrowing how)
@@ -61,7 +70,7 @@ static void narrow(jit_t t, const struct insn *i, unsigned scale, enum narrowing
     x86_sse_rr(b, widen[how != SIGNED][scale], XMM4, XMM1);
     x86_sse_rr(b, SSE_PCMPEQB, XMM4, XMM0);
     note_saturation(t);
-    if (bit(i->word, 30)) {
+    if (is_upper(i)) {
         vector_load(t, XMM0, i->rd);
         x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM0, XMM1);
     } else {
@@ -75,10 +84,12 @@ bool emit_sat_narrow(jit_t t, const struct insn *i)
 {
     unsigned scale = (unsigned)bits(i->word, 23, 22);
 
-    if (!vector_enabled(t) || scale > 1)
+    if (!vector_enabled(t))
         return false;
     jit_clobber(t);
-    vector_load(t, XMM0, i->rn);
+    vector_load_source(t, i, XMM0, scale);
+    if (scale > 1)
+        return vector_sat_narrow_wide(t, i, !bit(i->word, 29));
     narrow(t, i, scale,
            !bit(i->word, 14)  ? SIGNED_TO_UNSIGNED
            : bit(i->word, 29) ? UNSIGNED
@@ -98,10 +109,12 @@ bool emit_sat_shift_narrow(jit_t t, const struct insn *i)
                          : bit(i->word, 29) ? UNSIGNED
                                             : SIGNED;
 
-    if (!vector_enabled(t) || scale > 1)
+    if (!vector_enabled(t))
         return false;
     jit_clobber(t);
-    vector_load(t, XMM0, i->rn);
+    vector_load_source(t, i, XMM0, scale);
+    if (scale > 1)
+        return vector_sat_shift_narrow_wide(t, i, n, how == UNSIGNED, how == SIGNED);
     if (bit(i->word, 11)) {
         x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
         x86_sse_shift(b, scale ? SSE_SLL_D : SSE_SLL_W, XMM1, (16u << scale) - n);

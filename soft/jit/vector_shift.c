@@ -67,6 +67,11 @@ static void shift_left(jit_t t, enum x86_xmm x, unsigned scale, unsigned n)
         mask(t, x, 0xffu << n, 0);
 }
 
+void vector_shift_left(jit_t t, enum x86_xmm x, unsigned scale, unsigned n)
+{
+    shift_left(t, x, scale, n);
+}
+
 static void shift_right(jit_t t, enum x86_xmm x, unsigned scale, unsigned n)
 {
     if (shift_bytes(t, x, scale, RIGHT, n))

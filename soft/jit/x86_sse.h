@@ -1,6 +1,6 @@
 /*
  * Emits SSE instructions of x86-64-v2 and, where the host has them, AES-NI, PCLMULQDQ, SHA-NI,
- * GFNI, FMA3 and some of AVX2. Source: Intel SDM volume 2.
+ * GFNI, FMA3, F16C and some of AVX2. Source: Intel SDM volume 2.
  *
  * An instruction is its mandatory prefix (bits 31:24) and its opcode, named as in the SDM; its
  * destination is also its first source. The legacy encodings are enough: results are made in
@@ -331,6 +331,18 @@ static inline void x86_shift_each(struct x86_buf *b, enum x86_shift_each op, uns
                                   enum x86_xmm d, enum x86_xmm s, enum x86_xmm count)
 {
     x86_vex(b, w, 1, 2, op, (enum x86_reg)d, (enum x86_reg)s, (enum x86_reg)count);
+}
+
+/* F16C: half to single precision, of the lower four; and back, as MXCSR rounds. */
+static inline void x86_cvtph2ps(struct x86_buf *b, enum x86_xmm d, enum x86_xmm s)
+{
+    x86_vex(b, 0, 1, 2, 0x13, (enum x86_reg)d, (enum x86_reg)0, (enum x86_reg)s);
+}
+
+static inline void x86_cvtps2ph(struct x86_buf *b, enum x86_xmm d, enum x86_xmm s)
+{
+    x86_vex(b, 0, 1, 3, 0x1d, (enum x86_reg)s, (enum x86_reg)0, (enum x86_reg)d);
+    x86_imm8(b, 4);
 }
 
 static inline void x86_stmxcsr(struct x86_buf *b, struct x86_mem m)

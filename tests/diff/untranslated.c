@@ -1,11 +1,11 @@
 /*
- * Which data processing, SIMD&FP and load and store encodings does the JIT leave to the
- * interpreter?
+ * Which encodings of data processing, of general and of SIMD&FP registers, does the JIT leave to
+ * the interpreter?
  *
  * Every line of soft/a64.decode of these groups is taken in all its forms: what is not a register's
  * number or a long immediate takes all values, or random ones where there are too many. Each word
- * is executed on harmless operands: 1.5 in half, single and double precision, one after the other.
- * A form is left if the engine's counter of that line counts for each of them
+ * is executed on harmless operands: 1.5 in half, single and double precision and zero, one after
+ * the other. A form is left if the engine's counter of that line counts for each of them
  * (hvx_vcpu_stats.left): the line has no emitter, its emitter refuses the form, or the common
  * operands take its slow path.
  *
@@ -99,8 +99,8 @@ static uint64_t run(struct machine *m, unsigned kind)
 
 static bool is_left(struct machine *m, unsigned kind, uint32_t word)
 {
-    static const uint64_t patterns[] = { 0x3fc000003fc00000, 0x3ff8000000000000,
-                                         0x3e003e003e003e00 };
+    static const uint64_t patterns[] = { 0x3fc000003fc00000, 0x3ff8000000000000, 0x3e003e003e003e00,
+                                         0 };
     bool left = true;
 
     memcpy(m->ram + m->at, (uint32_t[]){ word, A64_HVC }, 2 * A64_WORD);

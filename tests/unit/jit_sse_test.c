@@ -279,6 +279,10 @@ static void test_numbers(void **state)
     EXPECT("vpsravd xmm1, xmm9, xmm3");
     x86_shift_each(B, X86_SLL_EACH, 1, XMM4, XMM2, (enum x86_xmm)12);
     EXPECT("vpsllvq xmm4, xmm2, xmm12");
+    x86_cvtph2ps(B, XMM1, (enum x86_xmm)9);
+    EXPECT("vcvtph2ps xmm1, xmm9");
+    x86_cvtps2ph(B, XMM1, (enum x86_xmm)9);
+    EXPECT("vcvtps2ph xmm1, xmm9, 4");
     x86_cmp8_rr(B, RAX, RCX);
     EXPECT("cmp al, cl");
     x86_cmp8_rr(B, RSI, R8);
