@@ -174,6 +174,7 @@ struct cpu {
     struct jit_jump *jit_no_jumps;
     uint16_t jit_flags;
     _Atomic uintptr_t jit_returns_end; /* calls look at this, too: soft/jit/returns.c */
+    const uint8_t *jit_estimates;      /* soft/jit/vector_estimate.c; code holds no addresses */
 
     jmp_buf unwind; /* deep code leaves the instruction through this; see soft/exc.h */
     _Atomic uint32_t attention;

@@ -429,6 +429,7 @@ int jit_create(struct soft_vcpu *v)
     j->since_ns = clock_monotonic_ns();
     j->since_ticks = __rdtsc();
     v->cpu.jit_no_jumps = j->empty.jit.jump;
+    v->cpu.jit_estimates = jit_estimates();
     clear_jumps(&j->empty);
     j->knobs = jit_knobs_read(getenv("IREKO_JIT"));
     if (j->knobs.checksum) /* every way to a block is by find_block() */

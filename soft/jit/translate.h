@@ -444,6 +444,9 @@ void jit_slow_access(jit_t t, uint8_t *other, uint8_t *look_up);
 /* The same for the instructions from `first` to the one being emitted, which go on behind it. */
 void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count);
 
+/* soft/jit/vector_estimate.c: its tables, which translated code finds by cpu.jit_estimates. */
+const uint8_t *jit_estimates(void);
+
 /* The table of emitters by enum a64_op; NULL for the interpreter's functions. */
 extern jit_emitter *const jit_emitters[A64_OP_COUNT];
 

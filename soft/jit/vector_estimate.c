@@ -130,6 +130,11 @@ static const struct {
     },
 };
 
+const uint8_t *jit_estimates(void)
+{
+    return (const uint8_t *)&tables;
+}
+
 /* RCX = the estimate of RAX, if that and the estimate are normal numbers, and for a square root
  * there is no sign; else jump. Changes RAX, RDX. */
 static uint8_t *estimate(jit_t t, bool f64, bool rsqrt)
@@ -156,8 +161,9 @@ static uint8_t *estimate(jit_t t, bool f64, bool rsqrt)
     }
     x86_shift_ri(b, f64, X86_SHR, RAX, fraction - 8);
     x86_alu_ri(b, 0, X86_AND, RAX, rsqrt ? 0x1ff : 0xff);
-    x86_mov_ri(b, RDX, (uintptr_t)(rsqrt ? tables.rsqrt : tables.recip));
-    x86_ext_rm(b, X86_ZX8, 0, RAX, (struct x86_mem){ RDX, RAX, 0, 0 });
+    x86_mov_rm(b, 1, RDX, JIT_CPU(jit_estimates));
+    x86_ext_rm(b, X86_ZX8, 0, RAX,
+               (struct x86_mem){ RDX, RAX, 0, rsqrt ? sizeof tables.recip : 0 });
     x86_shift_ri(b, 0, X86_SHL, RCX, 8);
     x86_alu_rr(b, 0, X86_OR, RCX, RAX);
     x86_shift_ri(b, f64, X86_SHL, RCX, fraction - 8);
