@@ -382,15 +382,6 @@ void jit_blocks_verify_page(struct jit *j, uint64_t pa)
 
 /* Exits. */
 
-uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e)
-{
-    uint32_t n = j->exit_count++;
-
-    j->exit[n] = *e;
-    j->exit[n].block = JIT_NONE;
-    return n;
-}
-
 void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding)
 {
     struct jit_exit *e = &j->exit[exit];

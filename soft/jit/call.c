@@ -42,10 +42,13 @@ static struct jit_call record_of(jit_t t, const struct insn *i, uint32_t next)
 /* Jump to a thunk with the address of the record behind the jump in `record`. No call, as the host
  * would expect a return. */
 #define TO_THUNK 12
-static void to_thunk(jit_t t, enum x86_reg record, uint32_t thunk)
+static inline void to_thunk(jit_t t, enum x86_reg record, uint32_t thunk)
 {
-    x86_lea_rip(&t->cold, record, t->cold.p + TO_THUNK);
-    x86_to(&t->cold, x86_jmp(&t->cold), t->jit->rw + thunk);
+    struct x86_buf buf = t->cold, *b = &buf;
+
+    x86_lea_ahead(b, record, TO_THUNK - 7);
+    x86_to(b, x86_jmp(b), t->jit->rw + thunk);
+    x86_back(&t->cold, b);
 }
 
 /* Pad with breakpoints or NOPs until the record behind to_thunk() is at a multiple of 8. */
@@ -116,6 +119,23 @@ static uint16_t slow_place(jit_t t, const uint8_t *common, const uint8_t *p)
     return (uint16_t)(p - t->jit->rw - t->jit->hot);
 }
 
+/* The record, and the words of the instructions from `i` on. */
+static void slow_data(jit_t t, const struct jit_slow *s, const struct jit_insn *i)
+{
+    struct x86_buf *b = &t->cold;
+    uint8_t *p = b->p;
+
+    if (b->limit - p < (ptrdiff_t)(sizeof *s + s->count * 4u) + 8) {
+        b->full = true;
+        return;
+    }
+    memcpy(p, s, sizeof *s);
+    p += sizeof *s;
+    for (unsigned n = 0; n < s->count; n++, p += 4)
+        memcpy(p, &i[n].i.word, 4);
+    b->p = p;
+}
+
 /* A slow path for t->insn[first] to the one being emitted, of a look-up or of something else. */
 static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const uint8_t *after)
 {
@@ -139,14 +159,13 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     const uint8_t *start = t->cold.p;
     if (look_up)
         x86_lea(&t->cold, 1, RCX, t->look_up.address);
-    vector_sha_write(t, &t->cold);
+    if (copies)
+        vector_sha_write(t, &t->cold);
     jit_remake_store(t, &t->cold);
     jit_loop_leave(t, &t->cold);
     to_thunk(t, look_up ? RDX : RAX, thunk);
     s.common = (uint16_t)(t->cold.p - common);
-    cold_data(t, &s, sizeof s);
-    for (unsigned n = first; n <= t->at; n++)
-        cold_data(t, &t->insn[n].i.word, sizeof t->insn[n].i.word);
+    slow_data(t, &s, &t->insn[first]);
     if (copies) {
         struct jit_slow_copies v = vector_cache_record(t);
         cold_data(t, &v, sizeof v);

@@ -17,23 +17,29 @@
 
 /* One access, relative to its base register as it is before the instruction. */
 struct member {
+    enum jit_form form;
     int64_t offset, moves; /* where it begins; what it adds to the base */
     unsigned size;
     bool write;
 };
 
+/* Of loads and stores that jit_access_begin() is for, by DDI 0487 C4.1.94; FORM_REGISTER: of
+ * others. */
 static enum jit_form form_of(const struct jit_insn *n)
 {
-    jit_emitter *e = jit_emitters[n->op];
+    static const uint8_t pairs[] = { FORM_OFFSET, FORM_POST, FORM_OFFSET, FORM_PRE };
+    static const uint8_t singles[] = { FORM_OFFSET, FORM_POST, FORM_REGISTER, FORM_PRE };
+    uint32_t w = n->i.word;
 
-    if (e == emit_ldst_post || e == emit_pair_post || e == emit_vldst_post || e == emit_vpair_post)
-        return FORM_POST;
-    if (e == emit_ldst_pre || e == emit_pair_pre || e == emit_vldst_pre || e == emit_vpair_pre)
-        return FORM_PRE;
-    return e == emit_ldst_offset || e == emit_pair_offset || e == emit_vldst_offset ||
-                   e == emit_vpair_offset
-               ? FORM_OFFSET
-               : FORM_REGISTER;
+    if ((w & 0x2a000000) != 0x28000000 || n->op == A64_UNDEFINED)
+        return FORM_REGISTER;
+    if (!bit(w, 28)) /* STGP is like a pair */
+        return (w & 0xc4400000) == 0x40000000 ? FORM_REGISTER : (enum jit_form)pairs[w >> 23 & 3];
+    if ((w & 0xc4c00000) == 0xc0800000) /* PRFM */
+        return FORM_REGISTER;
+    if (bit(w, 24))
+        return FORM_OFFSET;
+    return bit(w, 21) ? FORM_REGISTER : (enum jit_form)singles[w >> 10 & 3];
 }
 
 static bool is_vector(const struct jit_insn *n)
@@ -52,6 +58,7 @@ static bool is_member(jit_t t, const struct jit_insn *n, struct member *m)
     if (form == FORM_REGISTER || (is_vector(n) && !(t->mode & JIT_MODE_FP)) ||
         (pair && bit(w, 22) && n->i.rd == n->i.ra))
         return false;
+    m->form = form;
     m->offset = form == FORM_POST ? 0 : n->i.imm;
     m->moves = jit_writes_back(form) ? n->i.imm : 0;
     if (is_vector(n)) { /* single ones: size<31:30> is extended by opc<23> */
@@ -161,6 +168,7 @@ unsigned jit_access_begin(jit_t t, const struct insn *i)
     struct member m;
 
     (void)is_member(t, &t->insn[t->at], &m);
+    g->writes_back = jit_writes_back(m.form);
     if (t->loop.streaming) {
         t->look_up.found = jit_use(t, i->rn, RAX);
         t->look_up.add = jit_stream_found(t);
@@ -189,7 +197,7 @@ void jit_access_end(jit_t t, const struct insn *i)
 {
     struct jit_group *g = &t->group;
 
-    if (jit_writes_back(form_of(&t->insn[t->at])))
+    if (g->writes_back)
         jit_write_back(t, i);
     if (t->loop.streaming || t->at < g->last)
         return;

@@ -139,28 +139,22 @@ static void load_other(struct x86_buf *b, const int8_t *map, const int8_t *other
             x86_mov_rm(b, 1, (enum x86_reg)map[reg], jit_slot(reg));
 }
 
-void jit_loop_enter(jit_t t, struct x86_buf *b)
+void jit_loop_enter_inside(jit_t t, struct x86_buf *b)
 {
-    if (!t->loop.inside)
-        return;
     store_other(b, jit_pinned, t->loop.map);
     load_other(b, t->loop.map, jit_pinned);
     jit_streams_enter(t, b);
 }
 
-void jit_loop_leave(jit_t t, struct x86_buf *b)
+void jit_loop_leave_inside(jit_t t, struct x86_buf *b)
 {
-    if (!t->loop.inside)
-        return;
     store_other(b, t->loop.map, jit_pinned);
     load_other(b, jit_pinned, t->loop.map);
     jit_streams_leave(t, b);
 }
 
-const uint8_t *jit_loop_return(jit_t t, const uint8_t *to)
+const uint8_t *jit_loop_return_at(jit_t t, const uint8_t *to)
 {
-    if (!t->loop.inside)
-        return to;
     const uint8_t *start = t->cold.p;
     jit_loop_enter(t, &t->cold);
     x86_to(&t->cold, x86_jmp(&t->cold), to);

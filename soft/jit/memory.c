@@ -11,15 +11,6 @@
  */
 #include "soft/jit/access.h"
 
-#define ENTRY_SHIFT 5
-
-_Static_assert(sizeof(struct tlb_entry) == 1u << ENTRY_SHIFT, "the index is a shift");
-
-struct x86_mem jit_tlb_field(size_t offset)
-{
-    return x86_indexed(JIT_TLB, RCX, 0, (int32_t)(offsetof(struct tlb, e) + offset));
-}
-
 static struct x86_mem page_field(unsigned n, size_t offset)
 {
     return x86_at(JIT_TLB,
@@ -34,17 +25,6 @@ void jit_check_base(jit_t t, const struct insn *i, uint8_t **slow)
     x86_test_ri(&t->hot, 0, jit_use(t, REG_SP, RAX), 15);
     *slow = x86_jcc(&t->hot, CC_NE);
     t->sp_aligned = true;
-}
-
-void jit_tlb_index(jit_t t, struct x86_buf *b, enum x86_reg at)
-{
-    if (t->jit->host.bmi2) {
-        x86_rorx(b, 0, RCX, at, 12 - ENTRY_SHIFT);
-    } else {
-        x86_mov_rr(b, 0, RCX, at);
-        x86_shift_ri(b, 0, X86_SHR, RCX, 12 - ENTRY_SHIFT);
-    }
-    x86_alu_rm(b, 0, X86_AND, RCX, x86_at(JIT_TLB, offsetof(struct tlb, mask)));
 }
 
 /* The address in RAX is a stream's: nothing is looked up. */
@@ -63,8 +43,9 @@ static bool has_streams(jit_t t)
 }
 
 /* In the TLB: the address is in register `at`. */
-static uint8_t *look_up(jit_t t, struct x86_buf *b, enum x86_reg at, unsigned size, bool write)
+static uint8_t *look_up(jit_t t, struct x86_buf *part, enum x86_reg at, unsigned size, bool write)
 {
+    struct x86_buf buf = *part, *b = &buf;
     size_t tag = write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd);
 
     t->look_up.address = x86_at(at, 0);
@@ -80,6 +61,7 @@ static uint8_t *look_up(jit_t t, struct x86_buf *b, enum x86_reg at, unsigned si
     x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)(4096 - size));
     uint8_t *slow = x86_jcc(b, CC_A);
     x86_mov_rm(b, 1, RCX, jit_tlb_field(offsetof(struct tlb_entry, add)));
+    x86_back(part, b);
     t->look_up.end = b->p;
     return slow;
 }
@@ -91,14 +73,14 @@ static uint8_t *look_up_wide(jit_t t, enum x86_reg at, unsigned size, bool write
     int32_t wide = (int32_t)offsetof(struct tlb, wide);
     size_t tag = write ? offsetof(struct tlb_wide, wr) : offsetof(struct tlb_wide, rd);
 
-    _Static_assert(sizeof(struct tlb_wide) == 1u << ENTRY_SHIFT, "the index is a shift");
+    _Static_assert(sizeof(struct tlb_wide) == 1u << JIT_TLB_SHIFT, "the index is a shift");
     if (t->jit->host.bmi2) {
-        x86_rorx(b, 0, RCX, at, TLB_WIDE_SHIFT - ENTRY_SHIFT);
+        x86_rorx(b, 0, RCX, at, TLB_WIDE_SHIFT - JIT_TLB_SHIFT);
     } else {
         x86_mov_rr(b, 0, RCX, at);
-        x86_shift_ri(b, 0, X86_SHR, RCX, TLB_WIDE_SHIFT - ENTRY_SHIFT);
+        x86_shift_ri(b, 0, X86_SHR, RCX, TLB_WIDE_SHIFT - JIT_TLB_SHIFT);
     }
-    x86_alu_ri(b, 0, X86_AND, RCX, (TLB_WIDES - 1) << ENTRY_SHIFT);
+    x86_alu_ri(b, 0, X86_AND, RCX, (TLB_WIDES - 1) << JIT_TLB_SHIFT);
     x86_mov_rm(b, 1, RDX, x86_indexed(JIT_TLB, RCX, 0, wide + (int32_t)tag));
     x86_alu_rr(b, 1, X86_XOR, RDX, at);
     x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)((1u << TLB_WIDE_SHIFT) - size));
@@ -184,9 +166,9 @@ void jit_found_physical(jit_t t)
     struct x86_buf *b = &t->hot;
 
     if (t->jit->host.bmi2)
-        x86_rorx(b, 0, RAX, RAX, 12 - ENTRY_SHIFT);
+        x86_rorx(b, 0, RAX, RAX, 12 - JIT_TLB_SHIFT);
     else
-        x86_shift_ri(b, 0, X86_SHR, RAX, 12 - ENTRY_SHIFT);
+        x86_shift_ri(b, 0, X86_SHR, RAX, 12 - JIT_TLB_SHIFT);
     x86_alu_rm(b, 0, X86_AND, RAX, x86_at(JIT_TLB, offsetof(struct tlb, mask)));
     x86_mov_rm(
         b, 1, RAX,

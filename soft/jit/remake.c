@@ -181,10 +181,8 @@ void jit_remake(jit_t t)
     t->remake.how = REMAKE_NONE;
 }
 
-void jit_remake_store(jit_t t, struct x86_buf *b)
+void jit_remake_and_store(jit_t t, struct x86_buf *b)
 {
-    if (t->remake.how == REMAKE_NONE)
-        return;
     x86_push(b, RAX);
     jit_flags_save(b, emit(t, b));
     x86_pop(b, RAX);

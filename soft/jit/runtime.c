@@ -212,6 +212,7 @@ static uint32_t make_block(struct soft_vcpu *v, uint64_t pc, const struct jit_bi
     uint64_t pa = b->pa | (pc & 4095);
     uint32_t mode = mode_of(&v->cpu);
 
+    __builtin_prefetch(b->host + (pc & 4095)); /* nobody has read it so far */
     if (UNLIKELY(j->knobs.cloned) && jit_block_find_origin(j, pa, mode) == JIT_NONE)
         (void)jit_translate(v, pc + ELSEWHERE, pa, b->host, mode);
     uint32_t n = jit_clone(v, pa, pc, mode);

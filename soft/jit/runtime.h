@@ -345,7 +345,15 @@ void jit_blocks_verify_line(struct jit *j, uint64_t pa, uint64_t size);
 /* Is the block still what memory holds? And what a page of bytes holds? */
 bool jit_block_is_current(const struct jit *j, uint32_t block);
 bool jit_block_matches(const struct jit *j, const struct jit_block *b, const uint8_t *page);
-uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e);
+/* Room for it was made by jit_cache_ready(). */
+static inline uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e)
+{
+    uint32_t n = j->exit_count++;
+
+    j->exit[n] = *e;
+    j->exit[n].block = JIT_NONE;
+    return n;
+}
 void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding);
 /* The id of a binding, new or old; 0 without memory. */
 uint32_t jit_binding_id(struct jit *j, uint64_t va, uint64_t pa, const uint8_t *host, uint32_t el);

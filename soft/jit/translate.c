@@ -31,6 +31,7 @@ static void decode(struct jit_insn *n, uint32_t word, unsigned offset, unsigned 
     if (UNLIKELY(a64_ops[op].option & ~options))
         op = (word & 0xfffff01f) == 0xd503201f ? A64_HINT : A64_UNDEFINED;
     n->op = (uint16_t)op;
+    n->done = false;
     n->i = (struct insn){ .fn = a64_ops[op].fn, .word = word, .offset = (uint16_t)offset };
     a64_ops[op].format(&n->i);
 }
@@ -154,7 +155,6 @@ static void none_done(jit_t t)
 
 static void emit_block(jit_t t)
 {
-    none_done(t);
     jit_loop_begin(t);
     if (jit_streams_begin(t)) {
         for (t->at = 0; t->at <= t->loop.end; t->at++)
@@ -188,6 +188,7 @@ static void emit_twice(jit_t t)
     carry = seen; /* once more, with V registers carried around the loop */
     t->jit->exit_count = exits;
     *t = again;
+    none_done(t);
     jit_relocs_begin(t);
     emit_block(t);
 }

@@ -61,10 +61,10 @@ struct jit_insn {
 
 /* Neighbouring accesses that share a look-up: soft/jit/group.c. */
 struct jit_group {
-    bool open, write;
-    unsigned first, last; /* in jit_translation.insn */
-    int64_t low, moved;   /* from the base as it was: where the range begins, where the base is */
-    int32_t disp;         /* of the look-up */
+    bool open, write, writes_back; /* the last is of the access being emitted */
+    unsigned first, last;          /* in jit_translation.insn */
+    int64_t low, moved; /* from the base as it was: where the range begins, where the base is */
+    int32_t disp;       /* of the look-up */
     uint8_t *slow[2];
 };
 
@@ -303,7 +303,12 @@ void jit_remake(jit_t t);
 /* The same as far as `cond` needs it at the instruction being emitted, if that is less. */
 bool jit_remake_test(jit_t t, unsigned cond);
 /* Code that stores them, too, on the way to a slow path or a call. Changes EFLAGS. */
-void jit_remake_store(jit_t t, struct x86_buf *b);
+void jit_remake_and_store(jit_t t, struct x86_buf *b);
+static inline void jit_remake_store(jit_t t, struct x86_buf *b)
+{
+    if (UNLIKELY(t->remake.how != REMAKE_NONE))
+        jit_remake_and_store(t, b);
+}
 
 /* soft/jit/uses.c: general registers that an instruction reads and writes, as bits by their number
  * (REG_SP too), if that is known; `plain`: it neither faults nor branches, and is no call of C. */
@@ -336,10 +341,24 @@ unsigned jit_loop_alone(jit_t t);
 void jit_loop_begin(jit_t t);
 void jit_loop_end(jit_t t);
 /* Inside of a loop: to its register map, and back to the usual one. Flags and scratch stay. */
-void jit_loop_enter(jit_t t, struct x86_buf *b);
-void jit_loop_leave(jit_t t, struct x86_buf *b);
+void jit_loop_enter_inside(jit_t t, struct x86_buf *b);
+void jit_loop_leave_inside(jit_t t, struct x86_buf *b);
+static inline void jit_loop_enter(jit_t t, struct x86_buf *b)
+{
+    if (UNLIKELY(t->loop.inside))
+        jit_loop_enter_inside(t, b);
+}
+static inline void jit_loop_leave(jit_t t, struct x86_buf *b)
+{
+    if (UNLIKELY(t->loop.inside))
+        jit_loop_leave_inside(t, b);
+}
 /* In cold code: where what has the usual map goes on at `to`. */
-const uint8_t *jit_loop_return(jit_t t, const uint8_t *to);
+const uint8_t *jit_loop_return_at(jit_t t, const uint8_t *to);
+static inline const uint8_t *jit_loop_return(jit_t t, const uint8_t *to)
+{
+    return UNLIKELY(t->loop.inside) ? jit_loop_return_at(t, to) : to;
+}
 
 /* soft/jit/stream.c: find the loop's streams. */
 void jit_streams_find(jit_t t);
@@ -386,9 +405,6 @@ void jit_found_physical(jit_t t);
  * such a base found last. Changes RAX too. */
 uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, unsigned size,
                           bool write);
-/* RCX = where in the TLB the entry for the address in `at` would be; its fields. */
-void jit_tlb_index(jit_t t, struct x86_buf *b, enum x86_reg at);
-struct x86_mem jit_tlb_field(size_t offset);
 /* What was found, as long as its registers are as they were. */
 struct x86_mem jit_found(jit_t t, unsigned offset);
 

@@ -256,6 +256,14 @@ static inline void x86_imm32(struct x86_buf *b, uint32_t imm)
         x86_32(b, imm);
 }
 
+/* A copy of a buffer stays in the compiler's registers while several instructions are put into it,
+ * as long as its address goes nowhere; this is the way back. */
+static inline void x86_back(struct x86_buf *b, const struct x86_buf *copy)
+{
+    b->p = copy->p;
+    b->full = copy->full;
+}
+
 /* Moves. */
 
 static inline void x86_mov_rr(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s)
@@ -784,6 +792,17 @@ static inline void x86_push(struct x86_buf *b, enum x86_reg r)
 static inline void x86_pop(struct x86_buf *b, enum x86_reg r)
 {
     x86_op_r(b, 0, 0x58 | (r & 7), r);
+}
+
+/* LEA d, [rip + ahead]: an address in the same part of a block, so it is no site. */
+static inline void x86_lea_ahead(struct x86_buf *b, enum x86_reg d, uint32_t ahead)
+{
+    struct x86_bytes v = x86_insn(0, 1, d, 0, 0, false, 0x8d, x86_modrm_rip(d));
+
+    if (!x86_room(b))
+        return;
+    x86_put(b, v.bytes, v.size);
+    x86_32(b, ahead);
 }
 
 /* LEA d, [rip + (to - here)]: the address at which `to`, as written, executes. */
