@@ -311,6 +311,7 @@ unsigned jit_block_next(uint32_t word, unsigned offset)
 bool jit_block_matches(const struct jit *j, const struct jit_block *b, const uint8_t *page)
 {
     unsigned offset = b->pa & 4095;
+    const uint16_t *looked = (const void *)(j->rw + b->lists);
     uint64_t sum = 0;
 
     for (unsigned n = 0; n < b->count && offset < CODE_PAGE_SIZE; n++) {
@@ -318,6 +319,8 @@ bool jit_block_matches(const struct jit *j, const struct jit_block *b, const uin
         sum = jit_checksum_add(j, sum, word);
         offset = jit_block_next(word, offset);
     }
+    for (unsigned n = 0; n < b->looked; n++)
+        sum = jit_checksum_add(j, sum, ld_le32(page + looked[n]));
     return sum == b->checksum;
 }
 
@@ -326,17 +329,31 @@ bool jit_block_is_current(const struct jit *j, uint32_t block)
     return jit_block_matches(j, &j->block[block], j->block[block].page);
 }
 
-/* Of the blocks with bytes of [pa, pa + size) retire all, or those that are not current. */
+/* Does it have bytes of [pa, pa + size), or depend on some that are looked at only? */
+static bool is_of(const struct jit *j, const struct jit_block *b, uint64_t pa, uint64_t size)
+{
+    const uint16_t *looked = (const void *)(j->rw + b->lists);
+    uint64_t page = pa & ~4095ull;
+
+    if ((b->pa & ~4095ull) != page)
+        return false;
+    if (b->pa < pa + size && pa < page + b->high)
+        return true;
+    for (unsigned n = 0; n < b->looked; n++)
+        if (page + looked[n] - pa < size)
+            return true;
+    return false;
+}
+
+/* Of such blocks retire all, or those that are not current. */
 static void retire_range(struct jit *j, uint64_t pa, uint64_t size, bool all)
 {
-    uint64_t page = pa & ~4095ull;
     uint32_t *link = page_bucket(j, pa);
 
     while (*link != JIT_NONE) {
         uint32_t n = *link;
         struct jit_block *b = &j->block[n];
-        if ((b->pa & ~4095ull) == page && b->pa < pa + size && pa < page + b->high &&
-            (all || !jit_block_is_current(j, n))) {
+        if (is_of(j, b, pa, size) && (all || !jit_block_is_current(j, n))) {
             *link = b->page_next;
             block_retire(j, n);
         } else {

@@ -75,19 +75,26 @@ void jit_relocs_begin(jit_t t)
         t->hot.sites = t->cold.sites = &r->sites;
 }
 
-void jit_relocs_end(jit_t t, struct jit_block *b)
+void jit_lists_end(jit_t t, struct jit_block *b)
 {
     const struct jit_relocs *r = &t->jit->relocs;
-    size_t size = r->sites.count * sizeof r->sites.at[0];
+    const struct jit_looked *l = &t->jit->looked;
+    size_t looked = l->count * sizeof l->at[0], size = r->sites.count * sizeof r->sites.at[0];
     uint8_t *at = t->cold.p + ((uintptr_t)t->cold.p & 1);
 
-    b->relocs = b->reloc_count = 0;
+    if (t->cold.limit - at < (ptrdiff_t)looked) {
+        t->cold.full = true;
+        return;
+    }
+    memcpy(at, l->at, looked);
+    b->lists = (uint32_t)(at - t->jit->rw);
+    b->looked = l->count & JIT_LOOKED;
+    t->cold.p = at += looked;
     if (r->failed || r->sites.count > X86_SITES || b->hot_size > OFFSET || b->cold_size > OFFSET ||
         t->cold.limit - at < (ptrdiff_t)size)
         return;
     memcpy(at, r->sites.at, size);
-    b->relocs = (uint32_t)(at - t->jit->rw);
-    b->reloc_count = (uint16_t)r->sites.count;
+    b->reloc_count = r->sites.count & 0xfff;
     t->cold.p = at + size;
 }
 
@@ -101,11 +108,14 @@ static void add_32(uint8_t *p, uint32_t delta)
 
 struct jit_image jit_image_of(const struct jit *j, const struct jit_block *b)
 {
+    const uint16_t *lists = (const void *)(j->rw + b->lists);
+
     return (struct jit_image){
         .block = b,
         .hot = j->rw + b->code,
         .cold = j->rw + b->cold,
-        .relocs = (const uint16_t *)(const void *)(j->rw + b->relocs),
+        .looked = lists,
+        .relocs = lists + b->looked,
         .exit = &j->exit[b->exit_first],
     };
 }
@@ -297,6 +307,7 @@ static struct jit_block block_like(const struct jit_block *o)
         .checksum = o->checksum,
         .high = o->high,
         .reloc_count = o->reloc_count,
+        .looked = o->looked,
         .hot_size = o->hot_size,
         .cold_size = o->cold_size,
     };
@@ -325,8 +336,10 @@ struct jit_block jit_image_copy(struct jit *j, const struct jit_image *from, uin
     b.code = j->hot;
     b.cold = j->cold;
     b.exit_first = j->exit_count;
-    b.relocs = (uint32_t)align_up(b.cold + b.cold_size, 2);
-    memcpy(j->rw + b.relocs, from->relocs, b.reloc_count * sizeof from->relocs[0]);
+    b.lists = (uint32_t)align_up(b.cold + b.cold_size, 2);
+    uint16_t *lists = (void *)(j->rw + b.lists);
+    memcpy(lists, from->looked, b.looked * sizeof lists[0]);
+    memcpy(lists + b.looked, from->relocs, b.reloc_count * sizeof lists[0]);
     copy_code(from, j, &b);
     copy_exits(from, j, &b);
     return b;
@@ -336,7 +349,8 @@ uint32_t jit_image_enter(struct jit *j, const struct jit_block *b)
 {
     j->exit_count += b->exit_count;
     j->hot = (uint32_t)align_up(b->code + b->hot_size, JIT_ALIGN);
-    j->cold = (uint32_t)align_up(b->relocs + b->reloc_count * sizeof(uint16_t), JIT_ALIGN);
+    j->cold =
+        (uint32_t)align_up(b->lists + (b->looked + b->reloc_count) * sizeof(uint16_t), JIT_ALIGN);
     uint32_t n = jit_block_add(j, b);
     if (UNLIKELY(j->trace))
         jit_trace_write(j, n);

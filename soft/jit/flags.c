@@ -52,16 +52,25 @@ unsigned jit_flags_of(jit_t t, const struct jit_insn *n)
     return flags_of(t, n);
 }
 
-/* The instruction at `offset` of the page: the block's, or `other`, decoded as far as needed. */
+/* The instruction at `offset` of the page: the block's, or `other`, decoded as far as needed. What
+ * was found out holds as long as these words do, so the block's checksum is theirs as well. NULL:
+ * that is as much as a block can note. */
 static const struct jit_insn *look_at(jit_t t, int64_t offset, struct jit_insn *other)
 {
     uint64_t n = (uint64_t)(offset - t->insn[0].i.offset) / 4;
+    unsigned at = (unsigned)offset / 4;
+    struct jit_looked *l = &t->jit->looked;
 
     if (n < t->count && t->insn[n].i.offset == offset)
         return &t->insn[n];
-    other->i.word = ld_le32(t->page + offset);
-    if (UNLIKELY(t->jit->store))
-        jit_store_look(t->jit, (unsigned)offset, other->i.word);
+    if (!(l->seen[at / 64] >> at % 64 & 1)) {
+        if (l->count == JIT_LOOKED)
+            return NULL;
+        l->seen[at / 64] |= 1ull << at % 64;
+        l->word[at] = ld_le32(t->page + offset);
+        l->at[l->count++] = (uint16_t)offset;
+    }
+    other->i.word = l->word[at];
     other->i.offset = (uint16_t)offset;
     other->op = (uint16_t)a64_decode(other->i.word);
     return other;
@@ -90,6 +99,8 @@ static unsigned flags_read(jit_t t, int64_t offset, struct look *l)
         l->ahead--;
         struct jit_insn other;
         const struct jit_insn *look = look_at(t, offset, &other);
+        if (!look)
+            return FLAGS_READ;
         unsigned f = flags_of(t, look);
         read |= f & FLAGS_READ;
         if (f & FLAGS_WRITE)
@@ -139,8 +150,11 @@ void jit_flags_analyse(jit_t t)
         next = jit_target(&last->i);
     bool falls =
         last->op != A64_BL && last->op != A64_BLR && last->op != A64_BR && last->op != A64_RET;
-    unsigned live = falls ? target_reads(t, next) : FLAGS_READ;
+    struct jit_looked *l = &t->jit->looked;
 
+    l->count = 0;
+    memset(l->seen, 0, sizeof l->seen);
+    unsigned live = falls ? target_reads(t, next) : FLAGS_READ;
     for (unsigned n = t->count; n-- > 0;) {
         struct jit_insn *i = &t->insn[n];
         unsigned f = flags_of(t, i);
@@ -156,6 +170,8 @@ void jit_flags_analyse(jit_t t)
         live |= i->target_live;
         live = f & FLAGS_WRITE ? f & FLAGS_READ : live | (f & FLAGS_READ);
     }
+    for (unsigned n = 0; n < l->count; n++)
+        t->checksum = jit_checksum_add(t->jit, t->checksum, l->word[l->at[n] / 4]);
 }
 
 /* The byte of cpu.jit_flags that LAHF makes. */

@@ -40,17 +40,18 @@ struct jit_block {
     bool is_clone : 1, is_warm : 1;
     uint8_t count; /* instructions */
     uint8_t exit_count;
-    uint32_t hash_next;   /* originals, or clones, of the same bucket */
-    uint32_t code;        /* offset in the cache; 0: retired */
-    uint32_t incoming;    /* first exit that is linked to this block */
-    const uint8_t *page;  /* the guest's bytes */
-    uint64_t checksum;    /* of the words that were translated */
-    uint16_t high;        /* end, as an offset in the page */
-    uint16_t reloc_count; /* 0: it cannot be cloned */
+    uint32_t hash_next;        /* originals, or clones, of the same bucket */
+    uint32_t code;             /* offset in the cache; 0: retired */
+    uint32_t incoming;         /* first exit that is linked to this block */
+    const uint8_t *page;       /* the guest's bytes */
+    uint64_t checksum;         /* of the words that were translated, and of those looked at */
+    uint32_t high : 13;        /* end, as an offset in the page */
+    uint32_t reloc_count : 12; /* 0: it cannot be cloned */
+    uint32_t looked : 7;       /* words looked at besides those translated */
     uint16_t hot_size, cold_size;
     uint32_t cold; /* offset of the cold part */
     uint32_t exit_first;
-    uint32_t relocs;    /* offset of the list: soft/jit/clone.c */
+    uint32_t lists;     /* offset: places of the words looked at, relocations (soft/jit/clone.c) */
     uint32_t page_next; /* originals of the same page bucket */
     uint32_t clones;    /* of an original, which form a ring */
     union {
@@ -143,12 +144,15 @@ struct jit_relocs {
     bool failed; /* it cannot be cloned */
 };
 
-/* While a block is translated that is to be kept: words of the page that were looked at besides
- * those translated. */
+#define JIT_LOOKED 127
+
+/* While a block is translated: words of the page that were looked at besides those translated
+ * (soft/jit/flags.c), as they were at the first look, as a guest may change them meanwhile. */
 struct jit_looked {
+    unsigned count;
+    uint16_t at[JIT_LOOKED]; /* offsets */
     uint64_t seen[CODE_PAGE_SIZE / 4 / 64];
     uint32_t word[CODE_PAGE_SIZE / 4];
-    bool changed; /* meanwhile; then it is not kept */
 };
 
 #define JIT_PAGE_HASH 16384
@@ -405,7 +409,7 @@ void jit_export(struct soft_vcpu *v, uint64_t pa, uint32_t mode);
 struct jit_image {
     const struct jit_block *block;
     const uint8_t *hot, *cold;
-    const uint16_t *relocs;
+    const uint16_t *looked, *relocs;
     const struct jit_exit *exit;
 };
 

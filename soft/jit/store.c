@@ -241,54 +241,20 @@ void jit_store_close(struct jit_store *s)
 
 /* From a block to a record. */
 
-void jit_store_begin(struct jit *j)
-{
-    j->looked.changed = false;
-    memset(j->looked.seen, 0, sizeof j->looked.seen);
-}
-
-/* Guests run while this does, and may change what is looked at: a record has what was seen, or one
- * guest could have another run what is not the translation of its code. */
-void jit_store_look(struct jit *j, unsigned offset, uint32_t word)
-{
-    struct jit_looked *l = &j->looked;
-    uint64_t *seen = &l->seen[offset / 256], mask = 1ull << offset / 4 % 64;
-
-    l->changed |= *seen & mask && l->word[offset / 4] != word;
-    *seen |= mask;
-    l->word[offset / 4] = word;
-}
-
-/* Those besides the block's own. False: something changed. */
-static bool looked_at(jit_t t, uint16_t *at, unsigned *count)
-{
-    struct jit_looked *l = &t->jit->looked;
-
-    for (unsigned n = 0; n < t->count; n++)
-        jit_store_look(t->jit, t->insn[n].i.offset, t->insn[n].i.word);
-    for (unsigned n = 0; n < t->count; n++)
-        l->seen[t->insn[n].i.offset / 256] &= ~(1ull << t->insn[n].i.offset / 4 % 64);
-    *count = 0;
-    for (unsigned n = 0; n < ARRAY_LEN(l->seen); n++)
-        for (uint64_t left = l->seen[n]; left; left &= left - 1)
-            at[(*count)++] = (uint16_t)(n * 256 + (unsigned)__builtin_ctzll(left) * 4);
-    return !l->changed;
-}
-
+/* Guests run while this does, and may change what is translated: a record has what was seen, or
+ * one guest could have another run what is not the translation of its code. */
 void jit_store_note(jit_t t, const struct jit_block *b)
 {
     struct jit *j = t->jit;
-    uint16_t looked[CODE_PAGE_SIZE / 4];
-    unsigned count;
 
-    if (!looked_at(t, looked, &count) || !b->reloc_count)
+    if (!b->reloc_count)
         return;
     struct stored s = {
         .va = b->va,
         .code = b->code,
         .cold = b->cold,
         .offset = b->va & 4095,
-        .words = (uint16_t)(b->count + count),
+        .words = (uint16_t)(b->count + b->looked),
         .high = b->high,
         .reloc_count = b->reloc_count,
         .hot_size = b->hot_size,
@@ -316,7 +282,7 @@ void jit_store_note(jit_t t, const struct jit_block *b)
         r->name = mix(r->name, word[n]);
     }
     for (unsigned n = s.count; n < s.words; n++) {
-        at[n] = looked[n - s.count];
+        at[n] = j->looked.at[n - s.count];
         word[n] = j->looked.word[at[n] / 4];
     }
     struct jit_image image = jit_image_of(j, b);
@@ -346,7 +312,8 @@ static bool is_of(const struct store_record *r, const struct stored *s, const st
     const uint32_t *word = (const void *)(from + p->word);
     const uint16_t *at = (const void *)(from + p->at);
 
-    if (s->offset != offset || s->mode != mode || r->size != p->end || s->count > s->words)
+    if (s->offset != offset || s->mode != mode || r->size != p->end || s->count > s->words ||
+        s->words - s->count > JIT_LOOKED)
         return false;
     for (unsigned n = 0; n < s->words; n++)
         if (at[n] > CODE_PAGE_SIZE - 4 || ld_le32(page + at[n]) != word[n])
@@ -377,19 +344,21 @@ uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uin
             .is_warm = s.is_warm,
             .count = s.count,
             .exit_count = s.exit_count,
-            .high = s.high,
-            .reloc_count = s.reloc_count,
+            .high = s.high & 0x1fff,
+            .reloc_count = s.reloc_count & 0xfff,
+            .looked = (s.words - s.count) & JIT_LOOKED,
             .hot_size = s.hot_size,
             .cold_size = s.cold_size,
             .code = s.code,
             .cold = s.cold,
         };
-        for (unsigned n = 0; n < s.count; n++)
+        for (unsigned n = 0; n < s.words; n++)
             o.checksum = jit_checksum_add(j, o.checksum, ld_le32(from + p.word + n * 4));
         struct jit_image image = {
             .block = &o,
             .hot = from + p.hot,
             .cold = from + p.cold,
+            .looked = (const uint16_t *)(const void *)(from + p.at) + s.count,
             .relocs = (const void *)(from + p.relocs),
             .exit = (const void *)(from + p.exits),
         };

@@ -224,25 +224,19 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     };
     uint32_t exits = j->exit_count;
     jit_relocs_begin(&t);
-    if (UNLIKELY(j->store))
-        jit_store_begin(j);
     unsigned high = decode_block(&t, va & 4095);
     jit_flags_analyse(&t);
     if (t.warm)
         emit_twice(&t);
     else
         emit_block(&t);
-    if (t.hot.full || t.cold.full) {
-        j->exit_count = exits;
-        return JIT_NONE;
-    }
     struct jit_block b = {
         .pa = pa,
         .va = va,
         .page = page,
         .mode = mode,
         .is_warm = t.warm,
-        .high = (uint16_t)high,
+        .high = high & 0x1fff,
         .count = (uint8_t)t.count,
         .checksum = t.checksum,
         .code = j->hot,
@@ -252,7 +246,11 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .exit_first = exits,
         .exit_count = (uint8_t)(j->exit_count - exits),
     };
-    jit_relocs_end(&t, &b);
+    jit_lists_end(&t, &b);
+    if (t.hot.full || t.cold.full) {
+        j->exit_count = exits;
+        return JIT_NONE;
+    }
     if (UNLIKELY(j->store))
         jit_store_note(&t, &b);
     uint32_t n = jit_block_add(j, &b);

@@ -325,14 +325,10 @@ void jit_mov_va(jit_t t, struct x86_buf *b, enum x86_reg d, uint64_t va);
 void jit_note_va(jit_t t, const uint8_t *at);
 void jit_note_code(jit_t t, const uint8_t *at);
 void jit_relocs_begin(jit_t t);
-/* Keep the list behind the cold part, if the block can be cloned. */
-void jit_relocs_end(jit_t t, struct jit_block *b);
+/* Keep the lists behind the cold part, relocations if the block can be cloned. */
+void jit_lists_end(jit_t t, struct jit_block *b);
 
-/* soft/jit/store.c: a block is about to be made; a word of the page was looked at besides those
- * translated. */
-void jit_store_begin(struct jit *j);
-void jit_store_look(struct jit *j, unsigned offset, uint32_t word);
-/* The block was made, and nothing is linked yet. It is kept for the next run. */
+/* soft/jit/store.c: the block was made, and nothing is linked yet. It is kept for the next run. */
 void jit_store_note(jit_t t, const struct jit_block *b);
 
 /* soft/jit/loop.c: how many instructions of the block are a loop that it should end with, or 0. */

@@ -210,6 +210,33 @@ static void hot_loop(void)
     }
 }
 
+/*
+ * A function that compares and goes on at a word that does not look at the flags, until it does.
+ * Nothing of the function itself changes, and it may be in another line of the instruction cache.
+ */
+static void reader_of_flags(void)
+{
+    static const uint64_t functions[] = { 0x200, 0x900 };
+    const uint64_t reader = 0x100;
+
+    for (unsigned form = 0; form < FORMS; form++)
+        for (unsigned i = 0; i < COUNT(functions); i++) {
+            uint64_t f = functions[i];
+            bool good = true;
+            write_word(f, 0xf100143f, BY_VA); /* cmp x1, #5 */
+            write_word(f + 4, 0x14000000 | ((reader - f - 4) >> 2 & 0x3ffffff), BY_VA); /* b */
+            write_word(reader, 0xd28000e0, BY_VA);     /* mov x0, #7 */
+            write_word(reader + 4, 0xeb1f03ff, BY_VA); /* cmp xzr, xzr */
+            write_word(reader + 8, SVC(0), BY_VA);
+            for (unsigned n = 0; n < 4; n++)
+                good &= run((const void *)(CODE + f), EL0, 0, n)->x[0] == 7;
+            write_word(reader, 0x9a9f17e0, form); /* cset x0, eq */
+            for (uint64_t n = 4; n < 7; n++)
+                good &= run((const void *)(CODE + f), EL0, 9, n)->x[0] == (n == 5);
+            check(form_names[form], "what follows begins to look at flags", good, 1);
+        }
+}
+
 /* The other CPU runs the code in a loop; each word is its answer. */
 static struct {
     volatile uint64_t round, done, answer;
@@ -300,6 +327,7 @@ void test(void)
     same_page(false);
     same_page(true);
     hot_loop();
+    reader_of_flags();
     two_addresses();
     many_addresses();
     other_cpu();
