@@ -311,7 +311,7 @@ unsigned jit_block_next(uint32_t word, unsigned offset)
 bool jit_block_matches(const struct jit *j, const struct jit_block *b, const uint8_t *page)
 {
     unsigned offset = b->pa & 4095;
-    const uint16_t *looked = (const void *)(j->rw + b->lists);
+    const uint16_t *looked = (const void *)(j->rw + jit_block_lists(b));
     uint64_t sum = 0;
 
     for (unsigned n = 0; n < b->count && offset < CODE_PAGE_SIZE; n++) {
@@ -332,7 +332,7 @@ bool jit_block_is_current(const struct jit *j, uint32_t block)
 /* Does it have bytes of [pa, pa + size), or depend on some that are looked at only? */
 static bool is_of(const struct jit *j, const struct jit_block *b, uint64_t pa, uint64_t size)
 {
-    const uint16_t *looked = (const void *)(j->rw + b->lists);
+    const uint16_t *looked = (const void *)(j->rw + jit_block_lists(b));
     uint64_t page = pa & ~4095ull;
 
     if ((b->pa & ~4095ull) != page)

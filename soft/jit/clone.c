@@ -87,7 +87,6 @@ void jit_lists_end(jit_t t, struct jit_block *b)
         return;
     }
     memcpy(at, l->at, looked);
-    b->lists = (uint32_t)(at - t->jit->rw);
     b->looked = l->count & JIT_LOOKED;
     t->cold.p = at += looked;
     if (r->failed || r->sites.count > X86_SITES || b->hot_size > OFFSET || b->cold_size > OFFSET ||
@@ -108,7 +107,7 @@ static void add_32(uint8_t *p, uint32_t delta)
 
 struct jit_image jit_image_of(const struct jit *j, const struct jit_block *b)
 {
-    const uint16_t *lists = (const void *)(j->rw + b->lists);
+    const uint16_t *lists = (const void *)(j->rw + jit_block_lists(b));
 
     return (struct jit_image){
         .block = b,
@@ -236,7 +235,7 @@ static uint32_t clone_place(const struct soft_vcpu *v, uint32_t origin)
     b.exit_first = j->exit_count;
     j->exit_count += b.exit_count;
     j->hot = align_up(j->hot + b.hot_size, JIT_ALIGN);
-    j->cold = align_up(j->cold + b.cold_size, JIT_ALIGN);
+    j->cold = align_up(jit_block_lists(&b) + b.looked * sizeof(uint16_t), JIT_ALIGN);
     return jit_block_add_clone(j, &b, origin);
 }
 
@@ -255,6 +254,7 @@ uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode)
     struct jit_block *b = &j->block[n];
     b->va = va;
     from = jit_image_of(j, &j->block[origin]); /* tables may have moved */
+    memcpy(j->rw + jit_block_lists(b), from.looked, b->looked * sizeof from.looked[0]);
     copy_code(&from, j, b);
     copy_exits(&from, j, b);
     jit_block_enter(j, n);
@@ -336,8 +336,7 @@ struct jit_block jit_image_copy(struct jit *j, const struct jit_image *from, uin
     b.code = j->hot;
     b.cold = j->cold;
     b.exit_first = j->exit_count;
-    b.lists = (uint32_t)align_up(b.cold + b.cold_size, 2);
-    uint16_t *lists = (void *)(j->rw + b.lists);
+    uint16_t *lists = (void *)(j->rw + jit_block_lists(&b));
     memcpy(lists, from->looked, b.looked * sizeof lists[0]);
     memcpy(lists + b.looked, from->relocs, b.reloc_count * sizeof lists[0]);
     copy_code(from, j, &b);
@@ -349,8 +348,8 @@ uint32_t jit_image_enter(struct jit *j, const struct jit_block *b)
 {
     j->exit_count += b->exit_count;
     j->hot = (uint32_t)align_up(b->code + b->hot_size, JIT_ALIGN);
-    j->cold =
-        (uint32_t)align_up(b->lists + (b->looked + b->reloc_count) * sizeof(uint16_t), JIT_ALIGN);
+    j->cold = (uint32_t)align_up(
+        jit_block_lists(b) + (b->looked + b->reloc_count) * sizeof(uint16_t), JIT_ALIGN);
     uint32_t n = jit_block_add(j, b);
     if (UNLIKELY(j->trace))
         jit_trace_write(j, n);

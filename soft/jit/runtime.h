@@ -51,7 +51,6 @@ struct jit_block {
     uint16_t hot_size, cold_size;
     uint32_t cold; /* offset of the cold part */
     uint32_t exit_first;
-    uint32_t lists;     /* offset: places of the words looked at, relocations (soft/jit/clone.c) */
     uint32_t page_next; /* originals of the same page bucket */
     uint32_t clones;    /* of an original, which form a ring */
     union {
@@ -59,6 +58,13 @@ struct jit_block {
         uint32_t next_clone; /* of a clone */
     };
 } __attribute__((packed, aligned(4))); /* there are many */
+
+/* Offset of what is behind the cold part: places of the words looked at; relocations, which a clone
+ * has none of (soft/jit/clone.c). */
+static inline uint32_t jit_block_lists(const struct jit_block *b)
+{
+    return (b->cold + b->cold_size + 1) & ~1u;
+}
 
 /* Of an offset in the cache. */
 #define JIT_OFFSET_BITS 30
