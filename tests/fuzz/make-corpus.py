@@ -289,10 +289,11 @@ rtc_seeds = {"read": UP + b"".join(request(0, struct.pack("<HxxxxxxHBxxxxx", kin
                                    for kind in (0x1000, 0x1001, 0x1002, 1, 2))}
 pmem_seeds = {"restart": UP + request(0, bytes(4), 4) + restart(0) + request(0, bytes(4), 4) + bytes([6, 0, 0, 0, 0]),
               "flush": UP + request(0, bytes(4), 4) + bytes([6, 0, 0, 0, 0]) + request(0, b"\1\0\0\0", 8) + request(0, bytes(4), 3)}
+rng_seeds = {"fill": UP + request(0, b"", 64) + buffers(0, 10, 0x1000) + request(0, bytes(8), 0xFFFF) + restart(0) + buffers(0, 3, 1)}
 
 corpus = pathlib.Path(__file__).parent / "corpus"
 for target, seeds in {"balloon": balloon_seeds, "virtq": virtq_seeds, "vsock": vsock_seeds, "fs": fs_seeds,
-                      "console": console_seeds, "pmem": pmem_seeds, "rtc": rtc_seeds}.items():
+                      "console": console_seeds, "pmem": pmem_seeds, "rtc": rtc_seeds, "rng": rng_seeds}.items():
     (corpus / f"{target}_fuzz").mkdir(exist_ok=True)
     for name, contents in seeds.items():
         (corpus / f"{target}_fuzz" / name).write_bytes(contents)
