@@ -159,16 +159,15 @@ bool emit_fcvt_scalar(jit_t t, const struct insn *i)
     return true;
 }
 
-/* SCVTF, UCVTF from a general register. */
-bool emit_cvtf_general(jit_t t, const struct insn *i)
+/* XMM0 = the integer in general register n, of sf<31>, signed unless bit 16 says otherwise; to the
+ * slow path with what is beyond the host's. */
+static uint8_t *from_general(jit_t t, const struct insn *i)
 {
     struct x86_buf *b = &t->hot;
     bool is_unsigned = bit(i->word, 16);
     unsigned sf = i->word >> 31;
     uint8_t *slow = NULL;
 
-    if (!is_scalar(t, i))
-        return false;
     jit_clobber(t);
     jit_copy(t, sf, i->rn == 31 ? REG_ZR : i->rn, RAX);
     if (is_unsigned && sf) {
@@ -177,6 +176,15 @@ bool emit_cvtf_general(jit_t t, const struct insn *i)
     }
     x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
     x86_cvtsi2f(b, is_double(i), sf | is_unsigned, XMM0, RAX);
+    return slow;
+}
+
+/* SCVTF, UCVTF from a general register. */
+bool emit_cvtf_general(jit_t t, const struct insn *i)
+{
+    if (!is_scalar(t, i))
+        return false;
+    uint8_t *slow = from_general(t, i);
     vector_store(t, i->rd, XMM0);
     jit_slow_paths(t, &slow, 1);
     return true;
@@ -214,22 +222,13 @@ static unsigned fraction(const struct insn *i)
  * known to stay within 64 bits. */
 bool emit_cvtf_fixed(jit_t t, const struct insn *i)
 {
-    struct x86_buf *b = &t->hot;
-    bool is_unsigned = bit(i->word, 16), f64 = is_double(i);
-    unsigned sf = i->word >> 31;
-    uint8_t *slow = NULL;
+    bool f64 = is_double(i);
 
     if (!is_scalar(t, i))
         return false;
-    jit_clobber(t);
-    jit_copy(t, sf, i->rn == 31 ? REG_ZR : i->rn, RAX);
-    if (is_unsigned && sf) {
-        x86_test_rr(b, 1, RAX, RAX);
-        slow = x86_jcc(b, CC_S);
-    }
-    x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
-    x86_cvtsi2f(b, f64, sf | is_unsigned, XMM0, RAX);
-    x86_sse_rip(b, f64 ? SSE_MULSD : SSE_MULSS, XMM0, power_of_two(t, f64, -(int)fraction(i)));
+    uint8_t *slow = from_general(t, i);
+    x86_sse_rip(&t->hot, f64 ? SSE_MULSD : SSE_MULSS, XMM0,
+                power_of_two(t, f64, -(int)fraction(i)));
     return finish_scalar(t, i, f64, slow);
 }
 

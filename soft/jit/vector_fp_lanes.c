@@ -106,6 +106,13 @@ bool emit_fminmaxp_v(jit_t t, const struct insn *i)
     return finish(t, i, minmax_lanes(t, is_double(i), bit(i->word, 23)));
 }
 
+/* XMM0, XMM1 = the two lowest elements of n. */
+static void load_two(jit_t t, const struct insn *i, bool f64)
+{
+    load_scalar(t, XMM0, f64, i->rn);
+    vector_element(t, XMM1, f64 ? 3 : 2, i->rn, f64 ? 8 : 4);
+}
+
 /* FMAXP, FMINP, FMAXNMP, FMINNMP of the two elements of a register. */
 bool emit_fminmaxp_scalar(jit_t t, const struct insn *i)
 {
@@ -114,8 +121,7 @@ bool emit_fminmaxp_scalar(jit_t t, const struct insn *i)
     if (!fp_enabled(t))
         return false;
     jit_clobber(t);
-    load_scalar(t, XMM0, f64, i->rn);
-    vector_element(t, XMM1, f64 ? 3 : 2, i->rn, f64 ? 8 : 4);
+    load_two(t, i, f64);
     return finish_scalar(t, i, f64, minmax_lanes(t, f64, bit(i->word, 23)));
 }
 
@@ -243,8 +249,7 @@ bool emit_faddp_scalar(jit_t t, const struct insn *i)
     if (!fp_enabled(t))
         return false;
     jit_clobber(t);
-    load_scalar(t, XMM0, f64, i->rn);
-    vector_element(t, XMM1, f64 ? 3 : 2, i->rn, f64 ? 8 : 4);
+    load_two(t, i, f64);
     x86_sse_rr(&t->hot, f64 ? SSE_ADDSD : SSE_ADDSS, XMM0, XMM1);
     return finish_scalar(t, i, f64, unless_number(t, XMM0, f64));
 }
