@@ -3,11 +3,10 @@
  * forwards, backwards, over each other, at all alignments, out of their pages, and out of memory.
  * All state has to be as the interpreter leaves it.
  */
-#include "tests/hv/guest.h"
+#include "tests/unit/loop_guest.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #define WORDS 13
@@ -187,9 +186,8 @@ static const uint32_t loops[][WORDS] = {
     },
 };
 
-#define LOOPS  (sizeof loops / sizeof loops[0])
-#define TABLES (GUEST_RAM + 0x4000)
-#define END    (GUEST_RAM + GUEST_RAM_SIZE)
+#define LOOPS (sizeof loops / sizeof loops[0])
+#define END   (GUEST_RAM + GUEST_RAM_SIZE)
 
 /* What a loop is run with: x0, x3, and turns at most. */
 static const struct setting {
@@ -206,42 +204,16 @@ static const struct setting {
     { GUEST_DATA + 0x5000, GUEST_MMIO_HIGH + 0x1000, 20 }, /* no memory */
 };
 
-struct result {
-    hv_simd_fp_uchar16_t v[32];
-    uint64_t x[29], pc, fpsr, syndrome;
-    uint8_t ram[GUEST_RAM_SIZE];
-};
-
-static void fill(struct guest *g)
-{
-    uint64_t state = 88172645463325252u;
-
-    for (unsigned n = 0; n < 0x20000 / 8; n++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        memcpy(g->ram + (GUEST_DATA - GUEST_RAM) + 8 * n, &state, 8);
-    }
-    guest_write_tables(g->ram + (TABLES - GUEST_RAM), TABLES);
-    guest_mmu_on(g->vcpu, TABLES);
-    guest_set_sys(g, HV_SYS_REG_CPACR_EL1, 3u << 20);
-}
-
 /* Run to the first exit: the load from a device behind the loop, or an access before it. */
-static void run(const char *engine, const uint32_t *code, const struct setting *s, struct result *r)
+static void run(const char *engine, const uint32_t *code, const struct setting *s,
+                struct loop_result *r)
 {
     struct guest g;
 
     CHECK_OK(hvx_set_engine(engine));
     guest_open(&g, code, WORDS);
-    fill(&g);
-    for (unsigned n = 0; n < 32; n++) {
-        hv_simd_fp_uchar16_t value = { 0 };
-        value[0] = (uint8_t)n;
-        value[7] = 0x3f;
-        value[15] = (uint8_t)(n * 3);
-        CHECK_OK(hv_vcpu_set_simd_fp_reg(g.vcpu, (hv_simd_fp_reg_t)(HV_SIMD_FP_REG_Q0 + n), value));
-    }
+    loop_memory(&g, 0x20000);
+    loop_vectors(&g);
     for (unsigned n = 5; n < 29; n++)
         guest_set_reg(&g, HV_REG_X0 + n, n * 16);
     guest_set_reg(&g, HV_REG_X0, s->from);
@@ -251,32 +223,16 @@ static void run(const char *engine, const uint32_t *code, const struct setting *
     guest_set_reg(&g, HV_REG_X4, GUEST_DATA + 0x3001);
     guest_set_reg(&g, HV_REG_X10, s->to + 0x800);
     guest_set_reg(&g, HV_REG_X11, GUEST_DATA + 0x1000);
-    r->syndrome = guest_run_exception(&g, EC_DABORT);
-    for (unsigned n = 0; n < 32; n++)
-        CHECK_OK(
-            hv_vcpu_get_simd_fp_reg(g.vcpu, (hv_simd_fp_reg_t)(HV_SIMD_FP_REG_Q0 + n), &r->v[n]));
-    for (unsigned n = 0; n < 29; n++)
-        r->x[n] = guest_reg(&g, HV_REG_X0 + n);
-    r->pc = guest_reg(&g, HV_REG_PC);
-    r->fpsr = guest_reg(&g, HV_REG_FPSR);
-    memcpy(r->ram, g.ram, sizeof r->ram);
-    guest_close(&g);
+    loop_run(&g, r);
 }
 
 static void compare(const uint32_t *code, const struct setting *s)
 {
-    static struct result want, got;
+    static struct loop_result want, got;
 
     run("interp", code, s, &want);
     run(getenv("IREKO_ENGINE"), code, s, &got);
-    for (unsigned n = 0; n < 32; n++)
-        CHECK(memcmp(&want.v[n], &got.v[n], sizeof want.v[n]) == 0);
-    for (unsigned n = 0; n < 29; n++)
-        CHECK_EQ(got.x[n], want.x[n]);
-    CHECK_EQ(got.pc, want.pc);
-    CHECK_EQ(got.fpsr, want.fpsr);
-    CHECK_EQ(got.syndrome, want.syndrome);
-    CHECK(memcmp(want.ram, got.ram, sizeof want.ram) == 0);
+    loop_compare(&want, &got);
 }
 
 static void every_loop(void)
@@ -306,7 +262,7 @@ static void an_endless_one_is_left(void)
 
     CHECK_OK(hvx_set_engine(getenv("IREKO_ENGINE")));
     GUEST_OPEN(&g, code);
-    fill(&g);
+    loop_memory(&g, 0x20000);
     guest_set_reg(&g, HV_REG_X0, GUEST_DATA);
     CHECK_EQ(pthread_create(&thread, NULL, stop, &g.vcpu), 0);
     guest_run(&g, HV_EXIT_REASON_CANCELED);

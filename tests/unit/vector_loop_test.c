@@ -3,10 +3,9 @@
  * turn to the next: more of them than there is room for, results that take slow paths, accesses
  * that leave their page, and exits in the middle. All state has to be as the interpreter leaves it.
  */
-#include "tests/hv/guest.h"
+#include "tests/unit/loop_guest.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static const uint32_t code[] = {
     0x3cc18400, /* loop: ldr q0, [x0], #24 */
@@ -59,69 +58,29 @@ static const uint32_t code[] = {
     0xd42000e0, /* brk #7 */
 };
 
-#define TABLES (GUEST_RAM + 0x4000)
-
-struct result {
-    hv_simd_fp_uchar16_t v[32];
-    uint64_t x[7], pc, fpsr, syndrome;
-    uint8_t ram[GUEST_RAM_SIZE];
-};
-
 /* Run to the first exit: the store that leaves RAM, or the load from a device. */
-static void run(const char *engine, uint64_t store_at, uint64_t count, struct result *r)
+static void run(const char *engine, uint64_t store_at, uint64_t count, struct loop_result *r)
 {
     struct guest g;
-    uint64_t state = 88172645463325252u;
 
     CHECK_OK(hvx_set_engine(engine));
     GUEST_OPEN(&g, code);
-    for (unsigned n = 0; n < 0x10000 / 8; n++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        /* numbers of all sizes, few of them NaNs */
-        memcpy(g.ram + (GUEST_DATA - GUEST_RAM) + 8 * n, &state, 8);
-    }
-    guest_write_tables(g.ram + (TABLES - GUEST_RAM), TABLES);
-    guest_mmu_on(g.vcpu, TABLES);
-    guest_set_sys(&g, HV_SYS_REG_CPACR_EL1, 3u << 20);
-    for (unsigned n = 0; n < 32; n++) {
-        hv_simd_fp_uchar16_t value = { 0 };
-        value[0] = (uint8_t)n;
-        value[7] = 0x3f;
-        value[15] = (uint8_t)(n * 3);
-        CHECK_OK(hv_vcpu_set_simd_fp_reg(g.vcpu, (hv_simd_fp_reg_t)(HV_SIMD_FP_REG_Q0 + n), value));
-    }
+    loop_memory(&g, 0x10000);
+    loop_vectors(&g);
     guest_set_reg(&g, HV_REG_X0, GUEST_DATA + 4);
     guest_set_reg(&g, HV_REG_X1, count);
     guest_set_reg(&g, HV_REG_X2, GUEST_MMIO_HIGH);
     guest_set_reg(&g, HV_REG_X4, store_at);
-    r->syndrome = guest_run_exception(&g, EC_DABORT);
-    for (unsigned n = 0; n < 32; n++)
-        CHECK_OK(
-            hv_vcpu_get_simd_fp_reg(g.vcpu, (hv_simd_fp_reg_t)(HV_SIMD_FP_REG_Q0 + n), &r->v[n]));
-    for (unsigned n = 0; n < 7; n++)
-        r->x[n] = guest_reg(&g, HV_REG_X0 + n);
-    r->pc = guest_reg(&g, HV_REG_PC);
-    r->fpsr = guest_reg(&g, HV_REG_FPSR);
-    memcpy(r->ram, g.ram, sizeof r->ram);
-    guest_close(&g);
+    loop_run(&g, r);
 }
 
 static void compare(uint64_t store_at, uint64_t count)
 {
-    static struct result want, got;
+    static struct loop_result want, got;
 
     run("interp", store_at, count, &want);
     run(getenv("IREKO_ENGINE"), store_at, count, &got);
-    for (unsigned n = 0; n < 32; n++)
-        CHECK(memcmp(&want.v[n], &got.v[n], sizeof want.v[n]) == 0);
-    for (unsigned n = 0; n < 7; n++)
-        CHECK_EQ(got.x[n], want.x[n]);
-    CHECK_EQ(got.pc, want.pc);
-    CHECK_EQ(got.fpsr, want.fpsr);
-    CHECK_EQ(got.syndrome, want.syndrome);
-    CHECK(memcmp(want.ram, got.ram, sizeof want.ram) == 0);
+    loop_compare(&want, &got);
 }
 
 static void to_the_end(void)
