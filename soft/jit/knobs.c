@@ -28,6 +28,7 @@ static const struct {
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
     { "unpaired", offsetof(struct jit_knobs, unpaired) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },
+    { "unleaped", offsetof(struct jit_knobs, unleaped) },
     { "unmerged", offsetof(struct jit_knobs, unmerged) },
     { "unstreamed", offsetof(struct jit_knobs, unstreamed) },
     { "unremade", offsetof(struct jit_knobs, unremade) },

@@ -187,6 +187,7 @@ struct jit_knobs {
     bool unpaged;     /* every access looks into the TLB */
     bool unpaired;    /* MUL and UMULH of the same factors are two multiplications */
     bool unlooped;    /* loops have the registers that all code has */
+    bool unleaped;    /* searches execute every turn */
     bool unmerged;    /* pairs of registers that streams move stay two registers */
     bool unstreamed;  /* loops look every access up */
     bool unremade;    /* flags that are needed again are stored, not made again */

@@ -14,7 +14,6 @@
  */
 #include "soft/jit/access.h"
 
-#define BODY       40  /* instructions */
 #define TURNS      256 /* before it looks at attention */
 #define SPAN       512 /* bytes of one turn; of its stride */
 #define WAYS_OUT   24  /* of the block */
@@ -132,6 +131,7 @@ static bool add(jit_t t, unsigned at, const struct walk *w, const struct walk *a
     struct jit_loop *l = &t->loop;
     struct access a;
 
+    l->s->place[at].size = 0;
     if (!is_access(n))
         return true;
     if (!access_of(t, n, &a) || all->unsteady >> n->i.rn & 1 ||
@@ -153,6 +153,9 @@ static bool add(jit_t t, unsigned at, const struct walk *w, const struct walk *a
     s->high = high > s->high ? high : s->high;
     s->write |= a.write;
     s->read |= !a.write;
+    l->s->place[at] = (struct jit_place){
+        .stream = (uint8_t)found, .size = (uint8_t)a.size, .write = a.write, .at = (int32_t)low
+    };
     return s->high - s->low <= SPAN && s->stride <= SPAN && s->stride >= -SPAN;
 }
 
@@ -163,7 +166,7 @@ static bool find_all(jit_t t)
 
     for (unsigned n = 0; n < t->count; n++)
         conditional += !!(jit_facts[t->insn[n].op] & FACT_CONDITIONAL);
-    if (t->loop.end >= BODY || conditional > WAYS_OUT)
+    if (t->loop.end >= JIT_STREAM_BODY || conditional > WAYS_OUT)
         return false;
     for (unsigned n = 0; n <= t->loop.end; n++) {
         structures += is_structures(&t->insn[n]);
@@ -176,6 +179,8 @@ static bool find_all(jit_t t)
             return false;
         step(t, &t->insn[n], &w);
     }
+    for (unsigned reg = 0; reg < REG_SP; reg++)
+        t->loop.s->moved[reg] = all.unsteady >> reg & 1 ? 0 : all.moved[reg];
     return true;
 }
 
@@ -185,6 +190,7 @@ void jit_streams_find(jit_t t)
     if (t->jit->knobs.unstreamed || !find_all(t))
         t->loop.streams = 0;
     jit_pairs_find(t);
+    jit_leap_find(t);
 }
 
 /* RAX = the lowest address of the turn. Changes RCX. */
@@ -283,6 +289,8 @@ bool jit_streams_begin(jit_t t)
         look_up(t, n, &l->s->miss[2 * n]);
     l->s->before = t->cache;
     jit_pairs_enter(t, &t->hot);
+    if (l->leaps)
+        jit_leap(t);
     l->streaming = true;
     l->s->body = t->hot.p;
     return true;

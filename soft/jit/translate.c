@@ -81,6 +81,21 @@ static unsigned decode_block(jit_t t, unsigned offset)
     return loop ? decode_at_most(t, offset, loop) : high;
 }
 
+/* A search is translated as warm code from the beginning, since it seldom runs for long enough to
+ * be found. */
+static unsigned decode_search(jit_t t, unsigned offset, unsigned high)
+{
+    if (t->warm || !t->stays || t->jit->knobs.check || !jit_leap_likely(t))
+        return high;
+    t->warm = true;
+    high = decode_block(t, offset);
+    if (t->loop.leaps)
+        return high;
+    t->warm = false;
+    t->loop.end = t->loop.streams = 0;
+    return decode_block(t, offset);
+}
+
 /* A new stack pointer is known to be aligned only if it is the old one plus a multiple of 16. */
 static void note_sp(jit_t t, const struct jit_insn *n)
 {
@@ -224,7 +239,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     };
     uint32_t exits = j->exit_count;
     jit_relocs_begin(&t);
-    unsigned high = decode_block(&t, va & 4095);
+    unsigned high = decode_search(&t, va & 4095, decode_block(&t, va & 4095));
     jit_flags_analyse(&t);
     if (t.warm)
         emit_twice(&t);

@@ -93,8 +93,9 @@ struct jit_way_out {
 };
 
 /* Accesses at addresses that move by `stride` each turn of a loop: soft/jit/stream.c. */
-#define JIT_STREAMS 4
-#define JIT_PAIRS   8
+#define JIT_STREAMS     4
+#define JIT_STREAM_BODY 40 /* instructions */
+#define JIT_PAIRS       8
 
 struct jit_stream {
     uint8_t rn, rm, scale; /* the base, and the index or REG_NONE */
@@ -104,8 +105,30 @@ struct jit_stream {
     int64_t stride;
 };
 
+/* The bytes of an access, from where its stream is at the beginning of the turn. */
+struct jit_place {
+    uint8_t stream, size; /* 0: it is none */
+    bool write;
+    int32_t at;
+};
+
+/* What ends a search: soft/jit/leap.c. A zero byte in a word is found by a register with ONES. */
+enum { JIT_LEAP_ZERO = 1, JIT_LEAP_BYTE = 2, JIT_LEAP_DIFFERENCE = 4, JIT_LEAP_WORD = 8 };
+
+struct jit_leap {
+    uint8_t exits;         /* JIT_LEAP_* */
+    uint8_t first, second; /* the stream; what it is compared with */
+    uint8_t byte, ones;    /* the V register that has the byte; the general one */
+    uint8_t counter;       /* what counts down by `take`, or REG_NONE */
+    uint8_t turns, bytes;  /* at once */
+    int32_t take;
+};
+
 struct jit_streams {
     struct jit_stream at[JIT_STREAMS];
+    struct jit_place place[JIT_STREAM_BODY];
+    int64_t moved[REG_SP]; /* by a turn, of what moves steadily */
+    struct jit_leap leap;
     const uint8_t *body;            /* where the body begins that looks no pages up */
     uint8_t *miss[2 * JIT_STREAMS]; /* look-ups before it that find nothing, or NULL */
     struct jit_vector_cache before; /* as V registers are before the loop */
@@ -124,6 +147,7 @@ struct jit_loop {
     /* The body that looks no pages up: is code of it being emitted? */
     bool streaming;
     unsigned streams, pairs; /* so many of them are in `s`, which only warm code has */
+    bool leaps;              /* s->leap says how */
     struct jit_streams *s;
 };
 
@@ -367,6 +391,12 @@ void jit_streams_enter(jit_t t, struct x86_buf *b);
 void jit_streams_leave(jit_t t, struct x86_buf *b);
 /* What is to be added to the address of the access being emitted. */
 enum x86_reg jit_stream_found(jit_t t);
+
+/* soft/jit/leap.c: is the block a loop of what searches are made of? Does the warm loop search? In
+ * front of its body: go over turns that find nothing. */
+bool jit_leap_likely(jit_t t);
+void jit_leap_find(jit_t t);
+void jit_leap(jit_t t);
 
 /* soft/jit/stream_pairs.c: find pairs of registers that are moved only; to xmm registers and back
  * where the body begins and where it is left; is the instruction one that moves them, and emitted?

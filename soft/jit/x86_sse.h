@@ -209,6 +209,54 @@ static inline void x86_avx_shift(struct x86_buf *b, enum x86_sse_shift op, enum 
     x86_imm8(b, count);
 }
 
+/* AVX2: all of a register of 32 bytes, by the operations of 16; n is XMM0 where there is none. */
+static inline unsigned x86_avx256_pp(enum x86_sse op)
+{
+    unsigned prefix = x86_sse_prefix(op);
+
+    return (prefix == 0x66 ? 1u : 2u) | 4;
+}
+
+static inline void x86_avx256_rr(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm n,
+                                 enum x86_xmm s)
+{
+    x86_vex(b, 0, x86_avx256_pp(op), 1, x86_sse_opcode(op) & 0xff, (enum x86_reg)d, (enum x86_reg)n,
+            (enum x86_reg)s);
+}
+
+static inline void x86_avx256_rm(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm n,
+                                 struct x86_mem m)
+{
+    x86_vex_rm(b, 0, x86_avx256_pp(op), 1, x86_sse_opcode(op) & 0xff, (enum x86_reg)d,
+               (enum x86_reg)n, m);
+}
+
+/* ZF unless a bit of x is set. */
+static inline void x86_vptest256(struct x86_buf *b, enum x86_xmm x)
+{
+    x86_vex(b, 0, 5, 2, 0x17, (enum x86_reg)x, (enum x86_reg)0, (enum x86_reg)x);
+}
+
+/* Both halves of d = 16 bytes; the lower half of n, and s above it. */
+static inline void x86_vbroadcasti128(struct x86_buf *b, enum x86_xmm d, struct x86_mem m)
+{
+    x86_vex_rm(b, 0, 5, 2, 0x5a, (enum x86_reg)d, (enum x86_reg)0, m);
+}
+
+static inline void x86_vinserti128(struct x86_buf *b, enum x86_xmm d, enum x86_xmm n,
+                                   enum x86_xmm s)
+{
+    x86_vex(b, 0, 5, 3, 0x38, (enum x86_reg)d, (enum x86_reg)n, (enum x86_reg)s);
+    x86_imm8(b, 1);
+}
+
+/* Before what has operands of 16 bytes and leaves the upper halves alone. */
+static inline void x86_vzeroupper(struct x86_buf *b)
+{
+    if (x86_room(b))
+        x86_put(b, 0x77f8c5, 3);
+}
+
 /* VTESTPS: ZF unless a sign of x is set. */
 static inline void x86_vtestps(struct x86_buf *b, enum x86_xmm x)
 {
