@@ -17,9 +17,8 @@
 
 #include "soft/vcpu.h"
 
-/* One sample is worth 1 / 8 of the average, which is kept in sixteenths of a thread. */
+/* One sample is worth 1 / 8 of the average. It is rounded up, so a host at rest is one of 7. */
 #define LOAD_WEIGHT 8
-#define LOAD_ONE    16
 
 /* The average may be this much above what the cores can do: others run for a moment, too. */
 #define LOAD_SLACK (LOAD_ONE / 4)

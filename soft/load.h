@@ -5,10 +5,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#define LOAD_ONE 1024
+
 struct load {
     unsigned cores;          /* of the host, that the process may use */
     _Atomic unsigned awake;  /* vCPUs whose threads do not sleep */
-    _Atomic unsigned others; /* average of threads of others that run or want to, in sixteenths */
+    _Atomic unsigned others; /* average of threads of others that run or want to, times LOAD_ONE */
     int fd;                  /* /proc/loadavg, or -1 */
 };
 

@@ -157,6 +157,7 @@ struct soft_vcpu {
     /* soft/wait.c */
     _Atomic bool waiting; /* in WFI or WFE, on wait_cond */
     struct lock wait_lock;
+    bool counted; /* in load.awake: no longer asleep; with wait_lock */
     pthread_cond_t wait_cond;
     uint32_t spin_interrupt, spin_event; /* ticks to look before sleeping */
     uint64_t wait_start, wait_exit;      /* of a WFI that the VMM waits for; 0: of none */

@@ -60,6 +60,10 @@ void soft_wake(struct soft_vcpu *v)
     if (!atomic_load(&v->waiting))
         return;
     lock_acquire(&v->wait_lock); /* it sleeps, or has not looked yet */
+    if (atomic_load(&v->waiting) && !v->counted) {
+        atomic_fetch_add(&v->cpu.vm->load.awake, 1);
+        v->counted = true;
+    }
     lock_release(&v->wait_lock);
     pthread_cond_signal(&v->wait_cond);
 }
@@ -181,21 +185,31 @@ static uint64_t deadline_ns(uint64_t ticks)
     return clock_monotonic_ns() + (ticks - now) * 125 / 3 + 1; /* 24 MHz */
 }
 
-/* Sleep until `is_there`, or at `deadline`, a host counter value. Not in the guest. */
+/*
+ * Sleep until `is_there`, or at `deadline`, a host counter value. Not in the guest.
+ *
+ * The host counts a thread as one that wants to run from when it is woken, which may be long before
+ * it does; so who wakes it counts it as awake, or it would be taken for others' work.
+ */
 static void sleep_until(struct soft_vcpu *v, uint64_t deadline,
                         bool (*is_there)(struct soft_vcpu *))
 {
+    _Atomic unsigned *awake = &v->cpu.vm->load.awake;
     uint64_t ns = deadline_ns(deadline);
+    int err = 0;
 
-    atomic_fetch_sub(&v->cpu.vm->load.awake, 1);
     lock_acquire(&v->wait_lock);
     atomic_store(&v->waiting, true);
-    while (!is_there(v))
-        if (lock_wait(&v->wait_lock, &v->wait_cond, ns) == ETIMEDOUT)
-            break;
+    while (err != ETIMEDOUT && !is_there(v)) {
+        v->counted = false;
+        atomic_fetch_sub(awake, 1);
+        err = lock_wait(&v->wait_lock, &v->wait_cond, ns);
+        if (!v->counted)
+            atomic_fetch_add(awake, 1);
+        v->counted = true;
+    }
     atomic_store(&v->waiting, false);
     lock_release(&v->wait_lock);
-    atomic_fetch_add(&v->cpu.vm->load.awake, 1);
 }
 
 /* `deadline`, counter of the guest, as a host counter value. */

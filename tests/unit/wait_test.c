@@ -104,7 +104,7 @@ static unsigned others_after(struct load *l, const char *text)
     for (unsigned n = 0; n < 100; n++)
         load_sample(l);
     assert_int_equal(fclose(file), 0);
-    return (atomic_load(&l->others) + 8) / 16;
+    return (atomic_load(&l->others) + LOAD_ONE / 2) / LOAD_ONE;
 }
 
 static void others_are_counted(void **state)
@@ -120,7 +120,19 @@ static void others_are_counted(void **state)
     assert_int_equal(others_after(&l, ""), 2);
     l.fd = -1;
     load_sample(&l);
-    assert_int_equal(l.others, 32);
+    assert_int_equal(l.others, 2 * LOAD_ONE);
+}
+
+/* Work that is over does not count for ever. */
+static void others_are_forgotten(void **state)
+{
+    struct load l = { .cores = 2, .awake = 2 };
+
+    (void)state;
+    assert_int_equal(others_after(&l, "0.10 0.20 0.30 5/345 4711\n"), 2);
+    assert_false(load_leaves_cores(&l, 2));
+    assert_int_equal(others_after(&l, "0.10 0.20 0.30 3/345 4711\n"), 0);
+    assert_true(load_leaves_cores(&l, 2));
 }
 
 static void everybody_needs_a_core(void **state)
@@ -139,7 +151,7 @@ static void everybody_needs_a_core(void **state)
     for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
         const struct load l = { .cores = cases[n].cores,
                                 .awake = cases[n].awake,
-                                .others = cases[n].others * 16 };
+                                .others = cases[n].others * LOAD_ONE };
         assert_int_equal(load_awake_fit(&l), cases[n].fit);
         assert_int_equal(load_leaves_cores(&l, cases[n].least), cases[n].leaves);
     }
@@ -155,6 +167,7 @@ int main(void)
         TEST(only_an_interrupt_that_is_taken_ends_it),
         TEST(whatever_is_asked_ends_it),
         cmocka_unit_test(others_are_counted),
+        cmocka_unit_test(others_are_forgotten),
         cmocka_unit_test(everybody_needs_a_core),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
