@@ -77,6 +77,10 @@ struct hv_backend {
     /* Ranges are 16 KiB aligned, do not wrap and lie below 1 << ipa_bits. */
     int (*vm_map)(struct hv_backend_vm *vm, void *host, hv_ipa_t ipa, size_t size,
                   hv_memory_flags_t flags); /* -EEXIST: overlaps */
+    int (*vm_map_file)(struct hv_backend_vm *vm, void *host, hv_ipa_t ipa, size_t size,
+                       hv_memory_flags_t flags,
+                       const struct hvx_memory *memory); /* with HVX_MEMORY_FILES */
+    void (*vm_touch_again)(struct hv_backend_vm *vm);    /* the same */
     int (*vm_unmap)(struct hv_backend_vm *vm, hv_ipa_t ipa,
                     size_t size); /* -ENOENT: not all mapped */
     int (*vm_protect)(struct hv_backend_vm *vm, hv_ipa_t ipa, size_t size,

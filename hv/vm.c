@@ -142,21 +142,56 @@ static bool flags_are_valid(hv_memory_flags_t flags)
     return !(flags & ~(hv_memory_flags_t)(HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC));
 }
 
-hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t flags)
+static hv_return_t vm_map_locked(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t flags,
+                                 const struct hvx_memory *memory)
 {
     struct hv_process *p = &hv_process;
-    hv_return_t result;
+
+    if (!p->vm)
+        return HV_NO_DEVICE;
+    if (!addr || (uintptr_t)addr % HV_PAGE_SIZE || (uintptr_t)addr > UINTPTR_MAX - size ||
+        !range_is_valid(ipa, size) || !flags_are_valid(flags))
+        return HV_BAD_ARGUMENT;
+    if (p->apple && !hv_apple_is_mapped(addr, size))
+        return HV_ERROR;
+    if (!memory)
+        return hv_return_of(p->backend->vm_map(p->vm, addr, ipa, size, flags));
+    if (!(p->features & HVX_MEMORY_FILES))
+        return HV_UNSUPPORTED;
+    return hv_return_of(p->backend->vm_map_file(p->vm, addr, ipa, size, flags, memory));
+}
+
+hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t flags)
+{
+    pthread_mutex_lock(&hv_process.vm_lock);
+    hv_return_t result = vm_map_locked(addr, ipa, size, flags, NULL);
+    pthread_mutex_unlock(&hv_process.vm_lock);
+    return result;
+}
+
+hv_return_t hvx_vm_map_file(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t flags,
+                            const struct hvx_memory *memory)
+{
+    if (!memory || memory->fd < 0)
+        return HV_BAD_ARGUMENT;
+    pthread_mutex_lock(&hv_process.vm_lock);
+    hv_return_t result = vm_map_locked(addr, ipa, size, flags, memory);
+    pthread_mutex_unlock(&hv_process.vm_lock);
+    return result;
+}
+
+hv_return_t hvx_vm_touch_again(void)
+{
+    struct hv_process *p = &hv_process;
+    hv_return_t result = HV_SUCCESS;
 
     pthread_mutex_lock(&p->vm_lock);
     if (!p->vm)
         result = HV_NO_DEVICE;
-    else if (!addr || (uintptr_t)addr % HV_PAGE_SIZE || (uintptr_t)addr > UINTPTR_MAX - size ||
-             !range_is_valid(ipa, size) || !flags_are_valid(flags))
-        result = HV_BAD_ARGUMENT;
-    else if (p->apple && !hv_apple_is_mapped(addr, size))
-        result = HV_ERROR;
+    else if (!(p->features & HVX_MEMORY_FILES))
+        result = HV_UNSUPPORTED;
     else
-        result = hv_return_of(p->backend->vm_map(p->vm, addr, ipa, size, flags));
+        p->backend->vm_touch_again(p->vm);
     pthread_mutex_unlock(&p->vm_lock);
     return result;
 }

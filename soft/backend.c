@@ -80,7 +80,18 @@ static void backend_vm_destroy(struct hv_backend_vm *vm)
 static int backend_vm_map(struct hv_backend_vm *vm, void *host, hv_ipa_t ipa, size_t size,
                           hv_memory_flags_t flags)
 {
-    return soft_vm_map(vm_of(vm), host, ipa, size, (unsigned)flags);
+    return soft_vm_map(vm_of(vm), host, ipa, size, (unsigned)flags, NULL);
+}
+
+static int backend_vm_map_file(struct hv_backend_vm *vm, void *host, hv_ipa_t ipa, size_t size,
+                               hv_memory_flags_t flags, const struct hvx_memory *memory)
+{
+    return soft_vm_map(vm_of(vm), host, ipa, size, (unsigned)flags, memory);
+}
+
+static void backend_vm_touch_again(struct hv_backend_vm *vm)
+{
+    soft_request_all(vm_of(vm), &(struct request){ .kind = REQUEST_TLB_ALL });
 }
 
 static int backend_vm_unmap(struct hv_backend_vm *vm, hv_ipa_t ipa, size_t size)
@@ -96,7 +107,7 @@ static int backend_vm_protect(struct hv_backend_vm *vm, hv_ipa_t ipa, size_t siz
 
 static int backend_vm_enable(struct hv_backend_vm *vm, uint32_t features)
 {
-    if (features & ~HVX_NATIVE_DEBUG_PMU)
+    if (features & ~(HVX_NATIVE_DEBUG_PMU | HVX_MEMORY_FILES))
         return -ENOTSUP;
     if (features & HVX_NATIVE_DEBUG_PMU)
         vm_of(vm)->native_debug_pmu = true;
@@ -424,6 +435,8 @@ const struct hv_backend hv_backend_soft = {
     .vm_create = backend_vm_create,
     .vm_destroy = backend_vm_destroy,
     .vm_map = backend_vm_map,
+    .vm_map_file = backend_vm_map_file,
+    .vm_touch_again = backend_vm_touch_again,
     .vm_unmap = backend_vm_unmap,
     .vm_protect = backend_vm_protect,
     .cpu_feature = soft_cpu_feature,

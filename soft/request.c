@@ -85,6 +85,8 @@ static bool joins(struct request *last, const struct request *r)
     if (last->kind != r->kind)
         return false;
     switch (r->kind) {
+    case REQUEST_TLB_ALL:
+        return true;
     case REQUEST_CODE_LINE:
         return align_down(last->address, IREKO_V1_CODE_LINE) ==
                align_down(r->address, IREKO_V1_CODE_LINE);
@@ -135,20 +137,31 @@ static void post(struct soft_vcpu *to, const struct request *r)
     lock_release(&q->lock);
 }
 
-void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast)
+/* Ask all vCPUs but `but`. False: there is none to be asked. */
+static bool post_all(struct soft_vm *vm, const struct soft_vcpu *but, const struct request *r)
 {
-    struct soft_vm *vm = v->cpu.vm;
+    bool posted = false;
 
-    apply(v, r);
-    if (!broadcast)
-        return;
     lock_acquire(&vm->lock);
     for (unsigned n = 0; n < vm->vcpu_end; n++)
-        if (vm->vcpu[n] && vm->vcpu[n] != v && atomic_load(&vm->vcpu[n]->has_run)) {
+        if (vm->vcpu[n] && vm->vcpu[n] != but && atomic_load(&vm->vcpu[n]->has_run)) {
             post(vm->vcpu[n], r);
-            v->barrier_needed = true;
+            posted = true;
         }
     lock_release(&vm->lock);
+    return posted;
+}
+
+void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast)
+{
+    apply(v, r);
+    if (broadcast && post_all(v->cpu.vm, v, r))
+        v->barrier_needed = true;
+}
+
+void soft_request_all(struct soft_vm *vm, const struct request *r)
+{
+    (void)post_all(vm, NULL, r);
 }
 
 /* Has every other vCPU that is in the guest done what was asked of it? */

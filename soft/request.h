@@ -7,6 +7,7 @@
 
 #include "base/lock.h"
 
+struct soft_vm;
 struct soft_vcpu;
 
 enum request_kind {
@@ -49,6 +50,9 @@ struct requests {
  * soft_barrier(), the DSB. The vCPU's own thread. */
 void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast);
 void soft_barrier(struct soft_vcpu *v);
+
+/* Ask all vCPUs; nobody waits. Any thread, or that of a vCPU which is not in the guest. */
+void soft_request_all(struct soft_vm *vm, const struct request *r);
 
 /* Do what others asked for, between instructions or at a barrier. The vCPU's own thread. Frees
  * nothing that an instruction in progress uses. */

@@ -41,6 +41,10 @@ struct soft_region {
     uint64_t ipa, size;
     uint8_t *host;
     unsigned flags; /* HV_MEMORY_* */
+    int fd;         /* of the file that it is a shared mapping of, or -1 */
+    uint64_t offset;
+    void (*touch)(void *ctx, void *addr, size_t size); /* as in struct hvx_memory, or NULL */
+    void *ctx;
 };
 
 struct soft_map {
@@ -231,6 +235,15 @@ static inline const struct soft_region *soft_region_of(struct soft_vcpu *v, uint
     if (LIKELY(r && ipa - r->ipa < r->size))
         return r;
     return v->last_region = soft_map_find_slow(v->map, ipa);
+}
+
+/* Where `pa` is, which is in the region, for the guest to use the page. */
+static inline uint8_t *soft_region_host(const struct soft_region *r, uint64_t pa)
+{
+    uint8_t *host = r->host + (pa - r->ipa);
+    if (r->touch)
+        r->touch(r->ctx, host, 1);
+    return host;
 }
 
 /* Take over the VM's current map; drops everything that was derived from the old one. */

@@ -85,10 +85,20 @@ static void map_publish(struct soft_vm *vm, struct soft_map *map)
     free(old);
 }
 
-int soft_vm_map(struct soft_vm *vm, void *host, uint64_t ipa, uint64_t size, unsigned flags)
+int soft_vm_map(struct soft_vm *vm, void *host, uint64_t ipa, uint64_t size, unsigned flags,
+                const struct hvx_memory *memory)
 {
     const struct soft_map *old = atomic_load(&vm->map);
-    const struct soft_region added = { .ipa = ipa, .size = size, .host = host, .flags = flags };
+    const struct soft_region added = {
+        .ipa = ipa,
+        .size = size,
+        .host = host,
+        .flags = flags,
+        .fd = memory ? memory->fd : -1,
+        .offset = memory ? memory->offset : 0,
+        .touch = memory ? memory->touch : NULL,
+        .ctx = memory ? memory->ctx : NULL,
+    };
     struct soft_map *map = map_new(old->count + 1);
     unsigned n = 0;
 
@@ -135,6 +145,7 @@ static struct soft_region region_part(const struct soft_region *r, uint64_t from
     part.ipa = lo;
     part.size = lo < hi ? hi - lo : 0;
     part.host = r->host + (lo - r->ipa);
+    part.offset = r->offset + (lo - r->ipa);
     return part;
 }
 

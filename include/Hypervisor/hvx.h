@@ -95,6 +95,19 @@ struct hvx_cpu_feature {
  */
 #define HVX_NATIVE_PSCI 2u
 
+/* The engine has a use for what hvx_vm_map_file() tells. */
+#define HVX_MEMORY_FILES 4u
+
+/* What is behind memory that a guest gets: see hvx_vm_map_file(). */
+struct hvx_memory {
+    int fd;          /* of a file, open as long as the memory is mapped, that it is a shared ... */
+    uint64_t offset; /* ... mapping of from here on, a multiple of the host's page */
+    /* Called before a vCPU uses the `size` bytes at `addr` for the first time, and maybe often
+     * later. From vCPUs' threads; NULL: it is not. */
+    void (*touch)(void *ctx, void *addr, size_t size);
+    void *ctx;
+};
+
 /* Ticks per second of the counter of a Mac, and of the software CPU. */
 #define HVX_COUNTER_HZ 24000000u
 
@@ -171,6 +184,16 @@ static inline uint64_t hvx_counter_hz(void)
 static inline hv_return_t hvx_vm_enable(uint32_t features)
 {
     return features ? HV_UNSUPPORTED : HV_SUCCESS;
+}
+static inline hv_return_t hvx_vm_map_file(void *addr, hv_ipa_t ipa, size_t size,
+                                          hv_memory_flags_t flags, const struct hvx_memory *memory)
+{
+    (void)addr, (void)ipa, (void)size, (void)flags, (void)memory;
+    return HV_UNSUPPORTED;
+}
+static inline hv_return_t hvx_vm_touch_again(void)
+{
+    return HV_UNSUPPORTED;
 }
 static inline hv_return_t hvx_vcpu_get_pmu_irq(hv_vcpu_t vcpu, bool *level)
 {
@@ -256,6 +279,18 @@ uint64_t hvx_counter_hz(void);
 /* Switch features (HVX_*, or-ed) of the VM on, before its first vCPU. HV_UNSUPPORTED: this engine
  * does not have them, nothing changed; HV_NO_DEVICE: no VM; HV_BUSY: there is a vCPU. */
 hv_return_t hvx_vm_enable(uint32_t features);
+
+/*
+ * hv_vm_map() of memory that is a shared mapping of a file, which the engine may map a second time,
+ * with small pages of the guest in another order. HV_UNSUPPORTED without HVX_MEMORY_FILES. `memory`
+ * is read during the call.
+ */
+hv_return_t hvx_vm_map_file(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t flags,
+                            const struct hvx_memory *memory);
+
+/* Call `touch` again for all such memory, before a vCPU uses it next: some was cut out of the file.
+ * HV_UNSUPPORTED without HVX_MEMORY_FILES. Any thread. */
+hv_return_t hvx_vm_touch_again(void);
 
 /*
  * The level of the vCPU's PMU overflow interrupt, for the monitor to pass to its interrupt

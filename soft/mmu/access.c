@@ -106,7 +106,7 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
     const struct soft_region *r = soft_region_of(v, leaf.pa);
     if (!r || !(r->flags & wanted))
         access_leave(a, va, leaf.pa, r != NULL);
-    uint8_t *host = r->host + (leaf.pa - r->ipa);
+    uint8_t *host = soft_region_host(r, leaf.pa);
     *pa = leaf.pa;
     if (UNLIKELY(v->hot.track) && a->kind == MMU_WRITE)
         jit_track_write(v, leaf.pa);
@@ -292,7 +292,7 @@ static const uint8_t *fetch_host(struct cpu *c, uint64_t pc, struct mmu_leaf *le
     if (!r || !(r->flags & HV_MEMORY_EXEC))
         abort_stage2_fetch(c, pc, leaf->pa, r != NULL);
     *pa = align_down(leaf->pa, CODE_PAGE_SIZE);
-    return r->host + (*pa - r->ipa);
+    return soft_region_host(r, *pa);
 }
 
 const uint8_t *mmu_fetch_host(struct cpu *c, uint64_t pc, uint64_t *pa)

@@ -80,6 +80,11 @@ void guest_open_native(struct guest *g, const uint32_t *code, unsigned count)
     guest_open_features(g, code, count, HVX_NATIVE_DEBUG_PMU, false);
 }
 
+void guest_open_files(struct guest *g, const uint32_t *code, unsigned count)
+{
+    guest_open_features(g, code, count, HVX_MEMORY_FILES, false);
+}
+
 void guest_open_gic(struct guest *g, const uint32_t *code, unsigned count)
 {
     guest_open_features(g, code, count, 0, true);

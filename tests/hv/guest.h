@@ -38,6 +38,8 @@ void guest_open(struct guest *g, const uint32_t *code, unsigned count);
 /* The same with HVX_NATIVE_DEBUG_PMU. Where the provider does not have it, g->good stays false and
  * there is no vCPU. */
 void guest_open_native(struct guest *g, const uint32_t *code, unsigned count);
+/* The same with HVX_MEMORY_FILES. */
+void guest_open_files(struct guest *g, const uint32_t *code, unsigned count);
 void guest_close(struct guest *g);
 
 /* The same with a GIC at these places. guest_create_gic() alone makes the GIC of a VM. */

@@ -1,11 +1,14 @@
 /*
- * What a provider may have or not: EL2 for the guest, SME. One that has it does all of it; one that
- * has not says HV_UNSUPPORTED at every door.
+ * What a provider may have or not: EL2 for the guest, SME, a use for the file behind memory. One
+ * that has it does all of it; one that has not says HV_UNSUPPORTED at every door.
  */
 #include "guest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const uint32_t no_code[] = { A64_BRK(0) };
 
@@ -200,8 +203,98 @@ static void sme_registers_go_back_or_are_refused(void)
     guest_close(&g);
 }
 
+/* --- memory of a file --- */
+
+#define FILE_IPA  0x80000000ull
+#define FILE_PAGE 0x4000u
+
+struct touches {
+    const uint8_t *last;
+    unsigned count;
+};
+
+static void note_touch(void *ctx, void *addr, size_t size)
+{
+    struct touches *t = ctx;
+
+    CHECK(size > 0);
+    t->last = addr;
+    t->count++;
+}
+
+/* Its size is a page more than what is mapped. */
+static int make_file(void)
+{
+    FILE *f = tmpfile();
+
+    CHECK(f != NULL);
+
+    int fd = dup(fileno(f));
+
+    fclose(f);
+    CHECK_EQ(ftruncate(fd, 2 * FILE_PAGE), 0);
+    return fd;
+}
+
+static void files_are_refused(const struct hvx_memory *file, void *p)
+{
+    hv_return_t r = hvx_vm_map_file(p, FILE_IPA, FILE_PAGE, HV_MEMORY_READ, file);
+
+    CHECK_EQ(r, HV_UNSUPPORTED);
+    CHECK_EQ(hvx_vm_touch_again(), HV_UNSUPPORTED);
+}
+
+/* The engine says so before a vCPU uses memory of a file, and again when it is asked to. */
+static void files_are_touched(struct guest *g, struct hvx_memory *file, const uint8_t *p)
+{
+    struct touches touches = { 0 };
+
+    file->ctx = &touches;
+    CHECK_EQ(hvx_vm_map_file((void *)(uintptr_t)p, FILE_IPA, FILE_PAGE, HV_MEMORY_READ, NULL),
+             HV_BAD_ARGUMENT);
+    CHECK_OK(hvx_vm_map_file((void *)(uintptr_t)p, FILE_IPA, FILE_PAGE,
+                             HV_MEMORY_READ | HV_MEMORY_WRITE, file));
+    CHECK_EQ(hvx_vm_map_file((void *)(uintptr_t)p, FILE_IPA, FILE_PAGE, HV_MEMORY_READ, file),
+             HV_EXISTS);
+    CHECK_EQ(touches.count, 0);
+    guest_set_reg(g, HV_REG_X0, FILE_IPA + 8);
+    CHECK(guest_run_brk(g, 1));
+    CHECK_EQ(guest_reg(g, HV_REG_X1), 0x1234);
+    CHECK(touches.count > 0);
+    CHECK(touches.last >= p && touches.last < p + FILE_PAGE);
+
+    unsigned before = touches.count;
+
+    CHECK_OK(hvx_vm_touch_again());
+    guest_set_reg(g, HV_REG_PC, GUEST_CODE);
+    CHECK(guest_run_brk(g, 1));
+    CHECK(touches.count > before);
+    CHECK_OK(hv_vm_unmap(FILE_IPA, FILE_PAGE));
+}
+
+static void memory_of_a_file_is_touched_or_refused(void)
+{
+    static const uint32_t code[] = { A64_LDR_X(1, 0), A64_BRK(1) };
+    struct hvx_memory file = { .fd = make_file(), .offset = FILE_PAGE, .touch = note_touch };
+    void *p = guest_memory(FILE_PAGE);
+    struct guest g;
+
+    CHECK(mmap(p, FILE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file.fd, FILE_PAGE) ==
+          p);
+    ((uint64_t *)p)[1] = 0x1234;
+    guest_open_files(&g, code, sizeof code / sizeof code[0]);
+    if (g.good)
+        files_are_touched(&g, &file, p);
+    else
+        files_are_refused(&file, p);
+    guest_close(&g);
+    CHECK_OK(hv_vm_deallocate(p, FILE_PAGE));
+    close(file.fd);
+}
+
 int main(void)
 {
+    RUN(memory_of_a_file_is_touched_or_refused);
     RUN_SINCE(15.0, el2_vm_has_its_system_registers);
     RUN_SINCE(15.0, el2_vm_has_its_gic_registers);
     RUN_SINCE(15.2, sme_registers_go_back_or_are_refused);
