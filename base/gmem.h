@@ -33,6 +33,8 @@ struct gmem_region {
 struct gmem {
     struct gmem_region region[GMEM_MAX_REGIONS]; /* ascending, not overlapping */
     unsigned count;
+    void (*touch)(void *ctx, void *host, size_t n); /* for gmem_touch(), or NULL */
+    void *ctx;
 };
 
 /* Add a region. -EINVAL if it is empty, wraps, or overlaps; -ENOSPC if the table is full. */
@@ -49,6 +51,13 @@ int gmem_fill(const struct gmem *m, gpa_t a, uint8_t byte, uint64_t n) MUST_CHEC
 /* The range as at most `max` host pieces. Returns the number of pieces, -EFAULT, or -E2BIG. The
  * bytes may change under the caller: hand them to read/write/memcpy, never parse them in place. */
 int gmem_iov(const struct gmem *m, gpa_t a, size_t n, struct iovec *v, int max) MUST_CHECK;
+
+/* The piece will be filled: pages for it are better made at once than as they are written. */
+static inline void gmem_touch(const struct gmem *m, const struct iovec *piece)
+{
+    if (m->touch && piece->iov_len > 0)
+        m->touch(m->ctx, piece->iov_base, piece->iov_len);
+}
 
 /* Naturally aligned 16-bit ring indices, acquire and release. 0 or -EFAULT (also when misaligned).
  */

@@ -58,9 +58,10 @@ def resident_beyond(smaps, ram):
     for line in smaps.splitlines():
         head = re.match(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ *(.*)", line)
         if head:
-            is_ram = int(head[2], 16) - int(head[1], 16) == ram and not head[3]
+            is_file = "memfd:ireko-ram" in head[3]
+            is_ram = int(head[2], 16) - int(head[1], 16) == ram and (is_file or not head[3])
             known |= is_ram
-            counts = not is_ram and "memfd:ireko-code" not in head[3]
+            counts = not is_ram and not is_file and "memfd:ireko-code" not in head[3]
         elif line.startswith("Rss:") and counts:
             total += int(line.split()[1])
     return total / 1024 if known else None

@@ -1,24 +1,66 @@
-/* The guest's memory, as the host sees it. */
+/*
+ * The guest's memory, as the host sees it.
+ *
+ * It may be the mapping of a file without a name, so that somebody else in the process can map
+ * pages of it a second time. On Linux nobody makes large pages of such memory by itself, as it does
+ * of private memory, unless the machine is set up so. Therefore a piece of 2 MiB becomes one when
+ * it is used first, and who uses memory first says so (memory_touch()). It costs what a fault in
+ * private memory does: the time goes into clearing.
+ */
 #ifndef HOST_MEMORY_H
 #define HOST_MEMORY_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
+
+/* Of large pages of the host. */
+#define MEMORY_PIECE (2ull << 20)
+
+struct memory {
+    uint8_t *base; /* a multiple of MEMORY_PIECE; NULL: there is none */
+    uint64_t size;
+    int fd; /* of the file behind it, from its first byte on; -1: it is private */
+    /* With a file: bit n of piece n, that it was made a large page, or cannot be. */
+    _Atomic uint64_t *touched;
+};
+
+/* Zeroed memory of `size` bytes, a multiple of the host's page. With `share` it has a file behind
+ * it if the host can make large pages of that. 0 or a negative errno; memory_destroy() is due in
+ * any case. */
+int memory_create(struct memory *m, uint64_t size, bool share) MUST_CHECK;
+void memory_destroy(struct memory *m);
+
+/* It is zero again, at the same addresses, and costs nothing. Nobody may use it meanwhile. 0 or a
+ * negative errno. */
+int memory_renew(struct memory *m) MUST_CHECK;
+
+/* [p, p + n) will be used; only with a file. Any thread; `m` is a struct memory. */
+void memory_touch(void *m, void *p, size_t n);
+
+/* Give the host back what the whole pages in [p, p + n) cost it; they read as zeroes afterwards,
+ * and cost something again when they are written. The range stays mapped where it is. If the host
+ * cannot, only the cost stays. True: there are pieces in it that have to be touched again. Any
+ * thread. */
+bool memory_give_back(struct memory *m, void *p, size_t n);
 
 /* Keep `size` bytes of addresses at a multiple of `align`, both multiples of the host's page;
  * nothing can be accessed there until it is mapped anew. munmap() is due. NULL and errno if it
  * cannot be. */
 void *memory_reserve(uint64_t size, uint64_t align) MUST_CHECK;
 
-/* Give the host back what the whole pages in [p, p + n) cost it; they read as zeroes afterwards,
- * and cost something again when they are written. The range is private, anonymous memory and stays
- * mapped where it is. If the host cannot, only the cost stays. Any thread. */
-void memory_give_back(void *p, size_t n);
-
 /* Storage for all `size` bytes of a file, so that a write to its mapping finds some. 0 or negative
  * errno. */
 int memory_fill_holes(int fd, uint64_t size) MUST_CHECK;
+
+/* What differs by host, for memory.c. memory_share(): a file behind all of `m`, in place of what is
+ * there; -ENOTSUP: it would be slower. memory_make_large(): pieces in [p, p + n) become large
+ * pages. memory_drop() does what memory_give_back() says of whole pages. 0 or a negative errno. */
+int memory_share(struct memory *m) MUST_CHECK;
+void memory_make_large(void *p, size_t n);
+int memory_drop(const struct memory *m, void *p, size_t n) MUST_CHECK;
 
 #endif

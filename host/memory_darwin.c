@@ -6,21 +6,24 @@
  */
 #include "host/memory.h"
 
+#include <errno.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/bits.h"
-#include "base/log.h"
-
-void memory_give_back(void *p, size_t n)
+int memory_share(struct memory *m)
 {
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t start = align_up((uintptr_t)p, page), end = align_down((uintptr_t)p + n, page);
-    if (start >= end)
-        return;
-    void *at = (uint8_t *)p + (start - (uintptr_t)p);
-    if (madvise(at, end - start, MADV_ZERO) < 0 || madvise(at, end - start, MADV_FREE_REUSABLE) < 0)
-        log_limited(LOG_WARN, "memory", "the host does not take memory back");
+    (void)m;
+    return -ENOTSUP;
+}
+
+void memory_make_large(void *p, size_t n)
+{
+    (void)p, (void)n;
+}
+
+int memory_drop(const struct memory *m, void *p, size_t n)
+{
+    (void)m;
+    return madvise(p, n, MADV_ZERO) == 0 && madvise(p, n, MADV_FREE_REUSABLE) == 0 ? 0 : -errno;
 }
 
 /* There is no call for it: a full disk is found when the guest writes. */

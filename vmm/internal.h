@@ -8,6 +8,7 @@
 
 #include "base/gmem.h"
 #include "base/lock.h"
+#include "host/memory.h"
 #include "vmm/loader.h"
 #include "vmm/machine.h"
 #include "vmm/sysreg.h"
@@ -20,13 +21,13 @@ enum vm_wish { VM_WISH_NONE, VM_WISH_RESET, VM_WISH_POWEROFF, VM_WISH_QUIT, VM_W
 struct vm {
     struct vm_config config; /* its strings are the caller's and outlive the VM */
     bool hv_created;
-    bool pmu;         /* the CPUs have performance monitors, and an OS lock of their own */
-    bool gicv3;       /* in the hypervisor; else the machine's GICv2 */
-    bool psci;        /* in the hypervisor; else ours */
-    struct gmem gmem; /* RAM and the files of --pmem */
-    struct gmem ram_gmem;
-    void *stolen; /* a page at MEMMAP_STOLEN, or NULL */
-    void *ram;    /* config.memory bytes, 2 MiB aligned */
+    bool pmu;             /* the CPUs have performance monitors, and an OS lock of their own */
+    bool gicv3;           /* in the hypervisor; else the machine's GICv2 */
+    bool psci;            /* in the hypervisor; else ours */
+    struct gmem gmem;     /* RAM and the files of --pmem */
+    struct gmem ram_gmem; /* RAM */
+    void *stolen;         /* a page at MEMMAP_STOLEN, or NULL */
+    struct memory ram;
     struct pmem *pmem[VM_MAX_PMEMS];
     gpa_t pmem_base[VM_MAX_PMEMS];
     unsigned pmem_count;  /* open ones */
@@ -83,8 +84,13 @@ gpa_t vm_memory_end(const struct vm *vm);
 int vm_map_pmem(struct vm *vm, struct err *e) MUST_CHECK;
 void vm_close_pmem(struct vm *vm);
 
-/* memory.c: memory_give_back() (host/memory.h) of RAM, with the guest's mapping out of its way.
- * `ctx` is the VM. Any thread. */
+/* memory.c: RAM for the guest to see; none for it any more; all of it zero again at the same place,
+ * which also makes the engine forget code that it knows. */
+int vm_make_ram(struct vm *vm, struct err *e) MUST_CHECK;
+void vm_unmap_ram(struct vm *vm);
+int vm_renew_ram(struct vm *vm, struct err *e) MUST_CHECK;
+/* memory_give_back() (host/memory.h) of RAM, with the guest's mapping out of its way. `ctx` is the
+ * VM. Any thread. */
 void vm_give_back(void *ctx, void *p, size_t n);
 
 /* stolen.c: the memory that CPUs find their stolen time in; and for the vCPU's own thread, once it

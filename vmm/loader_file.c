@@ -113,8 +113,9 @@ void loader_blob_free(struct loader_blob *b)
     *b = (struct loader_blob){ 0 };
 }
 
-static int read_piece(int fd, uint64_t offset, const struct iovec *v)
+static int read_piece(const struct gmem *m, int fd, uint64_t offset, const struct iovec *v)
 {
+    gmem_touch(m, v);
     for (size_t done = 0; done < v->iov_len;) {
         ssize_t n =
             pread(fd, (uint8_t *)v->iov_base + done, v->iov_len - done, (off_t)(offset + done));
@@ -131,6 +132,7 @@ static int read_piece(int fd, uint64_t offset, const struct iovec *v)
 struct read_part {
     pthread_t thread;
     bool started;
+    const struct gmem *m;
     int fd, rc;
     uint64_t offset;
     struct iovec v;
@@ -139,13 +141,13 @@ struct read_part {
 static void *read_part_main(void *opaque)
 {
     struct read_part *p = opaque;
-    p->rc = read_piece(p->fd, p->offset, &p->v);
+    p->rc = read_piece(p->m, p->fd, p->offset, &p->v);
     return NULL;
 }
 
 /* read_piece() by several threads: most of the time goes into clearing fresh pages of the guest's
  * RAM and copying, which no core does as fast as memory could. Without threads one does it all. */
-static int read_wide(int fd, uint64_t offset, const struct iovec *v)
+static int read_wide(const struct gmem *m, int fd, uint64_t offset, const struct iovec *v)
 {
     struct read_part parts[READ_PARTS];
     unsigned n = 0;
@@ -156,7 +158,8 @@ static int read_wide(int fd, uint64_t offset, const struct iovec *v)
         size = size < READ_PART_MIN ? READ_PART_MIN : size;
         size = align_up((uintptr_t)base + size, READ_PART_ALIGN) - (uintptr_t)base;
         size = size < rest && n + 1 < READ_PARTS ? size : rest;
-        parts[n] = (struct read_part){ .fd = fd, .offset = offset + at, .v = { base, size } };
+        parts[n] =
+            (struct read_part){ .m = m, .fd = fd, .offset = offset + at, .v = { base, size } };
         at += size;
     }
     for (unsigned i = 1; i < n; i++)
@@ -177,7 +180,7 @@ int loader_read_guest(const struct gmem *m, gpa_t gpa, int fd, uint64_t offset, 
     struct iovec v[GMEM_MAX_REGIONS];
     int rc = 0, pieces = gmem_iov(m, gpa, size, v, GMEM_MAX_REGIONS);
     for (int n = 0; n < pieces && rc == 0; n++) {
-        rc = read_wide(fd, offset, &v[n]);
+        rc = read_wide(m, fd, offset, &v[n]);
         offset += v[n].iov_len;
     }
     return pieces < 0 ? pieces : rc;

@@ -68,7 +68,7 @@ struct machine_config {
     void (*signal)(void *ctx, unsigned cpu, bool irq, bool fiq);
     /* The host's time and the guest's counter at one moment. Any thread. */
     void (*clock)(void *ctx, uint64_t *realtime_ns, uint64_t *count);
-    /* Give RAM back to the host; NULL: memory_give_back(). Any thread. */
+    /* Give RAM back to the host. Any thread. */
     void (*give_back)(void *ctx, void *p, size_t n);
     void *ctx;
 };

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <Hypervisor/hvx.h>
@@ -22,15 +21,11 @@
 #include "base/log.h"
 #include "devices/pl011.h"
 #include "devices/virtio/console.h"
-#include "host/memory.h"
 #include "vmm/cmdline.h"
 #include "vmm/devicetree.h"
 #include "vmm/hvcall.h"
 #include "vmm/internal.h"
 #include "vmm/stats.h"
-
-/* RAM is aligned so that the host can back it with huge pages. */
-#define VM_RAM_ALIGN (2ull << 20)
 
 /* --- wishes --- */
 
@@ -70,46 +65,6 @@ void vm_stop(struct vm *vm)
 uint64_t vm_count(const struct vm *vm)
 {
     return hvx_absolute_time() - vm->tick_offset;
-}
-
-/* --- RAM --- */
-
-static void vm_unmap_ram(struct vm *vm)
-{
-    if (vm->ram_mapped)
-        hv_vm_unmap(MEMMAP_RAM, vm->config.memory);
-    vm->ram_mapped = false;
-}
-
-/* Fresh zero pages at the place kept by vm_reserve_ram(), visible to the guest. */
-static int vm_renew_ram(struct vm *vm, struct err *e)
-{
-    vm_unmap_ram(vm);
-    void *p = mmap(vm->ram, vm->config.memory, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    if (p == MAP_FAILED)
-        return err_set(e, -errno, "--memory %lluM: the host does not give that much: %s",
-                       (unsigned long long)(vm->config.memory >> 20), strerror(errno));
-#ifdef MADV_HUGEPAGE
-    (void)madvise(p, vm->config.memory, MADV_HUGEPAGE); /* only advice */
-#endif
-    int r = hvcall_check(e,
-                         hv_vm_map(p, MEMMAP_RAM, vm->config.memory,
-                                   HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC),
-                         "giving memory to the guest");
-    vm->ram_mapped = r == 0;
-    return r;
-}
-
-/* Keep an aligned range of addresses, so that RAM stays where it is over a reset. */
-static int vm_reserve_ram(struct vm *vm, struct err *e)
-{
-    vm->ram = memory_reserve(vm->config.memory, VM_RAM_ALIGN);
-    if (!vm->ram)
-        return err_set(e, -errno, "--memory %lluM: the host does not give that much: %s",
-                       (unsigned long long)(vm->config.memory >> 20), strerror(errno));
-    int r = gmem_add(&vm->ram_gmem, MEMMAP_RAM, vm->config.memory, vm->ram);
-    return r < 0 ? r : gmem_add(&vm->gmem, MEMMAP_RAM, vm->config.memory, vm->ram);
 }
 
 /* --- the guest --- */
@@ -227,7 +182,7 @@ static int vm_build(struct vm *vm, struct err *e)
         .ram = &vm->ram_gmem,
         .signal = vm_signal,
         .clock = vm_clock,
-        .give_back = hvx_is_mac() ? vm_give_back : NULL,
+        .give_back = vm_give_back,
         .ctx = vm,
     };
     int r = vm_check_config(&vm->config, e);
@@ -255,9 +210,7 @@ static int vm_build(struct vm *vm, struct err *e)
     if (r == 0)
         r = machine_init(&vm->machine, &machine, e);
     if (r == 0 && boots)
-        r = vm_reserve_ram(vm, e);
-    if (r == 0 && boots)
-        r = vm_renew_ram(vm, e);
+        r = vm_make_ram(vm, e);
     if (r == 0 && boots)
         r = vm_map_stolen(vm, e);
     if (r == 0)
@@ -302,8 +255,7 @@ void vm_destroy(struct vm *vm)
         close(vm->trace_fd);
     if (vm->code_fd)
         close(vm->code_fd);
-    if (vm->ram)
-        munmap(vm->ram, vm->config.memory);
+    memory_destroy(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_fini(&vm->vcpu[i]);
     loader_blob_free(&vm->dtb);

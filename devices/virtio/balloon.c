@@ -7,7 +7,7 @@
  * them are put together first.
  *
  * The address range stays mapped, so a software MMU does not have to know: what was given back
- * reads as zeroes and is made anew when it is written. A Mac's stage 2 is told, by `give_back`.
+ * reads as zeroes and is made anew when it is written. A Mac's stage 2 is told.
  * Code that was on such a page is dropped when the guest says so after it has written new code, as
  * ever.
  *
@@ -22,7 +22,6 @@
 
 #include "base/bytes.h"
 #include "devices/virtio/device.h"
-#include "host/memory.h"
 
 #define BALLOON_ID         5
 #define BALLOON_QUEUE_SIZE 64
@@ -54,10 +53,7 @@ static struct virtio_balloon *balloon_of(struct virtio_device *v)
 
 static void balloon_give_back(const struct virtio_balloon *b, const struct iovec *piece)
 {
-    if (b->give_back)
-        b->give_back(b->ctx, piece->iov_base, piece->iov_len);
-    else
-        memory_give_back(piece->iov_base, piece->iov_len);
+    b->give_back(b->ctx, piece->iov_base, piece->iov_len);
 }
 
 /* Pages [first, first + count) of guest memory, if they are RAM. */
@@ -155,6 +151,7 @@ static const struct virtio_ops balloon_ops = {
     .id = BALLOON_ID,
     .queues = QUEUES,
     .queue_size = BALLOON_QUEUE_SIZE,
+    .unwritten = true,
     .notify = balloon_notify,
     .config_write = balloon_config_write,
     .reset = balloon_reset,

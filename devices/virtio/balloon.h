@@ -13,10 +13,10 @@
 struct virtio_balloon_config {
     struct irq_line irq;
     const struct gmem *gmem; /* outlives the device */
-    const struct gmem *ram;  /* what of it is private, anonymous memory; outlives the device */
+    const struct gmem *ram;  /* what of it can be given back; outlives the device */
     uint32_t pages; /* of BALLOON_PAGE, that the guest is to give away for as long as it does
                        not run out of memory */
-    /* What gives [p, p + n) of RAM back; NULL: memory_give_back(). Any thread. */
+    /* Gives [p, p + n) of RAM back, as memory_give_back(). Any thread. */
     void (*give_back)(void *ctx, void *p, size_t n);
     void *ctx;
 };

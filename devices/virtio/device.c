@@ -282,7 +282,9 @@ void virtio_device_init(struct virtio_device *v, const struct virtio_setup *setu
     v->config = setup->config;
     v->config_size = setup->config_size;
     for (unsigned i = 0; i < v->queues; i++)
-        v->queue[i] = (struct virtq){ .gmem = v->gmem, .max_size = v->ops->queue_size };
+        v->queue[i] = (struct virtq){ .gmem = v->gmem,
+                                      .max_size = v->ops->queue_size,
+                                      .unwritten = v->ops->unwritten };
 }
 
 const char *virtio_device_unused(const struct device *d)

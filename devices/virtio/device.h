@@ -42,6 +42,7 @@ struct virtio_ops {
     unsigned queues;     /* at most VIRTIO_MAX_QUEUES; see also struct virtio_setup */
     uint16_t queue_size; /* at most VIRTQ_MAX_SIZE */
     bool any_order;      /* it gains by giving buffers back as they are done: no IN_ORDER */
+    bool unwritten;      /* it writes into no buffer */
 
     /* Can the device work with just `features` of what it offers? NULL: with any of them. What
      * is wanted and cannot be had makes FEATURES_OK not stick (3.1.1). */

@@ -51,7 +51,7 @@ static gpa_t avail_event(const struct virtq *q)
 
 void virtq_reset(struct virtq *q)
 {
-    *q = (struct virtq){ .gmem = q->gmem, .max_size = q->max_size };
+    *q = (struct virtq){ .gmem = q->gmem, .max_size = q->max_size, .unwritten = q->unwritten };
 }
 
 static int split_start(const struct virtq *q)
@@ -127,6 +127,8 @@ int virtq_chain_add(const struct virtq *q, struct virtq_chain *c, const struct v
     int pieces = gmem_iov(q->gmem, d->addr, d->len, c->iov + used, VIRTQ_MAX_IOV - used);
     if (pieces < 0)
         return pieces;
+    for (int n = used; writable && !q->unwritten && n < used + pieces; n++)
+        gmem_touch(q->gmem, &c->iov[n]);
     *(writable ? &c->writable : &c->readable) += pieces;
     *(writable ? &c->writable_bytes : &c->readable_bytes) += d->len;
     return c->readable_bytes + c->writable_bytes > UINT32_MAX ? -EPROTO : 0;

@@ -41,6 +41,7 @@ struct virtq_slot {
 struct virtq {
     const struct gmem *gmem;
     uint16_t max_size; /* what the device offers */
+    bool unwritten;    /* the device does not write into buffers that it may write into */
 
     /* Set by the driver, through the transport. */
     uint16_t size;

@@ -6,6 +6,7 @@
  */
 #include "base/log.h"
 #include "devices/virtio/balloon.h"
+#include "host/memory.h"
 #include "tests/fuzz/virtio_script.h"
 
 #include <assert.h>
@@ -20,13 +21,25 @@ static void after(void *ctx)
         assert(v->ram[i] == 0x5a || v->ram[i] == 0);
 }
 
+static void give_back(void *ctx, void *p, size_t n)
+{
+    const struct vdev *v = ctx;
+    struct memory m = { .base = (uint8_t *)v->ram, .size = VDEV_RAM_SIZE, .fd = -1 };
+    memory_give_back(&m, p, n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct vdev v;
     log_set_level(LOG_ERROR);
     vdev_init(&v);
     const struct virtio_balloon_config config = {
-        .irq = vdev_irq(&v), .ram = &v.gmem, .gmem = &v.gmem, .pages = 100
+        .irq = vdev_irq(&v),
+        .ram = &v.gmem,
+        .gmem = &v.gmem,
+        .pages = 100,
+        .give_back = give_back,
+        .ctx = &v,
     };
     if (virtio_balloon_create(&config, &v.dev) < 0)
         abort();

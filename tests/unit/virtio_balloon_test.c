@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "devices/virtio/balloon.h"
+#include "host/memory.h"
 #include "tests/harness/quiet.h"
 #include "tests/unit/virtio_device.h"
 
@@ -17,7 +18,13 @@
 #define PAGES          (VDEV_BUFFERS + 0x10000) /* where the pages are that they name */
 
 static struct vdev v;
-static uint32_t page; /* of the host, at most 64 KiB */
+static struct memory memory; /* what it gives back of */
+static uint32_t page;        /* of the host, at most 64 KiB */
+
+static void give_back(void *ctx, void *p, size_t n)
+{
+    memory_give_back(ctx, p, n);
+}
 
 static int setup(void **state)
 {
@@ -27,8 +34,14 @@ static int setup(void **state)
     page = (uint32_t)sysconf(_SC_PAGESIZE);
     memset(v.ram + LIST, 0xaa, VDEV_RAM_SIZE - LIST);
     const struct virtio_balloon_config config = {
-        .irq = vdev_irq(&v), .ram = &v.gmem, .gmem = &v.gmem, .pages = 1000
+        .irq = vdev_irq(&v),
+        .ram = &v.gmem,
+        .gmem = &v.gmem,
+        .pages = 1000,
+        .give_back = give_back,
+        .ctx = &memory,
     };
+    memory = (struct memory){ .base = v.ram, .size = VDEV_RAM_SIZE, .fd = -1 };
     return virtio_balloon_create(&config, &v.dev);
 }
 

@@ -1,0 +1,196 @@
+/* The guest's memory on the host: large pages of a file, what giving back takes, and renewal. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "host/memory.h"
+#include "tests/harness/quiet.h"
+
+#define PIECE MEMORY_PIECE
+#define PAGE  0x4000u
+/* Four whole pieces, and a part of one. */
+#define SIZE (4 * PIECE + PAGE)
+
+static struct memory m;
+
+static int make(bool share)
+{
+    quiet();
+    return memory_create(&m, SIZE, share);
+}
+
+static int make_private(void **state)
+{
+    (void)state;
+    return make(false);
+}
+
+static int make_shared(void **state)
+{
+    (void)state;
+    return make(true);
+}
+
+static int destroy(void **state)
+{
+    (void)state;
+    memory_destroy(&m);
+    return 0;
+}
+
+static bool is_byte(const uint8_t *p, size_t n, uint8_t byte)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != byte)
+            return false;
+    return true;
+}
+
+/* Bytes that the file has memory for. */
+static uint64_t cost(void)
+{
+    struct stat st;
+    assert_int_equal(fstat(m.fd, &st), 0);
+    return (uint64_t)st.st_blocks * 512;
+}
+
+static void skip_unless_shared(void)
+{
+    if (m.fd < 0)
+        skip();
+}
+
+/* The host may have no large page at the moment. */
+static void skip_unless_large(void)
+{
+    skip_unless_shared();
+    memory_touch(&m, m.base, 4 * PIECE);
+    if (cost() != 4 * PIECE)
+        skip();
+}
+
+static void memory_is_zero_and_aligned(void **state)
+{
+    (void)state;
+    assert_int_equal((uintptr_t)m.base % PIECE, 0);
+    assert_true(is_byte(m.base, SIZE, 0));
+}
+
+/* Whole pages of the host inside of the range, and no other. */
+static void what_was_given_back_is_zero(void **state)
+{
+    (void)state;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    memset(m.base, 0xaa, SIZE);
+    (void)memory_give_back(&m, m.base + PIECE + 1, 2 * page);
+    assert_true(is_byte(m.base, PIECE + page, 0xaa));
+    assert_true(is_byte(m.base + PIECE + page, page, 0));
+    assert_true(is_byte(m.base + PIECE + 2 * page, page, 0xaa));
+    (void)memory_give_back(&m, m.base + PIECE + 1, page - 1);
+    (void)memory_give_back(&m, m.base, SIZE);
+    assert_true(is_byte(m.base, SIZE, 0));
+}
+
+static void renewed_memory_is_zero_at_its_place(void **state)
+{
+    (void)state;
+    const uint8_t *base = m.base;
+    memset(m.base, 0xaa, SIZE);
+    assert_int_equal(memory_renew(&m), 0);
+    assert_ptr_equal(m.base, base);
+    assert_true(is_byte(m.base, SIZE, 0));
+}
+
+static void only_shared_memory_has_a_file(void **state)
+{
+    (void)state;
+    assert_int_equal(m.fd, -1);
+    assert_false(memory_give_back(&m, m.base, SIZE));
+}
+
+static void pages_can_be_mapped_twice(void **state)
+{
+    (void)state;
+    skip_unless_shared();
+    uint8_t *again = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, m.fd, (off_t)PIECE);
+    assert_ptr_not_equal(again, MAP_FAILED);
+    memory_touch(&m, m.base + PIECE, 1);
+    m.base[PIECE] = 1;
+    assert_int_equal(again[0], 1);
+    again[1] = 2;
+    assert_int_equal(m.base[PIECE + 1], 2);
+    assert_true(memory_give_back(&m, m.base + PIECE, PIECE));
+    assert_true(is_byte(again, PAGE, 0));
+    munmap(again, PAGE);
+}
+
+/* A piece as a whole, once; the part of one at the end stays in small pages. */
+static void touched_pieces_become_large(void **state)
+{
+    (void)state;
+    skip_unless_large();
+    assert_int_equal(memory_renew(&m), 0);
+    assert_int_equal(cost(), 0);
+    memory_touch(&m, m.base + 2 * PIECE + 5, 1);
+    assert_int_equal(cost(), PIECE);
+    memory_touch(&m, m.base + 2 * PIECE, PIECE);
+    assert_int_equal(cost(), PIECE);
+    memory_touch(&m, m.base + PIECE - 1, 2 * PIECE + 2);
+    assert_int_equal(cost(), 4 * PIECE);
+    memory_touch(&m, m.base + 4 * PIECE, PAGE);
+    assert_int_equal(cost(), 4 * PIECE);
+    assert_true(is_byte(m.base, SIZE, 0));
+}
+
+static void touching_keeps_what_is_there(void **state)
+{
+    (void)state;
+    skip_unless_shared();
+    memset(m.base + 3 * PIECE + 0x5000, 0x55, 0x2000);
+    memory_touch(&m, m.base + 3 * PIECE, 1);
+    assert_true(is_byte(m.base + 3 * PIECE, 0x5000, 0));
+    assert_true(is_byte(m.base + 3 * PIECE + 0x5000, 0x2000, 0x55));
+    assert_true(is_byte(m.base + 3 * PIECE + 0x7000, PIECE - 0x7000, 0));
+}
+
+/* Whole pieces are touched again; of one that was taken in parts, nothing comes back by that. */
+static void what_was_given_back_costs_nothing(void **state)
+{
+    (void)state;
+    skip_unless_large();
+    assert_true(memory_give_back(&m, m.base + PIECE - 0x10000, 2 * PIECE));
+    assert_int_equal(cost(), 2 * PIECE);
+    memory_touch(&m, m.base + PIECE, 1);
+    assert_int_equal(cost(), 3 * PIECE);
+    memory_touch(&m, m.base, 4 * PIECE);
+    assert_int_equal(cost(), 3 * PIECE);
+    assert_false(memory_give_back(&m, m.base + 0x10000, 0x10000));
+    assert_int_equal(cost(), 3 * PIECE - 0x10000);
+    assert_int_equal(memory_renew(&m), 0);
+    assert_int_equal(cost(), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(memory_is_zero_and_aligned, make_private, destroy),
+        cmocka_unit_test_setup_teardown(what_was_given_back_is_zero, make_private, destroy),
+        cmocka_unit_test_setup_teardown(renewed_memory_is_zero_at_its_place, make_private, destroy),
+        cmocka_unit_test_setup_teardown(only_shared_memory_has_a_file, make_private, destroy),
+        cmocka_unit_test_setup_teardown(memory_is_zero_and_aligned, make_shared, destroy),
+        cmocka_unit_test_setup_teardown(what_was_given_back_is_zero, make_shared, destroy),
+        cmocka_unit_test_setup_teardown(renewed_memory_is_zero_at_its_place, make_shared, destroy),
+        cmocka_unit_test_setup_teardown(pages_can_be_mapped_twice, make_shared, destroy),
+        cmocka_unit_test_setup_teardown(touched_pieces_become_large, make_shared, destroy),
+        cmocka_unit_test_setup_teardown(touching_keeps_what_is_there, make_shared, destroy),
+        cmocka_unit_test_setup_teardown(what_was_given_back_costs_nothing, make_shared, destroy),
+    };
+    return cmocka_run_group_tests_name("guest memory on the host", tests, NULL, NULL);
+}
