@@ -2,7 +2,7 @@
  * AES, PMULL, SHA-1 and the three-way operations of SHA-3 (DDI 0487 C7.2) on hosts that
  * have instructions for them: AES-NI, PCLMULQDQ, SHA-NI (Intel SDM volume 2).
  */
-#include "soft/jit/vector.h"
+#include "soft/jit/vector_sat.h"
 
 /* AESE and AESD are the last round with the key first: of the state added to the key, with a key of
  * zero. AESMC after AESE on the same register makes a whole round of both. */
@@ -54,7 +54,11 @@ bool emit_aesmc(jit_t t, const struct insn *i)
 /* Of 64 bits; Q says which half. */
 bool emit_pmull(jit_t t, const struct insn *i)
 {
-    if (!vector_enabled(t) || !t->jit->host.pclmul || bits(i->word, 23, 22) != 3)
+    if (!vector_enabled(t))
+        return false;
+    if (bits(i->word, 23, 22) != 3)
+        return vector_pmull_bytes(t, i);
+    if (!t->jit->host.pclmul)
         return false;
     vector_load(t, XMM0, i->rn);
     vector_op_imm(t, SSE_PCLMULQDQ, XMM0, i->rm, bit(i->word, 30) ? 0x11 : 0);

@@ -1,6 +1,6 @@
 /*
  * What saturating operations share: vector_sat.c has those of 8 and 16 bits, and hands wider ones
- * to vector_sat_wide.c.
+ * to vector_sat_wide.c; vector_sat_mul.c has products.
  */
 #ifndef SOFT_JIT_VECTOR_SAT_H
 #define SOFT_JIT_VECTOR_SAT_H
@@ -20,5 +20,8 @@ bool vector_sat_add_wide(jit_t t, const struct insn *i, unsigned scale);
 bool vector_sat_narrow_wide(jit_t t, const struct insn *i, bool is_signed);
 bool vector_sat_shift_narrow_wide(jit_t t, const struct insn *i, unsigned n, bool is_unsigned,
                                   bool to_signed);
+
+/* PMULL, PMULL2 of bytes. */
+bool vector_pmull_bytes(jit_t t, const struct insn *i);
 
 #endif
