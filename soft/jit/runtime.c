@@ -37,7 +37,7 @@ static uint32_t mode_of(const struct cpu *c)
 {
     return (c->el ? JIT_MODE_EL1 : 0) | (c->fp_enabled ? JIT_MODE_FP : 0) |
            (c->sp_check ? JIT_MODE_SP_CHECK : 0) |
-           (c->fpcr & (FPCR_RMODE | FPCR_FZ | FPCR_DN | FPCR_AHP) ? 0 : JIT_MODE_FPCR);
+           (c->fpcr & (FPCR_RMODE | FPCR_FZ | FPCR_FZ16 | FPCR_DN | FPCR_AHP) ? 0 : JIT_MODE_FPCR);
 }
 
 void jit_update_context(struct cpu *c)

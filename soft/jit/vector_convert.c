@@ -6,6 +6,7 @@
  */
 #include "soft/interp/simd.h"
 #include "soft/jit/vector_convert.h"
+#include "soft/jit/vector_fp16.h"
 
 /* To the nearest, ties away from zero: the integer part, and one more if half is left. All of that
  * is exact; infinities and NaNs are not for it, which is the jump returned. x = XMM0, which stays.
@@ -41,6 +42,8 @@ bool emit_frinta(jit_t t, const struct insn *i)
 {
     bool f64 = is_double(i);
 
+    if (is_half(i))
+        return vector_half_frint(t, i);
     if (!is_scalar(t, i))
         return false;
     jit_clobber(t);
@@ -125,7 +128,7 @@ void vector_to_integer(jit_t t, const struct to_integer *c, uint8_t *slow[3])
 bool emit_fcvt_general(jit_t t, const struct insn *i)
 {
     struct to_integer c = {
-        .f64 = is_double(i),
+        .f64 = is_any_double(i),
         .is_unsigned = bit(i->word, 16),
         .away = bit(i->word, 18),
         .sf = i->word >> 31,
@@ -133,10 +136,10 @@ bool emit_fcvt_general(jit_t t, const struct insn *i)
     };
     uint8_t *slow[3] = { NULL, NULL, NULL };
 
-    if (!is_scalar(t, i))
+    if (!is_any_scalar(t, i))
         return false;
     jit_clobber(t);
-    load_scalar(t, XMM0, c.f64, i->rn);
+    load_any_scalar(t, i, XMM0, i->rn);
     vector_to_integer(t, &c, slow);
     jit_done(t, i->rd == 31 ? REG_NONE : i->rd, RAX);
     jit_slow_paths(t, slow, 3);
@@ -175,16 +178,18 @@ static uint8_t *from_general(jit_t t, const struct insn *i)
         slow = x86_jcc(b, CC_S);
     }
     x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
-    x86_cvtsi2f(b, is_double(i), sf | is_unsigned, XMM0, RAX);
+    x86_cvtsi2f(b, is_any_double(i), sf | is_unsigned, XMM0, RAX);
     return slow;
 }
 
 /* SCVTF, UCVTF from a general register. */
 bool emit_cvtf_general(jit_t t, const struct insn *i)
 {
-    if (!is_scalar(t, i))
+    if (!is_any_scalar(t, i))
         return false;
     uint8_t *slow = from_general(t, i);
+    if (is_half(i)) /* what single precision rounds is beyond half's range */
+        x86_cvtps2ph(&t->hot, XMM0, XMM0);
     vector_store(t, i->rd, XMM0);
     jit_slow_paths(t, &slow, 1);
     return true;
@@ -256,16 +261,16 @@ void vector_to_fixed(jit_t t, const struct to_integer *c, unsigned fraction, uin
 bool emit_fcvtz_fixed(jit_t t, const struct insn *i)
 {
     struct to_integer c = {
-        .f64 = is_double(i),
+        .f64 = is_any_double(i),
         .is_unsigned = bit(i->word, 16),
         .sf = i->word >> 31,
     };
     uint8_t *slow[3] = { NULL };
 
-    if (!is_scalar(t, i))
+    if (!is_any_scalar(t, i))
         return false;
     jit_clobber(t);
-    load_scalar(t, XMM0, c.f64, i->rn);
+    load_any_scalar(t, i, XMM0, i->rn);
     vector_to_fixed(t, &c, fraction(i), slow);
     jit_done(t, i->rd == 31 ? REG_NONE : i->rd, RAX);
     jit_slow_paths(t, slow, 3);

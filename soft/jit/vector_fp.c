@@ -12,7 +12,7 @@
  * as well. A sum is never rounded when it is tiny. What the host raised before the slow path, the
  * interpreter raises too.
  */
-#include "soft/jit/vector_fp.h"
+#include "soft/jit/vector_fp16.h"
 
 /* Scalars: type<23:22> is 0 or 1, the rest of a register zero. */
 
@@ -36,6 +36,8 @@ bool emit_fp_binary(jit_t t, const struct insn *i)
     unsigned opcode = (unsigned)bits(i->word, 15, 12);
     bool f64 = is_double(i);
 
+    if (is_half(i))
+        return vector_half_binary(t, i);
     if (!is_scalar(t, i))
         return false;
     jit_clobber(t);
@@ -54,6 +56,8 @@ bool emit_fp_minmax(jit_t t, const struct insn *i)
     static const enum x86_sse ops[2][2] = { { SSE_MAXSS, SSE_MAXSD }, { SSE_MINSS, SSE_MINSD } };
     bool f64 = is_double(i), min = bit(i->word, 12);
 
+    if (is_half(i))
+        return vector_half_binary(t, i);
     if (!is_scalar(t, i))
         return false;
     jit_clobber(t);
@@ -72,6 +76,8 @@ bool emit_fsqrt(jit_t t, const struct insn *i)
 {
     bool f64 = is_double(i);
 
+    if (is_half(i))
+        return emit_half_sqrt(t, i);
     if (!is_scalar(t, i))
         return false;
     jit_clobber(t);
@@ -86,6 +92,8 @@ bool emit_fmadd(jit_t t, const struct insn *i)
     static const enum x86_fma ops[2][2] = { { X86_FMADD, X86_FNMADD }, { X86_FNMSUB, X86_FMSUB } };
     bool f64 = is_double(i);
 
+    if (is_half(i))
+        return vector_half_fmadd(t, i);
     if (!is_scalar(t, i) || !t->jit->host.fma)
         return false;
     jit_clobber(t);
@@ -103,6 +111,8 @@ bool emit_frint(jit_t t, const struct insn *i)
     unsigned opcode = (unsigned)bits(i->word, 17, 15);
     bool f64 = is_double(i);
 
+    if (is_half(i))
+        return vector_half_frint(t, i);
     if (!is_scalar(t, i))
         return false;
     jit_clobber(t);
@@ -117,7 +127,7 @@ bool emit_fcvt(jit_t t, const struct insn *i)
     unsigned opc = (unsigned)bits(i->word, 16, 15);
     bool f64 = is_double(i);
 
-    if (bit(i->word, 23) || opc == 3)
+    if (is_half(i) || opc == 3)
         return vector_fcvt_half(t, i);
     if (!is_scalar(t, i))
         return false;
@@ -133,13 +143,16 @@ bool emit_fcvt(jit_t t, const struct insn *i)
  * Unordered is C and V. */
 static void compare(jit_t t, const struct insn *i, bool zero)
 {
-    bool f64 = is_double(i), signals = bit(i->word, 4);
+    bool f64 = is_any_double(i), signals = bit(i->word, 4);
     enum x86_sse op = signals ? (f64 ? SSE_COMISD : SSE_COMISS) : (f64 ? SSE_UCOMISD : SSE_UCOMISS);
     struct x86_buf *b = &t->hot;
 
-    load_scalar(t, XMM0, f64, i->rn);
+    load_any_scalar(t, i, XMM0, i->rn);
     if (zero) {
         x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
+        x86_sse_rr(b, op, XMM0, XMM1);
+    } else if (is_half(i)) {
+        load_any_scalar(t, i, XMM1, i->rm);
         x86_sse_rr(b, op, XMM0, XMM1);
     } else {
         vector_op(t, op, XMM0, i->rm);
@@ -156,7 +169,7 @@ static void compare(jit_t t, const struct insn *i, bool zero)
 
 bool emit_fcmp(jit_t t, const struct insn *i)
 {
-    if (!is_scalar(t, i))
+    if (!is_any_scalar(t, i))
         return false;
     t->ef = EF_NONE;
     compare(t, i, bit(i->word, 3));
@@ -168,7 +181,7 @@ bool emit_fccmp(jit_t t, const struct insn *i)
 {
     unsigned cond = (unsigned)bits(i->word, 15, 12);
 
-    if (!is_scalar(t, i))
+    if (!is_any_scalar(t, i))
         return false;
     if (cond >= 14) {
         t->ef = EF_NONE;

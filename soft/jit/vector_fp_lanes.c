@@ -3,7 +3,7 @@
  * the same rules as that of scalars: vector_fp.c. One lane that the host would do differently has
  * the interpreter do all of the instruction.
  */
-#include "soft/jit/vector_fp.h"
+#include "soft/jit/vector_fp16.h"
 
 /* Vectors: sz<22>. The upper half is zero with Q of 0, so that nothing is raised there. */
 
@@ -144,13 +144,8 @@ bool emit_fminmaxv(jit_t t, const struct insn *i)
     return finish_scalar(t, i, false, slow);
 }
 
-/* By element: size<23:22> 2 or 3; 0 is half precision. */
-static bool is_element_size(jit_t t, const struct insn *i)
-{
-    return fp_enabled(t) && bit(i->word, 23);
-}
-
-/* The element of a by-element form in all places: H:L of 32 bits, H of 64. */
+/* The element of a by-element form (size<23:22> 2 or 3; 0 is half precision) in all places: H:L of
+ * 32 bits, H of 64. */
 static void load_by_element(jit_t t, const struct insn *i, enum x86_xmm x)
 {
     bool f64 = is_double(i);
@@ -184,7 +179,9 @@ static bool multiply(jit_t t, const struct insn *i, bool extended)
 /* FMUL, FMULX (U<29>) */
 bool emit_fmul_element(jit_t t, const struct insn *i)
 {
-    if (!is_element_size(t, i))
+    if (!bit(i->word, 23))
+        return vector_half_element(t, i);
+    if (!fp_enabled(t))
         return false;
     jit_clobber(t);
     load_lanes(t, i, XMM0, i->rn);
@@ -226,7 +223,9 @@ bool emit_fmla_v(jit_t t, const struct insn *i)
 /* FMLA, or with bit 14 FMLS. */
 bool emit_fmla_element(jit_t t, const struct insn *i)
 {
-    return is_element_size(t, i) && t->jit->host.fma && multiply_add(t, i, true, bit(i->word, 14));
+    if (!bit(i->word, 23))
+        return vector_half_element(t, i);
+    return fp_enabled(t) && t->jit->host.fma && multiply_add(t, i, true, bit(i->word, 14));
 }
 
 /* FADDP */
@@ -347,7 +346,9 @@ bool emit_fcadd(jit_t t, const struct insn *i)
 {
     bool f64 = is_double(i), rot = bit(i->word, 12);
 
-    if (!fp_enabled(t) || bits(i->word, 23, 22) == 1)
+    if (bits(i->word, 23, 22) == 1)
+        return vector_half_fcadd(t, i);
+    if (!fp_enabled(t))
         return false;
     jit_clobber(t);
     load_lanes(t, i, XMM0, i->rn);
@@ -372,7 +373,9 @@ static bool complex_multiply(jit_t t, const struct insn *i, bool f64, unsigned r
 
 bool emit_fcmla(jit_t t, const struct insn *i)
 {
-    if (!fp_enabled(t) || !t->jit->host.fma || bits(i->word, 23, 22) == 1)
+    if (bits(i->word, 23, 22) == 1)
+        return vector_half_fcmla(t, i);
+    if (!fp_enabled(t) || !t->jit->host.fma)
         return false;
     jit_clobber(t);
     load_lanes(t, i, XMM1, i->rm);

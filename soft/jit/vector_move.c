@@ -3,7 +3,7 @@
  * arithmetic, so nothing here can be inexact or change EFLAGS.
  */
 #include "soft/interp/simd.h"
-#include "soft/jit/vector.h"
+#include "soft/jit/vector_fp16.h"
 
 /* Copies. imm5 = index : 1 : zeros, with as many zeros as log2 of the element's bytes. */
 
@@ -230,8 +230,10 @@ bool emit_fcsel(jit_t t, const struct insn *i)
 {
     unsigned type = (unsigned)bits(i->word, 23, 22), cond = (unsigned)bits(i->word, 15, 12);
 
-    if (!vector_enabled(t) || type == 3)
+    if (!vector_enabled(t))
         return false;
+    if (type == 3)
+        return vector_half_fcsel(t, i);
     if (cond >= 14) {
         vector_load_low(t, XMM0, i->rn, type ? 8 : 4);
         vector_store_low(t, i->rd, XMM0, type ? 8 : 4);
