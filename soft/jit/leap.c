@@ -6,30 +6,20 @@
  * of them might, the body executes it as ever, and with it every register gets its value. A leap
  * never takes the last turn that the look-up found pages for, so there is always one to execute.
  *
- * Which loops these are is found out by following a turn: each register is what was loaded, a mask
- * of bytes that were found, whether there are any, or something else that the loop does not write.
- * A loop with any other instruction has no leaps, nor one where a value lives from turn to turn but
- * for what moves steadily. What is asked may be more than what the loop asks, never less.
+ * Which loops these are is found out here, by following a turn: each register is what was loaded, a
+ * mask of bytes that were found, whether there are any, or something else that the loop does not
+ * write. A loop with any other instruction has no leaps, nor one where a value lives from turn to
+ * turn but for what moves steadily, and for what is stored in the turn after it was loaded, as
+ * strcpy() does. What is asked may be more than what the loop asks, never less.
  */
 #include "soft/jit/access.h"
-#include "soft/jit/vector.h"
 
-#define ONES   0x0101010101010101ull
 #define SEVENS 0x7f7f7f7f7f7f7f7full
 
-#define WIDTH 32  /* bytes of a host register */
-#define ONE   128 /* bytes of one stream at once */
-#define TWO   64  /* of each of two */
+#define ONE 128 /* bytes of one stream at once */
+#define TWO 64  /* of each of two that are compared */
 
 #define FARTHEST 4096 /* that a register moves in a turn */
-
-/* What the code of a leap has in registers: the least of all bytes, which is zero if one of them
- * would end the loop; what was loaded and what was found in it; zero; the byte looked for. */
-#define LEAST_OF XMM0
-#define LOADED   XMM1
-#define FOUND    XMM2
-#define ZERO     XMM4
-#define BYTE     XMM5
 
 /* What a register has. */
 enum kind {
@@ -105,6 +95,20 @@ static unsigned rm(uint32_t w)
     return w >> 16 & 31;
 }
 
+/* STR of a Q register that was loaded in the turn before. */
+static bool store(struct turn *u, uint32_t w, const struct jit_place *place)
+{
+    struct jit_leap *leap = u->leap;
+
+    if (place->size != 16 || (w & 0x3a000000) == 0x28000000 || u->v_written >> rd(w) & 1 ||
+        leap->exits & JIT_LEAP_COPIES)
+        return false;
+    leap->exits |= JIT_LEAP_COPIES;
+    leap->second = place->stream;
+    leap->copy = (uint8_t)rd(w);
+    return true;
+}
+
 /* Loads of whole Q and X registers. */
 static bool load(struct turn *u, const struct jit_insn *n)
 {
@@ -118,9 +122,10 @@ static bool load(struct turn *u, const struct jit_insn *n)
                            .offset = (int32_t)(place->at - s->low),
                            .subject = (uint8_t)u->at };
 
-    if (!place->size || place->write || place->size != whole || (pair && !vector) ||
-        (w & 0x3e000000) == 0x0c000000)
+    if (!place->size || place->size != whole || (pair && !vector) || (w & 0x3e000000) == 0x0c000000)
         return false;
+    if (place->write)
+        return vector && store(u, w, place);
     if (!vector)
         return write_x(u, rd(w), value);
     if (pair)
@@ -380,6 +385,33 @@ static bool is_dense(const struct jit_stream *s)
     return s->stride > 0 && s->high - s->low == s->stride && TWO % s->stride == 0;
 }
 
+/* Do two streams belong together, one value of them in a turn? */
+static bool are_two(const struct turn *u)
+{
+    const struct jit_leap *leap = u->leap;
+    const struct jit_stream *s = u->t->loop.s->at;
+
+    return u->t->loop.streams == 2 && leap->first != leap->second && is_dense(&s[leap->second]) &&
+           s[leap->second].stride == s[leap->first].stride;
+}
+
+static bool is_search(const struct turn *u)
+{
+    const struct jit_leap *leap = u->leap;
+    const struct jit_stream *s = u->t->loop.s->at;
+    const struct value *copy = &u->v[leap->copy];
+
+    if (!(leap->exits & (JIT_LEAP_ZERO | JIT_LEAP_BYTE)) || !is_dense(&s[leap->first]))
+        return false;
+    if (leap->exits & JIT_LEAP_DIFFERENCE)
+        return are_two(u) && !u->v_written && !s[leap->second].write;
+    if (leap->exits & JIT_LEAP_COPIES)
+        return are_two(u) && leap->exits == (JIT_LEAP_COPIES | JIT_LEAP_ZERO) &&
+               s[leap->first].stride == 16 && copy->kind == PIECE && copy->stream == leap->first &&
+               !s[leap->first].write && !s[leap->second].read;
+    return u->t->loop.streams == 1 && !s->write;
+}
+
 void jit_leap_find(jit_t t)
 {
     struct jit_streams *s = t->loop.s;
@@ -402,148 +434,9 @@ void jit_leap_find(jit_t t)
     }
     if (u.v_early & u.v_written || (u.x_early | moved) & u.x_written || u.x_early & moved)
         return;
-    unsigned want = leap->exits & JIT_LEAP_DIFFERENCE ? 2 : 1;
-    if (want == 2 && u.v_written)
+    if (!is_search(&u))
         return;
-    if (!(leap->exits & (JIT_LEAP_ZERO | JIT_LEAP_BYTE)) || t->loop.streams != want ||
-        !is_dense(&s->at[leap->first]) ||
-        (want == 2 && (s->at[leap->second].stride != s->at[leap->first].stride ||
-                       !is_dense(&s->at[leap->second]))))
-        return;
-    leap->bytes = want == 2 ? TWO : ONE;
+    leap->bytes = leap->exits & JIT_LEAP_DIFFERENCE ? TWO : ONE;
     leap->turns = (uint8_t)(leap->bytes / s->at[leap->first].stride);
     t->loop.leaps = true;
-}
-
-/* Where the next turn's bytes of a stream are. Changes RCX, and `scratch`, which it may need. */
-static struct x86_mem bytes_of(jit_t t, const struct jit_stream *s, enum x86_reg scratch)
-{
-    enum x86_reg base = jit_use(t, s->rn, scratch);
-
-    if (s->rm != REG_NONE) {
-        enum x86_reg index = jit_use(t, s->rm, RCX);
-        x86_lea(&t->hot, 1, scratch, x86_indexed(base, index, s->scale, 0));
-        base = scratch;
-    }
-    return x86_indexed(base, (enum x86_reg)s->add, 0, (int32_t)s->low);
-}
-
-/* The least of LEAST_OF and a register becomes that; the first one is it. */
-static void add(struct x86_buf *b, bool *first, enum x86_xmm x)
-{
-    if (*first)
-        x86_avx256_rr(b, SSE_MOVDQU, LEAST_OF, XMM0, x);
-    else
-        x86_avx256_rr(b, SSE_PMINUB, LEAST_OF, LEAST_OF, x);
-    *first = false;
-}
-
-/* EFLAGS: NE if one of the turns might end the loop. A byte that would is made zero. */
-static void look(jit_t t)
-{
-    const struct jit_leap *leap = &t->loop.s->leap;
-    struct x86_mem one = bytes_of(t, &t->loop.s->at[leap->first], RAX), two = one;
-    struct x86_buf *b = &t->hot;
-    bool first = true;
-
-    if (leap->exits & JIT_LEAP_DIFFERENCE)
-        two = bytes_of(t, &t->loop.s->at[leap->second], RDX);
-    for (unsigned at = 0; at < leap->bytes; at += WIDTH) {
-        x86_avx256_rm(b, SSE_MOVDQU, LOADED, XMM0, one);
-        if (leap->exits & JIT_LEAP_ZERO)
-            add(b, &first, LOADED);
-        if (leap->exits & JIT_LEAP_BYTE) {
-            x86_avx256_rr(b, SSE_PXOR, FOUND, LOADED, BYTE);
-            add(b, &first, FOUND);
-        }
-        if (leap->exits & JIT_LEAP_DIFFERENCE) {
-            x86_avx256_rm(b, SSE_PCMPEQB, FOUND, LOADED, two);
-            add(b, &first, FOUND);
-        }
-        one.disp += WIDTH;
-        two.disp += WIDTH;
-    }
-    x86_avx256_rr(b, SSE_PCMPEQB, LEAST_OF, LEAST_OF, ZERO);
-    x86_vptest256(b, LEAST_OF);
-}
-
-static void move(jit_t t, unsigned reg, int32_t by)
-{
-    if (t->pinned[reg] != X86_NONE) {
-        enum x86_reg r = (enum x86_reg)t->pinned[reg];
-        x86_lea(&t->hot, 1, r, x86_at(r, by));
-    } else {
-        x86_alu_mi(&t->hot, 1, X86_ADD, jit_slot(reg), by);
-    }
-}
-
-static void move_all(jit_t t)
-{
-    const struct jit_leap *leap = &t->loop.s->leap;
-
-    for (unsigned reg = 0; reg < REG_SP; reg++)
-        if (t->loop.s->moved[reg])
-            move(t, reg, (int32_t)t->loop.s->moved[reg] * leap->turns);
-    if (leap->counter != REG_NONE)
-        move(t, leap->counter, -leap->take * leap->turns);
-}
-
-static void compare(jit_t t, unsigned reg, int32_t imm)
-{
-    if (t->pinned[reg] != X86_NONE)
-        x86_alu_ri(&t->hot, 1, X86_CMP, (enum x86_reg)t->pinned[reg], imm);
-    else
-        x86_alu_mi(&t->hot, 1, X86_CMP, jit_slot(reg), imm);
-}
-
-/* BYTE = the V register, twice. */
-static void load_byte(jit_t t, unsigned v)
-{
-    enum x86_xmm copy;
-
-    if (vector_cached(t, v, &copy))
-        x86_vinserti128(&t->hot, BYTE, copy, copy);
-    else
-        x86_vbroadcasti128(&t->hot, BYTE, vector_slot(v));
-}
-
-void jit_leap(jit_t t)
-{
-    const struct jit_leap *leap = &t->loop.s->leap;
-    struct x86_buf *b = &t->hot;
-    uint8_t *ones = NULL, *count = NULL;
-
-    if (!t->loop.head)
-        return;
-    x86_alu_ri(b, 0, X86_CMP, JIT_TLB, leap->turns);
-    uint8_t *few = x86_jcc(b, CC_B);
-    if (leap->exits & JIT_LEAP_WORD) {
-        x86_mov_ri(b, RAX, ONES);
-        if (t->pinned[leap->ones] != X86_NONE)
-            x86_alu_rr(b, 1, X86_CMP, RAX, (enum x86_reg)t->pinned[leap->ones]);
-        else
-            x86_alu_rm(b, 1, X86_CMP, RAX, jit_slot(leap->ones));
-        ones = x86_jcc(b, CC_NE);
-    }
-    if (leap->exits & JIT_LEAP_BYTE)
-        load_byte(t, leap->byte);
-    x86_avx256_rr(b, SSE_PXOR, ZERO, ZERO, ZERO);
-    const uint8_t *again = b->p;
-    if (leap->counter != REG_NONE) {
-        compare(t, leap->counter, leap->take * leap->turns);
-        count = x86_jcc(b, CC_BE);
-    }
-    look(t);
-    uint8_t *found = x86_jcc(b, CC_NE);
-    move_all(t);
-    x86_alu_ri(b, 0, X86_SUB, JIT_TLB, leap->turns);
-    x86_alu_ri(b, 0, X86_CMP, JIT_TLB, leap->turns);
-    x86_to(b, x86_jcc(b, CC_AE), again);
-    x86_here(b, found);
-    if (count)
-        x86_here(b, count);
-    x86_vzeroupper(b);
-    x86_here(b, few);
-    if (ones)
-        x86_here(b, ones);
 }

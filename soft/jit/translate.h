@@ -112,13 +112,21 @@ struct jit_place {
     int32_t at;
 };
 
-/* What ends a search: soft/jit/leap.c. A zero byte in a word is found by a register with ONES. */
-enum { JIT_LEAP_ZERO = 1, JIT_LEAP_BYTE = 2, JIT_LEAP_DIFFERENCE = 4, JIT_LEAP_WORD = 8 };
+/* What ends a search: soft/jit/leap.c. Besides, a zero byte in a word is found by a register with
+ * ONES; what is loaded is stored in the next turn. */
+enum {
+    JIT_LEAP_ZERO = 1,
+    JIT_LEAP_BYTE = 2,
+    JIT_LEAP_DIFFERENCE = 4,
+    JIT_LEAP_WORD = 8,
+    JIT_LEAP_COPIES = 16,
+};
 
 struct jit_leap {
     uint8_t exits;         /* JIT_LEAP_* */
-    uint8_t first, second; /* the stream; what it is compared with */
+    uint8_t first, second; /* the stream; what it is compared with, or copied to */
     uint8_t byte, ones;    /* the V register that has the byte; the general one */
+    uint8_t copy;          /* the V register that is stored */
     uint8_t counter;       /* what counts down by `take`, or REG_NONE */
     uint8_t turns, bytes;  /* at once */
     int32_t take;
@@ -392,8 +400,8 @@ void jit_streams_leave(jit_t t, struct x86_buf *b);
 /* What is to be added to the address of the access being emitted. */
 enum x86_reg jit_stream_found(jit_t t);
 
-/* soft/jit/leap.c: is the block a loop of what searches are made of? Does the warm loop search? In
- * front of its body: go over turns that find nothing. */
+/* soft/jit/leap.c, leap_emit.c: is the block a loop of what searches are made of? Does the warm
+ * loop search? In front of its body: go over turns that find nothing. */
 bool jit_leap_likely(jit_t t);
 void jit_leap_find(jit_t t);
 void jit_leap(jit_t t);

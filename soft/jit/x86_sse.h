@@ -231,6 +231,19 @@ static inline void x86_avx256_rm(struct x86_buf *b, enum x86_sse op, enum x86_xm
                (enum x86_reg)n, m);
 }
 
+/* To memory, wherever: all of it, or the lower half. */
+static inline void x86_avx_store(struct x86_buf *b, bool wide, struct x86_mem m, enum x86_xmm s)
+{
+    x86_vex_rm(b, 0, wide ? 6 : 2, 1, 0x7f, (enum x86_reg)s, (enum x86_reg)0, m);
+}
+
+/* d = the upper half. */
+static inline void x86_vextracti128(struct x86_buf *b, enum x86_xmm d, enum x86_xmm s)
+{
+    x86_vex(b, 0, 5, 3, 0x39, (enum x86_reg)s, (enum x86_reg)0, (enum x86_reg)d);
+    x86_imm8(b, 1);
+}
+
 /* ZF unless a bit of x is set. */
 static inline void x86_vptest256(struct x86_buf *b, enum x86_xmm x)
 {

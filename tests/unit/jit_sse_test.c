@@ -265,6 +265,12 @@ static void test_numbers(void **state)
     EXPECT("vmovdqu ymm1, [rbx + r9 + 32]");
     x86_avx256_rm(B, SSE_PCMPEQB, XMM2, XMM1, x86_at(R8, 0));
     EXPECT("vpcmpeqb ymm2, ymm1, [r8]");
+    x86_avx_store(B, true, x86_at(R8, 16), (enum x86_xmm)9);
+    EXPECT("vmovdqu [r8 + 16], ymm9");
+    x86_avx_store(B, false, x86_indexed(RBX, R9, 0, 32), XMM1);
+    EXPECT("vmovdqu [rbx + r9 + 32], xmm1");
+    x86_vextracti128(B, (enum x86_xmm)9, XMM5);
+    EXPECT("vextracti128 xmm9, ymm5, 1");
     x86_vptest256(B, XMM3);
     EXPECT("vptest ymm3, ymm3");
     x86_vbroadcasti128(B, XMM5, x86_at(R15, 208));

@@ -151,6 +151,54 @@ static const uint32_t loops[][WORDS] = {
         0xb9400046, /* ldr w6, [x2] */
         0xd42000e0, /* brk #7 */
     },
+    {
+        /* strcpy */
+        0x3c810460, /* loop: str q0, [x3], #16 */
+        0x3cc10c00, /* ldr q0, [x0, #16]! */
+        0x4e209801, /* cmeq v1.16b, v0.16b, #0 */
+        0x6e21a422, /* umaxp v2.16b, v1.16b, v1.16b */
+        0x9e660044, /* fmov x4, d2 */
+        0xb4ffff64, /* cbz x4, loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* what is stored is written, too */
+        0x3c810460, /* loop: str q0, [x3], #16 */
+        0x3cc10c00, /* ldr q0, [x0, #16]! */
+        0x4e209800, /* cmeq v0.16b, v0.16b, #0 */
+        0x6e20a402, /* umaxp v2.16b, v0.16b, v0.16b */
+        0x9e660044, /* fmov x4, d2 */
+        0xb4ffff64, /* cbz x4, loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* stored at once */
+        0x3cc10c00, /* loop: ldr q0, [x0, #16]! */
+        0x4e209801, /* cmeq v1.16b, v0.16b, #0 */
+        0x3c810c60, /* str q0, [x3, #16]! */
+        0x6e21a422, /* umaxp v2.16b, v1.16b, v1.16b */
+        0x9e660044, /* fmov x4, d2 */
+        0xb4ffff64, /* cbz x4, loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
+    {
+        /* what is stored is another one */
+        0x3cc10c00, /* loop: ldr q0, [x0, #16]! */
+        0x3c810465, /* str q5, [x3], #16 */
+        0x4e209801, /* cmeq v1.16b, v0.16b, #0 */
+        0x6e21a422, /* umaxp v2.16b, v1.16b, v1.16b */
+        0x9e660044, /* fmov x4, d2 */
+        0xb4ffff64, /* cbz x4, loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #7 */
+    },
 };
 
 #define LOOPS (sizeof loops / sizeof loops[0])
@@ -182,7 +230,12 @@ static const struct setting {
     { END - 0x1010, GUEST_DATA, 9000, 9000, 9000, 1000, ONES },
     { GUEST_DATA, END - 0x808, 9000, 9000, 9000, 1000, ONES },
     { GUEST_DATA, GUEST_DATA + 16, 9000, 9000, 9000, 1000, ONES }, /* over each other */
-    { GUEST_DATA, GUEST_MMIO_HIGH, 700, 700, 700, 1000, ONES },    /* no memory */
+    { GUEST_DATA, GUEST_DATA + 143, 9000, 9000, 9000, 1000, ONES },
+    { GUEST_DATA, GUEST_DATA + 144, 8000, 9000, 9000, 1000, ONES },
+    { GUEST_DATA + 0x200, GUEST_DATA + 0x191, 9000, 9000, 9000, 1000, ONES },
+    { GUEST_DATA + 0x200, GUEST_DATA + 0x190, 8000, 9000, 9000, 1000, ONES },
+    { GUEST_DATA + 0x200, GUEST_DATA + 0x100, 8000, 9000, 9000, 1000, ONES },
+    { GUEST_DATA, GUEST_MMIO_HIGH, 700, 700, 700, 1000, ONES }, /* no memory */
 };
 
 static void put(struct guest *g, uint64_t at, uint8_t byte)
@@ -203,7 +256,7 @@ static void run(const char *engine, const uint32_t *code, const struct setting *
     loop_memory(&g, 0x20000);
     for (unsigned n = 0; n < 0x20000; n++)
         g.ram[GUEST_DATA - GUEST_RAM + n] = (uint8_t)(1 + n % 7 + n % 0x100 / 2);
-    if (s->to - GUEST_DATA < 0x20000 && s->to > s->from)
+    if (s->to - GUEST_DATA < 0x20000 && s->to > s->from + 0x1000)
         memcpy(g.ram + (s->to - GUEST_RAM), g.ram + (s->from - GUEST_RAM),
                END - s->to < 8000 ? END - s->to : 8000);
     put(&g, s->from + s->zero, 0);
@@ -214,11 +267,14 @@ static void run(const char *engine, const uint32_t *code, const struct setting *
     loop_vectors(&g);
     memset(&byte, BYTE, sizeof byte);
     CHECK_OK(hv_vcpu_set_simd_fp_reg(g.vcpu, HV_SIMD_FP_REG_Q8, byte));
+    memset(&byte, 0x3c, sizeof byte); /* stored by a copy's first turn */
+    CHECK_OK(hv_vcpu_set_simd_fp_reg(g.vcpu, HV_SIMD_FP_REG_Q0, byte));
     for (unsigned n = 5; n < 29; n++)
         guest_set_reg(&g, HV_REG_X0 + n, n * 16);
     guest_set_reg(&g, HV_REG_X0, s->from);
     guest_set_reg(&g, HV_REG_X1, s->count);
     guest_set_reg(&g, HV_REG_X2, GUEST_MMIO_HIGH);
+    guest_set_reg(&g, HV_REG_X3, s->to);
     guest_set_reg(&g, HV_REG_X9, s->ones);
     guest_set_reg(&g, HV_REG_X10, s->to - s->from);
     loop_run(&g, r);
