@@ -110,7 +110,7 @@ struct jit_call {
     uint64_t page_va;
     uint32_t next;
     uint32_t word;
-    uint16_t op, offset;
+    uint32_t op, offset; /* no padding: what is kept has all bytes of it */
 };
 
 /* The same behind the call of thunk `slow`, for instructions that seldom need it, `count` of them

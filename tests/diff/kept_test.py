@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The recorded programs twice, the second time with translations that the first run kept: vectors.py's answers are the same, and
-what is kept stays as it is, as nothing is new. Also with a file that bytes were changed in at random.
+what is kept stays as it is, as nothing is new. Also with a file that bytes were changed in at random; and what two processes keep,
+which have all their memory elsewhere.
 
 usage: kept_test.py REPLAY DIR
 """
@@ -53,6 +54,17 @@ def check_engine():
     twice("check")
 
 
+def alike():
+    """no address of the process is in what is kept: another one keeps the same bytes"""
+    kept = []
+    for _ in range(2):
+        with tempfile.TemporaryDirectory(prefix="ireko-kept-") as folder:
+            replay(folder, "jit", "warm=0")  # what is warm depends on time
+            file, = pathlib.Path(folder).iterdir()
+            kept.append(file.read_bytes())
+    check(kept[0] == kept[1], "bytes " + " ".join(str(n) for n, (a, b) in enumerate(zip(*kept)) if a != b)[:200])
+
+
 def damaged():
     """bytes of the file changed at random: in every thousandth place, and in all that is near one"""
     dice = random.Random(1)
@@ -74,4 +86,4 @@ def damaged():
 
 
 if __name__ == "__main__":
-    run([as_usual, warm, check_engine, damaged])
+    run([as_usual, warm, check_engine, alike, damaged])
