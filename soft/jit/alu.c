@@ -256,24 +256,53 @@ static struct shift shift_of(const struct insn *i)
     return (struct shift){ (unsigned)bits(i->word, 23, 22), (unsigned)bits(i->word, 15, 10) };
 }
 
+/* d = m, shifted */
+static void load_shifted(jit_t t, unsigned w, enum x86_reg d, const struct insn *i)
+{
+    static const enum x86_shift ops[4] = { X86_SHL, X86_SHR, X86_SAR, X86_ROR };
+    struct shift s = shift_of(i);
+
+    if (s.type == 3 && t->jit->host.bmi2) {
+        x86_rorx(&t->hot, w, d, jit_use(t, i->rm, d), s.amount);
+    } else {
+        operand_load(t, w, d, operand_guest(t, i->rm));
+        x86_shift_ri(&t->hot, w, ops[s.type], d, s.amount);
+    }
+}
+
 /* The second operand of instructions with a shifted register; in RCX if it is shifted. Changes
  * EFLAGS. */
 static struct operand shifted_operand(jit_t t, const struct insn *i)
 {
-    static const enum x86_shift ops[4] = { X86_SHL, X86_SHR, X86_SAR, X86_ROR };
-    unsigned w = operand_width(i);
-    struct shift s = shift_of(i);
     struct operand m = operand_guest(t, i->rm);
 
-    if (s.amount == 0 || m.kind == OPERAND_CONSTANT)
+    if (shift_of(i).amount == 0 || m.kind == OPERAND_CONSTANT)
         return m;
-    if (s.type == 3 && t->jit->host.bmi2) {
-        x86_rorx(&t->hot, w, RCX, jit_use(t, i->rm, RCX), s.amount);
-    } else {
-        operand_load(t, w, RCX, m);
-        x86_shift_ri(&t->hot, w, ops[s.type], RCX, s.amount);
-    }
+    load_shifted(t, operand_width(i), RCX, i);
     return operand_host(RCX);
+}
+
+/* rd = rn op (rm shifted), where the order of the operands does not matter: rm is shifted where the
+ * result is made, which saves a copy. Of `x ^= x << n` it is the old value that is copied, so that
+ * the copy is not waited for. False: not of these operands. */
+static bool emit_shifted_first(jit_t t, enum x86_alu op, const struct insn *i)
+{
+    unsigned w = operand_width(i);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
+    struct operand n = operand_guest(t, i->rn);
+
+    if (shift_of(i).amount == 0 || i->rd == REG_NONE || i->rn == REG_ZR || i->rm == REG_ZR)
+        return false;
+    if (i->rd == i->rn) {
+        if (i->rm != i->rn || n.kind != OPERAND_HOST)
+            return false;
+        x86_mov_rr(&t->hot, w, RCX, d);
+        n = operand_host(RCX);
+    }
+    load_shifted(t, w, d, i);
+    operand_apply(t, w, op, d, n);
+    jit_done(t, i->rd, d);
+    return true;
 }
 
 /* ADD, SUB and their S forms, of a register that may be shifted. */
@@ -289,7 +318,10 @@ bool emit_addsub_shift(jit_t t, const struct insn *i)
         return true;
     }
     begin_flags(t, sets);
-    emit_addsub(t, i, shifted_operand(t, i));
+    if (subtracts || !emit_shifted_first(t, X86_ADD, i))
+        emit_addsub(t, i, shifted_operand(t, i));
+    else if (sets)
+        jit_flags_set(t, EF_ADD);
     return true;
 }
 
@@ -419,6 +451,11 @@ bool emit_logical_shift(jit_t t, const struct insn *i)
         return true;
     }
     begin_flags(t, sets);
+    if (!inverts && emit_shifted_first(t, logical_op(i), i)) {
+        if (sets)
+            jit_flags_set(t, EF_ADD);
+        return true;
+    }
     struct operand o = shifted_operand(t, i);
 
     if (inverts) {
