@@ -166,6 +166,7 @@ struct cpu {
     uint8_t excl_size; /* bytes: 1, 2, 4, 8, 16 */
     uint64_t excl_pa;
     uint64_t excl_value[2];
+    uint64_t excl_desired[2]; /* translated code's, for a store-exclusive by soft/jit/exclusive.c */
     struct exclusive_set *excl_held; /* by mem_atomic(), or NULL */
 
     /* The JIT's: where indirect branches look their target up (nothing is found in jit_no_jumps,

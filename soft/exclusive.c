@@ -14,15 +14,20 @@
  * translation tables and devices store without asking; what they change is seen by the value.
  *
  * A monitor is one word, the address of its granule. The lock of a set of pages is held while a
- * monitor for one of them is set, and from clearing monitors until the store is done. vCPUs of the
- * engine check take turns and all their stores are slow, so there every page is watched already.
- * Translated code has load-exclusives of its own while one vCPU has run (soft/jit/exclusive.c).
+ * monitor for one of them is set, and from clearing monitors until the store is done. That is a few
+ * instructions, for each exclusive access to a watched page, so it is a word that others look at,
+ * and no mutex. Nothing else is locked meanwhile. vCPUs of the engine check take turns and all
+ * their stores are slow, so there every page is watched already. Translated code has
+ * load-exclusives of its own while one vCPU has run (soft/jit/exclusive.c).
  */
 #include "soft/exclusive.h"
 
+#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "soft/vcpu.h"
+#include "soft/wait.h"
 
 #define SETS 128u
 #define WAYS 8u
@@ -41,9 +46,17 @@
 /* Low bits of a page's address in the table. */
 enum { PAGE_PENDING = 1, PAGE_READY = 2 };
 
+/* Looks at a lock that another thread has until the host's core is given away: to that thread, if
+ * it waits for one. */
+#define LOCK_LOOKS 64
+
+/* What one vCPU writes and others do not look at is in a line of the host's cache of its own. */
+#define LINE 64
+
 struct exclusive_set {
-    struct lock lock;
+    _Alignas(LINE) _Atomic bool locked;
     _Atomic uint64_t page[WAYS]; /* 0: none */
+    uint64_t who[WAYS]; /* vCPUs whose monitor was set for the page, if it is not cleared */
     uint32_t stores[WAYS];
     uint16_t next[WAYS]; /* offset behind the last store, */
     uint16_t fill[WAYS]; /* and how many before it were in a row */
@@ -51,27 +64,43 @@ struct exclusive_set {
     uint32_t marks;
 };
 
+struct monitor {
+    _Alignas(LINE) _Atomic uint64_t granule; /* + 1, or 0 */
+};
+
+_Static_assert(SOFT_MAX_VCPUS <= 64, "vCPUs are bits");
+
 struct exclusives {
     struct exclusive_set set[SETS];
-    _Atomic uint64_t monitor[SOFT_MAX_VCPUS]; /* by index of the vCPU; granule + 1, or 0 */
-    _Atomic unsigned end;                     /* no monitor was ever set at or above */
-    _Atomic unsigned count;                   /* of pages */
+    struct monitor monitor[SOFT_MAX_VCPUS]; /* by index of the vCPU */
+    uint64_t who;                           /* the engine check's: whose monitor was ever set */
+    _Alignas(LINE) _Atomic unsigned count;  /* of pages */
 };
 
 struct exclusives *exclusives_create(void)
 {
-    struct exclusives *x = calloc(1, sizeof *x);
+    struct exclusives *x = aligned_alloc(LINE, sizeof *x);
 
-    for (unsigned n = 0; x && n < SETS; n++)
-        lock_init(&x->set[n].lock, LOCK_HOST);
+    if (x)
+        memset(x, 0, sizeof *x);
     return x;
 }
 
 void exclusives_destroy(struct exclusives *x)
 {
-    for (unsigned n = 0; x && n < SETS; n++)
-        lock_fini(&x->set[n].lock);
     free(x);
+}
+
+static void set_lock(struct exclusive_set *s)
+{
+    while (UNLIKELY(atomic_exchange_explicit(&s->locked, true, memory_order_acquire)))
+        for (unsigned n = 1; atomic_load_explicit(&s->locked, memory_order_relaxed); n++)
+            n % LOCK_LOOKS ? wait_pause() : (void)sched_yield();
+}
+
+static void set_unlock(struct exclusive_set *s)
+{
+    atomic_store_explicit(&s->locked, false, memory_order_release);
 }
 
 static struct exclusive_set *set_of(struct exclusives *x, uint64_t pa)
@@ -100,15 +129,23 @@ static uint64_t monitor_of(uint64_t pa)
     return (pa & ~(GRANULE - 1)) + 1;
 }
 
-/* Clear monitors from `first` to `last`, but not of `self`. */
-static void clear_monitors(struct exclusives *x, uint64_t first, uint64_t last, unsigned self)
+static uint64_t bit_of(const struct soft_vcpu *v)
 {
-    unsigned end = atomic_load(&x->end);
+    return 1ull << v->index;
+}
 
-    for (unsigned n = 0; n < end; n++) {
-        uint64_t m = atomic_load(&x->monitor[n]);
-        if (n != self && m - first <= last - first)
-            (void)atomic_compare_exchange_strong(&x->monitor[n], &m, 0);
+/* Clear those monitors of `who` among `others` that are from `first` to `last`, in one page. */
+static void clear_monitors(struct exclusives *x, uint64_t *who, uint64_t others, uint64_t first,
+                           uint64_t last)
+{
+    for (uint64_t left = *who & others; left; left &= left - 1) {
+        unsigned n = (unsigned)__builtin_ctzll(left);
+        uint64_t m = atomic_load(&x->monitor[n].granule);
+        bool clear = m - first <= last - first;
+        if (clear)
+            (void)atomic_compare_exchange_strong(&x->monitor[n].granule, &m, 0);
+        if (clear || ((m - 1) ^ (first - 1)) >= 4096)
+            *who &= ~(1ull << n);
     }
 }
 
@@ -119,7 +156,7 @@ static void leave_page(struct exclusives *x, struct exclusive_set *s, unsigned w
     if (!page)
         return;
     atomic_store(&s->page[way], 0);
-    clear_monitors(x, monitor_of(page & ~4095ull), monitor_of(page | 4095), SOFT_MAX_VCPUS);
+    clear_monitors(x, &s->who[way], ~0ull, monitor_of(page & ~4095ull), monitor_of(page | 4095));
     atomic_fetch_sub(&x->count, 1);
 }
 
@@ -132,9 +169,9 @@ static void watch_page(struct soft_vcpu *v, uint64_t pa)
     uint64_t page = pa & ~4095ull;
     unsigned way = 0;
 
-    lock_acquire(&s->lock);
+    set_lock(s);
     if (find(s, pa) < WAYS) {
-        lock_release(&s->lock);
+        set_unlock(s);
         return;
     }
     while (way < WAYS && atomic_load(&s->page[way]))
@@ -145,19 +182,20 @@ static void watch_page(struct soft_vcpu *v, uint64_t pa)
         leave_page(x, s, way);
     }
     s->stores[way] = s->fill[way] = 0;
+    s->who[way] = 0;
     s->mark[way] = mark;
     atomic_fetch_add(&x->count, 1);
     atomic_store(&s->page[way], page | PAGE_PENDING);
-    lock_release(&s->lock);
+    set_unlock(s);
 
     const struct request r = { .kind = REQUEST_WATCH, .address = page };
     soft_request(v, &r, true);
     soft_barrier(v);
 
-    lock_acquire(&s->lock);
+    set_lock(s);
     if (s->mark[way] == mark && atomic_load(&s->page[way]))
         atomic_store(&s->page[way], page | PAGE_READY);
-    lock_release(&s->lock);
+    set_unlock(s);
 }
 
 static bool is_ready(const struct exclusive_set *s, unsigned way)
@@ -165,13 +203,11 @@ static bool is_ready(const struct exclusive_set *s, unsigned way)
     return way < WAYS && (atomic_load(&s->page[way]) & PAGE_READY);
 }
 
-static void monitor_set(struct exclusives *x, unsigned self, uint64_t pa)
+static void monitor_set(struct soft_vcpu *v, uint64_t *who, uint64_t pa)
 {
-    unsigned end = atomic_load(&x->end);
-
-    while (end <= self && !atomic_compare_exchange_weak(&x->end, &end, self + 1))
-        ;
-    atomic_store(&x->monitor[self], monitor_of(pa));
+    *who |= bit_of(v);
+    atomic_store_explicit(&v->cpu.vm->exclusives->monitor[v->index].granule, monitor_of(pa),
+                          memory_order_relaxed);
 }
 
 bool exclusive_load(struct soft_vcpu *v, uint64_t pa)
@@ -180,16 +216,17 @@ bool exclusive_load(struct soft_vcpu *v, uint64_t pa)
     struct exclusive_set *s = set_of(x, pa);
 
     if (v->check) {
-        monitor_set(x, v->index, pa);
+        monitor_set(v, &x->who, pa);
         return true;
     }
     if (!exclusive_watches(x, pa))
         return false;
-    lock_acquire(&s->lock);
-    bool ready = is_ready(s, find(s, pa));
+    set_lock(s);
+    unsigned way = find(s, pa);
+    bool ready = is_ready(s, way);
     if (ready)
-        monitor_set(x, v->index, pa);
-    lock_release(&s->lock);
+        monitor_set(v, &s->who[way], pa);
+    set_unlock(s);
     return ready;
 }
 
@@ -207,18 +244,23 @@ bool exclusive_store(struct soft_vcpu *v, uint64_t pa, bool watched, struct excl
         return false;
     }
     if (!v->check) {
-        lock_acquire(&s->lock);
+        set_lock(s);
         *held = s;
     }
-    if (atomic_load(&x->monitor[v->index]) != monitor_of(pa)) {
+    struct monitor *own = &x->monitor[v->index];
+    if (atomic_load(&own->granule) != monitor_of(pa)) {
         exclusive_release(*held);
         *held = NULL;
         return false;
     }
+    uint64_t everybody = x->who, *who = &everybody;
     unsigned way = find(s, pa);
-    if (way < WAYS)
+    if (way < WAYS) {
         s->stores[way] = 0;
-    clear_monitors(x, monitor_of(pa), monitor_of(pa), SOFT_MAX_VCPUS);
+        who = &s->who[way];
+    }
+    clear_monitors(x, who, ~bit_of(v), monitor_of(pa), monitor_of(pa));
+    atomic_store_explicit(&own->granule, 0, memory_order_relaxed);
     return true;
 }
 
@@ -238,37 +280,38 @@ struct exclusive_set *exclusive_hold(struct soft_vcpu *v, uint64_t pa, unsigned 
     struct exclusive_set *s = set_of(x, pa);
 
     if (v->check) {
-        clear_monitors(x, monitor_of(pa), monitor_of(pa + size - 1), v->index);
+        uint64_t everybody = x->who;
+        clear_monitors(x, &everybody, ~bit_of(v), monitor_of(pa), monitor_of(pa + size - 1));
         return NULL;
     }
     if (!exclusive_watches(x, pa))
         return NULL;
-    lock_acquire(&s->lock);
+    set_lock(s);
     unsigned way = find(s, pa);
     if (way < WAYS && stores_suffice(s, way, pa, size)) {
         leave_page(x, s, way);
         way = WAYS;
     }
     if (way == WAYS) {
-        lock_release(&s->lock);
+        set_unlock(s);
         return NULL;
     }
-    clear_monitors(x, monitor_of(pa), monitor_of(pa + size - 1), v->index);
+    clear_monitors(x, &s->who[way], ~bit_of(v), monitor_of(pa), monitor_of(pa + size - 1));
     return s;
 }
 
 void exclusive_release(struct exclusive_set *held)
 {
     if (held)
-        lock_release(&held->lock);
+        set_unlock(held);
 }
 
 uint64_t exclusive_get(const struct soft_vcpu *v)
 {
-    return atomic_load(&v->cpu.vm->exclusives->monitor[v->index]);
+    return atomic_load(&v->cpu.vm->exclusives->monitor[v->index].granule);
 }
 
 void exclusive_set(struct soft_vcpu *v, uint64_t monitor)
 {
-    atomic_store(&v->cpu.vm->exclusives->monitor[v->index], monitor);
+    atomic_store(&v->cpu.vm->exclusives->monitor[v->index].granule, monitor);
 }

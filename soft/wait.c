@@ -120,15 +120,6 @@ static bool monitor_is_cleared(const struct soft_vcpu *v, const uint8_t *host)
 
 /* --- looking --- */
 
-static void pause_core(void)
-{
-#ifdef __x86_64__
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("isb" ::: "memory");
-#endif
-}
-
 /* Look for an interrupt until `end`. */
 static bool spin_interrupt(struct soft_vcpu *v, uint64_t end)
 {
@@ -136,7 +127,7 @@ static bool spin_interrupt(struct soft_vcpu *v, uint64_t end)
         for (unsigned n = 0; n < WAIT_LOOKS; n++) {
             if (interrupt_is_there(v))
                 return true;
-            pause_core();
+            wait_pause();
         }
     return false;
 }
@@ -153,7 +144,7 @@ static bool spin_event(struct soft_vcpu *v, uint64_t end)
             if (event_is_there(v) || atomic_load(&v->cpu.attention) ||
                 (host && monitor_is_cleared(v, host)))
                 return true;
-            pause_core();
+            wait_pause();
         }
     } while (soft_ticks() < end);
     return false;

@@ -10,6 +10,16 @@
 
 struct soft_vcpu;
 
+/* Between two looks at what another thread is about to change. */
+static inline void wait_pause(void)
+{
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
 /* The vCPU begins and ends to execute guest code. Its own thread. */
 void soft_enter_guest(struct soft_vcpu *v);
 void soft_leave_guest(struct soft_vcpu *v);

@@ -52,6 +52,12 @@ const struct insn *interp_branch_indirect(struct cpu *c, const struct insn *i, u
 unsigned interp_branch_type(struct cpu *c, const struct insn *i);
 insn_fn *interp_with_bti(insn_fn *fn);
 
+/* soft/interp/ldst_excl.c: a load-exclusive of `size` bytes at `pa`, which are at `host`: what it
+ * reads is in cpu.excl_value. A store-exclusive of cpu.excl_size bytes, while there is a local
+ * monitor; true: it has stored. */
+void interp_load_exclusive(struct cpu *c, const void *host, uint64_t pa, unsigned size);
+bool interp_store_exclusive(struct cpu *c, void *host, uint64_t pa, const uint64_t desired[2]);
+
 /* soft/interp/decode.c */
 _Noreturn void interp_sp_misaligned(struct cpu *c, const struct insn *i);
 

@@ -97,24 +97,6 @@ INSN(STLUR)
 
 /* Exclusives. */
 
-/* The host address for a load-exclusive, the global monitor set. */
-static const void *monitor_open(struct cpu *c, const struct insn *i, unsigned size, uint64_t *pa)
-{
-    const void *host = mem_load_exclusive(c, i, interp_base(c, i), size, pa);
-
-    c->excl_watched = exclusive_load(c->vcpu, *pa);
-    return host;
-}
-
-static void monitor_set(struct cpu *c, uint64_t pa, unsigned size, uint64_t low, uint64_t high)
-{
-    c->excl_valid = true;
-    c->excl_pa = pa;
-    c->excl_size = (uint8_t)size;
-    c->excl_value[0] = low;
-    c->excl_value[1] = high;
-}
-
 static uint64_t load_atomic(const void *host, unsigned size)
 {
     switch (size) {
@@ -147,74 +129,83 @@ static bool cas_atomic(void *host, unsigned size, uint64_t expected, uint64_t de
     }
 }
 
-INSN(LDXR)
+/* 16 bytes need not be read at once: a store-exclusive that succeeds proves that they could have
+ * been. */
+void interp_load_exclusive(struct cpu *c, const void *host, uint64_t pa, unsigned size)
+{
+    c->excl_watched = exclusive_load(c->vcpu, pa);
+    c->excl_value[0] = load_atomic(host, size < 8 ? size : 8);
+    c->excl_value[1] = size == 16 ? load_atomic((const char *)host + 8, 8) : 0;
+    c->excl_valid = true;
+    c->excl_pa = pa;
+    c->excl_size = (uint8_t)size;
+}
+
+bool interp_store_exclusive(struct cpu *c, void *host, uint64_t pa, const uint64_t desired[2])
+{
+    struct exclusive_set *held;
+    bool done = false;
+
+    if (pa == c->excl_pa && exclusive_store(c->vcpu, pa, c->excl_watched, &held)) {
+        done = c->excl_size == 16 ? atomic128_cas(host, c->excl_value, desired)
+                                  : cas_atomic(host, c->excl_size, c->excl_value[0], desired[0]);
+        exclusive_release(held);
+    }
+    c->excl_valid = false;
+    return done;
+}
+
+static void load_exclusive(struct cpu *c, const struct insn *i, unsigned size)
 {
     uint64_t pa;
-    const void *host = monitor_open(c, i, i->a, &pa);
-    uint64_t v = load_atomic(host, i->a);
+    const void *host = mem_load_exclusive(c, i, interp_base(c, i), size, &pa);
 
-    monitor_set(c, pa, i->a, v, 0);
-    c->x[i->rd] = v;
+    interp_load_exclusive(c, host, pa, size);
+}
+
+/* Without a monitor for such a store no memory is looked at. */
+static bool store_exclusive(struct cpu *c, const struct insn *i, unsigned size,
+                            const uint64_t desired[2])
+{
+    uint64_t va = interp_base(c, i), pa;
+
+    if (!c->excl_valid || c->excl_size != size) {
+        c->excl_valid = false;
+        return false;
+    }
+    void *host = mem_store_exclusive(c, i, va, size, &pa);
+    return interp_store_exclusive(c, host, pa, desired);
+}
+
+INSN(LDXR)
+{
+    load_exclusive(c, i, i->a);
+    c->x[i->rd] = c->excl_value[0];
     return i + 1;
 }
 
-/* 16 bytes need not be read at once: a store-exclusive that succeeds proves that they could have
- * been. */
 INSN(LDXP)
 {
-    uint64_t pa;
-    const char *host = monitor_open(c, i, 2u * i->a, &pa);
-    uint64_t low = load_atomic(host, 8), high = 0;
-
-    if (i->a == 8)
-        high = load_atomic(host + 8, 8);
-    monitor_set(c, pa, 2u * i->a, low, high);
+    load_exclusive(c, i, 2u * i->a);
+    uint64_t low = c->excl_value[0], high = c->excl_value[1];
     c->x[i->rd] = i->a == 8 ? low : (uint32_t)low;
     c->x[i->ra] = i->a == 8 ? high : low >> 32;
     return i + 1;
 }
 
-/* The host address if the monitors still wait for a store of this size there, else NULL. Followed
- * by exclusive_release(). */
-static void *monitor_match(struct cpu *c, const struct insn *i, unsigned size,
-                           struct exclusive_set **held)
-{
-    uint64_t va = interp_base(c, i), pa;
-
-    *held = NULL;
-    if (!c->excl_valid || c->excl_size != size)
-        return NULL;
-    void *host = mem_store_exclusive(c, i, va, size, &pa);
-    if (pa != c->excl_pa || !exclusive_store(c->vcpu, pa, c->excl_watched, held))
-        return NULL;
-    return host;
-}
-
 INSN(STXR)
 {
-    struct exclusive_set *held;
-    void *host = monitor_match(c, i, i->a, &held);
-    bool done = host && cas_atomic(host, i->a, c->excl_value[0], c->x[i->rd]);
+    const uint64_t desired[2] = { c->x[i->rd] };
 
-    exclusive_release(held);
-    c->excl_valid = false;
-    c->x[i->rm] = !done;
+    c->x[i->rm] = !store_exclusive(c, i, i->a, desired);
     return i + 1;
 }
 
 INSN(STXP)
 {
-    struct exclusive_set *held;
-    void *host = monitor_match(c, i, 2u * i->a, &held);
-    uint64_t desired[2] = { c->x[i->rd], c->x[i->ra] };
-    bool done = false;
+    uint64_t low = c->x[i->rd], high = c->x[i->ra];
+    const uint64_t both[2] = { low, high }, one[2] = { (uint32_t)low | high << 32 };
 
-    if (host && i->a == 8)
-        done = atomic128_cas(host, c->excl_value, desired);
-    else if (host)
-        done = cas_atomic(host, 8, c->excl_value[0], (uint32_t)desired[0] | desired[1] << 32);
-    exclusive_release(held);
-    c->excl_valid = false;
-    c->x[i->rm] = !done;
+    c->x[i->rm] = !store_exclusive(c, i, 2u * i->a, i->a == 8 ? both : one);
     return i + 1;
 }

@@ -216,13 +216,18 @@ void jit_slow_paths(jit_t t, uint8_t *const *from, size_t count)
     jit_slow_group(t, t->at, from, count);
 }
 
+void jit_call_helper(jit_t t, struct x86_buf *b, jit_helper *function)
+{
+    jit_loop_leave(t, b);
+    x86_mov_ri(b, RCX, (uintptr_t)function - (uintptr_t)jit_slow);
+    x86_to(b, x86_call(b), t->jit->rw + t->jit->helper);
+    jit_loop_enter(t, b);
+}
+
 void jit_emit_helper(jit_t t, jit_helper *function)
 {
     vector_cache_forget(t);
-    jit_loop_leave(t, &t->hot);
-    x86_mov_ri(&t->hot, RCX, (uintptr_t)function - (uintptr_t)jit_slow);
-    x86_to(&t->hot, x86_call(&t->hot), t->jit->rw + t->jit->helper);
-    jit_loop_enter(t, &t->hot);
+    jit_call_helper(t, &t->hot, function);
 }
 
 /* Data processing of SIMD and FP, bits 28:25 = x111 (DDI 0487 C4.1), without those that have

@@ -486,6 +486,8 @@ void jit_slow_paths(jit_t t, uint8_t *const *from, size_t count);
  * Changes RCX, RDX and EFLAGS. */
 typedef uint64_t jit_helper(struct cpu *c, uint64_t value);
 void jit_emit_helper(jit_t t, jit_helper *function);
+/* The same in either part, where V registers are in memory, as behind jit_interp_begin(). */
+void jit_call_helper(jit_t t, struct x86_buf *b, jit_helper *function);
 
 /* The same from a look-up, the last one, that found nothing; NULL: it was none. */
 void jit_slow_look_up(jit_t t, unsigned first, uint8_t *from);

@@ -79,6 +79,7 @@ static void one_cpu(void)
 static struct {
     volatile uint64_t turn;
     _Alignas(64) volatile uint64_t counter[4];
+    _Alignas(64) volatile uint64_t sized[5][2]; /* by which_size */
     _Alignas(64) volatile uint64_t lock, guarded;
     _Alignas(64) volatile uint64_t arrived, finished;
     _Alignas(64) volatile uint64_t token;
@@ -202,11 +203,33 @@ static void check_back(void)
     }
 }
 
+/* Exclusives of every size. */
+enum which_size { BYTE, HALF, WORD, WORDS, PAIR };
+
+#define ADD_SIZED(load, r, store, which)                                                           \
+    __asm__ volatile("1: " load " %" r "0, [%2]\n add %0, %0, #1\n " store " %w1, %" r             \
+                     "0, [%2]\n cbnz %w1, 1b"                                                      \
+                     : "=&r"(v), "=&r"(s)                                                          \
+                     : "r"(shared.sized[which])                                                    \
+                     : "memory")
+
+#define ADD_PAIR(r, which)                                                                         \
+    __asm__ volatile("1: ldaxp %" r "0, %" r "1, [%3]\n add %0, %0, #1\n add %1, %1, #2\n"         \
+                     " stlxp %w2, %" r "0, %" r "1, [%3]\n cbnz %w2, 1b"                           \
+                     : "=&r"(v), "=&r"(high), "=&r"(s)                                             \
+                     : "r"(shared.sized[which])                                                    \
+                     : "memory")
+
 static void count(void)
 {
-    uint64_t v, s;
+    uint64_t v, high, s;
 
     for (unsigned i = 0; i < ROUNDS; i++) {
+        ADD_SIZED("ldxrb", "w", "stxrb", BYTE);
+        ADD_SIZED("ldaxrh", "w", "stlxrh", HALF);
+        ADD_SIZED("ldxr", "w", "stlxr", WORD);
+        ADD_PAIR("w", WORDS);
+        ADD_PAIR("x", PAIR);
         __asm__ volatile("1: ldxr %0, [%2]\n add %0, %0, #1\n stxr %w1, %0, [%2]\n cbnz %w1, 1b"
                          : "=&r"(v), "=&r"(s)
                          : "r"(&shared.counter[1])
@@ -279,6 +302,13 @@ void test(void)
     while (shared.finished != 2)
         ;
     check("two CPUs", "LDXR and STXR lose no count", shared.counter[1], 2 * ROUNDS);
+    check("two CPUs", "of bytes", shared.sized[BYTE][0], 2 * ROUNDS % 256);
+    check("two CPUs", "of halfwords", shared.sized[HALF][0], 2 * ROUNDS % 65536);
+    check("two CPUs", "of words", shared.sized[WORD][0], (uint32_t)(2 * ROUNDS));
+    check("two CPUs", "of pairs of words", shared.sized[WORDS][0],
+          (4ul * ROUNDS << 32) + 2 * ROUNDS);
+    check("two CPUs", "of pairs, low", shared.sized[PAIR][0], 2 * ROUNDS);
+    check("two CPUs", "of pairs, high", shared.sized[PAIR][1], 4 * ROUNDS);
     check("two CPUs", "LDADD loses no count", shared.counter[2], 2 * ROUNDS);
     check("two CPUs", "CASAL loses no count", shared.counter[3], 2 * ROUNDS);
     check("two CPUs", "a lock of LDAXR, STXR and STLR holds", shared.guarded, 2 * ROUNDS);
