@@ -135,6 +135,8 @@ struct fetch_entry {
  * of cancel and timer checks. */
 #define CPU_BUDGET 1024
 
+#define JIT_HALVES 12
+
 struct cpu {
     uint64_t x[REG_COUNT]; /* X0-X30, current SP, zero, and a place for results nobody reads */
     uint64_t pc;           /* valid outside the inner loop; inside it see cpu_pc() */
@@ -174,6 +176,7 @@ struct cpu {
     _Atomic(struct jit_jump *) jit_jumps;
     struct jit_jump *jit_no_jumps;
     uint16_t jit_flags;
+    uint64_t jit_halves[JIT_HALVES];   /* of products that are used later: soft/jit/products.c */
     _Atomic uintptr_t jit_returns_end; /* calls look at this, too: soft/jit/returns.c */
     const uint8_t *jit_estimates;      /* soft/jit/vector_estimate.c; code holds no addresses */
 

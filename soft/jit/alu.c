@@ -318,10 +318,15 @@ bool emit_addsub_shift(jit_t t, const struct insn *i)
         return true;
     }
     begin_flags(t, sets);
-    if (subtracts || !emit_shifted_first(t, X86_ADD, i))
+    if (UNLIKELY(t->insn[t->at].source)) {
+        struct insn sum = *i;
+        struct operand product = jit_product_operand(t, &sum);
+        emit_addsub(t, &sum, product);
+    } else if (subtracts || !emit_shifted_first(t, X86_ADD, i)) {
         emit_addsub(t, i, shifted_operand(t, i));
-    else if (sets)
+    } else if (sets) {
         jit_flags_set(t, EF_ADD);
+    }
     return true;
 }
 
@@ -540,7 +545,10 @@ bool emit_carry(jit_t t, const struct insn *i)
     if (!sets && t->insn[t->at].flags_live)
         jit_flags_store(t, t->insn[t->at].flags_live);
     jit_carry(t, subtracts);
-    emit_binary(t, operand_width(i), subtracts ? X86_SBB : X86_ADC, i, operand_guest(t, i->rm));
+    struct insn sum = *i;
+    struct operand o =
+        UNLIKELY(t->insn[t->at].source) ? jit_product_operand(t, &sum) : operand_guest(t, i->rm);
+    emit_binary(t, operand_width(i), subtracts ? X86_SBB : X86_ADC, &sum, o);
     jit_flags_set(t, !sets ? EF_NONE : subtracts ? EF_SUB : EF_ADD);
     return true;
 }

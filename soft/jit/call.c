@@ -80,6 +80,7 @@ static void interp_call(jit_t t, const struct insn *i, const uint8_t *next)
 void jit_emit_interp(jit_t t, const struct insn *i)
 {
     jit_interp_begin(t);
+    jit_products_restore(t, &t->hot, t->at);
     jit_loop_leave(t, &t->hot);
     align_record(&t->cold, 0xcc);
     x86_to(&t->hot, x86_jmp(&t->hot), t->cold.p);
@@ -162,6 +163,7 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     if (copies)
         vector_sha_write(t, &t->cold);
     jit_remake_store(t, &t->cold);
+    jit_products_restore(t, &t->cold, first);
     jit_loop_leave(t, &t->cold);
     to_thunk(t, look_up ? RDX : RAX, thunk);
     s.common = (uint16_t)(t->cold.p - common);

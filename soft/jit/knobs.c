@@ -26,6 +26,7 @@ static const struct {
     { "ungrown", offsetof(struct jit_knobs, ungrown) },
     { "narrow", offsetof(struct jit_knobs, narrow) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
+    { "undelayed", offsetof(struct jit_knobs, undelayed) },
     { "unpaired", offsetof(struct jit_knobs, unpaired) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },
     { "unleaped", offsetof(struct jit_knobs, unleaped) },

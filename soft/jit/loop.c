@@ -13,11 +13,14 @@
  */
 #include "soft/jit/translate.h"
 
+/* Up to the first branch back, where the loop is most of the time, a use counts as several. */
+#define INNER 4
+
 /* By how many more uses a register is worth the exchange. */
-#define WORTH 2
+#define WORTH (2 * INNER)
 
 /* More uses than a register has in any block. */
-#define BODY_USES (4 * JIT_BLOCK_MAX)
+#define BODY_USES (4 * INNER * JIT_BLOCK_MAX)
 
 /* Which of its register fields an instruction has, besides rn: words with (word & mask) == value
  * (DDI 0487 C4.1). A guess will do: it decides what is fast, not what is right. */
@@ -45,17 +48,29 @@ static unsigned fields_of(uint32_t word)
     return 0;
 }
 
-/* Of the general registers of instructions [0, end]; results count twice. */
+/* ADC, SBC: their results wait for each other, which takes longer through memory. */
+static bool is_with_carry(uint32_t word)
+{
+    return (word & 0x1fe0fc00) == 0x1a000000;
+}
+
+/* Of the general registers of instructions [0, end]; results count twice, or more. */
 static void count_uses(jit_t t, unsigned end, unsigned uses[REG_COUNT])
 {
+    unsigned weight = INNER;
+
     memset(uses, 0, REG_COUNT * sizeof uses[0]);
     for (unsigned n = 0; n <= end; n++) {
         const struct insn *i = &t->insn[n].i;
         unsigned f = fields_of(i->word);
-        uses[i->rn]++;
-        uses[i->rd] += f & RD ? 2 : 0;
-        uses[i->rm] += f & RM ? 1 : 0;
-        uses[i->ra] += f & RA ? 1 : 0;
+        uses[i->rn] += weight;
+        uses[i->rd] += f & RD ? (is_with_carry(i->word) ? 3 : 2) * weight : 0;
+        uses[i->rm] += f & RM ? weight : 0;
+        uses[i->ra] += f & RA ? weight : 0;
+        if (t->insn[n].sum) /* what is put off has no register, neither there nor in its sum */
+            uses[i->rd] -= 3 * weight;
+        if (n && jit_loops(&t->insn[n], &t->insn[0]))
+            weight = 1;
     }
 }
 

@@ -26,6 +26,11 @@ static inline struct operand operand_constant(int32_t v)
     return (struct operand){ .kind = OPERAND_CONSTANT, .constant = v };
 }
 
+static inline struct operand operand_slot(unsigned slot)
+{
+    return (struct operand){ .kind = OPERAND_SLOT, .slot = slot };
+}
+
 /* A guest register; the zero register is memory that nobody writes, or better the constant. */
 static inline struct operand operand_guest(jit_t t, unsigned reg)
 {
@@ -33,7 +38,7 @@ static inline struct operand operand_guest(jit_t t, unsigned reg)
         return operand_constant(0);
     if (t->pinned[reg] != X86_NONE)
         return operand_host((enum x86_reg)t->pinned[reg]);
-    return (struct operand){ .kind = OPERAND_SLOT, .slot = reg };
+    return operand_slot(reg);
 }
 
 static inline bool operand_is_host(struct operand o, enum x86_reg r)
@@ -64,6 +69,18 @@ static inline void operand_apply(jit_t t, unsigned w, enum x86_alu op, enum x86_
     else
         x86_alu_rr(&t->hot, w, op, d, o.host);
 }
+
+/* soft/jit/products.c */
+
+/* high:low = n * m, flags stay. Changes RDX; RCX too if m is no register. */
+void jit_multiply_long(jit_t t, unsigned w, enum x86_reg high, enum x86_reg low, unsigned n,
+                       unsigned m);
+/* The instruction being emitted is MUL or UMULH: make it, with its other half, or put it off.
+ * False: it remains to be done. */
+bool jit_product(jit_t t);
+/* The second operand of a sum whose jit_insn.source was put off, which changes RAX, RCX and RDX;
+ * `sum` is made to have it as that. */
+struct operand jit_product_operand(jit_t t, struct insn *sum);
 
 /* The width bit of nearly all data processing instructions. */
 static inline unsigned operand_width(const struct insn *i)

@@ -37,7 +37,7 @@ static struct jit_remake remake_of(jit_t t, unsigned at)
 
     while (k < ARRAY_LEN(setters) && (i->word & setters[k].mask) != setters[k].value)
         k++;
-    if (k == ARRAY_LEN(setters))
+    if (k == ARRAY_LEN(setters) || t->insn[at].source)
         return r;
     if (setters[k].immediate)
         r.imm = (int32_t)i->imm;
@@ -80,7 +80,7 @@ static bool is_end(const struct jit_insn *n)
     return (n->i.word & 0x7c000000) == 0x14000000 || (n->i.word & 0xfe000000) == 0xd6000000;
 }
 
-/* Both halves of a product may be made by the first of their instructions: soft/jit/muldiv.c. */
+/* Both halves of a product may be made by the first of their instructions: soft/jit/products.c. */
 static bool comes_early(jit_t t, unsigned from, const struct jit_remake *r)
 {
     for (unsigned n = from; n < t->count; n++)

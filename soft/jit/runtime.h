@@ -186,6 +186,7 @@ struct jit_knobs {
     bool narrow;      /* no look-ups of 2 MiB at once */
     bool unpaged;     /* every access looks into the TLB */
     bool unpaired;    /* MUL and UMULH of the same factors are two multiplications */
+    bool undelayed;   /* products are made where their instructions are */
     bool unlooped;    /* loops have the registers that all code has */
     bool unleaped;    /* searches execute every turn */
     bool unmerged;    /* pairs of registers that streams move stay two registers */

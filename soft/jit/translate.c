@@ -32,6 +32,7 @@ static void decode(struct jit_insn *n, uint32_t word, unsigned offset, unsigned 
         op = (word & 0xfffff01f) == 0xd503201f ? A64_HINT : A64_UNDEFINED;
     n->op = (uint16_t)op;
     n->done = false;
+    n->sum = n->source = n->partner = n->half = 0;
     n->i = (struct insn){ .fn = a64_ops[op].fn, .word = word, .offset = (uint16_t)offset };
     a64_ops[op].format(&n->i);
 }
@@ -241,6 +242,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     jit_relocs_begin(&t);
     unsigned high = decode_search(&t, va & 4095, decode_block(&t, va & 4095));
     jit_flags_analyse(&t);
+    jit_products_find(&t);
     if (t.warm)
         emit_twice(&t);
     else

@@ -47,6 +47,10 @@ struct jit_remake {
 /* Flags that somebody reads: C, any of the others. */
 enum { JIT_FLAG_C = 1, JIT_FLAGS_NZV = 2 };
 
+/* Halves of a product: made by their own instruction or sum, or earlier with the other one. Then in
+ * their register, in RDX for the sum that follows, or kept in cpu.jit_halves. */
+enum jit_half { HALF_MADE, HALF_EARLY, HALF_FOLLOWS, HALF_KEPT };
+
 /* An instruction of the block. */
 struct jit_insn {
     struct insn i;
@@ -55,6 +59,11 @@ struct jit_insn {
     uint8_t flags_live;
     uint8_t target_live; /* the same, at the target of this conditional branch */
     bool done;           /* emitted along with one before it */
+    /* soft/jit/products.c: a product is made by the instruction `sum`, which has it as `source` -
+     * 1; with it its other half, `partner` - 1. 0: none */
+    uint8_t sum, source, partner;
+    uint8_t end;        /* that product's register has another value behind this instruction */
+    uint8_t half, kept; /* enum jit_half; where HALF_KEPT is */
 };
 
 #define JIT_BLOCK_MAX 64
@@ -182,6 +191,7 @@ struct jit_translation {
     bool stays;          /* a loop, or the end of one: accesses may stay in their pages */
     bool warm;           /* it runs often, so that it may look at the pages found last */
     bool sp_aligned;     /* SP is known to be a multiple of 16 */
+    bool puts_off;       /* products, past a load or store */
     unsigned multiplier; /* RDX has the value of this guest register + 1, of products; 0: of none */
     struct jit_group group;
     struct jit_loop loop;
@@ -414,8 +424,18 @@ void jit_pairs_enter(jit_t t, struct x86_buf *b);
 void jit_pairs_leave(jit_t t, struct x86_buf *b);
 bool jit_pair_moved(jit_t t, const struct insn *i);
 
-/* soft/jit/muldiv.c: does RDX still have jit_translation.multiplier behind the instruction? */
+/* soft/jit/products.c: find products that may be made later; does RDX still have
+ * jit_translation.multiplier behind the instruction? */
+void jit_products_find(jit_t t);
 void jit_multiplier_after(jit_t t, const struct jit_insn *n);
+/* On the way to C that executes instruction `at`: make products that were put off. Changes RDX and
+ * EFLAGS. */
+void jit_products_restore_at(jit_t t, struct x86_buf *b, unsigned at);
+static inline void jit_products_restore(jit_t t, struct x86_buf *b, unsigned at)
+{
+    if (UNLIKELY(t->puts_off))
+        jit_products_restore_at(t, b, at);
+}
 
 /* soft/jit/branch.c */
 

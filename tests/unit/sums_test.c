@@ -101,7 +101,7 @@ static const uint32_t near[] = {
 
 static uint32_t access(void)
 {
-    unsigned rt = any(), rt2 = (rt + 1 + next(20)) % 27;
+    unsigned rt = next(3) ? any() : 6 + next(12), rt2 = (rt + 1 + next(20)) % 27;
     bool moves = next(3) == 0;
     unsigned n = next(moves ? sizeof moving / 4 : sizeof near / 4);
     uint32_t word = moves ? moving[n] : near[n];
@@ -111,6 +111,21 @@ static uint32_t access(void)
     else if (!moves)
         word |= next(8) << 10;
     return word | rt | (moves ? MOVING : STAYS) << 5;
+}
+
+/* As long multiplication has them: products to few registers, each of which is added once, mostly,
+ * before it gets the next one. */
+static uint32_t product_or_sum(void)
+{
+    static const uint32_t sums[] = { 0xab000000, 0xba000000, 0xba000000, 0x9a000000 };
+    unsigned place = 14 + next(4), sum = 19 + next(8), other = next(4) ? sum : 19 + next(8);
+
+    if (next(2))
+        return (next(2) ? 0x9b007c00 : 0x9bc07c00) | (next(2) ? 6 : 7) << 5 |
+               (next(6) ? 8 + next(2) : 14 + next(4)) << 16 | place;
+    if (next(4) == 0)
+        return sums[next(4)] | place << 5 | other << 16 | sum;
+    return sums[next(4)] | other << 5 | place << 16 | (next(16) ? sum : 6 + next(4));
 }
 
 static uint32_t data_processing(const uint32_t *before, unsigned count)
@@ -142,11 +157,14 @@ static uint32_t data_processing(const uint32_t *before, unsigned count)
 static unsigned make(uint32_t *code)
 {
     unsigned body = 6 + next(next(2) ? 40 : WORDS - 20), count = 0, out = next(body);
+    bool multiplies = next(2);
 
     while (count < body) {
         if (count == out)
             code[count++] = 0xb4000000 | (body + 3 - out) << 5 | any(); /* cbz, to the end */
-        else if (next(6) == 0)
+        else if (multiplies && next(8))
+            code[count++] = product_or_sum();
+        else if (next(multiplies ? 2 : 6) == 0)
             code[count++] = access();
         else
             code[count] = data_processing(code, count), count++;
