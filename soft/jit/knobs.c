@@ -27,6 +27,7 @@ static const struct {
     { "narrow", offsetof(struct jit_knobs, narrow) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
     { "undelayed", offsetof(struct jit_knobs, undelayed) },
+    { "unjoined", offsetof(struct jit_knobs, unjoined) },
     { "unpaired", offsetof(struct jit_knobs, unpaired) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },
     { "unleaped", offsetof(struct jit_knobs, unleaped) },

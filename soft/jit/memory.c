@@ -10,6 +10,7 @@
  * everything as it was.
  */
 #include "soft/jit/access.h"
+#include "soft/jit/x86_sse.h"
 
 static struct x86_mem page_field(unsigned n, size_t offset)
 {
@@ -358,12 +359,53 @@ bool emit_ldr_lit(jit_t t, const struct insn *i)
 
 /* Pairs: one look-up for both halves. What loads the base, which was found, is last. */
 
+/* Registers that lie next to each other in memory, and have no host register: an xmm register takes
+ * both at once. */
+static bool are_neighbours(jit_t t, const struct insn *i)
+{
+    return !t->jit->knobs.unjoined && i->ra == i->rd + 1 && i->ra < REG_SP &&
+           t->pinned[i->rd] == X86_NONE && t->pinned[i->ra] == X86_NONE;
+}
+
+/* Were both loaded by one instruction of the block, so that the host, too, has them together? From
+ * two stores of 8 bytes it would not forward what a load of 16 wants. */
+static bool came_together(jit_t t, const struct insn *i)
+{
+    uint32_t both = 1u << i->rd | 1u << i->ra;
+
+    for (unsigned n = t->at; n-- > 0;) {
+        const struct jit_insn *before = &t->insn[n];
+        struct jit_uses u = jit_uses_of(t, before);
+        if (!u.known)
+            return false;
+        if (u.writes & both)
+            return (before->i.word & 0xfe400000) == 0xa8400000 && before->i.rd == i->rd &&
+                   before->i.ra == i->ra;
+    }
+    return false;
+}
+
+/* LDP of two X registers, and STP. */
+static void move_together(jit_t t, const struct insn *i, bool loads)
+{
+    struct x86_mem slot = jit_slot(i->rd);
+    unsigned offset = jit_access_begin(t, i);
+
+    x86_sse_rm(&t->hot, SSE_MOVDQU, XMM0, loads ? jit_found(t, offset) : slot);
+    x86_sse_store(&t->hot, 16, loads ? slot : jit_found(t, offset), XMM0);
+    jit_access_end(t, i);
+}
+
 static bool load_pair(jit_t t, const struct insn *i, enum jit_form form, unsigned size, bool sign)
 {
     enum extension e = sign ? SIGN_X : ZERO;
 
     if (i->rd == i->ra || (jit_writes_back(form) && (i->rd == i->rn || i->ra == i->rn)))
         return false;
+    if (size == 8 && are_neighbours(t, i)) {
+        move_together(t, i, true);
+        return true;
+    }
     unsigned offset = jit_access_begin(t, i);
     bool swap = i->rd == i->rn;
     if (swap)
@@ -377,6 +419,10 @@ static bool load_pair(jit_t t, const struct insn *i, enum jit_form form, unsigne
 
 static bool store_pair(jit_t t, const struct insn *i, unsigned size)
 {
+    if (size == 8 && are_neighbours(t, i) && came_together(t, i)) {
+        move_together(t, i, false);
+        return true;
+    }
     unsigned offset = jit_access_begin(t, i);
 
     x86_store(&t->hot, size, jit_found(t, offset), jit_use(t, i->rd, RDX));

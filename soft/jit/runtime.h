@@ -185,6 +185,7 @@ struct jit_knobs {
     bool ungrown;     /* TLBs stay as small as they begin */
     bool narrow;      /* no look-ups of 2 MiB at once */
     bool unpaged;     /* every access looks into the TLB */
+    bool unjoined;    /* LDP and STP are two accesses */
     bool unpaired;    /* MUL and UMULH of the same factors are two multiplications */
     bool undelayed;   /* products are made where their instructions are */
     bool unlooped;    /* loops have the registers that all code has */

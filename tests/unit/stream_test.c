@@ -184,6 +184,37 @@ static const uint32_t loops[][WORDS] = {
         0xb9400046, /* ldr w6, [x2] */
         0xd42000e0, /* brk #7 */
     },
+    {
+        /* pairs next to each other, over each other: no streams */
+        0xa9401c06, /* loop: ldp x6, x7, [x0] */
+        0xa9413c0e, /* ldp x14, x15, [x0, #16] */
+        0xd2760000, /* eor x0, x0, #0x400 */
+        0xa9001c66, /* stp x6, x7, [x3] */
+        0xa9813c6e, /* stp x14, x15, [x3, #16]! */
+        0xa97f9c66, /* ldp x6, x7, [x3, #-8] */
+        0x910004e7, /* add x7, x7, #0x1 */
+        0xa9021c66, /* stp x6, x7, [x3, #32] */
+        0xf1000421, /* subs x1, x1, #0x1 */
+        0x54fffee1, /* b.ne loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #0x7 */
+    },
+    {
+        /* half of a pair comes from elsewhere */
+        0xa8c24410, /* loop: ldp x16, x17, [x0], #32 */
+        0xa9403c6e, /* ldp x14, x15, [x3] */
+        0xd2760000, /* eor x0, x0, #0x400 */
+        0xf9000c61, /* str x1, [x3, #24] */
+        0xa941406f, /* ldp x15, x16, [x3, #16] */
+        0xa8814470, /* stp x16, x17, [x3], #16 */
+        0xa900bc6e, /* stp x14, x15, [x3, #8] */
+        0xf1000421, /* subs x1, x1, #0x1 */
+        0x54ffff01, /* b.ne loop */
+        0xd53b421c, /* out: mrs x28, nzcv */
+        0xb9400046, /* ldr w6, [x2] */
+        0xd42000e0, /* brk #0x7 */
+    },
 };
 
 #define LOOPS (sizeof loops / sizeof loops[0])
