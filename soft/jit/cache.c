@@ -151,7 +151,7 @@ void jit_cache_reset(struct jit *j)
 
 bool jit_cache_ready(struct jit *j)
 {
-    jit_arena_enlarge(j);
+    jit_arena_extend(j);
     return j->hot + BLOCK_HOT_MAX <= j->hot_end && j->cold + BLOCK_COLD_MAX <= j->cold_end &&
            tables_grow(j);
 }

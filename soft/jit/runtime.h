@@ -254,6 +254,7 @@ struct jit {
     uint8_t *arena; /* the mapping that both lie in */
     size_t arena_size;
     uint32_t hot_large, cold_large; /* where the next piece begins that is to be a large page */
+    uint32_t hot_made, cold_made;   /* and where the next small ones do that are to be made */
     uint32_t start;                 /* where blocks begin, behind the thunks */
     uint32_t hot, cold;             /* next free byte */
     uint32_t hot_end, cold_end;
@@ -329,8 +330,8 @@ int jit_arena_create(struct jit *j, size_t size);
 void jit_arena_destroy(struct jit *j);
 /* Hot code lies below an offset, cold code behind it. */
 void jit_arena_split(struct jit *j, uint32_t at);
-/* Large pages for what lies at the next free bytes. */
-void jit_arena_enlarge(struct jit *j);
+/* Pages for what lies at the next free bytes. */
+void jit_arena_extend(struct jit *j);
 
 /* soft/jit/cache.c: the tables of what is in it. */
 int jit_cache_create(struct jit *j, size_t size); /* the same of a failure */
