@@ -48,6 +48,9 @@ static const struct row rows[] = {
     { "Software TLB", HVX_STATS_EVENTS, UNIT_TITLE, 0, 0 },
     { "misses found in the 2nd level", HVX_STATS_EVENTS, UNIT_COUNT, ENGINE(tlb_refills), 0 },
     { "walks of the guest's tables", HVX_STATS_EVENTS, UNIT_COUNT, ENGINE(tlb_misses), 0 },
+    { "windows", HVX_STATS_EVENTS, UNIT_COUNT, ENGINE(windows), 0 },
+    { "  pages mapped for them", HVX_STATS_EVENTS, UNIT_COUNT, ENGINE(window_pages), 0 },
+    { "  time", HVX_STATS_EVENTS, UNIT_NS, ENGINE(window_ns), 0 },
 
     { "Translation", HVX_STATS_TRANSLATION, UNIT_TITLE, 0, 0 },
     { "blocks", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.blocks), 0 },

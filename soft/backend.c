@@ -175,6 +175,7 @@ static void vcpu_reset(struct soft_vcpu *v)
 static void vcpu_free(struct soft_vcpu *v)
 {
     code_drop_all(v);
+    window_destroy(v);
     check_destroy(v);
     jit_destroy(v);
     pthread_cond_destroy(&v->wait_cond);

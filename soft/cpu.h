@@ -70,9 +70,9 @@ struct tlb_entry {
 };
 
 /*
- * In front of it, for translated code: the page that a site of code found last. It matches if the
- * exclusive or of `va` and the address is below the limit for the kind of access and its size (up
- * to TLB_PAGE_SIZES bytes); a limit of 0 matches nothing.
+ * In front of it, for translated code: the page that a site of code found last, or pages that the
+ * host has in a row (soft/mmu/window.c). It matches if the address, less `va`, is below the limit
+ * for the kind of access and its size (up to TLB_PAGE_SIZES bytes); a limit of 0 matches nothing.
  */
 #define TLB_PAGES      64
 #define TLB_PAGE_SIZES { 8, 16, 256 }

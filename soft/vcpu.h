@@ -82,6 +82,7 @@ struct soft_vm {
     _Atomic(struct soft_vcpu *) first; /* to run; */
     _Atomic bool shared;               /* and another one did */
     struct load load;
+    _Atomic unsigned mappings; /* of all vCPUs: soft/mmu/window.c */
     struct jit_origins *origins;
     struct jit_track *track; /* used, and so in memory, with the knob `track` only */
 };
@@ -119,6 +120,7 @@ struct soft_vcpu {
     struct mmu_bank bank[SOFT_EL0_BANKS] __attribute__((aligned(64)));
     struct tlb_second second[TLB_SECOND_ENTRIES];
     struct tlb_writers writers[TLB_WRITERS];
+    struct windows *windows; /* or NULL */
     uint64_t bank_clock;
     /* Pages in `kernel` that belong to an ASID or that PAN protects: they go when the ASID changes
      * or PAN is set. */

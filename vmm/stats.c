@@ -39,6 +39,9 @@ static void stats_add_engine(struct hvx_vcpu_stats *to, const struct hvx_vcpu_st
     to->pages_decoded += from->pages_decoded;
     to->exceptions += from->exceptions;
     to->tlb_refills += from->tlb_refills;
+    to->windows += from->windows;
+    to->window_pages += from->window_pages;
+    to->window_ns += from->window_ns;
     to->kept |= from->kept;
 
     to->translation.blocks += from->translation.blocks;

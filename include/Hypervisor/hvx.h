@@ -31,7 +31,9 @@ struct hvx_vcpu_stats {
     uint64_t pages_decoded;
     uint64_t exceptions;  /* taken by the guest to EL1 */
     uint64_t tlb_refills; /* misses of the TLB's first level that its second level answered */
-    uint32_t kept;        /* HVX_STATS_* */
+    uint64_t windows;     /* times that pages of programs were mapped in a row, ... */
+    uint64_t window_pages, window_ns; /* ... how many were, and the time it took */
+    uint32_t kept;                    /* HVX_STATS_* */
 
     /* From guest code to host code. */
     struct {

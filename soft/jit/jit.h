@@ -46,6 +46,8 @@ struct jit_hot {
     bool one_entry;    /* keep one entry in each bank */
     bool ungrown;      /* TLBs stay as small as they begin */
     bool narrow;       /* they have no regions */
+    bool shut;         /* there are no windows: soft/mmu/window.c */
+    bool open;         /* there is all time for them */
     bool track;        /* stores to code are seen: soft/jit/track.c */
     unsigned written_count;
     uint64_t written[JIT_WRITTEN];

@@ -25,6 +25,8 @@ static const struct {
     { "eager", offsetof(struct jit_knobs, eager) },
     { "ungrown", offsetof(struct jit_knobs, ungrown) },
     { "narrow", offsetof(struct jit_knobs, narrow) },
+    { "open", offsetof(struct jit_knobs, open) },
+    { "shut", offsetof(struct jit_knobs, shut) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
     { "undelayed", offsetof(struct jit_knobs, undelayed) },
     { "unjoined", offsetof(struct jit_knobs, unjoined) },

@@ -148,7 +148,7 @@ uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, uns
         x86_lea(b, 1, RDX, x86_at(at, disp));
     else
         x86_mov_rr(b, 1, RDX, at);
-    x86_alu_rm(b, 1, X86_XOR, RDX, page_field(n, offsetof(struct tlb_page, va)));
+    x86_alu_rm(b, 1, X86_SUB, RDX, page_field(n, offsetof(struct tlb_page, va)));
     size_t limit = write ? offsetof(struct tlb_page, wr) : offsetof(struct tlb_page, rd);
     x86_alu_rm(b, 1, X86_CMP, RDX, page_field(n, limit + 8 * k));
     uint8_t *slow = x86_jcc(b, CC_AE);

@@ -19,9 +19,10 @@ static uint64_t now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-#define STRAYS_OF_SITE 128
-#define STRAYS         4096 /* of all sites; these count for one of them if they came within: */
-#define STRAYS_NS      (STRAYS * 2000ull)
+#define STRAYS_OF_SITE   128
+#define STRAYS_OF_WINDOW 32   /* each time so many it is tried to have one */
+#define STRAYS           4096 /* of all sites; these count for one of them if they came within: */
+#define STRAYS_NS        (STRAYS * 2000ull)
 
 static void change_site(struct jit *j, uint64_t pa, uint64_t *sites)
 {
@@ -35,9 +36,9 @@ static void change_site(struct jit *j, uint64_t pa, uint64_t *sites)
     cpu_attend(&j->v->cpu, ATTENTION_LOOK); /* out of a loop that is the block's own */
 }
 
-/* Something was not found, often by one of `sites` soon. */
-static void note_stray(struct jit *j, const struct mmu_bank *b, uint64_t page_va, unsigned offset,
-                       uint64_t *sites)
+/* Something was not found, often by one of `sites` soon. Returns how often it was by this one. */
+static unsigned note_stray(struct jit *j, const struct mmu_bank *b, uint64_t page_va,
+                           unsigned offset, uint64_t *sites)
 {
     const struct jit_binding *page = &j->binding[b->jit.bind[jit_bind_slot(page_va)]];
 
@@ -49,10 +50,12 @@ static void note_stray(struct jit *j, const struct mmu_bank *b, uint64_t page_va
         j->strays_since = now;
     }
     if (page == j->binding || page->va != page_va)
-        return;
+        return 1;
     uint64_t pa = page->pa + offset;
-    if (++j->stray[jit_site(pa)] >= STRAYS_OF_SITE)
+    unsigned count = ++j->stray[jit_site(pa)];
+    if (count >= STRAYS_OF_SITE)
         change_site(j, pa, sites);
+    return count;
 }
 
 struct jit_slow_common jit_slow_common_of(const uint8_t *record, const struct jit_slow *s)
@@ -86,8 +89,11 @@ struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record
     if (!e)
         return (struct jit_refilled){ 0 };
     if (s.page) {
-        tlb_fill_page(b, s.page - 1u, va, e);
-        note_stray(j, b, jit_slow_common_of(record, &s).page_va, s.offset, j->far);
+        unsigned strays =
+            note_stray(j, b, jit_slow_common_of(record, &s).page_va, s.offset, j->far);
+        if (strays % STRAYS_OF_WINDOW == 0 || v->hot.open)
+            window_build(v, b, va);
+        tlb_fill_page(v, b, s.page - 1u, va, e);
     } else if (tlb_find_wide(b, va, s.write)) {
         note_stray(j, b, jit_slow_common_of(record, &s).page_va, s.offset, j->wide);
     }

@@ -453,6 +453,8 @@ int jit_create(struct soft_vcpu *v)
     v->hot.one_entry = j->knobs.tlb;
     v->hot.ungrown = j->knobs.ungrown;
     v->hot.narrow = j->knobs.narrow;
+    v->hot.shut = j->knobs.shut;
+    v->hot.open = j->knobs.open;
     v->hot.track = j->knobs.track;
     if (j->knobs.slow) {
         v->hot.empty = &j->empty.tlb;

@@ -184,6 +184,8 @@ struct jit_knobs {
     bool eager;       /* V registers are always right in memory */
     bool ungrown;     /* TLBs stay as small as they begin */
     bool narrow;      /* no look-ups of 2 MiB at once */
+    bool shut;        /* no windows */
+    bool open;        /* windows wherever a page found last misses */
     bool unpaged;     /* every access looks into the TLB */
     bool unjoined;    /* LDP and STP are two accesses */
     bool unpaired;    /* MUL and UMULH of the same factors are two multiplications */

@@ -151,8 +151,10 @@ void tlb_switch_asid(struct soft_vcpu *v);
 void tlb_flush_guarded(struct soft_vcpu *v);
 /* The entry that allows the access, if need be from the second level; NULL: there is none. */
 const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write);
-/* Put the entry that the bank has for `va` into its tlb.page[n], or the region that it is in. */
-void tlb_fill_page(struct mmu_bank *b, unsigned n, uint64_t va, const struct tlb_entry *e);
+/* Put the entry that the bank has for `va` into its tlb.page[n], or the region or window that it is
+ * in. */
+void tlb_fill_page(struct soft_vcpu *v, struct mmu_bank *b, unsigned n, uint64_t va,
+                   const struct tlb_entry *e);
 /* The region that allows the access, or NULL. */
 const struct tlb_wide *tlb_find_wide(struct mmu_bank *b, uint64_t va, bool write);
 void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct mmu_leaf *leaf,
@@ -161,8 +163,9 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
 struct soft_region;
 void tlb_fill_wide(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
                    const struct mmu_leaf *leaf, const struct soft_region *r, unsigned allowed);
-/* Forget regions and the pages found last. */
+/* Forget regions and the pages found last; those that have one of `pages` pages at `va`. */
 void tlb_clear_found(struct tlb *t);
+void tlb_drop_found(struct tlb *t, uint64_t va, uint64_t pages);
 /* Who an entry of the second level belongs to. */
 static inline uint64_t tlb_owner(const struct mmu_bank *b)
 {
@@ -180,6 +183,26 @@ void tlb_note_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
                     const struct mmu_leaf *leaf);
 void tlb_fill_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
                     const struct mmu_leaf *leaf, struct code_page *page);
+
+/* soft/mmu/window.c: pages of programs that the host has in a row. The vCPU's own thread, but for
+ * window_destroy(). */
+#define WINDOW_PAGES 65536u /* of a vCPU */
+
+/* Map pages around `va`, which the bank has an entry for, if there is time for it. */
+void window_build(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va);
+/* `e` is the bank's entry for `va`: the run of pages around it that may be accessed as this one
+ * may, as va and add of `p`. Returns its bytes; 0: it is in no window. */
+uint64_t window_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
+                     const struct tlb_entry *e, struct tlb_page *p);
+/* The bank drops these pages; of its places tlb_drop_found() is to know. */
+void window_drop(struct soft_vcpu *v, const struct mmu_bank *b, uint64_t va, uint64_t pages);
+/* The page may not be written any more: where its entry in the second level has this number;
+ * wherever. The same of places. */
+void window_forbid(struct soft_vcpu *v, const struct mmu_bank *b, unsigned slot, uint64_t pa);
+void window_forbid_all(struct soft_vcpu *v);
+/* The memory map changes. */
+void window_forget(struct soft_vcpu *v);
+void window_destroy(struct soft_vcpu *v);
 
 /* soft/mmu/access.c */
 

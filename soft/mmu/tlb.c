@@ -51,13 +51,20 @@ static void clear_wides(struct tlb *t, uint64_t va, uint64_t pages)
     }
 }
 
-/* What is of `pages` pages from the one of `va` on. */
-static void clear_pages(struct tlb *t, uint64_t va, uint64_t pages)
+static uint64_t pages_of(const struct tlb_page *p)
+{
+    static const unsigned sizes[] = TLB_PAGE_SIZES;
+    uint64_t limit = p->rd[0] > p->wr[0] ? p->rd[0] : p->wr[0];
+
+    return (limit + sizes[0] - 1) >> 12;
+}
+
+void tlb_drop_found(struct tlb *t, uint64_t va, uint64_t pages)
 {
     for (uint64_t used = t->pages_used; used; used &= used - 1) {
         unsigned n = (unsigned)__builtin_ctzll(used);
         const struct tlb_page *p = &t->page[n];
-        if (!overlaps(p->va, (p->rd[0] | p->wr[0]) > 4096 ? WIDE_PAGES : 1, va, pages))
+        if (!overlaps(p->va, pages_of(p), va, pages))
             continue;
         t->page[n] = (struct tlb_page){ 0 };
         t->pages_used &= ~(1ull << n);
@@ -68,7 +75,7 @@ static void clear_pages(struct tlb *t, uint64_t va, uint64_t pages)
 
 void tlb_clear_found(struct tlb *t)
 {
-    clear_pages(t, 0, ALL_PAGES);
+    tlb_drop_found(t, 0, ALL_PAGES);
 }
 
 static void clear_entries(struct tlb *t)
@@ -90,7 +97,7 @@ void tlb_clear(struct tlb *t)
         t->wide[0].rd = t->wide[0].wr = TLB_WIDE_NEVER(0);
     }
     clear_entries(t);
-    clear_pages(t, 0, ALL_PAGES);
+    tlb_drop_found(t, 0, ALL_PAGES);
 }
 
 /* Its entries left for others often: more of them. What it had comes back from the second level. */
@@ -124,6 +131,7 @@ static void bank_flush(struct soft_vcpu *v, struct mmu_bank *b)
         return;
     tlb_shrink(&b->tlb);
     tlb_clear(&b->tlb);
+    window_drop(v, b, 0, ALL_PAGES);
     bank_clear_fetch(b);
     b->empty = true;
     b->global = b->half[0] = b->half[1] = false;
@@ -139,7 +147,8 @@ static void bank_flush_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t v
     uint64_t page = va >> 12;
     unsigned entries = tlb_entries(&b->tlb);
 
-    clear_pages(&b->tlb, va, pages);
+    tlb_drop_found(&b->tlb, va, pages);
+    window_drop(v, b, va, pages);
     for (uint64_t n = 0; n < pages && n < entries; n++)
         bank_clear_slot(b, (unsigned)((page + n) % entries));
     if (pages > SECOND_MAX)
@@ -349,7 +358,7 @@ void tlb_fill_wide(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
         pa - r->ipa + size > r->size)
         return;
     if (b->tlb.wides_used >> slot & 1) /* before another region, what was found in this one */
-        clear_pages(&b->tlb, w->rd, WIDE_PAGES);
+        tlb_drop_found(&b->tlb, w->rd, WIDE_PAGES);
     w->rd = region;
     w->wr = write && !watches_any(v, pa) ? region : TLB_WIDE_NEVER(slot);
     w->add = (uintptr_t)r->host + (pa - r->ipa) - region;
@@ -386,19 +395,22 @@ const struct tlb_wide *tlb_find_wide(struct mmu_bank *b, uint64_t va, bool write
     return ((write ? w->wr : w->rd) ^ va) >> TLB_WIDE_SHIFT == 0 ? w : NULL;
 }
 
-void tlb_fill_page(struct mmu_bank *b, unsigned n, uint64_t va, const struct tlb_entry *e)
+void tlb_fill_page(struct soft_vcpu *v, struct mmu_bank *b, unsigned n, uint64_t va,
+                   const struct tlb_entry *e)
 {
     static const unsigned sizes[] = TLB_PAGE_SIZES;
     struct tlb_page *p = &b->tlb.page[n];
     const struct tlb_wide *w = tlb_find_wide(b, va, false);
     bool read = (e->rd ^ va) < 4096, write = (e->wr ^ va) < 4096;
-    uint64_t size = 4096;
+    uint64_t size = 4096, window;
 
     *p = (struct tlb_page){ .va = align_down(va, 4096), .add = e->add };
     if (w && write <= ((w->wr ^ va) >> TLB_WIDE_SHIFT == 0)) {
         size = 1ull << TLB_WIDE_SHIFT;
         p->va = w->rd;
         p->add = w->add;
+    } else if ((window = window_find(v, b, va, e, p)) != 0) {
+        size = window;
     }
     for (unsigned k = 0; k < ARRAY_LEN(sizes); k++) {
         p->rd[k] = read ? size + 1 - sizes[k] : 0;

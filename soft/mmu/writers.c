@@ -104,6 +104,7 @@ static unsigned owner_of(struct soft_vcpu *v, const struct tlb_second *s)
 static void forbid_anywhere(struct soft_vcpu *v, struct tlb_writers *w, uint64_t pa, bool watch)
 {
     *w = (struct tlb_writers){ 0 };
+    window_forbid_all(v);
     for (unsigned number = 1; number <= SOFT_EL0_BANKS + 1; number++) {
         struct mmu_bank *b = bank_at(v, number);
         if (b->empty)
@@ -131,6 +132,7 @@ static void forbid_at(struct soft_vcpu *v, struct tlb_writer w, uint64_t pa, boo
     tlb_clear_found(&b->tlb);
     entry_forbid(&b->tlb, w.slot % tlb_entries(&b->tlb), pa, watch);
     second_forbid(&v->second[w.slot], pa);
+    window_forbid(v, b, w.slot, pa);
 }
 
 static void forbid(struct soft_vcpu *v, uint64_t pa, bool watch)

@@ -120,7 +120,7 @@ static void fill_region(struct fixture *f, struct mmu_bank *b, uint64_t va, uint
 
     tlb_fill(f->v, b, va, &leaf, f->ram, MMU_READ | MMU_WRITE);
     tlb_fill_wide(f->v, b, va, &leaf, &r, MMU_READ | MMU_WRITE);
-    tlb_fill_page(b, 3, va, tlb_entry_of(&b->tlb, va));
+    tlb_fill_page(f->v, b, 3, va, tlb_entry_of(&b->tlb, va));
 }
 
 static void so_does_a_region_that_has_it(void **state)
@@ -137,7 +137,7 @@ static void so_does_a_region_that_has_it(void **state)
     assert_int_equal(b->tlb.page[3].wr[0], 0);
 
     fill_region(f, b, va, PAGE + 0x2000);
-    tlb_fill_page(b, 5, va, tlb_entry_of(&b->tlb, va));
+    tlb_fill_page(f->v, b, 5, va, tlb_entry_of(&b->tlb, va));
     fill_region(f, b, next, PAGE + 0x200000);
     assert_null(tlb_find_wide(b, va, true));
     assert_int_equal(b->tlb.page[5].wr[0], 0);

@@ -1,0 +1,358 @@
+/* Windows hold what the guest's translations say, for as long as they say it. */
+#include "tests/unit/soft_fixture.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FILE_BASE  0x60000000ull
+#define FILE_PAGES 64u
+#define FIRST      0x5ff000ull /* the window begins one page before a piece of 2 MiB ends */
+#define PAGES      12u
+#define PLACE      3u
+
+struct window_fixture {
+    struct fixture *f;
+    int fd, unwritable;
+    uint8_t *file;
+};
+
+static struct window_fixture w;
+
+static struct soft_vcpu *vcpu(void)
+{
+    return w.f->v;
+}
+
+static struct mmu_bank *bank(void)
+{
+    return &vcpu()->bank[2];
+}
+
+static void map_file(int fd, uint64_t ipa)
+{
+    const struct hvx_memory file = { .fd = fd, .offset = 0x4000 };
+
+    assert_int_equal(hv_backend_soft.vm_map_file(w.f->vm, w.file + 0x4000, ipa,
+                                                 (FILE_PAGES - 4) * 4096,
+                                                 HV_MEMORY_READ | HV_MEMORY_WRITE, &file),
+                     0);
+    soft_map_adopt(vcpu());
+}
+
+static int setup(void **state)
+{
+    fixture_setup(state);
+    w.f = *state;
+    char path[] = "/tmp/ireko-window-XXXXXX";
+    w.fd = mkstemp(path);
+    w.unwritable = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(w.fd >= 0 && w.unwritable >= 0);
+    unlink(path);
+    assert_int_equal(ftruncate(w.fd, FILE_PAGES * 4096), 0);
+    w.file = mmap(NULL, FILE_PAGES * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, w.fd, 0);
+    assert_ptr_not_equal(w.file, MAP_FAILED);
+    map_file(w.fd, FILE_BASE);
+    for (unsigned n = 0; n < FILE_PAGES; n++)
+        memset(w.file + n * 4096, (int)n, 4096);
+    bank()->asid = 7;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    munmap(w.file, FILE_PAGES * 4096);
+    close(w.fd);
+    close(w.unwritable);
+    return fixture_teardown(state);
+}
+
+/* The memory's page number `n` at `va`. */
+static void fill_in(struct mmu_bank *b, uint64_t va, unsigned n, unsigned allowed)
+{
+    const struct mmu_leaf leaf = { .pa = FILE_BASE + (n - 4) * 4096ull, .shift = 12 };
+
+    tlb_fill(vcpu(), b, va, &leaf, w.file + n * 4096, allowed);
+}
+
+static void fill(uint64_t va, unsigned n)
+{
+    fill_in(bank(), va, n, MMU_READ | MMU_WRITE);
+}
+
+/* Which page of the memory is the `k`th of the window: no order, three of them in a row. */
+static unsigned page_of(unsigned k)
+{
+    static const uint8_t pages[PAGES] = { 9, 40, 41, 42, 8, 63, 20, 19, 4, 30, 5, 50 };
+
+    return pages[k];
+}
+
+static void fill_all(void)
+{
+    for (unsigned k = 0; k < PAGES; k++)
+        fill(FIRST + k * 4096, page_of(k));
+}
+
+/* What translated code finds at `va`, its place filled. */
+static const struct tlb_page *look(uint64_t va)
+{
+    const struct tlb_entry *e = tlb_find(vcpu(), bank(), va, false);
+
+    assert_non_null(e);
+    tlb_fill_page(vcpu(), bank(), PLACE, va, e);
+    return &bank()->tlb.page[PLACE];
+}
+
+/* How many pages it holds, for reading. */
+static unsigned pages_found(const struct tlb_page *p)
+{
+    return (unsigned)((p->rd[0] + 7) / 4096);
+}
+
+static bool matches(const struct tlb_page *p, uint64_t va, unsigned k, bool write)
+{
+    return va - p->va < (write ? p->wr : p->rd)[k];
+}
+
+static uint8_t *host_of(const struct tlb_page *p, uint64_t va)
+{
+    return (uint8_t *)(p->add + va); /* NOLINT: as translated code does */
+}
+
+static void covers(const struct tlb_page *p, unsigned from, unsigned to, bool write)
+{
+    static const unsigned sizes[] = TLB_PAGE_SIZES;
+    const uint64_t begin = FIRST + from * 4096, end = FIRST + to * 4096;
+
+    for (unsigned k = 0; k < ARRAY_LEN(sizes); k++) {
+        assert_true(matches(p, begin, k, write));
+        assert_false(matches(p, begin - 1, k, write));
+        assert_true(matches(p, end - sizes[k], k, write));
+        assert_false(matches(p, end - sizes[k] + 1, k, write));
+    }
+    for (unsigned k = from; k < to; k++)
+        assert_memory_equal(host_of(p, FIRST + k * 4096), w.file + page_of(k) * 4096, 4096);
+}
+
+static void pages_lie_in_a_row(void **state)
+{
+    (void)state;
+    fill_all();
+    assert_int_equal(pages_found(look(FIRST)), 1);
+    window_build(vcpu(), bank(), FIRST + 5 * 4096);
+    for (unsigned k = 0; k < PAGES; k++) {
+        covers(look(FIRST + k * 4096 + 5), 0, PAGES, false);
+        covers(look(FIRST + k * 4096 + 5), 0, PAGES, true);
+    }
+    assert_int_equal(vcpu()->stats.windows, 1);
+    assert_int_equal(vcpu()->stats.window_pages, PAGES);
+
+    /* over the end of a page, and of a piece */
+    uint64_t value = 0x0123456789abcdef;
+    memcpy(host_of(look(FIRST), FIRST + 4093), &value, 8);
+    assert_memory_equal(w.file + 9 * 4096 + 4093, (uint8_t *)&value, 3);
+    assert_memory_equal(w.file + 40 * 4096, (uint8_t *)&value + 3, 5);
+}
+
+static void a_page_that_is_dropped_divides_it(void **state)
+{
+    (void)state;
+    fill_all();
+    window_build(vcpu(), bank(), FIRST);
+    covers(look(FIRST), 0, PAGES, true);
+    tlb_flush_va(vcpu(), FIRST + 4 * 4096, 4096, 7);
+    assert_int_equal(bank()->tlb.page[PLACE].rd[0], 0);
+    covers(look(FIRST), 0, 4, true);
+    covers(look(FIRST + 5 * 4096), 5, PAGES, true);
+
+    fill(FIRST + 4 * 4096, page_of(4)); /* it comes back */
+    covers(look(FIRST + 4 * 4096), 0, PAGES, true);
+    assert_int_equal(vcpu()->stats.window_pages, PAGES);
+
+    tlb_flush_va(vcpu(), FIRST + 4 * 4096, 4096, 7);
+    fill(FIRST + 4 * 4096, 60); /* another one does */
+    covers(look(FIRST), 0, 4, true);
+    assert_int_equal(pages_found(look(FIRST + 4 * 4096)), 1);
+    window_build(vcpu(), bank(), FIRST);
+    assert_int_equal(vcpu()->stats.window_pages, PAGES + 1);
+    assert_memory_equal(host_of(look(FIRST), FIRST + 4 * 4096), w.file + 60 * 4096, 4096);
+    assert_int_equal(pages_found(look(FIRST)), PAGES);
+}
+
+static void whatever_drops_pages_drops_it(void **state)
+{
+    (void)state;
+    for (unsigned how = 0; how < 6; how++) {
+        fill_all();
+        window_build(vcpu(), bank(), FIRST);
+        covers(look(FIRST), 0, PAGES, true);
+        switch (how) {
+        case 0:
+            tlb_flush_all(vcpu());
+            break;
+        case 1:
+            tlb_flush_asid(vcpu(), 7);
+            break;
+        case 2:
+            tlb_flush_va(vcpu(), FIRST - 4096, PAGES * 4096, -1);
+            break;
+        case 3:
+            tlb_flush_va(vcpu(), 0, 1ull << 40, 7);
+            break;
+        case 4:
+            tlb_flush_va(vcpu(), FIRST & ~0x1fffffull, 1ull << 21, 7);
+            break;
+        default:
+            soft_map_adopt(vcpu());
+            assert_null(vcpu()->windows);
+            assert_int_equal(atomic_load(&w.f->v->cpu.vm->mappings), 0);
+            break;
+        }
+        assert_int_equal(bank()->tlb.page[PLACE].rd[0], 0);
+        bank()->asid = 7;
+        fill(FIRST, page_of(0));
+        assert_int_equal(pages_found(look(FIRST)), how == 2 ? 1 : how == 4 ? PAGES : 1);
+        tlb_flush_all(vcpu());
+        bank()->asid = 7;
+    }
+}
+
+static void an_address_has_a_tag(void **state)
+{
+    const uint64_t tag = 0x5500000000000000;
+
+    (void)state;
+    for (unsigned k = 0; k < PAGES; k++)
+        fill(tag + FIRST + k * 4096, page_of(k));
+    window_build(vcpu(), bank(), tag + FIRST);
+    assert_int_equal(pages_found(look(tag + FIRST)), PAGES);
+    assert_false(matches(look(tag + FIRST), FIRST, 0, false));
+    tlb_flush_va(vcpu(), FIRST + 4096, 4096, 7);
+    assert_int_equal(bank()->tlb.page[PLACE].rd[0], 0);
+    assert_int_equal(pages_found(look(tag + FIRST)), 1);
+}
+
+static void what_may_only_be_read_is_not_written(void **state)
+{
+    (void)state;
+    fill_all();
+    fill_in(bank(), FIRST + 6 * 4096, page_of(6), MMU_READ);
+    window_build(vcpu(), bank(), FIRST);
+    covers(look(FIRST), 0, 6, true);
+    covers(look(FIRST + 7 * 4096), 7, PAGES, true);
+    const struct tlb_page *p = look(FIRST + 6 * 4096);
+    covers(p, 0, PAGES, false);
+    assert_int_equal(p->wr[0], 0);
+
+    /* the guest takes the right away, and does not say so */
+    covers(look(FIRST), 0, 6, true);
+    fill_in(bank(), FIRST + 2 * 4096, page_of(2), MMU_READ);
+    assert_int_equal(look(FIRST + 2 * 4096)->wr[0], 0);
+    covers(look(FIRST), 0, 2, true);
+}
+
+static void a_page_is_watched(void **state)
+{
+    (void)state;
+    for (unsigned shared = 0; shared < 2; shared++) {
+        atomic_store(&vcpu()->cpu.vm->shared, shared);
+        tlb_flush_all(vcpu());
+        bank()->asid = 7;
+        fill_all();
+        window_build(vcpu(), bank(), FIRST);
+        covers(look(FIRST), 0, PAGES, true);
+        tlb_watch(vcpu(), FILE_BASE + (page_of(3) - 4) * 4096ull);
+        assert_int_equal(bank()->tlb.page[PLACE].wr[0], 0);
+        look(FIRST);
+        assert_false(matches(&bank()->tlb.page[PLACE], FIRST + 3 * 4096, 0, true));
+        window_build(vcpu(), bank(), FIRST);
+        covers(look(FIRST), 0, 3, true);
+        covers(look(FIRST + 4 * 4096), 4, PAGES, true);
+    }
+}
+
+/* The same place in the room. */
+static void another_bank_takes_it(void **state)
+{
+    struct mmu_bank *other = &vcpu()->bank[4];
+    const uint64_t va = FIRST + WINDOW_PAGES * 4096ull;
+
+    (void)state;
+    fill_all();
+    window_build(vcpu(), bank(), FIRST);
+    covers(look(FIRST), 0, PAGES, true);
+    for (unsigned k = 0; k < 2; k++)
+        fill_in(other, va + k * 4096, 32 + k, MMU_READ | MMU_WRITE);
+    window_build(vcpu(), other, va);
+    assert_int_equal(bank()->tlb.page[PLACE].rd[0], 0);
+    assert_int_equal(pages_found(look(FIRST)), 1);
+    window_build(vcpu(), bank(), FIRST);
+    covers(look(FIRST), 0, PAGES, true);
+}
+
+static void not_everything_gets_one(void **state)
+{
+    struct mmu_bank *kernel = &vcpu()->kernel;
+    const struct mmu_leaf leaf = { .pa = RAM_BASE, .shift = 12 };
+
+    (void)state;
+    fill(FIRST, 9); /* one page */
+    window_build(vcpu(), bank(), FIRST);
+    for (unsigned k = 0; k < 3; k++) { /* EL1's */
+        fill_in(kernel, FIRST + k * 4096, 9 + k, MMU_READ | MMU_WRITE);
+        window_build(vcpu(), kernel, FIRST);
+    }
+    for (unsigned k = 0; k < 3; k++) /* memory without a file */
+        tlb_fill(vcpu(), bank(), 0x900000 + k * 4096, &leaf, w.f->ram, MMU_READ);
+    window_build(vcpu(), bank(), 0x900000);
+    assert_int_equal(pages_found(look(0x900000)), 1);
+    assert_int_equal(vcpu()->stats.window_pages, 0);
+
+    fill_all();
+    atomic_store(&vcpu()->cpu.vm->mappings, 60000); /* of other vCPUs */
+    window_build(vcpu(), bank(), FIRST);
+    assert_int_equal(pages_found(look(FIRST)), 1);
+    assert_null(vcpu()->windows);
+    atomic_store(&vcpu()->cpu.vm->mappings, 0);
+    vcpu()->hot.shut = true;
+    window_build(vcpu(), bank(), FIRST);
+    assert_null(vcpu()->windows);
+}
+
+/* A file that may not be written, as one example. */
+static void the_host_refuses(void **state)
+{
+    (void)state;
+    fill_all();
+    window_build(vcpu(), bank(), FIRST);
+    covers(look(FIRST), 0, PAGES, true);
+    assert_int_equal(hv_backend_soft.vm_unmap(w.f->vm, FILE_BASE, (FILE_PAGES - 4) * 4096), 0);
+    map_file(w.unwritable, FILE_BASE);
+    bank()->asid = 7;
+    fill_all();
+    window_build(vcpu(), bank(), FIRST);
+    assert_int_equal(pages_found(look(FIRST)), 1);
+    assert_true(vcpu()->hot.shut);
+    assert_int_equal(atomic_load(&vcpu()->cpu.vm->mappings), 0);
+}
+
+#undef TEST
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(pages_lie_in_a_row),
+        TEST(a_page_that_is_dropped_divides_it),
+        TEST(whatever_drops_pages_drops_it),
+        TEST(an_address_has_a_tag),
+        TEST(what_may_only_be_read_is_not_written),
+        TEST(a_page_is_watched),
+        TEST(another_bank_takes_it),
+        TEST(not_everything_gets_one),
+        TEST(the_host_refuses),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
