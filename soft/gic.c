@@ -316,6 +316,7 @@ void soft_gic_sysreg_write(struct soft_vcpu *v, enum sysreg r, uint64_t value)
         return;
     }
     soft_gic_sync_inputs(v);
+    timer_note(v);
 }
 
 /* --- the VMM's side --- */

@@ -113,6 +113,7 @@ static void run_attend(struct soft_vcpu *v)
         pmu_sync_active(v);
     if (v->cpu.vm->gic)
         soft_gic_sync_inputs(v);
+    timer_note(v);
     if (attention & ATTENTION_CANCEL) {
         atomic_fetch_and(&c->attention, ~(uint32_t)ATTENTION_CANCEL);
         run_exit(v, HV_EXIT_REASON_CANCELED);

@@ -189,6 +189,7 @@ static void sysreg_timer_changed(struct soft_vcpu *v)
 {
     if (v->cpu.vm->gic)
         soft_gic_sync_inputs(v);
+    timer_note(v);
     v->cpu.budget = -1;
     if (timer_fires(v))
         cpu_attend(&v->cpu, ATTENTION_LOOK);

@@ -32,3 +32,12 @@ bool timer_fires(const struct soft_vcpu *v)
         return false;
     return timer_condition(v);
 }
+
+void timer_note(struct soft_vcpu *v)
+{
+    if (!v->hot.jit)
+        return;
+    uint64_t due = soft_gic_deadline(v, soft_ticks());
+    atomic_store(&v->timer_due, due);
+    ticker_hurry(v->cpu.vm, due);
+}

@@ -52,11 +52,15 @@ struct soft_map {
     struct soft_region region[]; /* ascending, not overlapping */
 };
 
-/* soft/ticker.c: makes vCPUs that run look at their timers once a millisecond. */
+/* soft/ticker.c: makes vCPUs that run look at their timers. */
 struct ticker {
     pthread_t thread;
     bool started, stop;
-    _Atomic bool idle; /* waits for somebody to run */
+    bool hurry;            /* it is to look earlier than it thought */
+    unsigned quiet;        /* looks since code was found that is not warm */
+    _Atomic bool warming;  /* such code was found since the last one */
+    _Atomic uint64_t next; /* soft_ticks() at which it looks */
+    _Atomic bool idle;     /* waits for somebody to run */
     struct lock lock;
     pthread_cond_t cond;
 };
@@ -144,6 +148,7 @@ struct soft_vcpu {
     bool serror;
     bool vtimer_masked;
     uint64_t vtimer_offset;
+    _Atomic uint64_t timer_due; /* what soft_gic_deadline() last said; for the ticker */
     bool trap_debug_exceptions, trap_debug_regs;
     _Atomic bool event;  /* the event register, set by SEV and SEVL */
     bool stepping;       /* an instruction is being stepped: one that faults will be again */
@@ -287,6 +292,9 @@ void cpu_update_context(struct cpu *c);
 int ticker_start(struct soft_vm *vm); /* if it does not run yet */
 void ticker_stop(struct soft_vm *vm);
 void ticker_wake(struct soft_vm *vm); /* a vCPU of it runs */
+/* A timer of a vCPU is due at host counter value `due`; a vCPU runs code that is not warm. */
+void ticker_hurry(struct soft_vm *vm, uint64_t due);
+void ticker_note_warming(struct soft_vm *vm);
 
 /* soft/timer.c */
 uint64_t soft_ticks(void); /* 24 MHz, CLOCK_MONOTONIC */
@@ -296,5 +304,6 @@ static inline uint64_t timer_count(const struct soft_vcpu *v)
 }
 uint64_t timer_control(const struct soft_vcpu *v); /* CNTV_CTL_EL0 with ISTATUS */
 bool timer_fires(const struct soft_vcpu *v);       /* a VTIMER_ACTIVATED exit is due */
+void timer_note(struct soft_vcpu *v); /* for the ticker: timers, or the counter, may have changed */
 
 #endif

@@ -346,6 +346,7 @@ static void note_heat(struct cpu *c)
     j->heated = region;
     if (jit_is_warm(j, pa))
         return;
+    ticker_note_warming(c->vm);
     j->heat[region] = (uint8_t)(heat < UINT8_MAX ? heat : UINT8_MAX);
     if (heat < j->knobs.warm)
         return;
