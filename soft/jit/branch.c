@@ -92,12 +92,29 @@ void jit_bind_patch(uint8_t *at, uint64_t target)
     st_le32(at, UINT32_MAX);
 }
 
+/* The part of the nest that is being emitted, if the target is in it. */
+static unsigned inner_part(jit_t t, uint64_t target)
+{
+    return UNLIKELY(t->nest != NULL) ? jit_nest_part(t, target) : JIT_NEST_PARTS;
+}
+
 /* The way that is usually taken is one jump: out of the comparison. */
 void jit_exit_direct(jit_t t, uint64_t target)
 {
     struct x86_buf *b = &t->hot;
 
     jit_clobber(t);
+    unsigned part = inner_part(t, target);
+    if (part < JIT_NEST_PARTS) {
+        if (!polls(t, target)) {
+            jit_nest_jump(t, x86_jmp(b), part);
+            return;
+        }
+        poll(t);
+        jit_nest_jump(t, x86_jcc(b, CC_E), part);
+        attend(t, x86_jmp(b), target, true);
+        return;
+    }
     if (t->loop.inside && t->loop.head && target == jit_pc(t, &t->insn[0].i)) {
         jit_streams_turn(t);
         poll(t);
@@ -136,6 +153,10 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
     bool stored = t->ef_stored, carry_stored = t->carry_stored;
     bool store = t->insn[t->at].target_live && ef != EF_NONE && !stored;
 
+    if (!store && inner_part(t, target) < JIT_NEST_PARTS && !polls(t, target)) {
+        jit_nest_jump(t, x86_jcc(&t->hot, cc), inner_part(t, target));
+        return;
+    }
     if (!store && !t->loop.inside && !is_other_page(t, target) && !polls(t, target)) {
         exit_tail(t, target, x86_jcc(&t->hot, cc), false, false);
         return;
@@ -144,6 +165,7 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
         t->out[t->outs++] = (struct jit_way_out){
             .from = x86_jcc(&t->hot, cc),
             .target = target,
+            .insn = t->insn,
             .at = t->at,
             .ef = store ? ef : EF_NONE,
             .looped = t->loop.inside,
@@ -166,11 +188,16 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
 
 void jit_exits_end(jit_t t)
 {
+    struct jit_insn *insn = t->insn;
+    unsigned count = t->count;
+
     t->remake.how = REMAKE_NONE;
     for (unsigned n = 0; n < t->outs; n++) {
         const struct jit_way_out *out = &t->out[n];
         x86_here(&t->hot, out->from);
+        t->insn = out->insn;
         t->at = out->at;
+        t->count = t->at + 1;
         t->ef = out->ef;
         t->ef_stored = false;
         jit_flags_store(t, t->insn[t->at].target_live);
@@ -180,6 +207,8 @@ void jit_exits_end(jit_t t)
         jit_exit_direct(t, out->target);
         t->loop.inside = t->loop.streaming = false;
     }
+    t->insn = insn;
+    t->count = count;
 }
 
 static void jump_to_miss(jit_t t, uint8_t *from)

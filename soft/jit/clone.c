@@ -313,15 +313,25 @@ static struct jit_block block_like(const struct jit_block *o)
     };
 }
 
-bool jit_is_other(const struct jit *j, const struct jit_block *o, uint64_t pa)
+static bool has_site(const struct jit *j, uint64_t pa, unsigned offset)
 {
+    unsigned site = jit_site((pa & ~4095ull) | offset);
+
+    return jit_is_site(j->far, site) || jit_is_site(j->wide, site);
+}
+
+bool jit_is_other(const struct jit *j, const struct jit_image *from, uint64_t pa)
+{
+    const struct jit_block *o = from->block;
+
     if (jit_is_warm(j, pa) && !o->is_warm)
         return true;
-    for (unsigned offset = pa & 4095; offset < o->high; offset += 4) {
-        unsigned site = jit_site((pa & ~4095ull) | offset);
-        if (jit_is_site(j->far, site) || jit_is_site(j->wide, site))
+    for (unsigned offset = pa & 4095; offset < o->high; offset += 4)
+        if (has_site(j, pa, offset))
             return true;
-    }
+    for (unsigned n = 0; n < o->looked; n++) /* of a nest */
+        if (has_site(j, pa, from->looked[n]))
+            return true;
     return false;
 }
 
@@ -371,7 +381,7 @@ uint32_t jit_import(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t
     const struct jit_image image = jit_image_of(from, o);
     if (origin == JIT_NONE || !o->reloc_count || from->start != j->start ||
         !jit_block_matches(from, o, page) || !jit_image_fits(&image, va) ||
-        jit_is_other(j, o, pa)) {
+        jit_is_other(j, &image, pa)) {
         lock_release(&from->lock);
         return JIT_NONE;
     }

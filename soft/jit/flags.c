@@ -142,6 +142,12 @@ static unsigned target_reads(jit_t t, int64_t offset)
     return FAULTS_READ(t) ? FLAGS_READ : flags_read(t, offset, &l);
 }
 
+void jit_flags_begin(jit_t t)
+{
+    t->jit->looked.count = 0;
+    memset(t->jit->looked.seen, 0, sizeof t->jit->looked.seen);
+}
+
 void jit_flags_analyse(jit_t t)
 {
     const struct jit_insn *last = &t->insn[t->count - 1];
@@ -150,10 +156,6 @@ void jit_flags_analyse(jit_t t)
         next = jit_target(&last->i);
     bool falls =
         last->op != A64_BL && last->op != A64_BLR && last->op != A64_BR && last->op != A64_RET;
-    struct jit_looked *l = &t->jit->looked;
-
-    l->count = 0;
-    memset(l->seen, 0, sizeof l->seen);
     unsigned live = falls ? target_reads(t, next) : FLAGS_READ;
     for (unsigned n = t->count; n-- > 0;) {
         struct jit_insn *i = &t->insn[n];
@@ -170,6 +172,12 @@ void jit_flags_analyse(jit_t t)
         live |= i->target_live;
         live = f & FLAGS_WRITE ? f & FLAGS_READ : live | (f & FLAGS_READ);
     }
+}
+
+void jit_flags_end(jit_t t)
+{
+    const struct jit_looked *l = &t->jit->looked;
+
     for (unsigned n = 0; n < l->count; n++)
         t->checksum = jit_checksum_add(t->jit, t->checksum, l->word[l->at[n] / 4]);
 }

@@ -34,6 +34,7 @@ static const struct {
     { "unlooped", offsetof(struct jit_knobs, unlooped) },
     { "unleaped", offsetof(struct jit_knobs, unleaped) },
     { "unmerged", offsetof(struct jit_knobs, unmerged) },
+    { "unnested", offsetof(struct jit_knobs, unnested) },
     { "unstreamed", offsetof(struct jit_knobs, unstreamed) },
     { "unremade", offsetof(struct jit_knobs, unremade) },
     { "unlinked", offsetof(struct jit_knobs, unlinked) },

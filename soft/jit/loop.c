@@ -54,21 +54,28 @@ static bool is_with_carry(uint32_t word)
     return (word & 0x1fe0fc00) == 0x1a000000;
 }
 
-/* Of the general registers of instructions [0, end]; results count twice, or more. */
+/* Of general registers; results count twice, or more. */
+void jit_loop_count(const struct jit_insn *n, unsigned weight, unsigned uses[REG_COUNT])
+{
+    const struct insn *i = &n->i;
+    unsigned f = fields_of(i->word);
+
+    uses[i->rn] += weight;
+    uses[i->rd] += f & RD ? (is_with_carry(i->word) ? 3 : 2) * weight : 0;
+    uses[i->rm] += f & RM ? weight : 0;
+    uses[i->ra] += f & RA ? weight : 0;
+    if (n->sum) /* what is put off has no register, neither there nor in its sum */
+        uses[i->rd] -= 3 * weight;
+}
+
+/* Of instructions [0, end]. */
 static void count_uses(jit_t t, unsigned end, unsigned uses[REG_COUNT])
 {
     unsigned weight = INNER;
 
     memset(uses, 0, REG_COUNT * sizeof uses[0]);
     for (unsigned n = 0; n <= end; n++) {
-        const struct insn *i = &t->insn[n].i;
-        unsigned f = fields_of(i->word);
-        uses[i->rn] += weight;
-        uses[i->rd] += f & RD ? (is_with_carry(i->word) ? 3 : 2) * weight : 0;
-        uses[i->rm] += f & RM ? weight : 0;
-        uses[i->ra] += f & RA ? weight : 0;
-        if (t->insn[n].sum) /* what is put off has no register, neither there nor in its sum */
-            uses[i->rd] -= 3 * weight;
+        jit_loop_count(&t->insn[n], weight, uses);
         if (n && jit_loops(&t->insn[n], &t->insn[0]))
             weight = 1;
     }
@@ -125,7 +132,7 @@ static void choose_for_streams(jit_t t, unsigned *uses)
     }
 }
 
-static bool choose(jit_t t, unsigned *uses)
+bool jit_loop_choose(jit_t t, unsigned uses[REG_COUNT])
 {
     bool any = false;
 
@@ -192,6 +199,11 @@ unsigned jit_loop_alone(jit_t t)
     return t->loop.streams ? t->loop.end + 1 : 0;
 }
 
+bool jit_loop_is_apart(jit_t t)
+{
+    return jit_loop_alone(t) || (t->loop.end && has_vectors(t, t->loop.end));
+}
+
 void jit_loop_begin(jit_t t)
 {
     const struct jit_knobs *k = &t->jit->knobs;
@@ -203,7 +215,7 @@ void jit_loop_begin(jit_t t)
     jit_streams_find(t);
     for (unsigned n = 0; n < t->loop.pairs; n++)
         uses[t->loop.s->pair[n]] = uses[t->loop.s->pair[n] + 1] = 0;
-    bool chosen = choose(t, uses);
+    bool chosen = jit_loop_choose(t, uses);
     choose_for_streams(t, uses);
     if (!chosen && !t->loop.streams && !has_vectors(t, t->loop.end))
         return;

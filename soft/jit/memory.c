@@ -106,7 +106,7 @@ uint8_t *jit_look_up(jit_t t, unsigned size, bool write)
  * have pages of their own, since they may work on different pages of one stack. */
 static int page_of(jit_t t, unsigned base, unsigned site)
 {
-    unsigned block = t->insn[0].i.offset / 4, mixed = (block ^ block / 32) % (TLB_PAGES / 2);
+    unsigned block = t->start / 4, mixed = (block ^ block / 32) % (TLB_PAGES / 2);
     bool stack = base == REG_SP || base == 29;
 
     if (t->jit->knobs.unpaged || !t->warm || jit_is_site(t->jit->far, site) ||

@@ -192,6 +192,7 @@ struct jit_knobs {
     bool undelayed;   /* products are made where their instructions are */
     bool unlooped;    /* loops have the registers that all code has */
     bool unleaped;    /* searches execute every turn */
+    bool unnested;    /* only loops of one block have registers of their own */
     bool unmerged;    /* pairs of registers that streams move stay two registers */
     bool unstreamed;  /* loops look every access up */
     bool unremade;    /* flags that are needed again are stored, not made again */
@@ -434,7 +435,7 @@ struct jit_block jit_image_copy(struct jit *j, const struct jit_image *from, uin
 uint32_t jit_image_enter(struct jit *j, const struct jit_block *b);
 /* Would this vCPU translate it at `pa` in another way: is it warm here only, or has it an access
  * that is known here to look elsewhere (soft/jit/refill.c)? */
-bool jit_is_other(const struct jit *j, const struct jit_block *b, uint64_t pa);
+bool jit_is_other(const struct jit *j, const struct jit_image *from, uint64_t pa);
 
 /* soft/jit/store.c: j->store, if the VM keeps translations. */
 void jit_store_open(struct jit *j);

@@ -362,7 +362,7 @@ uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uin
             .relocs = (const void *)(from + p.relocs),
             .exit = (const void *)(from + p.exits),
         };
-        if (jit_is_other(j, &o, pa) || !jit_image_fits(&image, va) || !jit_cache_ready(j))
+        if (jit_is_other(j, &image, pa) || !jit_image_fits(&image, va) || !jit_cache_ready(j))
             continue;
         struct jit_block b = jit_image_copy(j, &image, pa, va, page);
         j->stats.loaded++;

@@ -43,6 +43,14 @@ void jit_trace_block(const struct jit *j, uint32_t block, jit_trace_sink *sink, 
         sink(ctx, line);
         offset = jit_block_next(word, offset);
     }
+    const uint16_t *looked = (const void *)(j->rw + jit_block_lists(b));
+    for (unsigned n = 0; n < b->looked; n++) {
+        uint32_t word = ld_le32(b->page + looked[n]);
+        snprintf(line, sizeof line, "  looks %llx: %08x %s",
+                 (unsigned long long)(b->va & ~4095ull) + looked[n], word,
+                 a64_ops[a64_decode(word)].name);
+        sink(ctx, line);
+    }
     trace_bytes(j, "hot ", b->code, b->code + b->hot_size, sink, ctx);
     trace_bytes(j, "cold", b->cold, b->cold + b->cold_size, sink, ctx);
 }

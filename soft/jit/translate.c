@@ -17,14 +17,14 @@ jit_emitter *const jit_emitters[A64_OP_COUNT] = {
 };
 
 /* Is the next instruction to be looked for? */
-static bool ends_block(const struct jit_insn *n)
+bool jit_ends_block(const struct jit_insn *n)
 {
     return (jit_facts[n->op] & FACT_ENDS) || (n->op == A64_SYS && !jit_is_plain_sys(n->i.word)) ||
            (n->op == A64_MSR_reg && !jit_is_plain_msr(n->i.word));
 }
 
 /* `options`: of the CPU. */
-static void decode(struct jit_insn *n, uint32_t word, unsigned offset, unsigned options)
+static inline void decode(struct jit_insn *n, uint32_t word, unsigned offset, unsigned options)
 {
     enum a64_op op = a64_decode(word);
 
@@ -37,8 +37,12 @@ static void decode(struct jit_insn *n, uint32_t word, unsigned offset, unsigned 
     a64_ops[op].format(&n->i);
 }
 
-/* Fill t->insn with at most `max`; the end of the guest's bytes, as an offset in the page. */
-static unsigned decode_at_most(jit_t t, unsigned offset, unsigned max)
+void jit_decode_one(jit_t t, struct jit_insn *n, uint32_t word, unsigned offset)
+{
+    decode(n, word, offset, t->v->cpu.vm->options);
+}
+
+unsigned jit_decode(jit_t t, unsigned offset, unsigned max)
 {
     unsigned high = offset, options = t->v->cpu.vm->options, count = 0;
     const bool check = t->jit->knobs.check;
@@ -65,7 +69,7 @@ static unsigned decode_at_most(jit_t t, unsigned offset, unsigned max)
                 break;
             offset = target;
         } else if ((n->op == A64_B_cond && (n->i.word & 15) >= 14) ||
-                   (ends_block(n) && !jit_goes_on(t, (enum a64_op)n->op))) {
+                   (jit_ends_block(n) && !jit_goes_on(t, (enum a64_op)n->op))) {
             break;
         }
     }
@@ -77,9 +81,9 @@ static unsigned decode_at_most(jit_t t, unsigned offset, unsigned max)
 /* A loop whose pages are looked up once for many turns is a block of its own. */
 static unsigned decode_block(jit_t t, unsigned offset)
 {
-    unsigned high = decode_at_most(t, offset, t->jit->knobs.max), loop = jit_loop_alone(t);
+    unsigned high = jit_decode(t, offset, t->jit->knobs.max), loop = jit_loop_alone(t);
 
-    return loop ? decode_at_most(t, offset, loop) : high;
+    return loop ? jit_decode(t, offset, loop) : high;
 }
 
 /* A search is translated as warm code from the beginning, since it seldom runs for long enough to
@@ -129,7 +133,7 @@ static void vectors_before(jit_t t, const struct jit_insn *n)
         t->before = t->cache;
 }
 
-static void emit_one(jit_t t)
+void jit_emit_one(jit_t t)
 {
     const bool count = t->jit->knobs.count, wrong = t->jit->knobs.wrong;
     struct jit_insn *n = &t->insn[t->at];
@@ -154,7 +158,7 @@ static void emit_one(jit_t t)
             jit_emit_interp_vector(t, &n->i);
         else
             jit_emit_interp(t, &n->i);
-        if (last && ends_block(n)) {
+        if (last && jit_ends_block(n)) {
             jit_exit_lookup(t, jit_pc(t, &n->i) + 4);
             t->ended = true;
         }
@@ -174,12 +178,12 @@ static void emit_block(jit_t t)
     jit_loop_begin(t);
     if (jit_streams_begin(t)) {
         for (t->at = 0; t->at <= t->loop.end; t->at++)
-            emit_one(t);
+            jit_emit_one(t);
         jit_streams_end(t);
         none_done(t);
     }
     for (t->at = 0; t->at < t->count && !t->ended; t->at++) {
-        emit_one(t);
+        jit_emit_one(t);
         if (UNLIKELY(t->loop.inside))
             jit_loop_end(t);
     }
@@ -209,6 +213,38 @@ static void emit_twice(jit_t t)
     emit_block(t);
 }
 
+static void emit_alone(jit_t t)
+{
+    jit_flags_begin(t);
+    jit_flags_analyse(t);
+    jit_flags_end(t);
+    jit_products_find(t);
+    if (t->warm)
+        emit_twice(t);
+    else
+        emit_block(t);
+}
+
+/* Records have places in code by 15 bits. */
+#define NEST_BYTES 0x7f00
+
+static bool emit_nest(jit_t t, struct jit_nest *nest)
+{
+    struct jit *j = t->jit;
+    uint32_t exits = j->exit_count;
+    struct jit_translation before = *t;
+
+    if (jit_loop_is_apart(t) || !jit_nest_find(t, nest))
+        return false;
+    jit_nest_emit(t);
+    if (t->hot.p - j->rw - j->hot < NEST_BYTES && t->cold.p - j->rw - j->cold < NEST_BYTES)
+        return true;
+    j->exit_count = exits;
+    *t = before;
+    jit_relocs_begin(t);
+    return false;
+}
+
 uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *page,
                        unsigned mode)
 {
@@ -222,6 +258,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     struct jit_way_out out[JIT_BLOCK_MAX];
     const uint8_t *literal[JIT_LITERALS];
     struct jit_streams streams;
+    struct jit_nest nest;
     struct jit_translation t = {
         .insn = insn,
         .out = out,
@@ -233,6 +270,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .jit = j,
         .page_va = va & ~4095ull,
         .page_pa = pa & ~4095ull,
+        .start = va & 4095,
         .page = page,
         .mode = mode,
         .pinned = jit_pinned,
@@ -240,13 +278,11 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     };
     uint32_t exits = j->exit_count;
     jit_relocs_begin(&t);
-    unsigned high = decode_search(&t, va & 4095, decode_block(&t, va & 4095));
-    jit_flags_analyse(&t);
-    jit_products_find(&t);
-    if (t.warm)
-        emit_twice(&t);
+    unsigned high = decode_search(&t, t.start, decode_block(&t, t.start));
+    if (t.warm && emit_nest(&t, &nest))
+        high = t.start + 4 * t.count;
     else
-        emit_block(&t);
+        emit_alone(&t);
     struct jit_block b = {
         .pa = pa,
         .va = va,
@@ -274,7 +310,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     if (UNLIKELY(j->trace))
         jit_trace_write(j, n);
     j->stats.blocks++;
-    j->stats.instructions += t.count;
+    j->stats.instructions += t.nest ? nest.count : t.count;
     j->stats.hot_bytes += (uint32_t)(t.hot.p - j->rw) - j->hot;
     j->stats.cold_bytes += (uint32_t)(t.cold.p - j->rw) - j->cold;
     j->hot = align_up((uint32_t)(t.hot.p - j->rw), JIT_ALIGN);

@@ -95,10 +95,11 @@ struct jit_vector_cache {
 struct jit_way_out {
     uint8_t *from;
     uint64_t target;
-    unsigned at;        /* in jit_translation.insn */
-    enum jit_eflags ef; /* to be stored, if not EF_NONE */
-    bool looped;        /* out of the loop */
-    bool streamed;      /* out of its body that looks no pages up */
+    struct jit_insn *insn; /* jit_translation.insn, */
+    unsigned at;           /* and in it */
+    enum jit_eflags ef;    /* to be stored, if not EF_NONE */
+    bool looped;           /* out of the loop */
+    bool streamed;         /* out of its body that looks no pages up */
 };
 
 /* Accesses at addresses that move by `stride` each turn of a loop: soft/jit/stream.c. */
@@ -168,6 +169,28 @@ struct jit_loop {
     struct jit_streams *s;
 };
 
+/* Loops of several blocks: soft/jit/nest.c. */
+#define JIT_NEST_MAX      72 /* instructions */
+#define JIT_NEST_PARTS    40
+#define JIT_NEST_BRANCHES 40
+
+/* Of one: instructions that only the first can be reached at from elsewhere. */
+struct jit_nest_part {
+    uint8_t first, count; /* in jit_nest.insn */
+    const uint8_t *code;  /* NULL: not emitted so far */
+};
+
+struct jit_nest {
+    struct jit_insn insn[JIT_NEST_MAX];
+    unsigned count, parts, head; /* `head`: the part with the block's first instruction */
+    struct jit_nest_part part[JIT_NEST_PARTS];
+    struct {
+        uint8_t *from;
+        unsigned part;
+    } jump[2 * JIT_NEST_BRANCHES + 2]; /* to parts that were not emitted then */
+    unsigned jumps;
+};
+
 #define JIT_LITERALS 16
 
 struct jit_translation {
@@ -177,6 +200,7 @@ struct jit_translation {
     struct jit_block *block;
     uint64_t page_va; /* code has it by jit_mov_va() only */
     uint64_t page_pa;
+    unsigned start;       /* offset of the block in the page */
     const uint8_t *page;  /* the guest's bytes */
     unsigned mode;        /* JIT_MODE_* */
     const int8_t *pinned; /* the register map of the code being emitted, as jit_pinned[] */
@@ -195,6 +219,7 @@ struct jit_translation {
     unsigned multiplier; /* RDX has the value of this guest register + 1, of products; 0: of none */
     struct jit_group group;
     struct jit_loop loop;
+    struct jit_nest *nest; /* that the block is, or NULL */
     struct jit_way_out *out;
     unsigned outs;
     struct {
@@ -333,8 +358,11 @@ static inline bool jit_loops(const struct jit_insn *n, const struct jit_insn *he
     return (jit_facts[n->op] & (FACT_JUMPS | FACT_CONDITIONAL)) &&
            jit_target(&n->i) == head->i.offset;
 }
-/* Backward pass: jit_insn.flags_live and target_live. */
+/* Backward pass: jit_insn.flags_live and target_live. Before it nothing was looked at; behind it
+ * what was looked at is in the block's checksum. */
+void jit_flags_begin(jit_t t);
 void jit_flags_analyse(jit_t t);
+void jit_flags_end(jit_t t);
 unsigned jit_flags_of(jit_t t, const struct jit_insn *n);
 
 /* soft/jit/remake.c. EFLAGS, which hold live flags that are not stored, are about to change: can
@@ -397,6 +425,27 @@ static inline const uint8_t *jit_loop_return(jit_t t, const uint8_t *to)
 {
     return UNLIKELY(t->loop.inside) ? jit_loop_return_at(t, to) : to;
 }
+
+/* A map for code that uses registers so often, into t->loop.map: is it another one? */
+bool jit_loop_choose(jit_t t, unsigned uses[REG_COUNT]);
+/* Add what one instruction uses, `weight` times. */
+void jit_loop_count(const struct jit_insn *n, unsigned weight, unsigned uses[REG_COUNT]);
+/* Is the block a loop that is better by itself, whatever loops are around it? */
+bool jit_loop_is_apart(jit_t t);
+
+/* soft/jit/nest.c: is the code at t->start one? Then it is in t->nest, with flags analysed. */
+bool jit_nest_find(jit_t t, struct jit_nest *nest);
+void jit_nest_emit(jit_t t);
+/* The part at `target`, or JIT_NEST_PARTS: that is elsewhere. Lead a jump there. */
+unsigned jit_nest_part(jit_t t, uint64_t target);
+void jit_nest_jump(jit_t t, uint8_t *from, unsigned part);
+
+/* soft/jit/translate.c: t->insn[0] to be, at most `max`, from an offset in the page on; the end of
+ * the guest's bytes. One of them. One that is emitted, t->insn[t->at]. */
+unsigned jit_decode(jit_t t, unsigned offset, unsigned max);
+void jit_decode_one(jit_t t, struct jit_insn *n, uint32_t word, unsigned offset);
+bool jit_ends_block(const struct jit_insn *n);
+void jit_emit_one(jit_t t);
 
 /* soft/jit/stream.c: find the loop's streams. */
 void jit_streams_find(jit_t t);
