@@ -3,13 +3,15 @@
  * waits for uses up a core, which it may only do if nobody else wants that (soft/wait.c).
  *
  * Linux says in the fourth field of /proc/loadavg how many threads run or want to run now. Others'
- * are what is left of them without the ticker, whose thread reads it, and the vCPUs that are awake;
- * their average over about 100 ms counts. Elsewhere nothing is known, and others have no threads.
+ * are what is left of them without the ticker, whose thread reads it, and the vCPUs that are awake
+ * or were just woken; their average over about 100 ms counts. Elsewhere nothing is known, and
+ * others have no threads.
  */
 #include "soft/load.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sched.h>
@@ -46,21 +48,45 @@ void load_fini(struct load *l)
         close(l->fd);
 }
 
-void load_sample(struct load *l)
+int load_thread(void)
+{
+#ifdef __linux__
+    return gettid();
+#else
+    return 0;
+#endif
+}
+
+bool load_thread_is_ready(int thread)
+{
+    char path[64], text[128];
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *name_ends = strrchr(text, ')'); /* the name may have any character */
+    return name_ends && strncmp(name_ends, ") R", 3) == 0;
+}
+
+void load_sample(struct load *l, unsigned ready)
 {
     char text[128];
     unsigned runnable;
 
     if (l->fd < 0)
         return;
-    unsigned awake = atomic_load(&l->awake);
+    unsigned ours = atomic_load(&l->awake) + ready + 1;
     ssize_t n = pread(l->fd, text, sizeof text - 1, 0);
     if (n <= 0)
         return;
     text[n] = 0;
     if (sscanf(text, "%*s %*s %*s %u/", &runnable) != 1)
         return;
-    unsigned others = runnable > awake + 1 ? runnable - awake - 1 : 0;
+    unsigned others = runnable > ours ? runnable - ours : 0;
     unsigned average = atomic_load(&l->others);
     average = (average * (LOAD_WEIGHT - 1) + others * LOAD_ONE + LOAD_WEIGHT - 1) / LOAD_WEIGHT;
     atomic_store(&l->others, average);

@@ -17,9 +17,14 @@ struct load {
 void load_init(struct load *l);
 void load_fini(struct load *l);
 
-/* Look at the host: a few microseconds, every LOAD_PERIOD ticks (soft/ticker.c). One thread. */
+/* Look at the host: a few microseconds, every LOAD_PERIOD ticks (soft/ticker.c). `ready` vCPUs are
+ * ready to run, though not awake. One thread. */
 #define LOAD_PERIOD 8
-void load_sample(struct load *l);
+void load_sample(struct load *l, unsigned ready);
+
+/* A number for this thread, and does that thread run or want to? False where nothing is known. */
+int load_thread(void);
+bool load_thread_is_ready(int thread);
 
 /* Has the host a core for each vCPU that is awake? Any thread. */
 static inline bool load_awake_fit(const struct load *l)

@@ -212,7 +212,7 @@ void soft_run(struct soft_vcpu *v)
         atomic_store(&v->has_run, true); /* before the first look at a translation or at code */
     if (UNLIKELY(!atomic_load_explicit(&v->cpu.vm->shared, memory_order_relaxed)))
         run_share(v);
-    if (UNLIKELY(v->wait_exit))
+    if (UNLIKELY(atomic_load_explicit(&v->wait_exit, memory_order_relaxed)))
         soft_waited(v);
     v->exiting = false;
     v->cpu.budget = 0;

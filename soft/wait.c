@@ -281,18 +281,17 @@ void soft_look_interrupt(struct soft_vcpu *v, uint64_t deadline)
             return;
         }
     }
-    v->wait_exit = soft_ticks();
     v->wait_start = start;
+    atomic_store(&v->thread, load_thread());
+    atomic_store(&v->wait_exit, soft_ticks());
 }
 
 void soft_waited(struct soft_vcpu *v)
 {
-    uint64_t now = soft_ticks();
+    uint64_t now = soft_ticks(), exit = atomic_exchange(&v->wait_exit, 0);
 
-    if (v->wait_exit)
-        interrupt_came(v, now - v->wait_exit >= WAIT_VMM_LEAST &&
-                              now - v->wait_start < WAIT_INTERRUPT_MAX);
-    v->wait_exit = 0;
+    if (exit)
+        interrupt_came(v, now - exit >= WAIT_VMM_LEAST && now - v->wait_start < WAIT_INTERRUPT_MAX);
 }
 
 /* --- WFE --- */

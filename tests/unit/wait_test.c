@@ -94,7 +94,7 @@ static void whatever_is_asked_ends_it(void **state)
 }
 
 /* The average of a steady host, in threads. */
-static unsigned others_after(struct load *l, const char *text)
+static unsigned others_beside(struct load *l, unsigned ready, const char *text)
 {
     FILE *file = tmpfile();
 
@@ -102,9 +102,14 @@ static unsigned others_after(struct load *l, const char *text)
     assert_true(fputs(text, file) >= 0 && fflush(file) == 0);
     l->fd = fileno(file);
     for (unsigned n = 0; n < 100; n++)
-        load_sample(l);
+        load_sample(l, ready);
     assert_int_equal(fclose(file), 0);
     return (atomic_load(&l->others) + LOAD_ONE / 2) / LOAD_ONE;
+}
+
+static unsigned others_after(struct load *l, const char *text)
+{
+    return others_beside(l, 0, text);
 }
 
 static void others_are_counted(void **state)
@@ -116,11 +121,21 @@ static void others_are_counted(void **state)
     assert_int_equal(others_after(&l, "0.10 0.20 0.30 3/345 4711\n"), 0);
     assert_int_equal(others_after(&l, "0.10 0.20 0.30 1/345 4711\n"), 0);
     assert_int_equal(others_after(&l, "0.10 0.20 0.30 5/345 4711\n"), 2);
+    assert_int_equal(others_beside(&l, 1, "0.10 0.20 0.30 6/345 4711\n"), 2);
     assert_int_equal(others_after(&l, "nothing"), 2);
     assert_int_equal(others_after(&l, ""), 2);
     l.fd = -1;
-    load_sample(&l);
+    load_sample(&l, 0);
     assert_int_equal(l.others, 2 * LOAD_ONE);
+}
+
+static void a_thread_is_ready_while_it_runs(void **state)
+{
+    (void)state;
+#ifdef __linux__
+    assert_true(load_thread_is_ready(load_thread()));
+#endif
+    assert_false(load_thread_is_ready(0));
 }
 
 /* Work that is over does not count for ever. */
@@ -167,6 +182,7 @@ int main(void)
         TEST(only_an_interrupt_that_is_taken_ends_it),
         TEST(whatever_is_asked_ends_it),
         cmocka_unit_test(others_are_counted),
+        cmocka_unit_test(a_thread_is_ready_while_it_runs),
         cmocka_unit_test(others_are_forgotten),
         cmocka_unit_test(everybody_needs_a_core),
     };
