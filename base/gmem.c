@@ -46,6 +46,15 @@ static uint64_t gmem_piece(const struct gmem *m, gpa_t a, uint64_t n, uint8_t **
     return n < left ? n : left;
 }
 
+/* The same, to be used. */
+static uint64_t gmem_use(const struct gmem *m, gpa_t a, uint64_t n, uint8_t **host)
+{
+    uint64_t got = gmem_piece(m, a, n, host);
+    if (got > 0)
+        gmem_touch(m, &(struct iovec){ .iov_base = *host, .iov_len = got });
+    return got;
+}
+
 bool gmem_contains(const struct gmem *m, gpa_t a, uint64_t n)
 {
     while (n > 0) {
@@ -65,7 +74,7 @@ int gmem_read(const struct gmem *m, gpa_t a, void *dst, size_t n)
         return -EFAULT;
     for (uint8_t *to = dst; n > 0;) {
         uint8_t *p;
-        uint64_t got = gmem_piece(m, a, n, &p);
+        uint64_t got = gmem_use(m, a, n, &p);
         memcpy(to, p, got);
         to += got;
         a += got;
@@ -80,7 +89,7 @@ int gmem_write(const struct gmem *m, gpa_t a, const void *src, size_t n)
         return -EFAULT;
     for (const uint8_t *from = src; n > 0;) {
         uint8_t *p;
-        uint64_t got = gmem_piece(m, a, n, &p);
+        uint64_t got = gmem_use(m, a, n, &p);
         memcpy(p, from, got);
         from += got;
         a += got;
@@ -95,7 +104,7 @@ int gmem_fill(const struct gmem *m, gpa_t a, uint8_t byte, uint64_t n)
         return -EFAULT;
     while (n > 0) {
         uint8_t *p;
-        uint64_t got = gmem_piece(m, a, n, &p);
+        uint64_t got = gmem_use(m, a, n, &p);
         memset(p, byte, got);
         a += got;
         n -= got;
@@ -124,7 +133,7 @@ int gmem_iov(const struct gmem *m, gpa_t a, size_t n, struct iovec *v, int max)
 static uint16_t *gmem_cell16(const struct gmem *m, gpa_t a)
 {
     uint8_t *p;
-    if (a % 2 || gmem_piece(m, a, 2, &p) != 2 || (uintptr_t)p % 2)
+    if (a % 2 || gmem_use(m, a, 2, &p) != 2 || (uintptr_t)p % 2)
         return NULL;
     return (uint16_t *)(void *)p;
 }

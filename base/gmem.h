@@ -33,7 +33,10 @@ struct gmem_region {
 struct gmem {
     struct gmem_region region[GMEM_MAX_REGIONS]; /* ascending, not overlapping */
     unsigned count;
-    void (*touch)(void *ctx, void *host, size_t n); /* for gmem_touch(), or NULL */
+    void (*touch)(void *ctx, void *host,
+                  size_t n); /* called before [host, host + n) is used; NULL */
+    /* Read a file into [host, host + n) when it is used. 0, or a negative errno; NULL. */
+    int (*fill_later)(void *ctx, int fd, uint64_t offset, void *host, size_t n);
     void *ctx;
 };
 
@@ -52,7 +55,7 @@ int gmem_fill(const struct gmem *m, gpa_t a, uint8_t byte, uint64_t n) MUST_CHEC
  * bytes may change under the caller: hand them to read/write/memcpy, never parse them in place. */
 int gmem_iov(const struct gmem *m, gpa_t a, size_t n, struct iovec *v, int max) MUST_CHECK;
 
-/* The piece will be filled: pages for it are better made at once than as they are written. */
+/* A piece of gmem_iov() will be used. The other calls do this themselves. */
 static inline void gmem_touch(const struct gmem *m, const struct iovec *piece)
 {
     if (m->touch && piece->iov_len > 0)

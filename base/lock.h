@@ -3,7 +3,7 @@
  * no two threads can wait for each other. Debug builds (LOCK_CHECK) check this on every lock;
  * release builds pay nothing.
  *
- * The order is the enum: vm, then device, then gic, then vcpu, then host, then code.
+ * The order is the enum: vm, then device, then gic, then vcpu, then host, then code, then memory.
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
@@ -14,7 +14,7 @@
 
 #include "base/compiler.h"
 
-enum lock_rank { LOCK_VM = 1, LOCK_DEVICE, LOCK_GIC, LOCK_VCPU, LOCK_HOST, LOCK_CODE };
+enum lock_rank { LOCK_VM = 1, LOCK_DEVICE, LOCK_GIC, LOCK_VCPU, LOCK_HOST, LOCK_CODE, LOCK_MEMORY };
 
 struct lock {
     pthread_mutex_t mutex;

@@ -50,9 +50,13 @@ int memory_create(struct memory *m, uint64_t size, bool share)
     if (!m->base)
         return -errno;
     if (share) {
-        m->touched = calloc(words(m), sizeof *m->touched);
-        if (m->touched && memory_share(m) == 0)
+        m->touched = calloc(2 * words(m), sizeof *m->touched);
+        if (m->touched && memory_share(m) == 0) {
+            m->claimed = m->touched + words(m);
+            lock_init(&m->lock, LOCK_MEMORY);
+            cond_init(&m->filled);
             return 0;
+        }
         free(m->touched);
         m->touched = NULL;
     }
@@ -61,10 +65,14 @@ int memory_create(struct memory *m, uint64_t size, bool share)
 
 void memory_destroy(struct memory *m)
 {
+    if (m->touched) {
+        memory_stop_filling(m);
+        pthread_cond_destroy(&m->filled);
+        lock_fini(&m->lock);
+        close(m->fd);
+    }
     if (m->base)
         munmap(m->base, m->size);
-    if (m->touched)
-        close(m->fd);
     free(m->touched);
     *m = (struct memory){ .fd = -1 };
 }
@@ -73,22 +81,25 @@ int memory_renew(struct memory *m)
 {
     if (!m->touched)
         return map_private(m);
-    for (uint64_t n = 0; n < words(m); n++)
+    memory_stop_filling(m);
+    for (uint64_t n = 0; n < 2 * words(m); n++)
         atomic_store_explicit(&m->touched[n], 0, memory_order_relaxed);
     return memory_drop(m, m->base, m->size);
-}
-
-static bool is_touched(const struct memory *m, uint64_t piece)
-{
-    return atomic_load_explicit(&m->touched[piece / 64], memory_order_relaxed) >> piece % 64 & 1;
 }
 
 /* Are we the first? */
 static bool claim(struct memory *m, uint64_t piece)
 {
     uint64_t bit = 1ull << piece % 64;
-    return !is_touched(m, piece) &&
-           !(atomic_fetch_or_explicit(&m->touched[piece / 64], bit, memory_order_relaxed) & bit);
+    return !(atomic_fetch_or_explicit(&m->touched[piece / 64], bit, memory_order_relaxed) & bit);
+}
+
+static void touch_piece(struct memory *m, uint64_t piece)
+{
+    if (memory_fills(m, piece))
+        memory_fill_piece(m, piece);
+    else if (claim(m, piece))
+        memory_make_large(m->base + piece * MEMORY_PIECE, MEMORY_PIECE);
 }
 
 void memory_touch(void *memory, void *p, size_t n)
@@ -97,17 +108,11 @@ void memory_touch(void *memory, void *p, size_t n)
     uint64_t at = (uint64_t)((uint8_t *)p - m->base);
     uint64_t piece = at / MEMORY_PIECE, end = (at + n - 1) / MEMORY_PIECE + 1;
 
-    if (LIKELY(piece + 1 == end && piece < pieces(m) && is_touched(m, piece)))
+    if (LIKELY(piece + 1 == end && piece < pieces(m) && memory_is_touched(m, piece)))
         return;
-    if (end > pieces(m))
-        end = pieces(m);
-    for (; piece < end; piece++) {
-        uint64_t first = piece;
-        while (piece < end && claim(m, piece))
-            piece++;
-        if (piece > first)
-            memory_make_large(m->base + first * MEMORY_PIECE, (piece - first) * MEMORY_PIECE);
-    }
+    for (; piece < end && piece < pieces(m); piece++)
+        if (!memory_is_touched(m, piece))
+            touch_piece(m, piece);
 }
 
 /* Of a piece that was taken in parts, the rest stays as it is: to make it large would take the
@@ -116,7 +121,7 @@ static bool forget_touched(struct memory *m, uint64_t start, uint64_t end)
 {
     uint64_t forgotten = 0;
     for (uint64_t n = align_up(start, MEMORY_PIECE) / MEMORY_PIECE; n < end / MEMORY_PIECE; n++) {
-        uint64_t bit = 1ull << n % 64;
+        uint64_t bit = memory_fills(m, n) ? 0 : 1ull << n % 64;
         forgotten |=
             bit & atomic_fetch_and_explicit(&m->touched[n / 64], ~bit, memory_order_relaxed);
     }

@@ -49,7 +49,7 @@ static bool gic_guest_range(const struct soft_vm *vm, uint64_t address, size_t s
 {
     const struct soft_region *r = soft_map_find_slow(atomic_load(&vm->map), address);
 
-    *m = (struct gmem){ 0 };
+    *m = (struct gmem){ .touch = r ? r->touch : NULL, .ctx = r ? r->ctx : NULL };
     return r && (r->flags & flag) && gmem_add(m, r->ipa, r->size, r->host) == 0 &&
            gmem_contains(m, address, size);
 }

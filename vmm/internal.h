@@ -89,6 +89,8 @@ void vm_close_pmem(struct vm *vm);
 int vm_make_ram(struct vm *vm, struct err *e) MUST_CHECK;
 void vm_unmap_ram(struct vm *vm);
 int vm_renew_ram(struct vm *vm, struct err *e) MUST_CHECK;
+/* Files that were loaded into it are read, while the guest runs. */
+void vm_finish_loading(struct vm *vm);
 /* memory_give_back() (host/memory.h) of RAM, with the guest's mapping out of its way. `ctx` is the
  * VM. Any thread. */
 void vm_give_back(void *ctx, void *p, size_t n);

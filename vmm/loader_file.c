@@ -180,7 +180,10 @@ int loader_read_guest(const struct gmem *m, gpa_t gpa, int fd, uint64_t offset, 
     struct iovec v[GMEM_MAX_REGIONS];
     int rc = 0, pieces = gmem_iov(m, gpa, size, v, GMEM_MAX_REGIONS);
     for (int n = 0; n < pieces && rc == 0; n++) {
-        rc = read_wide(m, fd, offset, &v[n]);
+        if (m->fill_later)
+            rc = m->fill_later(m->ctx, fd, offset, v[n].iov_base, v[n].iov_len);
+        if (!m->fill_later || rc < 0)
+            rc = read_wide(m, fd, offset, &v[n]);
         offset += v[n].iov_len;
     }
     return pieces < 0 ? pieces : rc;

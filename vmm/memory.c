@@ -48,6 +48,7 @@ int vm_make_ram(struct vm *vm, struct err *e)
         return r;
     if (vm->ram.fd >= 0) {
         vm->gmem.touch = memory_touch;
+        vm->gmem.fill_later = memory_fill_later;
         vm->gmem.ctx = &vm->ram;
     }
     return map_ram(vm, e);
@@ -58,6 +59,19 @@ void vm_unmap_ram(struct vm *vm)
     if (vm->ram_mapped)
         hv_vm_unmap(MEMMAP_RAM, vm->ram.size);
     vm->ram_mapped = false;
+}
+
+static void loading_failed(void *ctx, void *start, int error)
+{
+    struct vm *vm = ctx;
+    bool initrd = MEMMAP_RAM + (uint64_t)((uint8_t *)start - vm->ram.base) >= vm->kernel.end;
+    vm_fail(vm, "%s '%s': cannot read it (%s)", initrd ? "--initrd" : "--kernel",
+            initrd ? vm->config.initrd : vm->config.kernel, strerror(-error));
+}
+
+void vm_finish_loading(struct vm *vm)
+{
+    memory_start_filling(&vm->ram, loading_failed, vm);
 }
 
 int vm_renew_ram(struct vm *vm, struct err *e)

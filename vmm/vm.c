@@ -143,6 +143,8 @@ static int vm_load(struct vm *vm, struct err *e)
         r = loader_load_file(&initrd, &vm->gmem, vm->places.initrd, e);
     vm->initrd_size = initrd.size;
     loader_close_file(&initrd);
+    if (r == 0)
+        vm_finish_loading(vm);
     return r;
 }
 

@@ -105,7 +105,7 @@ struct hvx_memory {
     int fd;          /* of a file, open as long as the memory is mapped, that it is a shared ... */
     uint64_t offset; /* ... mapping of from here on, a multiple of the host's page */
     /* Called before a vCPU uses the `size` bytes at `addr` for the first time, and maybe often
-     * later. From vCPUs' threads; NULL: it is not. */
+     * later; the vCPU waits meanwhile. From vCPUs' threads; NULL: it is not. */
     void (*touch)(void *ctx, void *addr, size_t size);
     void *ctx;
 };

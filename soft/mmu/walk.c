@@ -121,7 +121,7 @@ static uint64_t *walk_descriptor(struct soft_vcpu *v, uint64_t pa, struct mmu_fa
                                  .ipa = pa };
         return NULL;
     }
-    return (uint64_t *)(void *)(r->host + (pa - r->ipa));
+    return (uint64_t *)(void *)soft_region_host(r, pa);
 }
 
 /* What a page allows at `el`, before PAN: the table of D8.4.1.2. */

@@ -1,8 +1,12 @@
-/* The guest's memory on the host: large pages of a file, what giving back takes, and renewal. */
+/* The guest's memory on the host: large pages of a file, what giving back takes, renewal, and files
+ * that are read into it. */
+#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -177,6 +181,149 @@ static void what_was_given_back_costs_nothing(void **state)
     assert_int_equal(cost(), 0);
 }
 
+/* --- files that are read into it --- */
+
+/* Of the file, and where it comes to lie: from the middle of a piece to that of another. */
+#define FILE_SIZE (2 * PIECE + 0x3000)
+#define FILE_SKIP 0x1000u
+#define PLACE     (m.base + PIECE / 2)
+
+static FILE *file;
+static _Atomic int failed; /* how reading ended */
+
+/* Byte `n` of it. */
+static uint8_t file_byte(uint64_t n)
+{
+    return (uint8_t)(n % 251 + 1);
+}
+
+static int make_with_file(void **state)
+{
+    if (make_shared(state) != 0)
+        return -1;
+    atomic_store(&failed, 0);
+    file = tmpfile();
+    for (uint64_t n = 0; file && n < FILE_SKIP + FILE_SIZE; n++)
+        putc(file_byte(n), file);
+    return file && fflush(file) == 0 ? 0 : -1;
+}
+
+static int destroy_with_file(void **state)
+{
+    fclose(file);
+    return destroy(state);
+}
+
+static void note_failure(void *ctx, void *start, int error)
+{
+    assert_ptr_equal(ctx, &m);
+    assert_ptr_equal(start, PLACE);
+    atomic_store(&failed, error);
+}
+
+static void read_later(void)
+{
+    skip_unless_shared();
+    assert_int_equal(memory_renew(&m), 0);
+    assert_int_equal(memory_fill_later(&m, fileno(file), FILE_SKIP, PLACE, FILE_SIZE), 0);
+}
+
+/* Memory in [start, end) from its beginning is what the file has there, or zero. */
+static bool is_file(uint64_t start, uint64_t end)
+{
+    for (uint64_t n = start; n < end; n++) {
+        uint64_t at = n - PIECE / 2;
+        if (m.base[n] != (n >= PIECE / 2 && at < FILE_SIZE ? file_byte(FILE_SKIP + at) : 0))
+            return false;
+    }
+    return true;
+}
+
+static void a_touched_piece_has_its_part_of_the_file(void **state)
+{
+    (void)state;
+    read_later();
+    memory_touch(&m, m.base + PIECE + 7, 1);
+    assert_true(is_file(PIECE, 2 * PIECE));
+    assert_true(is_byte(m.base, PIECE, 0)); /* nobody has asked for the rest */
+    memory_touch(&m, m.base, 4 * PIECE);
+    assert_true(is_file(0, 4 * PIECE));
+}
+
+static void *touch_all(void *unused)
+{
+    (void)unused;
+    for (uint64_t n = 0; n < 4; n++)
+        memory_touch(&m, m.base + n * PIECE, 1);
+    return is_file(0, 4 * PIECE) ? &m : NULL;
+}
+
+/* Also while others read. */
+static void all_of_the_file_is_read(void **state)
+{
+    (void)state;
+    pthread_t thread[3];
+    void *good;
+    read_later();
+    memory_start_filling(&m, note_failure, &m);
+    for (unsigned n = 0; n < 3; n++)
+        assert_int_equal(pthread_create(&thread[n], NULL, touch_all, NULL), 0);
+    for (unsigned n = 0; n < 3; n++) {
+        pthread_join(thread[n], &good);
+        assert_non_null(good);
+    }
+    memory_stop_filling(&m);
+    assert_int_equal(atomic_load(&failed), 0);
+}
+
+/* What was given back afterwards is zero, and stays so. */
+static void what_was_read_can_be_given_back(void **state)
+{
+    (void)state;
+    read_later();
+    memory_touch(&m, m.base, 4 * PIECE);
+    memory_stop_filling(&m);
+    (void)memory_give_back(&m, m.base, SIZE);
+    memory_touch(&m, m.base, 4 * PIECE);
+    assert_true(is_byte(m.base, SIZE, 0));
+}
+
+static void renewal_ends_reading(void **state)
+{
+    (void)state;
+    read_later();
+    memory_start_filling(&m, note_failure, &m);
+    assert_int_equal(memory_renew(&m), 0);
+    memory_touch(&m, m.base, 4 * PIECE);
+    assert_true(is_byte(m.base, SIZE, 0));
+}
+
+static void a_file_that_became_shorter_is_told(void **state)
+{
+    (void)state;
+    read_later();
+    assert_int_equal(ftruncate(fileno(file), FILE_SKIP + PIECE), 0);
+    memory_start_filling(&m, note_failure, &m);
+    for (unsigned n = 0; n < 60000 && atomic_load(&failed) == 0; n++)
+        usleep(1000);
+    assert_int_equal(atomic_load(&failed), -ENODATA);
+    assert_true(is_file(0, PIECE));
+}
+
+static void what_cannot_be_read_later_is_refused(void **state)
+{
+    (void)state;
+    read_later();
+    int fd = fileno(file);
+    assert_int_equal(memory_fill_later(&m, fd, 0, m.base + 4 * PIECE - 1, 2), -ENOTSUP);
+    assert_int_equal(memory_fill_later(&m, fd, 0, m.base, 0), -ENOTSUP);
+    assert_int_equal(memory_fill_later(&m, -1, 0, m.base, 1), -EBADF);
+    assert_int_equal(memory_fill_later(&m, fd, 0, m.base + 3 * PIECE, PIECE), 0);
+    assert_int_equal(memory_fill_later(&m, fd, 0, m.base, 1), -ENOTSUP);
+}
+
+#define WITH_FILE(test) cmocka_unit_test_setup_teardown(test, make_with_file, destroy_with_file)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +338,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(touched_pieces_become_large, make_shared, destroy),
         cmocka_unit_test_setup_teardown(touching_keeps_what_is_there, make_shared, destroy),
         cmocka_unit_test_setup_teardown(what_was_given_back_costs_nothing, make_shared, destroy),
+        WITH_FILE(a_touched_piece_has_its_part_of_the_file),
+        WITH_FILE(all_of_the_file_is_read),
+        WITH_FILE(what_was_read_can_be_given_back),
+        WITH_FILE(renewal_ends_reading),
+        WITH_FILE(a_file_that_became_shorter_is_told),
+        WITH_FILE(what_cannot_be_read_later_is_refused),
     };
     return cmocka_run_group_tests_name("guest memory on the host", tests, NULL, NULL);
 }
