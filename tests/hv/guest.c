@@ -55,7 +55,8 @@ static void guest_open_features(struct guest *g, const uint32_t *code, unsigned 
     g->ram = guest_memory(GUEST_RAM_SIZE);
     if (!g->ram)
         return;
-    memcpy(g->ram + (GUEST_CODE - GUEST_RAM), code, count * sizeof *code);
+    if (count)
+        memcpy(g->ram + (GUEST_CODE - GUEST_RAM), code, count * sizeof *code);
     for (unsigned i = 0; i < 16; i++) {
         uint32_t word = A64_BRK(VECTOR_BRK(i));
 
