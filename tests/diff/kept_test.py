@@ -59,7 +59,7 @@ def alike():
     kept = []
     while len(kept) < 12:  # where a block lies in the cache depends on time, on a busy machine
         with tempfile.TemporaryDirectory(prefix="ireko-kept-") as folder:
-            replay(folder, "jit", "warm=0")  # and so does what is warm
+            replay(folder, "jit", "unlooped", "unpaged", "narrow")  # as do where loops are entered, and what goes far
             file, = pathlib.Path(folder).iterdir()
             kept.append(file.read_bytes())
         if kept[-1] in kept[:-1]:
