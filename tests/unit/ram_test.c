@@ -65,8 +65,15 @@ static uint64_t cost(void)
     return (uint64_t)st.st_blocks * 512;
 }
 
+/* cmocka's skip() counts as a failure, so who cannot run says so and returns. */
+static bool cannot(const char *why)
+{
+    print_message("# skipped: %s\n", why);
+    return true;
+}
+
 /* QEMU's emulation of a CPU for programs (7.2) says that it took any advice, and ignores some. */
-static void skip_unless_advised(void)
+static bool is_ignored(void)
 {
     bool shared = m.fd >= 0;
     uint8_t *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
@@ -75,25 +82,21 @@ static void skip_unless_advised(void)
     p[0] = 1;
     bool advised = madvise(p, PAGE, shared ? MADV_REMOVE : MADV_DONTNEED) == 0 && p[0] == 0;
     munmap(p, PAGE);
-    if (!advised) {
-        print_message("# madvise() does nothing here\n");
-        skip();
-    }
+    return !advised && cannot("madvise() does nothing here");
 }
 
-static void skip_unless_shared(void)
+static bool is_private(void)
 {
-    if (m.fd < 0)
-        skip();
+    return m.fd < 0 && cannot("the host makes no large pages of a file");
 }
 
 /* The host may have no large page at the moment. */
-static void skip_unless_large(void)
+static bool is_small(void)
 {
-    skip_unless_shared();
+    if (is_private())
+        return true;
     memory_touch(&m, m.base, 4 * PIECE);
-    if (cost() != 4 * PIECE)
-        skip();
+    return cost() != 4 * PIECE && cannot("the host has no large pages");
 }
 
 static void memory_is_zero_and_aligned(void **state)
@@ -107,7 +110,8 @@ static void memory_is_zero_and_aligned(void **state)
 static void what_was_given_back_is_zero(void **state)
 {
     (void)state;
-    skip_unless_advised();
+    if (is_ignored())
+        return;
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     memset(m.base, 0xaa, SIZE);
     (void)memory_give_back(&m, m.base + PIECE + 1, 2 * page);
@@ -122,7 +126,8 @@ static void what_was_given_back_is_zero(void **state)
 static void renewed_memory_is_zero_at_its_place(void **state)
 {
     (void)state;
-    skip_unless_advised();
+    if (is_ignored())
+        return;
     const uint8_t *base = m.base;
     memset(m.base, 0xaa, SIZE);
     assert_int_equal(memory_renew(&m), 0);
@@ -140,8 +145,10 @@ static void only_shared_memory_has_a_file(void **state)
 static void pages_can_be_mapped_twice(void **state)
 {
     (void)state;
-    skip_unless_advised();
-    skip_unless_shared();
+    if (is_ignored())
+        return;
+    if (is_private())
+        return;
     uint8_t *again = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, m.fd, (off_t)PIECE);
     assert_ptr_not_equal(again, MAP_FAILED);
     memory_touch(&m, m.base + PIECE, 1);
@@ -158,7 +165,8 @@ static void pages_can_be_mapped_twice(void **state)
 static void touched_pieces_become_large(void **state)
 {
     (void)state;
-    skip_unless_large();
+    if (is_small())
+        return;
     assert_int_equal(memory_renew(&m), 0);
     assert_int_equal(cost(), 0);
     memory_touch(&m, m.base + 2 * PIECE + 5, 1);
@@ -175,7 +183,8 @@ static void touched_pieces_become_large(void **state)
 static void touching_keeps_what_is_there(void **state)
 {
     (void)state;
-    skip_unless_shared();
+    if (is_private())
+        return;
     memset(m.base + 3 * PIECE + 0x5000, 0x55, 0x2000);
     memory_touch(&m, m.base + 3 * PIECE, 1);
     assert_true(is_byte(m.base + 3 * PIECE, 0x5000, 0));
@@ -187,7 +196,8 @@ static void touching_keeps_what_is_there(void **state)
 static void what_was_given_back_costs_nothing(void **state)
 {
     (void)state;
-    skip_unless_large();
+    if (is_small())
+        return;
     assert_true(memory_give_back(&m, m.base + PIECE - 0x10000, 2 * PIECE));
     assert_int_equal(cost(), 2 * PIECE);
     memory_touch(&m, m.base + PIECE, 1);
@@ -240,11 +250,13 @@ static void note_failure(void *ctx, void *start, int error)
     atomic_store(&failed, error);
 }
 
-static void read_later(void)
+static bool read_later(void)
 {
-    skip_unless_shared();
+    if (is_private())
+        return false;
     assert_int_equal(memory_renew(&m), 0);
     assert_int_equal(memory_fill_later(&m, fileno(file), FILE_SKIP, PLACE, FILE_SIZE), 0);
+    return true;
 }
 
 /* Memory in [start, end) from its beginning is what the file has there, or zero. */
@@ -261,7 +273,8 @@ static bool is_file(uint64_t start, uint64_t end)
 static void a_touched_piece_has_its_part_of_the_file(void **state)
 {
     (void)state;
-    read_later();
+    if (!read_later())
+        return;
     memory_touch(&m, m.base + PIECE + 7, 1);
     assert_true(is_file(PIECE, 2 * PIECE));
     assert_true(is_byte(m.base, PIECE, 0)); /* nobody has asked for the rest */
@@ -283,7 +296,8 @@ static void all_of_the_file_is_read(void **state)
     (void)state;
     pthread_t thread[3];
     void *good;
-    read_later();
+    if (!read_later())
+        return;
     memory_start_filling(&m, note_failure, &m);
     for (unsigned n = 0; n < 3; n++)
         assert_int_equal(pthread_create(&thread[n], NULL, touch_all, NULL), 0);
@@ -299,8 +313,10 @@ static void all_of_the_file_is_read(void **state)
 static void what_was_read_can_be_given_back(void **state)
 {
     (void)state;
-    skip_unless_advised();
-    read_later();
+    if (is_ignored())
+        return;
+    if (!read_later())
+        return;
     memory_touch(&m, m.base, 4 * PIECE);
     memory_stop_filling(&m);
     (void)memory_give_back(&m, m.base, SIZE);
@@ -311,8 +327,10 @@ static void what_was_read_can_be_given_back(void **state)
 static void renewal_ends_reading(void **state)
 {
     (void)state;
-    skip_unless_advised();
-    read_later();
+    if (is_ignored())
+        return;
+    if (!read_later())
+        return;
     memory_start_filling(&m, note_failure, &m);
     assert_int_equal(memory_renew(&m), 0);
     memory_touch(&m, m.base, 4 * PIECE);
@@ -322,7 +340,8 @@ static void renewal_ends_reading(void **state)
 static void a_file_that_became_shorter_is_told(void **state)
 {
     (void)state;
-    read_later();
+    if (!read_later())
+        return;
     assert_int_equal(ftruncate(fileno(file), FILE_SKIP + PIECE), 0);
     memory_start_filling(&m, note_failure, &m);
     for (unsigned n = 0; n < 60000 && atomic_load(&failed) == 0; n++)
@@ -334,7 +353,8 @@ static void a_file_that_became_shorter_is_told(void **state)
 static void what_cannot_be_read_later_is_refused(void **state)
 {
     (void)state;
-    read_later();
+    if (!read_later())
+        return;
     int fd = fileno(file);
     assert_int_equal(memory_fill_later(&m, fd, 0, m.base + 4 * PIECE - 1, 2), -ENOTSUP);
     assert_int_equal(memory_fill_later(&m, fd, 0, m.base, 0), -ENOTSUP);
