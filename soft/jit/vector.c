@@ -1,8 +1,15 @@
 /*
- * Constants of translated SIMD and FP code: in the cold part, near what uses them, each once in a
- * block.
+ * What emitters of SIMD and FP code share: operations by the size of elements; constants, in the
+ * cold part near what uses them, each once in a block.
  */
 #include "soft/jit/vector.h"
+
+const enum x86_sse vector_add[4] = { SSE_PADDB, SSE_PADDW, SSE_PADDD, SSE_PADDQ };
+const enum x86_sse vector_sub[4] = { SSE_PSUBB, SSE_PSUBW, SSE_PSUBD, SSE_PSUBQ };
+const enum x86_sse vector_equal[4] = { SSE_PCMPEQB, SSE_PCMPEQW, SSE_PCMPEQD, SSE_PCMPEQQ };
+const enum x86_sse vector_greater[4] = { SSE_PCMPGTB, SSE_PCMPGTW, SSE_PCMPGTD, SSE_PCMPGTQ };
+const uint64_t vector_least[4] = { 0x8080808080808080, 0x8000800080008000, 0x8000000080000000,
+                                   0x8000000000000000 };
 
 const uint8_t *vector_literal(jit_t t, uint64_t low, uint64_t high)
 {

@@ -92,12 +92,50 @@ static inline void vector_result(jit_t t, const struct insn *i, enum x86_xmm x)
     }
 }
 
+/* soft/jit/vector.c: operations by the size of elements, 1 << n bytes, and the least number of a
+ * signed one in all places. */
+extern const enum x86_sse vector_add[4], vector_sub[4], vector_equal[4], vector_greater[4];
+extern const uint64_t vector_least[4];
+
+/* Jump if a byte of the mask is set, unless all are. Changes RAX. */
+static inline uint8_t *vector_if_any(jit_t t, enum x86_xmm mask)
+{
+    x86_pmovmskb(&t->hot, RAX, mask);
+    x86_test_rr(&t->hot, 0, RAX, RAX);
+    return x86_jcc(&t->hot, CC_NE);
+}
+
+static inline uint8_t *vector_unless_all(jit_t t, enum x86_xmm mask)
+{
+    x86_pmovmskb(&t->hot, RAX, mask);
+    x86_alu_ri(&t->hot, 0, X86_CMP, RAX, 0xffff);
+    return x86_jcc(&t->hot, CC_NE);
+}
+
+/* By element: its register and its offset there, of 1 << scale bytes. H<11>:L<21>:M<20> is the
+ * index of 16 bits, H:L of 32, H of 64. */
+static inline unsigned vector_element_of(const struct insn *i, unsigned scale, unsigned *v)
+{
+    unsigned hlm = (unsigned)(bit(i->word, 11) << 2 | bits(i->word, 21, 20));
+
+    *v = scale == 1 ? i->rm & 15 : i->rm;
+    return hlm >> (scale - 1) << scale;
+}
+
 /* soft/jit/vector_move.c: element at byte `offset`, of 1 << scale bytes: zero-extended (changes
  * RAX), in a general register, in all places. */
 void vector_element(jit_t t, enum x86_xmm x, unsigned scale, unsigned v, unsigned offset);
 void vector_element_general(jit_t t, unsigned scale, enum x86_reg d, unsigned v, unsigned offset);
 void vector_element_everywhere(jit_t t, enum x86_xmm x, unsigned scale, unsigned v,
                                unsigned offset);
+
+/* The same of a by-element form; the upper half is not cleared with Q of 0. */
+static inline void vector_by_element(jit_t t, const struct insn *i, unsigned scale, enum x86_xmm x)
+{
+    unsigned v, offset = vector_element_of(i, scale, &v);
+
+    vector_element_everywhere(t, x, scale, v, offset);
+}
 
 /* soft/jit/vector_shift.c: x = its elements shifted. */
 void vector_shift_left(jit_t t, enum x86_xmm x, unsigned scale, unsigned n);

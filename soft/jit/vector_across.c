@@ -4,8 +4,6 @@
  */
 #include "soft/jit/vector.h"
 
-static const enum x86_sse add[4] = { SSE_PADDB, SSE_PADDW, SSE_PADDD, SSE_PADDQ };
-
 static unsigned scale_of(const struct insn *i)
 {
     return (unsigned)bits(i->word, 23, 22);
@@ -98,7 +96,7 @@ static void add_neighbours(jit_t t, unsigned scale, bool is_signed)
     } else {
         x86_sse_rip(b, SSE_PAND, XMM0, vector_literal(t, evens[scale], evens[scale]));
     }
-    x86_sse_rr(b, add[scale + 1], XMM0, XMM1);
+    x86_sse_rr(b, vector_add[scale + 1], XMM0, XMM1);
 }
 
 /* SADDLV, UADDLV (U<29>) */
@@ -115,7 +113,7 @@ bool emit_addlv(jit_t t, const struct insn *i)
         reduce(t, SSE_PADDQ, 3, bit(i->word, 30));
     } else {
         add_neighbours(t, scale, !bit(i->word, 29));
-        reduce(t, add[scale + 1], scale + 1, bit(i->word, 30));
+        reduce(t, vector_add[scale + 1], scale + 1, bit(i->word, 30));
     }
     keep_element(t, XMM0, scale + 1);
     vector_store(t, i->rd, XMM0);
@@ -132,7 +130,7 @@ bool emit_addlp(jit_t t, const struct insn *i)
     vector_load(t, XMM0, i->rn);
     add_neighbours(t, scale, !bit(i->word, 29));
     if (bit(i->word, 14))
-        vector_op(t, add[scale + 1], XMM0, i->rd);
+        vector_op(t, vector_add[scale + 1], XMM0, i->rd);
     vector_result(t, i, XMM0);
     return true;
 }

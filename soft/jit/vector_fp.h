@@ -45,6 +45,20 @@ static inline void load_lanes(jit_t t, const struct insn *i, enum x86_xmm x, uns
         vector_load_low(t, x, v, bit(i->word, 30) ? 16 : 8);
 }
 
+/* By element: in all places, zero in the upper half with Q of 0; of a scalar once. */
+static inline void fp_by_element(jit_t t, const struct insn *i, unsigned scale, enum x86_xmm x)
+{
+    unsigned v, offset = vector_element_of(i, scale, &v);
+
+    if (bit(i->word, 28)) {
+        vector_element(t, x, scale, v, offset);
+        return;
+    }
+    vector_element_everywhere(t, x, scale, v, offset);
+    if (!bit(i->word, 30))
+        x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
+}
+
 /* d = x & [literal] */
 static inline void and_literal(jit_t t, enum x86_xmm d, enum x86_xmm x, const uint8_t *literal)
 {

@@ -25,19 +25,6 @@ static const uint8_t *halves(jit_t t, uint64_t value)
     return vector_literal(t, HALVES(value), HALVES(value));
 }
 
-static const uint8_t *singles(jit_t t, uint64_t value)
-{
-    return vector_literal(t, value << 32 | value, value << 32 | value);
-}
-
-/* Jump if a bit of the mask is set. Changes RAX. */
-static uint8_t *if_set(jit_t t, enum x86_xmm mask)
-{
-    x86_pmovmskb(&t->hot, RAX, mask);
-    x86_test_rr(&t->hot, 0, RAX, RAX);
-    return x86_jcc(&t->hot, CC_NE);
-}
-
 bool fp16_enabled(jit_t t)
 {
     return fp_enabled(t) && t->jit->host.f16c && t->jit->host.fma;
@@ -62,7 +49,17 @@ uint8_t *fp16_unless_finite(jit_t t, const enum x86_xmm *x, unsigned n)
         if (k)
             x86_sse_rr(&t->hot, SSE_POR, XMM4, XMM5);
     }
-    return if_set(t, XMM4);
+    return vector_if_any(t, XMM4);
+}
+
+void fp16_pick(jit_t t, bool min)
+{
+    struct x86_buf *b = &t->hot;
+
+    x86_sse_rr(b, SSE_MOVAPS, XMM4, XMM2);
+    x86_sse_rr(b, min ? SSE_MINPS : SSE_MAXPS, XMM2, XMM3);
+    x86_sse_rr(b, min ? SSE_MINPS : SSE_MAXPS, XMM3, XMM4);
+    x86_sse_rr(b, min ? SSE_ORPS : SSE_ANDPS, XMM2, XMM3);
 }
 
 /* Jump if rounding a lane of x to half could be wrong, or would be tiny before it is rounded and
@@ -72,18 +69,18 @@ static uint8_t *if_risky(jit_t t, enum x86_xmm x, bool middle)
     struct x86_buf *b = &t->hot;
 
     /* Not zero, and at most the smallest: one less has no sign then. */
-    and_literal(t, XMM4, x, singles(t, SINGLE_INFINITE | 0x7fffff));
+    and_literal(t, XMM4, x, fp16_singles(t, SINGLE_INFINITE | 0x7fffff));
     x86_sse_rr(b, SSE_PCMPEQD, XMM5, XMM5);
     x86_sse_rr(b, SSE_PADDD, XMM4, XMM5);
-    x86_sse_rip(b, SSE_MOVAPS, XMM5, singles(t, SINGLE_SMALLEST - 1));
+    x86_sse_rip(b, SSE_MOVAPS, XMM5, fp16_singles(t, SINGLE_SMALLEST - 1));
     x86_sse_rr(b, SSE_PMINUD, XMM5, XMM4);
     x86_sse_rr(b, SSE_PCMPEQD, XMM4, XMM5);
     if (middle) {
-        and_literal(t, XMM5, x, singles(t, SINGLE_BEYOND));
-        x86_sse_rip(b, SSE_PCMPEQD, XMM5, singles(t, SINGLE_MIDDLE));
+        and_literal(t, XMM5, x, fp16_singles(t, SINGLE_BEYOND));
+        x86_sse_rip(b, SSE_PCMPEQD, XMM5, fp16_singles(t, SINGLE_MIDDLE));
         x86_sse_rr(b, SSE_POR, XMM4, XMM5);
     }
-    return if_set(t, XMM4);
+    return vector_if_any(t, XMM4);
 }
 
 /* What is done with XMM2, XMM3 and, of accumulating ones, the four lanes of Vd in XMM4. */
@@ -109,10 +106,11 @@ struct half {
 
 enum { ADD, SUB, MUL, DIV, MAX, MIN };
 
-static const enum x86_sse ops[6][2] = {
-    [ADD] = { SSE_ADDPS, SSE_ADDSS }, [SUB] = { SSE_SUBPS, SSE_SUBSS },
-    [MUL] = { SSE_MULPS, SSE_MULSS }, [DIV] = { SSE_DIVPS, SSE_DIVSS },
-    [MAX] = { SSE_MAXPS, SSE_MAXPS }, [MIN] = { SSE_MINPS, SSE_MINPS },
+static const enum x86_sse ops[4][2] = {
+    [ADD] = { SSE_ADDPS, SSE_ADDSS },
+    [SUB] = { SSE_SUBPS, SSE_SUBSS },
+    [MUL] = { SSE_MULPS, SSE_MULSS },
+    [DIV] = { SSE_DIVPS, SSE_DIVSS },
 };
 
 /* XMM2 = the result of four lanes, in single precision. */
@@ -128,13 +126,10 @@ static void operate(jit_t t, const struct insn *i, const struct half *h, bool up
         break;
     case DISTANCE:
         x86_sse_rr(b, ops[SUB][scalar], XMM2, XMM3);
-        x86_sse_rip(b, SSE_ANDPS, XMM2, singles(t, 0x7fffffff));
+        x86_sse_rip(b, SSE_ANDPS, XMM2, fp16_singles(t, 0x7fffffff));
         break;
     case MINMAX:
-        x86_sse_rr(b, SSE_MOVAPS, XMM4, XMM2);
-        x86_sse_rr(b, ops[h->op][0], XMM2, XMM3);
-        x86_sse_rr(b, ops[h->op][0], XMM3, XMM4);
-        x86_sse_rr(b, h->op == MIN ? SSE_ORPS : SSE_ANDPS, XMM2, XMM3);
+        fp16_pick(t, h->op == MIN);
         break;
     case FUSED:
         if (scalar)
@@ -146,8 +141,8 @@ static void operate(jit_t t, const struct insn *i, const struct half *h, bool up
         break;
     case STEP: /* 2 - nm, or 1.5 - n / 2 * m */
         if (h->op)
-            x86_sse_rip(b, SSE_MULPS, XMM2, singles(t, 0x3f000000));
-        x86_sse_rip(b, SSE_MOVAPS, XMM4, singles(t, h->op ? 0x3fc00000 : 0x40000000));
+            x86_sse_rip(b, SSE_MULPS, XMM2, fp16_singles(t, 0x3f000000));
+        x86_sse_rip(b, SSE_MOVAPS, XMM4, fp16_singles(t, h->op ? 0x3fc00000 : 0x40000000));
         x86_fma(b, X86_FNMADD, false, scalar, XMM2, XMM3, XMM4);
         break;
     case COMPARE:
@@ -278,7 +273,6 @@ bool emit_half_three(jit_t t, const struct insn *i)
 bool vector_half_element(jit_t t, const struct insn *i)
 {
     unsigned opcode = (unsigned)bits(i->word, 15, 12);
-    unsigned at = (unsigned)(bit(i->word, 11) << 2 | bits(i->word, 21, 20)) << 1;
     struct half h = { .kind = FUSED, .op = X86_FMADD, .tiny = true, .acc = i->rd };
 
     if (!fp16_enabled(t))
@@ -288,13 +282,7 @@ bool vector_half_element(jit_t t, const struct insn *i)
     else if (opcode == 5)
         h.op = X86_FNMADD;
     jit_clobber(t);
-    if (bit(i->word, 28)) {
-        vector_element(t, XMM1, 1, i->rm & 15, at);
-    } else {
-        vector_element_everywhere(t, XMM1, 1, i->rm & 15, at);
-        if (!bit(i->word, 30))
-            x86_sse_rr(&t->hot, SSE_MOVQ, XMM1, XMM1);
-    }
+    fp_by_element(t, i, 1, XMM1);
     fp16_load(t, i, XMM0, i->rn);
     return all_lanes(t, i, &h);
 }
@@ -433,13 +421,9 @@ bool vector_half_fcmla(jit_t t, const struct insn *i)
 /* By element: the pair H:L. */
 bool emit_half_fcmla_element(jit_t t, const struct insn *i)
 {
-    unsigned at = (unsigned)(bit(i->word, 11) << 1 | bit(i->word, 21)) << 2;
-
     if (!fp16_enabled(t))
         return false;
     jit_clobber(t);
-    vector_element_everywhere(t, XMM1, 2, i->rm, at);
-    if (!bit(i->word, 30))
-        x86_sse_rr(&t->hot, SSE_MOVQ, XMM1, XMM1);
+    fp_by_element(t, i, 2, XMM1);
     return complex_multiply(t, i, (unsigned)bits(i->word, 14, 13));
 }

@@ -7,6 +7,16 @@
 
 #include "soft/jit/vector_fp.h"
 
+/* The same number of single precision in each place. */
+static inline const uint8_t *fp16_singles(jit_t t, uint64_t value)
+{
+    return vector_literal(t, value << 32 | value, value << 32 | value);
+}
+
+/* XMM2 = the greater or lesser lanes of XMM2 and XMM3, in single precision, both ways for the signs
+ * of zeros. Changes XMM3, XMM4. */
+void fp16_pick(jit_t t, bool min);
+
 /* Has the host what these need, and is FPCR as at reset? */
 bool fp16_enabled(jit_t t);
 /* x = the lanes of v that count, zero above them: one of a scalar (bit 28). Changes RAX. */

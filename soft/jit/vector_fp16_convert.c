@@ -7,11 +7,6 @@
 #include "soft/jit/vector_convert.h"
 #include "soft/jit/vector_fp16.h"
 
-static const uint8_t *singles(jit_t t, uint64_t value)
-{
-    return vector_literal(t, value << 32 | value, value << 32 | value);
-}
-
 /* XMM0 = all of the operand's lanes; jump if one is infinite or a NaN. */
 static uint8_t *load(jit_t t, const struct insn *i)
 {
@@ -49,8 +44,8 @@ static void round_lanes(jit_t t, enum x86_xmm x, unsigned how)
     }
     if (!(how & SILENT)) /* signal only */
         x86_sse_rri(b, SSE_ROUNDPS, XMM4, x, NEAREST);
-    and_literal(t, XMM4, x, singles(t, 0x80000000));
-    x86_sse_rip(b, SSE_ORPS, XMM4, singles(t, 0x3f000000));
+    and_literal(t, XMM4, x, fp16_singles(t, 0x80000000));
+    x86_sse_rip(b, SSE_ORPS, XMM4, fp16_singles(t, 0x3f000000));
     x86_sse_rr(b, SSE_ADDPS, x, XMM4); /* exact: one half has no more digits */
     x86_sse_rri(b, SSE_ROUNDPS, x, x, TO_ZERO | SILENT);
 }
@@ -111,9 +106,7 @@ static uint8_t *to_integers(jit_t t, unsigned how, bool is_unsigned)
     x86_sse_rr(b, is_unsigned ? SSE_PACKUSDW : SSE_PACKSSDW, XMM2, XMM2);
     x86_sse_rr(b, is_unsigned ? SSE_PMOVZXWD : SSE_PMOVSXWD, XMM4, XMM2);
     x86_sse_rr(b, SSE_PCMPEQD, XMM4, XMM3);
-    x86_pmovmskb(b, RAX, XMM4);
-    x86_alu_ri(b, 0, X86_CMP, RAX, 0xffff);
-    return x86_jcc(b, CC_NE);
+    return vector_unless_all(t, XMM4);
 }
 
 /* FCVTNS and its kin, scalars and vectors: U<29>, with ties away bit 14, or by bit 12 and o2<23>. A
@@ -133,9 +126,7 @@ bool emit_half_fcvt(jit_t t, const struct insn *i)
     slow[n++] = load(t, i);
     if (is_unsigned) {
         and_literal(t, XMM4, XMM0, vector_literal(t, 0x8000800080008000, 0x8000800080008000));
-        x86_pmovmskb(b, RAX, XMM4);
-        x86_test_rr(b, 0, RAX, RAX);
-        slow[n++] = x86_jcc(b, CC_NE);
+        slow[n++] = vector_if_any(t, XMM4);
     }
     x86_cvtph2ps(b, XMM2, XMM0);
     slow[n++] = to_integers(t, how, is_unsigned);
@@ -192,18 +183,6 @@ bool vector_half_fcsel(jit_t t, const struct insn *i)
     return true;
 }
 
-/* XMM2 = the greater or lesser lanes of XMM2 and XMM3, both ways for the signs of zeros. Changes
- * XMM3, XMM4. */
-static void pick(jit_t t, bool min)
-{
-    struct x86_buf *b = &t->hot;
-
-    x86_sse_rr(b, SSE_MOVAPS, XMM4, XMM2);
-    x86_sse_rr(b, min ? SSE_MINPS : SSE_MAXPS, XMM2, XMM3);
-    x86_sse_rr(b, min ? SSE_MINPS : SSE_MAXPS, XMM3, XMM4);
-    x86_sse_rr(b, min ? SSE_ORPS : SSE_ANDPS, XMM2, XMM3);
-}
-
 /* XMM2, of which the lowest lane counts, to half precision. */
 static bool finish_lowest(jit_t t, const struct insn *i, uint8_t *slow)
 {
@@ -229,12 +208,12 @@ bool emit_half_minmaxv(jit_t t, const struct insn *i)
     if (bit(i->word, 30)) {
         x86_sse_rri(b, SSE_PSHUFD, XMM0, XMM0, 0xee);
         x86_cvtph2ps(b, XMM3, XMM0);
-        pick(t, min);
+        fp16_pick(t, min);
     }
     x86_sse_rri(b, SSE_PSHUFD, XMM3, XMM2, 0x4e);
-    pick(t, min);
+    fp16_pick(t, min);
     x86_sse_rri(b, SSE_PSHUFD, XMM3, XMM2, 0xb1);
-    pick(t, min);
+    fp16_pick(t, min);
     return finish_lowest(t, i, slow);
 }
 
@@ -255,7 +234,7 @@ bool emit_half_pair(jit_t t, const struct insn *i)
     if (bits(i->word, 16, 12) == 13)
         x86_sse_rr(b, SSE_ADDSS, XMM2, XMM3);
     else
-        pick(t, bit(i->word, 23));
+        fp16_pick(t, bit(i->word, 23));
     return finish_lowest(t, i, slow);
 }
 
@@ -264,7 +243,6 @@ bool emit_half_pair(jit_t t, const struct insn *i)
 static bool multiply_long(jit_t t, const struct insn *i, bool element, bool upper, bool subtracts)
 {
     struct x86_buf *b = &t->hot;
-    unsigned at = (unsigned)(bit(i->word, 11) << 2 | bits(i->word, 21, 20)) << 1;
 
     if (!fp16_enabled(t))
         return false;
@@ -273,7 +251,7 @@ static bool multiply_long(jit_t t, const struct insn *i, bool element, bool uppe
         enum x86_xmm x = k ? XMM1 : XMM0;
         unsigned v = k ? i->rm : i->rn;
         if (k && element) {
-            vector_element_everywhere(t, x, 1, i->rm & 15, at);
+            vector_by_element(t, i, 1, x);
         } else if (bit(i->word, 30)) {
             vector_half(t, x, v, upper);
         } else { /* nothing else may signal */

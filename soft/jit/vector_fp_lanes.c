@@ -144,21 +144,10 @@ bool emit_fminmaxv(jit_t t, const struct insn *i)
     return finish_scalar(t, i, false, slow);
 }
 
-/* The element of a by-element form (size<23:22> 2 or 3; 0 is half precision) in all places: H:L of
- * 32 bits, H of 64. */
+/* The element of a by-element form (size<23:22> 2 or 3; 0 is half precision) in all places. */
 static void load_by_element(jit_t t, const struct insn *i, enum x86_xmm x)
 {
-    bool f64 = is_double(i);
-    unsigned index = (unsigned)(bit(i->word, 11) << 1 | bit(i->word, 21)), rm = i->rm;
-    unsigned offset = f64 ? index >> 1 << 3 : index << 2;
-
-    if (bit(i->word, 28)) {
-        vector_element(t, x, f64 ? 3 : 2, rm, offset);
-        return;
-    }
-    vector_element_everywhere(t, x, f64 ? 3 : 2, rm, offset);
-    if (!bit(i->word, 30))
-        x86_sse_rr(&t->hot, SSE_MOVQ, x, x);
+    fp_by_element(t, i, is_double(i) ? 3 : 2, x);
 }
 
 /* XMM0 times XMM1: FMUL, and FMULX, of which infinity times zero is 2. */

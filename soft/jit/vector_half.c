@@ -83,9 +83,7 @@ bool vector_fcvtn_half(jit_t t, const struct insn *i)
     words(t, SSE_PCMPEQW, XMM2, SMALLEST);
     words(t, SSE_PCMPGTW, XMM3, INFINITE);
     x86_sse_rr(b, SSE_POR, XMM2, XMM3);
-    x86_pmovmskb(b, RAX, XMM2);
-    x86_test_rr(b, 0, RAX, RAX);
-    uint8_t *slow = x86_jcc(b, CC_NE);
+    uint8_t *slow = vector_if_any(t, XMM2);
     if (bit(i->word, 30)) {
         vector_load(t, XMM0, i->rd);
         x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM0, XMM1);

@@ -25,10 +25,6 @@ static void invert(jit_t t, enum x86_xmm x, enum x86_xmm scratch)
 }
 
 /* By element size; 0: x86 has none. */
-static const enum x86_sse add[4] = { SSE_PADDB, SSE_PADDW, SSE_PADDD, SSE_PADDQ };
-static const enum x86_sse sub[4] = { SSE_PSUBB, SSE_PSUBW, SSE_PSUBD, SSE_PSUBQ };
-static const enum x86_sse equal[4] = { SSE_PCMPEQB, SSE_PCMPEQW, SSE_PCMPEQD, SSE_PCMPEQQ };
-static const enum x86_sse greater[4] = { SSE_PCMPGTB, SSE_PCMPGTW, SSE_PCMPGTD, SSE_PCMPGTQ };
 static const enum x86_sse smax[4] = { SSE_PMAXSB, SSE_PMAXSW, SSE_PMAXSD };
 static const enum x86_sse smin[4] = { SSE_PMINSB, SSE_PMINSW, SSE_PMINSD };
 static const enum x86_sse umax[4] = { SSE_PMAXUB, SSE_PMAXUW, SSE_PMAXUD };
@@ -40,9 +36,10 @@ static const struct simple {
     enum a64_op op;
     const enum x86_sse *by_size;
 } simple[] = {
-    { A64_ADD_v, add },    { A64_ADD_s, add },    { A64_SUB_v, sub },      { A64_SUB_s, sub },
-    { A64_CMEQ_v, equal }, { A64_CMEQ_s, equal }, { A64_CMGT_v, greater }, { A64_CMGT_s, greater },
-    { A64_SMAX_v, smax },  { A64_SMIN_v, smin },  { A64_UMAX_v, umax },    { A64_UMIN_v, umin },
+    { A64_ADD_v, vector_add },      { A64_ADD_s, vector_add },      { A64_SUB_v, vector_sub },
+    { A64_SUB_s, vector_sub },      { A64_CMEQ_v, vector_equal },   { A64_CMEQ_s, vector_equal },
+    { A64_CMGT_v, vector_greater }, { A64_CMGT_s, vector_greater }, { A64_SMAX_v, smax },
+    { A64_SMIN_v, smin },           { A64_UMAX_v, umax },           { A64_UMIN_v, umin },
 };
 
 bool emit_lanes(jit_t t, const struct insn *i)
@@ -63,7 +60,7 @@ bool emit_cmge(jit_t t, const struct insn *i)
 {
     if (!vector_enabled(t))
         return false;
-    vector_binary(t, greater[scale_of(i)], XMM0, i->rm, i->rn);
+    vector_binary(t, vector_greater[scale_of(i)], XMM0, i->rm, i->rn);
     x86_sse_rr(&t->hot, SSE_PCMPEQD, XMM1, XMM1);
     vector_result_of(t, i, SSE_PXOR, XMM0, XMM1);
     return true;
@@ -87,7 +84,7 @@ static void unsigned_at_least(jit_t t, unsigned scale, unsigned n, unsigned m)
     vector_load(t, XMM0, n);
     vector_load(t, XMM1, m);
     x86_sse_rr(b, umax[scale], XMM1, XMM0);
-    x86_sse_rr(b, equal[scale], XMM0, XMM1);
+    x86_sse_rr(b, vector_equal[scale], XMM0, XMM1);
 }
 
 bool emit_cmhs(jit_t t, const struct insn *i)
@@ -101,7 +98,7 @@ bool emit_cmhs(jit_t t, const struct insn *i)
         vector_result(t, i, XMM0);
     } else {
         vector_binary(t, umax[scale], XMM1, i->rn, i->rm);
-        vector_result_of(t, i, equal[scale], vector_use(t, i->rn, XMM0), XMM1);
+        vector_result_of(t, i, vector_equal[scale], vector_use(t, i->rn, XMM0), XMM1);
     }
     return true;
 }
@@ -122,7 +119,7 @@ bool emit_cmtst(jit_t t, const struct insn *i)
         return false;
     vector_binary(t, SSE_PAND, XMM0, i->rn, i->rm);
     x86_sse_rr(&t->hot, SSE_PXOR, XMM1, XMM1);
-    x86_sse_rr(&t->hot, equal[scale_of(i)], XMM0, XMM1);
+    x86_sse_rr(&t->hot, vector_equal[scale_of(i)], XMM0, XMM1);
     invert(t, XMM0, XMM1);
     vector_result(t, i, XMM0);
     return true;
@@ -142,16 +139,16 @@ bool emit_cm_zero(jit_t t, const struct insn *i)
         return false;
     x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
     if (eq || gt) {
-        vector_result_of(t, i, (eq ? equal : greater)[scale_of(i)], vector_use(t, i->rn, XMM0),
-                         XMM1);
+        vector_result_of(t, i, (eq ? vector_equal : vector_greater)[scale_of(i)],
+                         vector_use(t, i->rn, XMM0), XMM1);
         return true;
     }
     if (le) {
         vector_load(t, XMM0, i->rn);
-        x86_sse_rr(b, greater[scale_of(i)], XMM0, XMM1);
+        x86_sse_rr(b, vector_greater[scale_of(i)], XMM0, XMM1);
     } else {
         x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
-        vector_op(t, greater[scale_of(i)], XMM0, i->rn);
+        vector_op(t, vector_greater[scale_of(i)], XMM0, i->rn);
     }
     if (le || ge)
         invert(t, XMM0, XMM1);
@@ -234,22 +231,9 @@ bool emit_mul(jit_t t, const struct insn *i)
     if (op_of(t) == A64_MUL_v)
         vector_result(t, i, XMM1);
     else
-        vector_result_of(t, i, (bit(i->word, 29) ? sub : add)[scale], vector_use(t, i->rd, XMM0),
-                         XMM1);
+        vector_result_of(t, i, (bit(i->word, 29) ? vector_sub : vector_add)[scale],
+                         vector_use(t, i->rd, XMM0), XMM1);
     return true;
-}
-
-/* By element: index H:L:M of 16 bits, H:L of 32. */
-static void load_by_element(jit_t t, const struct insn *i, enum x86_xmm x)
-{
-    unsigned scale = scale_of(i), index = (unsigned)(bit(i->word, 11) << 1 | bit(i->word, 21));
-    unsigned rm = (unsigned)bits(i->word, 20, 16);
-
-    if (scale == 1) {
-        index = index << 1 | bit(i->word, 20);
-        rm &= 15;
-    }
-    vector_element_everywhere(t, x, scale, rm, index << scale);
 }
 
 /* MUL, MLA, MLS by element: opcode<15:12> 8, 0, 4. */
@@ -259,11 +243,11 @@ bool emit_mul_element(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
-    load_by_element(t, i, XMM0);
+    vector_by_element(t, i, scale_of(i), XMM0);
     vector_op(t, multiply[scale], XMM0, i->rn);
     if (opcode != 8) {
         vector_load(t, XMM1, i->rd);
-        x86_sse_rr(&t->hot, (opcode ? sub : add)[scale], XMM1, XMM0);
+        x86_sse_rr(&t->hot, (opcode ? vector_sub : vector_add)[scale], XMM1, XMM0);
         x86_sse_rr(&t->hot, SSE_MOVAPS, XMM0, XMM1);
     }
     vector_result(t, i, XMM0);
@@ -272,8 +256,8 @@ bool emit_mul_element(jit_t t, const struct insn *i)
 
 /* Pairs: of n then m. */
 static const struct simple pairwise[] = {
-    { A64_ADDP_v, add },   { A64_SMAXP_v, smax }, { A64_SMINP_v, smin },
-    { A64_UMAXP_v, umax }, { A64_UMINP_v, umin },
+    { A64_ADDP_v, vector_add }, { A64_SMAXP_v, smax }, { A64_SMINP_v, smin },
+    { A64_UMAXP_v, umax },      { A64_UMINP_v, umin },
 };
 
 /* x = pairs of bytes of V register n in the low byte of their halfword, by an operation in which
@@ -379,7 +363,7 @@ bool emit_vneg(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
-    vector_op(t, sub[scale_of(i)], XMM0, i->rn);
+    vector_op(t, vector_sub[scale_of(i)], XMM0, i->rn);
     vector_result(t, i, XMM0);
     return true;
 }
@@ -408,9 +392,9 @@ bool emit_abd(jit_t t, const struct insn *i)
     vector_load(t, XMM2, i->rm);
     x86_sse_rr(b, (is_unsigned ? umax : smax)[scale], XMM0, XMM2);
     x86_sse_rr(b, (is_unsigned ? umin : smin)[scale], XMM1, XMM2);
-    x86_sse_rr(b, sub[scale], XMM0, XMM1);
+    x86_sse_rr(b, vector_sub[scale], XMM0, XMM1);
     if (op_of(t) == A64_SABA_v || op_of(t) == A64_UABA_v)
-        vector_op(t, add[scale], XMM0, i->rd);
+        vector_op(t, vector_add[scale], XMM0, i->rd);
     vector_result(t, i, XMM0);
     return true;
 }
@@ -437,7 +421,7 @@ bool emit_add_long(jit_t t, const struct insn *i)
     else
         widen(t, i, XMM0, i->rn);
     widen(t, i, XMM1, i->rm);
-    x86_sse_rr(&t->hot, (opcode & 2 ? sub : add)[scale_of(i) + 1], XMM0, XMM1);
+    x86_sse_rr(&t->hot, (opcode & 2 ? vector_sub : vector_add)[scale_of(i) + 1], XMM0, XMM1);
     vector_store(t, i->rd, XMM0);
     return true;
 }
@@ -458,10 +442,10 @@ static void accumulate_long(jit_t t, const struct insn *i, bool subtracts)
 
     if (subtracts) {
         vector_load(t, XMM1, i->rd);
-        x86_sse_rr(&t->hot, sub[scale], XMM1, XMM0);
+        x86_sse_rr(&t->hot, vector_sub[scale], XMM1, XMM0);
         vector_store(t, i->rd, XMM1);
     } else {
-        vector_op(t, add[scale], XMM0, i->rd);
+        vector_op(t, vector_add[scale], XMM0, i->rd);
         vector_store(t, i->rd, XMM0);
     }
 }
@@ -492,7 +476,7 @@ bool emit_mul_long_element(jit_t t, const struct insn *i)
     if (!vector_enabled(t))
         return false;
     widen(t, i, XMM0, i->rn);
-    load_by_element(t, i, XMM1);
+    vector_by_element(t, i, scale_of(i), XMM1);
     if (scale_of(i) == 1)
         x86_sse_rr(&t->hot, is_unsigned ? SSE_PMOVZXWD : SSE_PMOVSXWD, XMM1, XMM1);
     multiply_long(t, i);

@@ -5,9 +5,6 @@
 #include "soft/interp/simd.h"
 #include "soft/jit/vector.h"
 
-static const enum x86_sse add[4] = { SSE_PADDB, SSE_PADDW, SSE_PADDD, SSE_PADDQ };
-static const enum x86_sse sub[4] = { SSE_PSUBB, SSE_PSUBW, SSE_PSUBD, SSE_PSUBQ };
-
 static unsigned scale_of(const struct insn *i)
 {
     return (unsigned)bits(i->word, 23, 22);
@@ -34,11 +31,11 @@ bool emit_abd_long(jit_t t, const struct insn *i)
     } else {
         vector_widen(t, widen[bit(i->word, 29)][scale], XMM0, i->rn, bit(i->word, 30));
         vector_widen(t, widen[bit(i->word, 29)][scale], XMM1, i->rm, bit(i->word, 30));
-        x86_sse_rr(&t->hot, sub[scale + 1], XMM0, XMM1);
+        x86_sse_rr(&t->hot, vector_sub[scale + 1], XMM0, XMM1);
         x86_sse_rr(&t->hot, absolute[scale], XMM0, XMM0);
     }
     if (!bit(i->word, 13))
-        vector_op(t, add[scale + 1], XMM0, i->rd);
+        vector_op(t, vector_add[scale + 1], XMM0, i->rd);
     vector_store(t, i->rd, XMM0);
     return true;
 }
@@ -50,7 +47,7 @@ bool emit_add_high(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
-    vector_binary(t, (bit(i->word, 13) ? sub : add)[scale + 1], XMM0, i->rn, i->rm);
+    vector_binary(t, (bit(i->word, 13) ? vector_sub : vector_add)[scale + 1], XMM0, i->rn, i->rm);
     vector_narrow_high(t, i, scale, 8u << scale, bit(i->word, 29));
     return true;
 }
@@ -83,13 +80,13 @@ bool emit_halving(jit_t t, const struct insn *i)
     vector_shift_right(t, XMM0, scale, 1, !bit(i->word, 29));
     if (opcode == 0) {
         vector_binary(t, SSE_PAND, XMM1, i->rn, i->rm);
-        x86_sse_rr(b, add[scale], XMM0, XMM1);
+        x86_sse_rr(b, vector_add[scale], XMM0, XMM1);
     } else if (opcode == 4) {
         vector_binary(t, SSE_PANDN, XMM1, i->rn, i->rm);
-        x86_sse_rr(b, sub[scale], XMM0, XMM1);
+        x86_sse_rr(b, vector_sub[scale], XMM0, XMM1);
     } else {
         vector_binary(t, SSE_POR, XMM1, i->rn, i->rm);
-        x86_sse_rr(b, sub[scale], XMM1, XMM0);
+        x86_sse_rr(b, vector_sub[scale], XMM1, XMM0);
         x86_sse_rr(b, SSE_MOVAPS, XMM0, XMM1);
     }
     vector_result(t, i, XMM0);
@@ -108,8 +105,7 @@ static bool dot(jit_t t, const struct insn *i, bool element)
     const uint8_t *mask = vector_literal(t, evens, evens);
     vector_load(t, XMM0, i->rn);
     if (element)
-        vector_element_everywhere(t, XMM1, 2, i->rm,
-                                  (unsigned)(bit(i->word, 11) << 1 | bit(i->word, 21)) << 2);
+        vector_by_element(t, i, 2, XMM1);
     else
         vector_load(t, XMM1, i->rm);
     for (unsigned k = 0; k < 2; k++) {

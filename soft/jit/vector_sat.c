@@ -9,9 +9,7 @@
 /* XMM4 is all ones where nothing saturated. Changes RAX. */
 static void note_saturation(jit_t t)
 {
-    x86_pmovmskb(&t->hot, RAX, XMM4);
-    x86_alu_ri(&t->hot, 0, X86_CMP, RAX, 0xffff);
-    uint8_t *out = x86_jcc(&t->hot, CC_NE);
+    uint8_t *out = vector_unless_all(t, XMM4);
     x86_to(&t->hot, out, t->cold.p);
     x86_alu_mi(&t->cold, 0, X86_OR, JIT_CPU(fpsr), (int32_t)FPSR_QC);
     uint8_t *back = x86_jmp(&t->cold);

@@ -5,53 +5,28 @@
  */
 #include "soft/jit/vector_sat.h"
 
-static const uint64_t least[4] = { 0x8080808080808080, 0x8000800080008000, 0x8000000080000000,
-                                   0x8000000000000000 };
-static const enum x86_sse equal[4] = { SSE_PCMPEQB, SSE_PCMPEQW, SSE_PCMPEQD, SSE_PCMPEQQ };
-static const enum x86_sse greater[4] = { SSE_PCMPGTB, SSE_PCMPGTW, SSE_PCMPGTD, SSE_PCMPGTQ };
-static const enum x86_sse add[4] = { SSE_PADDB, SSE_PADDW, SSE_PADDD, SSE_PADDQ };
-static const enum x86_sse sub[4] = { SSE_PSUBB, SSE_PSUBW, SSE_PSUBD, SSE_PSUBQ };
-
 static unsigned scale_of(const struct insn *i)
 {
     return (unsigned)bits(i->word, 23, 22);
 }
 
-/* By element (bit 24): XMM1 = the element, everywhere. */
-static void load_element(jit_t t, const struct insn *i, unsigned scale)
-{
-    unsigned h = bit(i->word, 11), l = bit(i->word, 21), m = bit(i->word, 20);
-
-    if (scale == 1)
-        vector_element_everywhere(t, XMM1, 1, i->rm & 15, (h << 2 | l << 1 | m) << 1);
-    else
-        vector_element_everywhere(t, XMM1, 2, i->rm, (h << 1 | l) << 2);
-}
-
-/* XMM0 and XMM1 = the operands, zero above them in one of them. */
+/* XMM0 and XMM1 = the operands, by element with bit 24; zero above them in one of them. */
 static void load_operands(jit_t t, const struct insn *i, unsigned scale)
 {
     if (bit(i->word, 24))
-        load_element(t, i, scale);
+        vector_by_element(t, i, scale, XMM1);
     else
         vector_load_elements(t, i, XMM1, i->rm, scale);
     vector_load_elements(t, i, XMM0, i->rn, scale);
 }
 
-/* Jump if a bit of the mask is set. Changes RAX. */
-static uint8_t *if_set(jit_t t, enum x86_xmm mask)
-{
-    x86_pmovmskb(&t->hot, RAX, mask);
-    x86_test_rr(&t->hot, 0, RAX, RAX);
-    return x86_jcc(&t->hot, CC_NE);
-}
-
 /* Jump if an element of x is the least number. Changes XMM5. */
 static uint8_t *if_least(jit_t t, enum x86_xmm x, unsigned scale)
 {
-    x86_sse_rip(&t->hot, SSE_MOVAPS, XMM5, vector_literal(t, least[scale], least[scale]));
-    x86_sse_rr(&t->hot, equal[scale], XMM5, x);
-    return if_set(t, XMM5);
+    x86_sse_rip(&t->hot, SSE_MOVAPS, XMM5,
+                vector_literal(t, vector_least[scale], vector_least[scale]));
+    x86_sse_rr(&t->hot, vector_equal[scale], XMM5, x);
+    return vector_if_any(t, XMM5);
 }
 
 /* XMM0 = acc + x, or acc - x. Jump if that overflows: the sign of x or its opposite and that of
@@ -63,10 +38,10 @@ static uint8_t *accumulate(jit_t t, bool subtracts, unsigned scale, enum x86_xmm
 
     x86_sse_rr(b, SSE_MOVAPS, XMM0, acc);
     if (subtracts) { /* (acc ^ x) & (acc ^ result) */
-        x86_sse_rr(b, sub[scale], XMM0, x);
+        x86_sse_rr(b, vector_sub[scale], XMM0, x);
         x86_sse_rr(b, SSE_PXOR, x, acc);
     } else { /* (x ^ result) & (acc ^ result) */
-        x86_sse_rr(b, add[scale], XMM0, x);
+        x86_sse_rr(b, vector_add[scale], XMM0, x);
         x86_sse_rr(b, SSE_PXOR, x, XMM0);
     }
     x86_sse_rr(b, SSE_PXOR, acc, XMM0);
@@ -77,7 +52,7 @@ static uint8_t *accumulate(jit_t t, bool subtracts, unsigned scale, enum x86_xmm
         return x86_jcc(b, CC_NE);
     }
     x86_sse_shift(b, SSE_SRA_W, x, 15);
-    return if_set(t, x);
+    return vector_if_any(t, x);
 }
 
 #define ODD 0xf5 /* of PSHUFD: elements 1 and 3 to 0 and 2 */
@@ -145,7 +120,7 @@ bool emit_sat_mul_high_add(jit_t t, const struct insn *i)
         slow[n++] = if_least(t, XMM0, scale);
         x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM0);
         x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
-        x86_sse_rr(b, sub[scale], XMM0, XMM2);
+        x86_sse_rr(b, vector_sub[scale], XMM0, XMM2);
     }
     slow[n++] = double_high(t, scale, true);
     x86_sse_rr(b, SSE_MOVAPS, XMM1, XMM0);
@@ -188,13 +163,13 @@ static bool double_long(jit_t t, const struct insn *i, bool adds, bool subtracts
         load_operands(t, i, scale);
     } else {
         if (bit(i->word, 24))
-            load_element(t, i, scale);
+            vector_by_element(t, i, scale, XMM1);
         else
             vector_half(t, XMM1, i->rm, upper);
         vector_half(t, XMM0, i->rn, upper);
     }
     multiply_long(t, scale);
-    x86_sse_rr(&t->hot, add[scale + 1], XMM0, XMM0);
+    x86_sse_rr(&t->hot, vector_add[scale + 1], XMM0, XMM0);
     slow[n++] = if_least(t, XMM0, scale + 1);
     if (adds) {
         x86_sse_rr(&t->hot, SSE_MOVAPS, XMM1, XMM0);
@@ -237,20 +212,20 @@ bool emit_sat_accumulate(jit_t t, const struct insn *i)
     vector_load_elements(t, i, XMM1, i->rn, scale);
     vector_load_elements(t, i, XMM2, i->rd, scale);
     x86_sse_rr(b, SSE_MOVAPS, XMM0, XMM2);
-    x86_sse_rr(b, add[scale], XMM0, XMM1);
+    x86_sse_rr(b, vector_add[scale], XMM0, XMM1);
     x86_sse_rr(b, SSE_MOVAPS, XMM3, XMM0);
     if (bit(i->word, 29)) {
-        const uint8_t *sign = vector_literal(t, least[scale], least[scale]);
+        const uint8_t *sign = vector_literal(t, vector_least[scale], vector_least[scale]);
         x86_sse_rip(b, SSE_PXOR, XMM2, sign);
         x86_sse_rip(b, SSE_PXOR, XMM3, sign);
     }
-    x86_sse_rr(b, greater[scale], XMM2, XMM3);
+    x86_sse_rr(b, vector_greater[scale], XMM2, XMM3);
     if (bit(i->word, 29)) {
         x86_sse_rr(b, SSE_PXOR, XMM3, XMM3);
-        x86_sse_rr(b, greater[scale], XMM3, XMM1);
+        x86_sse_rr(b, vector_greater[scale], XMM3, XMM1);
         x86_sse_rr(b, SSE_PXOR, XMM2, XMM3);
     }
-    uint8_t *slow = if_set(t, XMM2);
+    uint8_t *slow = vector_if_any(t, XMM2);
     vector_result(t, i, XMM0);
     jit_slow_path(t, slow, t->hot.p);
     return true;
@@ -266,13 +241,13 @@ static void polynomial(jit_t t, unsigned scale)
     x86_sse_rr(b, SSE_PXOR, XMM0, XMM0);
     for (unsigned k = 0; k < 8; k++) {
         if (k)
-            x86_sse_rr(b, add[scale], XMM0, XMM0);
+            x86_sse_rr(b, vector_add[scale], XMM0, XMM0);
         x86_sse_rr(b, SSE_PXOR, XMM3, XMM3);
-        x86_sse_rr(b, greater[scale], XMM3, XMM1);
+        x86_sse_rr(b, vector_greater[scale], XMM3, XMM1);
         x86_sse_rr(b, SSE_PAND, XMM3, XMM2);
         x86_sse_rr(b, SSE_PXOR, XMM0, XMM3);
         if (k < 7)
-            x86_sse_rr(b, add[scale], XMM1, XMM1);
+            x86_sse_rr(b, vector_add[scale], XMM1, XMM1);
     }
 }
 

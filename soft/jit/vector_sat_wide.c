@@ -5,9 +5,6 @@
 #include "soft/interp/simd.h"
 #include "soft/jit/vector_sat.h"
 
-static const enum x86_sse equal[4] = { SSE_PCMPEQB, SSE_PCMPEQW, SSE_PCMPEQD, SSE_PCMPEQQ };
-static const enum x86_sse sub[4] = { SSE_PSUBB, SSE_PSUBW, SSE_PSUBD, SSE_PSUBQ };
-
 static void load_low(jit_t t, enum x86_xmm x, unsigned v, unsigned scale)
 {
     vector_load_low(t, x, v, scale == 3 ? 8 : 4);
@@ -31,14 +28,6 @@ void vector_load_source(jit_t t, const struct insn *i, enum x86_xmm x, unsigned 
         vector_load(t, x, i->rn);
 }
 
-/* Jump unless x is all ones. Changes RAX. */
-static uint8_t *unless_ones(jit_t t, enum x86_xmm x)
-{
-    x86_pmovmskb(&t->hot, RAX, x);
-    x86_alu_ri(&t->hot, 0, X86_CMP, RAX, 0xffff);
-    return x86_jcc(&t->hot, CC_NE);
-}
-
 static bool result(jit_t t, const struct insn *i, enum x86_xmm x, uint8_t *slow)
 {
     vector_result(t, i, x);
@@ -50,7 +39,6 @@ static bool result(jit_t t, const struct insn *i, enum x86_xmm x, uint8_t *slow)
  * sum is less than n, n is less than what is taken away. */
 bool vector_sat_add_wide(jit_t t, const struct insn *i, unsigned scale)
 {
-    static const enum x86_sse add[2] = { SSE_PADDD, SSE_PADDQ };
     struct x86_buf *b = &t->hot;
     bool subtracts = bit(i->word, 13);
     uint8_t *slow;
@@ -59,7 +47,7 @@ bool vector_sat_add_wide(jit_t t, const struct insn *i, unsigned scale)
     vector_load_elements(t, i, XMM0, i->rn, scale);
     vector_load_elements(t, i, XMM1, i->rm, scale);
     x86_sse_rr(b, SSE_MOVAPS, XMM2, XMM0);
-    x86_sse_rr(b, subtracts ? sub[scale] : add[scale - 2], XMM2, XMM1);
+    x86_sse_rr(b, (subtracts ? vector_sub : vector_add)[scale], XMM2, XMM1);
     if (!bit(i->word, 29)) {
         if (subtracts) { /* (n ^ m) & (n ^ result) */
             x86_sse_rr(b, SSE_PXOR, XMM1, XMM0);
@@ -77,7 +65,7 @@ bool vector_sat_add_wide(jit_t t, const struct insn *i, unsigned scale)
         if (scale == 2) {
             x86_sse_rr(b, SSE_PMAXUD, less, greater);
             x86_sse_rr(b, SSE_PCMPEQD, less, greater);
-            slow = unless_ones(t, less);
+            slow = vector_unless_all(t, less);
         } else {
             const uint8_t *sign = vector_literal(t, 1ull << 63, 1ull << 63);
             x86_sse_rip(b, SSE_MOVAPS, XMM3, sign);
@@ -96,8 +84,6 @@ bool vector_sat_add_wide(jit_t t, const struct insn *i, unsigned scale)
 bool emit_sat_abs(jit_t t, const struct insn *i)
 {
     static const enum x86_sse absolute[3] = { SSE_PABSB, SSE_PABSW, SSE_PABSD };
-    static const uint64_t least[4] = { 0x8080808080808080, 0x8000800080008000, 0x8000000080000000,
-                                       0x8000000000000000 };
     struct x86_buf *b = &t->hot;
     unsigned scale = (unsigned)bits(i->word, 23, 22);
 
@@ -105,14 +91,12 @@ bool emit_sat_abs(jit_t t, const struct insn *i)
         return false;
     jit_clobber(t);
     vector_load_elements(t, i, XMM0, i->rn, scale);
-    x86_sse_rip(b, SSE_MOVAPS, XMM1, vector_literal(t, least[scale], least[scale]));
-    x86_sse_rr(b, equal[scale], XMM1, XMM0);
-    x86_pmovmskb(b, RAX, XMM1);
-    x86_test_rr(b, 0, RAX, RAX);
-    uint8_t *slow = x86_jcc(b, CC_NE);
+    x86_sse_rip(b, SSE_MOVAPS, XMM1, vector_literal(t, vector_least[scale], vector_least[scale]));
+    x86_sse_rr(b, vector_equal[scale], XMM1, XMM0);
+    uint8_t *slow = vector_if_any(t, XMM1);
     x86_sse_rr(b, SSE_PXOR, XMM2, XMM2);
     if (bit(i->word, 29)) {
-        x86_sse_rr(b, sub[scale], XMM2, XMM0);
+        x86_sse_rr(b, vector_sub[scale], XMM2, XMM0);
     } else if (scale < 3) {
         x86_sse_rr(b, absolute[scale], XMM2, XMM0);
     } else { /* (n ^ sign) - sign */
@@ -134,7 +118,7 @@ bool vector_sat_narrow_wide(jit_t t, const struct insn *i, bool is_signed)
     x86_sse_rri(b, SSE_PSHUFD, XMM1, XMM0, EVEN_WORDS);
     x86_sse_rr(b, is_signed ? SSE_PMOVSXDQ : SSE_PMOVZXDQ, XMM2, XMM1);
     x86_sse_rr(b, SSE_PCMPEQQ, XMM2, XMM0);
-    uint8_t *slow = unless_ones(t, XMM2);
+    uint8_t *slow = vector_unless_all(t, XMM2);
     if (bit(i->word, 30) && !bit(i->word, 28)) {
         vector_load(t, XMM0, i->rd);
         x86_sse_rr(b, SSE_PUNPCKLQDQ, XMM0, XMM1);
@@ -178,14 +162,12 @@ bool emit_sat_shl(jit_t t, const struct insn *i)
     x86_sse_rr(b, SSE_MOVAPS, XMM3, XMM2);
     if (n)
         vector_shift_right(t, XMM3, scale, n, is_signed);
-    x86_sse_rr(b, equal[scale], XMM3, XMM0);
+    x86_sse_rr(b, vector_equal[scale], XMM3, XMM0);
     if (!is_signed && !bit(i->word, 12)) { /* and it is not negative */
-        static const enum x86_sse greater[4] = { SSE_PCMPGTB, SSE_PCMPGTW, SSE_PCMPGTD,
-                                                 SSE_PCMPGTQ };
         x86_sse_rr(b, SSE_PXOR, XMM1, XMM1);
-        x86_sse_rr(b, greater[scale], XMM1, XMM0);
+        x86_sse_rr(b, vector_greater[scale], XMM1, XMM0);
         x86_sse_rr(b, SSE_PANDN, XMM1, XMM3);
         x86_sse_rr(b, SSE_MOVAPS, XMM3, XMM1);
     }
-    return result(t, i, XMM2, unless_ones(t, XMM3));
+    return result(t, i, XMM2, vector_unless_all(t, XMM3));
 }

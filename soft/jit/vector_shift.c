@@ -11,7 +11,6 @@
 
 static const enum x86_sse_shift left[4] = { SSE_SLL_W, SSE_SLL_W, SSE_SLL_D, SSE_SLL_Q };
 static const enum x86_sse_shift right[4] = { SSE_SRL_W, SSE_SRL_W, SSE_SRL_D, SSE_SRL_Q };
-static const enum x86_sse add[4] = { SSE_PADDB, SSE_PADDW, SSE_PADDD, SSE_PADDQ };
 
 /* `value` in each element of 64 bits. */
 static uint64_t every(uint64_t value, unsigned scale)
@@ -139,7 +138,7 @@ bool emit_shr(jit_t t, const struct insn *i)
     vector_load(t, XMM0, i->rn);
     vector_shift_right(t, XMM0, scale, n, !bit(i->word, 29));
     if (bit(i->word, 12))
-        vector_result_of(t, i, add[scale], XMM0, vector_use(t, i->rd, XMM1));
+        vector_result_of(t, i, vector_add[scale], XMM0, vector_use(t, i->rd, XMM1));
     else
         vector_result(t, i, XMM0);
     return true;
@@ -157,9 +156,9 @@ bool emit_rshr(jit_t t, const struct insn *i)
     vector_shift_right(t, XMM0, scale, n, !bit(i->word, 29));
     shift_right(t, XMM1, scale, n - 1);
     mask(t, XMM1, 1, scale);
-    x86_sse_rr(&t->hot, add[scale], XMM0, XMM1);
+    x86_sse_rr(&t->hot, vector_add[scale], XMM0, XMM1);
     if (bit(i->word, 12))
-        vector_op(t, add[scale], XMM0, i->rd);
+        vector_op(t, vector_add[scale], XMM0, i->rd);
     vector_result(t, i, XMM0);
     return true;
 }
@@ -238,7 +237,7 @@ void vector_narrow_high(jit_t t, const struct insn *i, unsigned scale, unsigned 
     uint64_t half = every(1ull << (n - 1), scale + 1);
 
     if (rounds)
-        x86_sse_rip(&t->hot, add[scale + 1], XMM0, vector_literal(t, half, half));
+        x86_sse_rip(&t->hot, vector_add[scale + 1], XMM0, vector_literal(t, half, half));
     x86_sse_shift(&t->hot, right[scale + 1], XMM0, n);
     narrow(t, i, scale);
 }

@@ -9,9 +9,6 @@
  */
 #include "soft/jit/vector.h"
 
-static const enum x86_sse add[4] = { SSE_PADDB, SSE_PADDW, SSE_PADDD, SSE_PADDQ };
-static const enum x86_sse equal[4] = { SSE_PCMPEQB, SSE_PCMPEQW, SSE_PCMPEQD, SSE_PCMPEQQ };
-
 #define BYTES(value) ((uint64_t)(value) * 0x0101010101010101)
 #define WORDS(value) ((uint64_t)(value) * 0x0001000100010001)
 
@@ -162,7 +159,7 @@ static uint8_t *unless_same(jit_t t, const struct insn *i, unsigned scale, bool 
     x86_sse_rr(b, SSE_PXOR, XMM4, XMM4);
     vector_op(t, SSE_PSUBSB, XMM4, i->rm);
     shift(t, scale, SOURCE_XMM + XMM3, is_signed);
-    vector_op(t, equal[scale], XMM0, i->rn);
+    vector_op(t, vector_equal[scale], XMM0, i->rn);
     vector_load(t, XMM4, i->rm);
     if (scale)
         x86_sse_rip(b, SSE_PSHUFB, XMM4, vector_literal(t, low_byte[scale][0], low_byte[scale][1]));
@@ -190,7 +187,7 @@ bool emit_shift_each(jit_t t, const struct insn *i)
     vector_load(t, XMM4, i->rm);
     shift(t, scale, i->rn, is_signed);
     if (rounds)
-        x86_sse_rr(b, add[scale], XMM0, XMM3);
+        x86_sse_rr(b, vector_add[scale], XMM0, XMM3);
     if (saturates) {
         x86_sse_rr(b, SSE_MOVAPS, XMM3, XMM0);
         slow = unless_same(t, i, scale, is_signed);
