@@ -44,40 +44,51 @@ struct value {
 /* What flags say: nothing; LS or EQ ends; NE if a byte is zero; NE if that, or pieces differ. */
 enum said { NOTHING, COUNTED, ZERO_FOUND, DIFFERENCE_FOUND };
 
+struct registers {
+    struct value is[32];
+    uint32_t early, written; /* read before it is written */
+};
+
 struct turn {
     jit_t t;
     struct jit_leap *leap;
     unsigned at;
     enum said said;
     struct value subject; /* of ZERO_FOUND */
-    struct value v[32], x[32];
-    uint32_t v_early, v_written, x_early, x_written; /* read before it is written */
+    struct registers v, x;
 };
+
+static struct value read_from(struct registers *r, unsigned n)
+{
+    r->early |= ~r->written & 1u << n;
+    return r->is[n];
+}
+
+static bool write_to(struct registers *r, unsigned n, struct value value)
+{
+    r->written |= 1u << n;
+    r->is[n] = value;
+    return true;
+}
 
 static struct value read_v(struct turn *u, unsigned n)
 {
-    u->v_early |= ~u->v_written & 1u << n;
-    return u->v[n];
+    return read_from(&u->v, n);
 }
 
 static bool write_v(struct turn *u, unsigned n, struct value value)
 {
-    u->v_written |= 1u << n;
-    u->v[n] = value;
-    return true;
+    return write_to(&u->v, n, value);
 }
 
 static struct value read_x(struct turn *u, unsigned n)
 {
-    u->x_early |= ~u->x_written & 1u << n;
-    return u->x[n];
+    return read_from(&u->x, n);
 }
 
 static bool write_x(struct turn *u, unsigned n, struct value value)
 {
-    u->x_written |= 1u << n;
-    u->x[n] = value;
-    return n < REG_SP;
+    return write_to(&u->x, n, value) && n < REG_SP;
 }
 
 static unsigned rd(uint32_t w)
@@ -100,7 +111,7 @@ static bool store(struct turn *u, uint32_t w, const struct jit_place *place)
 {
     struct jit_leap *leap = u->leap;
 
-    if (place->size != 16 || (w & 0x3a000000) == 0x28000000 || u->v_written >> rd(w) & 1 ||
+    if (place->size != 16 || (w & 0x3a000000) == 0x28000000 || u->v.written >> rd(w) & 1 ||
         leap->exits & JIT_LEAP_COPIES)
         return false;
     leap->exits |= JIT_LEAP_COPIES;
@@ -399,12 +410,12 @@ static bool is_search(const struct turn *u)
 {
     const struct jit_leap *leap = u->leap;
     const struct jit_stream *s = u->t->loop.s->at;
-    const struct value *copy = &u->v[leap->copy];
+    const struct value *copy = &u->v.is[leap->copy];
 
     if (!(leap->exits & (JIT_LEAP_ZERO | JIT_LEAP_BYTE)) || !is_dense(&s[leap->first]))
         return false;
     if (leap->exits & JIT_LEAP_DIFFERENCE)
-        return are_two(u) && !u->v_written && !s[leap->second].write;
+        return are_two(u) && !u->v.written && !s[leap->second].write;
     if (leap->exits & JIT_LEAP_COPIES)
         return are_two(u) && leap->exits == (JIT_LEAP_COPIES | JIT_LEAP_ZERO) &&
                s[leap->first].stride == 16 && copy->kind == PIECE && copy->stream == leap->first &&
@@ -432,7 +443,7 @@ void jit_leap_find(jit_t t)
         if (s->moved[reg] > FARTHEST || s->moved[reg] < -FARTHEST)
             return;
     }
-    if (u.v_early & u.v_written || (u.x_early | moved) & u.x_written || u.x_early & moved)
+    if (u.v.early & u.v.written || (u.x.early | moved) & u.x.written || u.x.early & moved)
         return;
     if (!is_search(&u))
         return;
