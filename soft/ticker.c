@@ -11,7 +11,6 @@
  */
 #include <time.h>
 
-#include "base/clock.h"
 #include "soft/vcpu.h"
 
 #define TICK (HVX_COUNTER_HZ / 1000)
@@ -88,7 +87,7 @@ static uint64_t next_look(struct soft_vm *vm, uint64_t last)
 static void ticker_sleep(struct soft_vm *vm)
 {
     struct ticker *t = &vm->ticker;
-    uint64_t last = soft_ticks(), now = last, at;
+    uint64_t last = soft_ticks(), at;
     bool again = true;
 
     while (again) {
@@ -97,8 +96,8 @@ static void ticker_sleep(struct soft_vm *vm)
             atomic_store(&t->next, at);
         } while (next_look(vm, last) < at);
         lock_acquire(&t->lock);
-        while (!t->stop && !t->hurry && (now = soft_ticks()) < at)
-            (void)lock_wait(&t->lock, &t->cond, clock_monotonic_ns() + (at - now) * 125 / 3 + 1);
+        while (!t->stop && !t->hurry && soft_ticks() < at)
+            (void)lock_wait(&t->lock, &t->cond, timer_deadline_ns(at));
         again = t->hurry && !t->stop;
         t->hurry = false;
         lock_release(&t->lock);

@@ -13,6 +13,17 @@ uint64_t soft_ticks(void)
     return clock_ticks_24mhz();
 }
 
+uint64_t timer_deadline_ns(uint64_t ticks)
+{
+    uint64_t now = soft_ticks();
+
+    if (ticks <= now)
+        return 0;
+    if (ticks - now > 1ull << 54) /* 20 years */
+        return UINT64_MAX;
+    return clock_monotonic_ns() + (ticks - now) * 125 / 3 + 1;
+}
+
 static bool timer_condition(const struct soft_vcpu *v)
 {
     return (v->sys[SYSREG_CNTV_CTL_EL0] & CNT_CTL_ENABLE) &&

@@ -299,7 +299,8 @@ void ticker_hurry(struct soft_vm *vm, uint64_t due);
 void ticker_note_warming(struct soft_vm *vm);
 
 /* soft/timer.c */
-uint64_t soft_ticks(void); /* 24 MHz, CLOCK_MONOTONIC */
+uint64_t soft_ticks(void);                  /* 24 MHz, CLOCK_MONOTONIC */
+uint64_t timer_deadline_ns(uint64_t ticks); /* CLOCK_MONOTONIC at that count; 0: it is over */
 static inline uint64_t timer_count(const struct soft_vcpu *v)
 {
     return (v->check ? check_ticks(v->check) : soft_ticks()) - v->vtimer_offset;

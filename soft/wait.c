@@ -24,7 +24,6 @@
 
 #include <errno.h>
 
-#include "base/clock.h"
 #include "soft/vcpu.h"
 
 #define WAIT_US(us) ((us) * (HVX_COUNTER_HZ / 1000000))
@@ -164,18 +163,6 @@ static uint32_t shorter(uint32_t ticks, uint32_t least)
 
 /* --- sleeping --- */
 
-/* CLOCK_MONOTONIC at the counter's `ticks`. */
-static uint64_t deadline_ns(uint64_t ticks)
-{
-    uint64_t now = soft_ticks();
-
-    if (ticks <= now)
-        return 0;
-    if (ticks - now > 1ull << 54) /* 20 years */
-        return UINT64_MAX;
-    return clock_monotonic_ns() + (ticks - now) * 125 / 3 + 1; /* 24 MHz */
-}
-
 /*
  * Sleep until `is_there`, or at `deadline`, a host counter value. Not in the guest.
  *
@@ -186,7 +173,7 @@ static void sleep_until(struct soft_vcpu *v, uint64_t deadline,
                         bool (*is_there)(struct soft_vcpu *))
 {
     _Atomic unsigned *awake = &v->cpu.vm->load.awake;
-    uint64_t ns = deadline_ns(deadline);
+    uint64_t ns = timer_deadline_ns(deadline);
     int err = 0;
 
     lock_acquire(&v->wait_lock);
