@@ -16,6 +16,17 @@ static inline bool bit(uint64_t value, unsigned n)
     return (value >> n) & 1;
 }
 
+/* A set of small numbers, bit n % 64 of word n / 64. */
+static inline bool set_has(const uint64_t *set, uint64_t n)
+{
+    return set[n / 64] >> n % 64 & 1;
+}
+
+static inline void set_add(uint64_t *set, uint64_t n)
+{
+    set[n / 64] |= 1ull << n % 64;
+}
+
 /* The low `width` (1 to 64) bits of `value`, sign-extended. */
 static inline int64_t sign_extend(uint64_t value, unsigned width)
 {

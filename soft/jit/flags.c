@@ -63,10 +63,10 @@ static const struct jit_insn *look_at(jit_t t, int64_t offset, struct jit_insn *
 
     if (n < t->count && t->insn[n].i.offset == offset)
         return &t->insn[n];
-    if (!(l->seen[at / 64] >> at % 64 & 1)) {
+    if (!set_has(l->seen, at)) {
         if (l->count == JIT_LOOKED)
             return NULL;
-        l->seen[at / 64] |= 1ull << at % 64;
+        set_add(l->seen, at);
         l->word[at] = ld_le32(t->page + offset);
         l->at[l->count++] = (uint16_t)offset;
     }
@@ -92,10 +92,9 @@ static unsigned flags_read(jit_t t, int64_t offset, struct look *l)
     for (; l->ahead && read != FLAGS_READ; offset += 4) {
         if (offset < 0 || offset >= CODE_PAGE_SIZE)
             return FLAGS_READ;
-        uint64_t *seen = &l->seen[offset / 4 / 64], mask = 1ull << offset / 4 % 64;
-        if (*seen & mask)
+        if (set_has(l->seen, (uint64_t)offset / 4))
             return read;
-        *seen |= mask;
+        set_add(l->seen, (uint64_t)offset / 4);
         l->ahead--;
         struct jit_insn other;
         const struct jit_insn *look = look_at(t, offset, &other);

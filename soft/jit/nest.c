@@ -33,16 +33,6 @@ struct walk {
     uint64_t seen[WORDS / 64], kept[WORDS / 64];
 };
 
-static bool has(const uint64_t *set, unsigned n)
-{
-    return set[n / 64] >> n % 64 & 1;
-}
-
-static void put(uint64_t *set, unsigned n)
-{
-    set[n / 64] |= 1ull << n % 64;
-}
-
 static bool is_conditional(uint32_t word)
 {
     return ((word & 0xff000010) == 0x54000000 && (word & 15) < 14) ||
@@ -81,7 +71,7 @@ static bool explore(jit_t t, struct walk *w, unsigned low)
     memset(w->seen, 0, sizeof w->seen);
     w->at[0] = (uint16_t)(t->start / 4);
     w->count = 1;
-    put(w->seen, w->at[0]);
+    set_add(w->seen, w->at[0]);
     for (unsigned k = 0; k < w->count; k++) {
         unsigned n = w->at[k];
         uint32_t word = w->word[k] = ld_le32(t->page + n * 4);
@@ -91,9 +81,9 @@ static bool explore(jit_t t, struct walk *w, unsigned low)
         back |= branch && w->next[k][1] <= n;
         for (unsigned s = 0; s < 2; s++) {
             unsigned next = w->next[k][s];
-            if (next == NOWHERE || has(w->seen, next) || w->count == SCAN)
+            if (next == NOWHERE || set_has(w->seen, next) || w->count == SCAN)
                 continue;
-            put(w->seen, next);
+            set_add(w->seen, next);
             w->at[w->count++] = (uint16_t)next;
         }
     }
@@ -109,19 +99,19 @@ static unsigned keep(struct walk *w)
     do {
         before = count;
         for (unsigned k = w->count; k-- > 0;) {
-            if (has(w->kept, w->at[k]))
+            if (set_has(w->kept, w->at[k]))
                 continue;
             for (unsigned s = 0; s < 2; s++) {
                 unsigned next = w->next[k][s];
-                if (next == NOWHERE || (next != w->at[0] && !has(w->kept, next)))
+                if (next == NOWHERE || (next != w->at[0] && !set_has(w->kept, next)))
                     continue;
-                put(w->kept, w->at[k]);
+                set_add(w->kept, w->at[k]);
                 count++;
                 break;
             }
         }
     } while (count != before);
-    return has(w->kept, w->at[0]) ? count : 0;
+    return set_has(w->kept, w->at[0]) ? count : 0;
 }
 
 /* Is there a loop of one block inside that is better left alone? Then all around it is, too, or it
@@ -132,10 +122,10 @@ static bool has_apart(jit_t t, const struct walk *w)
 
     for (unsigned k = 0; k < w->count; k++) {
         unsigned n = w->at[k], head = w->next[k][1];
-        if (!has(w->kept, n) || head == NOWHERE || head >= n || head == w->at[0] ||
-            n - head >= JIT_BLOCK_MAX || has(asked, head))
+        if (!set_has(w->kept, n) || head == NOWHERE || head >= n || head == w->at[0] ||
+            n - head >= JIT_BLOCK_MAX || set_has(asked, head))
             continue;
-        put(asked, head);
+        set_add(asked, head);
         jit_decode(t, head * 4, JIT_BLOCK_MAX);
         if (jit_loop_is_apart(t))
             return true;
@@ -162,16 +152,16 @@ static unsigned index_of(const struct walk *w, struct by_number *b)
 
     memset(b->last, 0, sizeof b->last);
     memset(b->target, 0, sizeof b->target);
-    put(b->target, w->at[0]);
+    set_add(b->target, w->at[0]);
     for (unsigned k = 0; k < w->count; k++) {
         unsigned n = w->at[k], next = w->next[k][1];
-        if (!has(w->kept, n))
+        if (!set_has(w->kept, n))
             continue;
         b->word[n] = w->word[k];
         branches += is_conditional(w->word[k]) || is_jump(w->word[k]);
-        if (next == NOWHERE || (next != w->at[0] && !has(w->kept, next)))
+        if (next == NOWHERE || (next != w->at[0] && !set_has(w->kept, next)))
             continue;
-        put(b->target, next);
+        set_add(b->target, next);
         if (next <= n && b->last[next] <= n)
             b->last[next] = (uint16_t)(n + 1);
     }
@@ -187,11 +177,11 @@ static bool fill(jit_t t, struct jit_nest *nest, const struct walk *w, const str
 
     nest->count = nest->parts = nest->jumps = 0;
     for (unsigned n = 0; n < WORDS; n++) {
-        if (!has(w->kept, n)) {
+        if (!set_has(w->kept, n)) {
             ended = true;
             continue;
         }
-        if (ended || has(b->target, n)) {
+        if (ended || set_has(b->target, n)) {
             if (nest->parts == JIT_NEST_PARTS)
                 return false;
             if (n == w->at[0])
@@ -226,7 +216,7 @@ static void note_words(jit_t t, const struct jit_nest *nest)
 
     for (unsigned k = 0; k < nest->count; k++) {
         const struct insn *i = &nest->insn[k].i;
-        put(l->seen, i->offset / 4u);
+        set_add(l->seen, i->offset / 4u);
         l->word[i->offset / 4] = i->word;
         if (k - head->first >= head->count)
             l->at[l->count++] = i->offset;

@@ -31,7 +31,7 @@ static void change_site(struct jit *j, uint64_t pa, uint64_t *sites)
     j->stray[site] = 0;
     if (jit_is_site(sites, site))
         return;
-    sites[site / 64] |= 1ull << site % 64;
+    set_add(sites, site);
     jit_blocks_retire(j, pa, 4);
     cpu_attend(&j->v->cpu, ATTENTION_LOOK); /* out of a loop that is the block's own */
 }

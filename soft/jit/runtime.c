@@ -88,12 +88,12 @@ static unsigned filter_bit(uint64_t va)
 
 static void filter_add(struct mmu_bank *b, uint64_t va)
 {
-    b->jit.filter[filter_bit(va) / 64] |= 1ull << filter_bit(va) % 64;
+    set_add(b->jit.filter, filter_bit(va));
 }
 
 static bool filter_has(const struct mmu_bank *b, uint64_t va)
 {
-    return b->jit.filter[filter_bit(va) / 64] >> filter_bit(va) % 64 & 1;
+    return set_has(b->jit.filter, filter_bit(va));
 }
 
 static void forget_binds(struct mmu_bank *b)
@@ -350,7 +350,7 @@ static void note_heat(struct cpu *c)
     j->heat[region] = (uint8_t)(heat < UINT8_MAX ? heat : UINT8_MAX);
     if (heat < j->knobs.warm)
         return;
-    j->warm[region / 64] |= 1ull << region % 64;
+    set_add(j->warm, region);
     jit_blocks_retire(j, pa, JIT_REGION);
 }
 

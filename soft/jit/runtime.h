@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "base/lock.h"
 #include "soft/cpu.h"
 #include "soft/insn.h"
@@ -314,7 +315,7 @@ static inline unsigned jit_site(uint64_t pa)
 
 static inline bool jit_is_site(const uint64_t *sites, unsigned site)
 {
-    return sites[site / 64] >> site % 64 & 1;
+    return set_has(sites, site);
 }
 
 static inline unsigned jit_region(uint64_t pa)
@@ -325,7 +326,7 @@ static inline unsigned jit_region(uint64_t pa)
 /* Does the code at a physical address run often? */
 static inline bool jit_is_warm(const struct jit *j, uint64_t pa)
 {
-    return j->warm[jit_region(pa) / 64] >> jit_region(pa) % 64 & 1;
+    return set_has(j->warm, jit_region(pa));
 }
 
 /* soft/jit/arena.c: code memory. What a failure leaves is the caller's to destroy. */

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/bits.h"
 #include "base/clock.h"
 #include "soft/vcpu.h"
 
@@ -67,11 +68,6 @@ struct windows {
 static unsigned number_of(uint64_t va)
 {
     return (va >> 12) % WINDOW_PAGES;
-}
-
-static bool has(const uint64_t *bits, unsigned n)
-{
-    return bits[n / 64] >> n % 64 & 1;
 }
 
 static struct piece *piece_of(struct windows *w, uint64_t va)
@@ -214,7 +210,7 @@ static bool agree(struct windows *w, struct mmu_bank *b, uint64_t va, const stru
     bool mapped = w->pa[n] == (align_down(e->pa, 4096) | MAPPED);
     bool writes = (e->wr ^ va) < 4096;
 
-    if ((has(w->read, n) && !mapped) || (has(w->write, n) && !writes)) {
+    if ((set_has(w->read, n) && !mapped) || (set_has(w->write, n) && !writes)) {
         tlb_drop_found(&b->tlb, va, 1); /* the guest did not say so */
         clear_bits(w, n, 1);
     }
@@ -273,7 +269,7 @@ uint64_t window_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
     if (!w || (e->rd ^ va) >= 4096 || !is_in(piece_of(w, va), b, va) || !agree(w, b, va, e))
         return 0;
     unsigned n = number_of(va);
-    const uint64_t *bits = has(w->write, n) ? w->write : w->read;
+    const uint64_t *bits = set_has(w->write, n) ? w->write : w->read;
     /* from the page's own piece on, which does not begin a run by itself */
     unsigned end = run_end(w, bits, n + 1), begin = run_begin(w, bits, n);
     p->va = align_down(va, 4096) - (uint64_t)(n - begin) * 4096;
@@ -319,7 +315,7 @@ static bool map_run(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64
            !is_mapped(w, va + size, pa + size))
         size += 4096;
     for (unsigned k = 0; k < size / 4096; k++)
-        if (has(w->read, n + k)) {
+        if (set_has(w->read, n + k)) {
             tlb_drop_found(&b->tlb, va + k * 4096ull, 1);
             clear_bits(w, n + k, 1);
         }
