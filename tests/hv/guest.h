@@ -138,6 +138,18 @@ enum {
 #define A64_DAIFCLR(n)     (0xd50340ffu | (uint32_t)(n) << 8)
 #define A64_DAIFSET(n)     (0xd50340dfu | (uint32_t)(n) << 8)
 
+/* The next number of a sequence that looks random and is always the same (xorshift), from
+ * GUEST_RANDOM or any other number but 0 on. */
+#define GUEST_RANDOM 88172645463325252u
+
+static inline uint64_t guest_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
 /* A system register of MRS and MSR; the five fields are the arguments that A64_REG() yields. */
 #define A64_REG(op0, op1, crn, crm, op2)                                                           \
     ((uint32_t)(op0) << 19 | (uint32_t)(op1) << 16 | (uint32_t)(crn) << 12 |                       \

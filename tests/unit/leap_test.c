@@ -6,8 +6,6 @@
  */
 #include "tests/unit/loop_guest.h"
 
-#include <stdlib.h>
-
 #define WORDS 15
 
 static const uint32_t loops[][WORDS] = {
@@ -19,9 +17,7 @@ static const uint32_t loops[][WORDS] = {
         0x0e209800, /* cmeq v0.8b, v0.8b, #0 */
         0x9e660006, /* fmov x6, d0 */
         0xb4ffff66, /* cbz x6, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* strchr */
@@ -31,9 +27,7 @@ static const uint32_t loops[][WORDS] = {
         0x6e22a444, /* umaxp v4.16b, v2.16b, v2.16b */
         0x9e660086, /* fmov x6, d4 */
         0xb4ffff66, /* cbz x6, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* memchr: two pieces, a count */
@@ -49,9 +43,7 @@ static const uint32_t loops[][WORDS] = {
         0x6e22a443, /* umaxp v3.16b, v2.16b, v2.16b */
         0x9e660066, /* fmov x6, d3 */
         0xb4fffea6, /* cbz x6, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* strcmp: words off a base and an index */
@@ -62,9 +54,7 @@ static const uint32_t loops[][WORDS] = {
         0xea2c016b, /* bics x11, x11, x12 */
         0xfa4700c0, /* ccmp x6, x7, #0, eq */
         0x54ffff40, /* b.eq loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* the end in front, a branch back, something that moves along */
@@ -79,9 +69,7 @@ static const uint32_t loops[][WORDS] = {
         0x9e660046, /* fmov x6, d2 */
         0xb5000046, /* cbnz x6, out */
         0x17fffff6, /* b loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* a value that lives from turn to turn */
@@ -91,9 +79,7 @@ static const uint32_t loops[][WORDS] = {
         0x4e209820, /* cmeq v0.16b, v1.16b, #0 */
         0x6e20a400, /* umaxp v0.16b, v0.16b, v0.16b */
         0x17fffffb, /* b loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* half of the mask only */
@@ -104,9 +90,7 @@ static const uint32_t loops[][WORDS] = {
         0x6e28a463, /* umaxp v3.16b, v3.16b, v8.16b */
         0x9e660066, /* fmov x6, d3 */
         0xb4ffff46, /* cbz x6, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* the byte is written */
@@ -121,9 +105,7 @@ static const uint32_t loops[][WORDS] = {
         0x0f0c8443, /* shrn v3.8b, v2.8h, #4 */
         0x9e660066, /* fmov x6, d3 */
         0xb4fffec6, /* cbz x6, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* words alone, and a gap */
@@ -134,9 +116,7 @@ static const uint32_t loops[][WORDS] = {
         0x54000061, /* b.ne out */
         0xf1000421, /* subs x1, x1, #1 */
         0x54ffff41, /* b.ne loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* words alone */
@@ -147,9 +127,7 @@ static const uint32_t loops[][WORDS] = {
         0x54000061, /* b.ne out */
         0xf1000421, /* subs x1, x1, #1 */
         0x54ffff48, /* b.hi loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* strcpy */
@@ -159,9 +137,7 @@ static const uint32_t loops[][WORDS] = {
         0x6e21a422, /* umaxp v2.16b, v1.16b, v1.16b */
         0x9e660044, /* fmov x4, d2 */
         0xb4ffff64, /* cbz x4, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* what is stored is written, too */
@@ -171,9 +147,7 @@ static const uint32_t loops[][WORDS] = {
         0x6e20a402, /* umaxp v2.16b, v0.16b, v0.16b */
         0x9e660044, /* fmov x4, d2 */
         0xb4ffff64, /* cbz x4, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* stored at once */
@@ -183,9 +157,7 @@ static const uint32_t loops[][WORDS] = {
         0x6e21a422, /* umaxp v2.16b, v1.16b, v1.16b */
         0x9e660044, /* fmov x4, d2 */
         0xb4ffff64, /* cbz x4, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* what is stored is another one */
@@ -195,9 +167,7 @@ static const uint32_t loops[][WORDS] = {
         0x6e21a422, /* umaxp v2.16b, v1.16b, v1.16b */
         0x9e660044, /* fmov x4, d2 */
         0xb4ffff64, /* cbz x4, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
 };
 

@@ -5,11 +5,20 @@
 #ifndef TESTS_UNIT_LOOP_GUEST_H
 #define TESTS_UNIT_LOOP_GUEST_H
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/hv/guest.h"
 
 #define LOOP_TABLES (GUEST_RAM + 0x4000)
+
+/* Behind a loop: flags are read, x2 leads to a device, whose data abort is the end. */
+#define LOOP_END                                                                                   \
+    0xd53b421c,     /* mrs x28, nzcv */                                                            \
+        0xb9400046, /* ldr w6, [x2] */                                                             \
+        0xd42000e0  /* brk #7 */
 
 struct loop_result {
     hv_simd_fp_uchar16_t v[32];
@@ -20,12 +29,10 @@ struct loop_result {
 /* Numbers of all sizes, few of them NaNs, in `bytes` of memory; the MMU; SIMD. */
 static inline void loop_memory(struct guest *g, unsigned bytes)
 {
-    uint64_t state = 88172645463325252u;
+    uint64_t state = GUEST_RANDOM;
 
     for (unsigned n = 0; n < bytes / 8; n++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
+        (void)guest_random(&state);
         memcpy(g->ram + (GUEST_DATA - GUEST_RAM) + 8 * n, &state, 8);
     }
     guest_write_tables(g->ram + (LOOP_TABLES - GUEST_RAM), LOOP_TABLES);
@@ -70,6 +77,23 @@ static inline void loop_compare(const struct loop_result *want, const struct loo
     CHECK_EQ(got->fpsr, want->fpsr);
     CHECK_EQ(got->syndrome, want->syndrome);
     CHECK(memcmp(want->ram, got->ram, sizeof want->ram) == 0);
+}
+
+static inline void *loop_stop(void *vcpu)
+{
+    usleep(20000);
+    hv_vcpus_exit(vcpu, 1);
+    return NULL;
+}
+
+/* Run code that never ends until it has been asked to for some time. */
+static inline void loop_run_until_asked(struct guest *g)
+{
+    pthread_t thread;
+
+    CHECK_EQ(pthread_create(&thread, NULL, loop_stop, &g->vcpu), 0);
+    guest_run(g, HV_EXIT_REASON_CANCELED);
+    pthread_join(thread, NULL);
 }
 
 #endif

@@ -25,14 +25,11 @@
 #define EC_MOPS  0x27u
 #define PSTATE_C (1u << 29)
 
-static uint64_t state = 88172645463325252;
+static uint64_t state = GUEST_RANDOM;
 
 static unsigned next(unsigned limit)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (unsigned)(state >> 11) % limit;
+    return (unsigned)(guest_random(&state) >> 11) % limit;
 }
 
 static uint8_t *data_of(struct guest *g)

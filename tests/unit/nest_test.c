@@ -5,10 +5,6 @@
  */
 #include "tests/unit/loop_guest.h"
 
-#include <pthread.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #define PROGRAMS 250
 #define PARTS    12
 #define WORDS    240
@@ -21,10 +17,7 @@ static uint64_t state;
 
 static unsigned next(unsigned limit)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (unsigned)(state >> 11) % limit;
+    return (unsigned)(guest_random(&state) >> 11) % limit;
 }
 
 /* Fields that an instruction has. */
@@ -184,7 +177,7 @@ static void every_nest(void)
     static struct loop_result want, got;
     uint32_t code[WORDS];
 
-    state = 88172645463325252u;
+    state = GUEST_RANDOM;
     for (unsigned n = 0; n < PROGRAMS; n++) {
         make(code, n % 4 ? PLAIN : FORMS);
         /* in one page, over pages, out of memory */
@@ -195,13 +188,6 @@ static void every_nest(void)
         run(getenv("IREKO_ENGINE"), code, moving, &got);
         loop_compare(&want, &got);
     }
-}
-
-static void *stop(void *vcpu)
-{
-    usleep(20000);
-    hv_vcpus_exit(vcpu, 1);
-    return NULL;
 }
 
 /* What never ends is left when somebody asks, with all registers where they should be. */
@@ -218,13 +204,10 @@ static void an_endless_one_is_left(void)
         0x17fffff9, /* b head */
     };
     struct guest g;
-    pthread_t thread;
 
     CHECK_OK(hvx_set_engine(getenv("IREKO_ENGINE")));
     GUEST_OPEN(&g, code);
-    CHECK_EQ(pthread_create(&thread, NULL, stop, &g.vcpu), 0);
-    guest_run(&g, HV_EXIT_REASON_CANCELED);
-    pthread_join(thread, NULL);
+    loop_run_until_asked(&g);
     uint64_t pc = guest_reg(&g, HV_REG_PC), turns = guest_reg(&g, HV_REG_X0 + 9);
     CHECK(pc < GUEST_CODE + sizeof code);
     CHECK(turns > 1);

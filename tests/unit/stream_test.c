@@ -5,10 +5,6 @@
  */
 #include "tests/unit/loop_guest.h"
 
-#include <pthread.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #define WORDS 13
 
 static const uint32_t loops[][WORDS] = {
@@ -20,9 +16,7 @@ static const uint32_t loops[][WORDS] = {
         0xa9c22408, /* ldp x8, x9, [x0, #32]! */
         0xf1000421, /* subs x1, x1, #1 */
         0x54ffff68, /* b.hi loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* backwards */
@@ -30,9 +24,7 @@ static const uint32_t loops[][WORDS] = {
         0xadbf0460, /* stp q0, q1, [x3, #-32]! */
         0xd1000421, /* sub x1, x1, #1 */
         0xb5ffffa1, /* cbnz x1, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* odd strides, an index */
@@ -43,9 +35,7 @@ static const uint32_t loops[][WORDS] = {
         0xb89fd008, /* ldrsw x8, [x0, #-3] */
         0xd1000421, /* sub x1, x1, #1 */
         0xb5ffff41, /* cbnz x1, loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* loads and stores off one base, a way out */
@@ -57,9 +47,7 @@ static const uint32_t loops[][WORDS] = {
         0x54ffff61, /* b.ne loop */
         0xb4000041, /* skip: cbz x1, out */
         0xd503201f, /* nop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* results that take slow paths, flags */
@@ -73,9 +61,7 @@ static const uint32_t loops[][WORDS] = {
         0x9a87d4e7, /* cinc x7, x7, gt */
         0xb5ffff01, /* cbnz x1, loop */
         0x9a885508, /* cinc x8, x8, mi */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* structures */
@@ -85,9 +71,7 @@ static const uint32_t loops[][WORDS] = {
         0x4e640ce7, /* sqadd v7.8h, v7.8h, v4.8h */
         0xf1000421, /* subs x1, x1, #1 */
         0x54ffff61, /* b.ne loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* the exit first */
@@ -98,9 +82,7 @@ static const uint32_t loops[][WORDS] = {
         0xd1000421, /* sub x1, x1, #1 */
         0x381ff486, /* strb w6, [x4], #-1 */
         0x17fffffa, /* b loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* a search */
@@ -113,9 +95,7 @@ static const uint32_t loops[][WORDS] = {
         0x91001000, /* add x0, x0, #4 */
         0xf1000421, /* subs x1, x1, #1 */
         0x54ffff01, /* b.ne loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* a comparison */
@@ -127,9 +107,7 @@ static const uint32_t loops[][WORDS] = {
         0xfa411820, /* ccmp x1, #1, #0, ne */
         0xd1000421, /* sub x1, x1, #1 */
         0x54ffff21, /* b.ne loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* the base for an end */
@@ -140,9 +118,7 @@ static const uint32_t loops[][WORDS] = {
         0xeb0a007f, /* cmp x3, x10 */
         0xfa401824, /* ccmp x1, #0, #4, ne */
         0x54ffff41, /* b.ne loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* more streams than there is room for */
@@ -153,9 +129,7 @@ static const uint32_t loops[][WORDS] = {
         0xf81f8547, /* str x7, [x10], #-8 */
         0xf1000421, /* subs x1, x1, #1 */
         0x54ffff41, /* b.ne loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* pairs of which one is read, too */
@@ -167,9 +141,7 @@ static const uint32_t loops[][WORDS] = {
         0x8b09018c, /* add x12, x12, x9 */
         0xf1000421, /* subs x1, x1, #1 */
         0x54ffff21, /* b.ne loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* a base that is loaded */
@@ -180,9 +152,7 @@ static const uint32_t loops[][WORDS] = {
         0xf9400186, /* ldr x6, [x12] */
         0xf1000421, /* subs x1, x1, #1 */
         0x54ffff41, /* b.ne loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #7 */
+        LOOP_END,   /* out: */
     },
     {
         /* pairs next to each other, over each other: no streams */
@@ -196,9 +166,7 @@ static const uint32_t loops[][WORDS] = {
         0xa9021c66, /* stp x6, x7, [x3, #32] */
         0xf1000421, /* subs x1, x1, #0x1 */
         0x54fffee1, /* b.ne loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #0x7 */
+        LOOP_END,   /* out: */
     },
     {
         /* half of a pair comes from elsewhere */
@@ -211,9 +179,7 @@ static const uint32_t loops[][WORDS] = {
         0xa900bc6e, /* stp x14, x15, [x3, #8] */
         0xf1000421, /* subs x1, x1, #0x1 */
         0x54ffff01, /* b.ne loop */
-        0xd53b421c, /* out: mrs x28, nzcv */
-        0xb9400046, /* ldr w6, [x2] */
-        0xd42000e0, /* brk #0x7 */
+        LOOP_END,   /* out: */
     },
 };
 
@@ -273,13 +239,6 @@ static void every_loop(void)
             compare(loops[n], &settings[s]);
 }
 
-static void *stop(void *vcpu)
-{
-    usleep(20000);
-    hv_vcpus_exit(vcpu, 1);
-    return NULL;
-}
-
 /* One that never leaves its page looks at what others want all the same. */
 static void an_endless_one_is_left(void)
 {
@@ -289,15 +248,12 @@ static void an_endless_one_is_left(void)
         0x17fffffe, /* b loop */
     };
     struct guest g;
-    pthread_t thread;
 
     CHECK_OK(hvx_set_engine(getenv("IREKO_ENGINE")));
     GUEST_OPEN(&g, code);
     loop_memory(&g, 0x20000);
     guest_set_reg(&g, HV_REG_X0, GUEST_DATA);
-    CHECK_EQ(pthread_create(&thread, NULL, stop, &g.vcpu), 0);
-    guest_run(&g, HV_EXIT_REASON_CANCELED);
-    pthread_join(thread, NULL);
+    loop_run_until_asked(&g);
     CHECK(guest_reg(&g, HV_REG_PC) < GUEST_CODE + sizeof code);
     guest_close(&g);
 }

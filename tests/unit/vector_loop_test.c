@@ -5,8 +5,6 @@
  */
 #include "tests/unit/loop_guest.h"
 
-#include <stdlib.h>
-
 static const uint32_t code[] = {
     0x3cc18400, /* loop: ldr q0, [x0], #24 */
     0x4ea08421, /* add v1.4s, v1.4s, v0.4s */
