@@ -406,7 +406,7 @@ static void test_manual(void **state)
     assert_in_range(n, 1, sizeof manual - 2);
     size_t count = option_names(names, ARRAY_LEN(names));
     for (size_t i = 0; i < count; i++) {
-        snprintf(wanted, sizeof wanted, ".It Fl -%s", names[i]);
+        snprintf(wanted, sizeof wanted, ".It Fl -%.23s", names[i]);
         if (!strstr(manual, wanted))
             fail_msg("the manual has no '%s'", wanted);
     }

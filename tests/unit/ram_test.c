@@ -72,6 +72,10 @@ static bool cannot(const char *why)
     return true;
 }
 
+#ifndef MADV_REMOVE /* then all memory is private */
+#define MADV_REMOVE MADV_DONTNEED
+#endif
+
 /* QEMU's emulation of a CPU for programs (7.2) says that it took any advice, and ignores some. */
 static bool is_ignored(void)
 {
