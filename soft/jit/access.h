@@ -38,9 +38,9 @@ bool jit_access_of(jit_t t, const struct jit_insn *n, int64_t *offset, int64_t *
 _Static_assert(sizeof(struct tlb_entry) == 1u << JIT_TLB_SHIFT, "the index is a shift");
 
 /* RCX = where in the TLB the entry for the address in `at` would be; its fields. */
-static inline void jit_tlb_index(jit_t t, struct x86_buf *b, enum x86_reg at)
+static inline void jit_tlb_index(const struct jit *j, struct x86_buf *b, enum x86_reg at)
 {
-    if (t->jit->host.bmi2) {
+    if (j->host.bmi2) {
         x86_rorx(b, 0, RCX, at, 12 - JIT_TLB_SHIFT);
     } else {
         x86_mov_rr(b, 0, RCX, at);

@@ -104,7 +104,7 @@ static bool emit_logical(jit_t t, const struct insn *i, enum x86_alu op, bool in
             x86_unary_r(b, w, X86_NOT, RDX);
         x86_alu_rr(b, w, op, RDX, RAX);
         x86_lock_cmpxchg(b, size, x86_at(RCX, 0), RDX);
-        x86_to(b, x86_jcc(b, CC_NE), again);
+        x86_patch(x86_jcc(b, CC_NE), again);
         result(t, i->rd, size, RAX);
     }
     jit_slow_paths(t, slow, 2);

@@ -28,9 +28,6 @@ static uint64_t here_pc(jit_t t)
 static void exit_tail(jit_t t, uint64_t target, uint8_t *site, bool called, bool bound)
 {
     struct jit *j = t->jit;
-
-    if (t->hot.full || t->cold.full)
-        return;
     struct jit_exit e = {
         .target = target,
         .site = hot_offset(t, site) & JIT_OFFSET,
@@ -40,7 +37,7 @@ static void exit_tail(jit_t t, uint64_t target, uint8_t *site, bool called, bool
     };
     x86_patch(site, t->cold.p);
     uint32_t n = jit_exit_add(j, &e);
-    x86_to(&t->cold, x86_call(&t->cold), j->rw + j->link);
+    x86_call_to(&t->cold, j->rw + j->link);
     x86_imm32(&t->cold, n);
 }
 
@@ -58,15 +55,13 @@ static void poll(jit_t t)
 /* Somebody does: go out before the instruction at `target`, `back` in the loop. */
 static void attend(jit_t t, uint8_t *wanted, uint64_t target, bool back)
 {
-    if (t->hot.full || t->cold.full)
-        return;
     x86_patch(wanted, t->cold.p);
     if (back) {
         vector_cache_write(t, &t->cold);
         jit_loop_leave(t, &t->cold);
     }
     jit_mov_va(t, &t->cold, RAX, target);
-    x86_to(&t->cold, x86_jmp(&t->cold), t->jit->rw + t->jit->miss);
+    x86_jmp_to(&t->cold, t->jit->rw + t->jit->miss);
 }
 
 static bool is_other_page(jit_t t, uint64_t target)
@@ -118,7 +113,7 @@ void jit_exit_direct(jit_t t, uint64_t target)
     if (t->loop.inside && t->loop.head && target == jit_pc(t, &t->insn[0].i)) {
         jit_streams_turn(t);
         poll(t);
-        x86_to(b, x86_jcc(b, CC_E), t->loop.head);
+        x86_patch(x86_jcc(b, CC_E), t->loop.head);
         attend(t, x86_jmp(b), target, true);
         return;
     }
@@ -130,7 +125,7 @@ void jit_exit_direct(jit_t t, uint64_t target)
         }
         compare_binding(t, target);
         uint8_t *site = x86_jcc(b, CC_E);
-        x86_to(b, x86_jmp(b), t->cold.p);
+        x86_jmp_to(b, t->cold.p);
         exit_tail(t, target, site, false, true);
     } else if (polls(t, target)) {
         poll(t);
@@ -192,7 +187,7 @@ void jit_exits_end(jit_t t)
     unsigned count = t->count;
 
     t->remake.how = REMAKE_NONE;
-    for (unsigned n = 0; n < t->outs; n++) {
+    for (unsigned n = 0; n < t->outs && jit_has_room(t); n++) {
         const struct jit_way_out *out = &t->out[n];
         x86_here(&t->hot, out->from);
         t->insn = out->insn;
@@ -213,8 +208,7 @@ void jit_exits_end(jit_t t)
 
 static void jump_to_miss(jit_t t, uint8_t *from)
 {
-    if (!t->hot.full && !t->cold.full)
-        x86_patch(from, t->jit->rw + t->jit->miss);
+    x86_patch(from, t->jit->rw + t->jit->miss);
 }
 
 _Static_assert(sizeof(struct jit_jump) == 4u << 2, "the index is scaled");
@@ -314,7 +308,7 @@ static void call_direct(jit_t t, uint64_t target)
     }
     x86_push(b, (enum x86_reg)jit_pinned[REG_LR]);
     uint8_t *site = x86_call(b);
-    if (mismatch && !b->full && !t->cold.full) {
+    if (mismatch) {
         x86_patch(mismatch, t->cold.p);
         push_return(t);
     }
@@ -332,11 +326,9 @@ static void call_indirect(jit_t t)
     uint8_t *miss = look_up_jump(b);
     x86_push(b, (enum x86_reg)t->pinned[REG_LR]);
     x86_call_m(b, jump_field(offsetof(struct jit_jump, code)));
-    if (!b->full && !t->cold.full) {
-        x86_patch(miss, t->cold.p);
-        push_return(t);
-        x86_to(&t->cold, x86_jmp(&t->cold), t->jit->rw + t->jit->miss);
-    }
+    x86_patch(miss, t->cold.p);
+    push_return(t);
+    x86_jmp_to(&t->cold, t->jit->rw + t->jit->miss);
     come_back(t);
 }
 
@@ -496,8 +488,6 @@ bool emit_ret(jit_t t, const struct insn *i)
     uint8_t *other = x86_jcc(&t->hot, CC_NE);
     x86_ret(&t->hot);
     t->ended = true;
-    if (t->hot.full || t->cold.full)
-        return true;
     x86_patch(other, t->cold.p);
     x86_mov_rm(&t->cold, 1, RSP, JIT_VCPU(hot.returns_base));
     x86_mov_rr(&t->cold, 1, RAX, (enum x86_reg)t->pinned[REG_LR]);

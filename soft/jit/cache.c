@@ -120,6 +120,7 @@ int jit_cache_create(struct jit *j, size_t size)
         return err;
     jit_arena_split(j, (uint32_t)(size / 8 * 5));
     jit_thunks_emit(j);
+    jit_look_ups_make(j);
     jit_cache_reset(j);
     return 0;
 }

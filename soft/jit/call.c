@@ -18,10 +18,6 @@ static const uint8_t *cold_data(jit_t t, const void *data, size_t size)
 {
     struct x86_buf *b = &t->cold;
 
-    if (b->limit - b->p < (ptrdiff_t)size + 8) {
-        b->full = true;
-        return b->p;
-    }
     memcpy(b->p, data, size);
     b->p += size;
     return b->p - size;
@@ -44,17 +40,14 @@ static struct jit_call record_of(jit_t t, const struct insn *i, uint32_t next)
 #define TO_THUNK 12
 static inline void to_thunk(jit_t t, enum x86_reg record, uint32_t thunk)
 {
-    struct x86_buf buf = t->cold, *b = &buf;
-
-    x86_lea_ahead(b, record, TO_THUNK - 7);
-    x86_to(b, x86_jmp(b), t->jit->rw + thunk);
-    x86_back(&t->cold, b);
+    x86_lea_ahead(&t->cold, record, TO_THUNK - 7);
+    x86_jmp_to(&t->cold, t->jit->rw + thunk);
 }
 
 /* Pad with breakpoints or NOPs until the record behind to_thunk() is at a multiple of 8. */
 static void align_record(struct x86_buf *b, unsigned pad)
 {
-    while (!b->full && ((uintptr_t)b->p + TO_THUNK) % 8)
+    while (((uintptr_t)b->p + TO_THUNK) % 8)
         x86_plain(b, pad);
 }
 
@@ -83,7 +76,7 @@ void jit_emit_interp(jit_t t, const struct insn *i)
     jit_products_restore(t, &t->hot, t->at);
     jit_loop_leave(t, &t->hot);
     align_record(&t->cold, 0xcc);
-    x86_to(&t->hot, x86_jmp(&t->hot), t->cold.p);
+    x86_jmp_to(&t->hot, t->cold.p);
     interp_call(t, i, t->hot.p);
     jit_loop_enter(t, &t->hot);
 }
@@ -97,7 +90,7 @@ void jit_interp_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_
     interp_call(t, i, next);
     for (size_t n = 0; n < count; n++)
         if (from[n])
-            x86_to(&t->hot, from[n], start);
+            x86_patch(from[n], start);
 }
 
 /* What the records of all slow paths of the block refer to. */
@@ -126,10 +119,6 @@ static void slow_data(jit_t t, const struct jit_slow *s, const struct jit_insn *
     struct x86_buf *b = &t->cold;
     uint8_t *p = b->p;
 
-    if (b->limit - p < (ptrdiff_t)(sizeof *s + s->count * 4u) + 8) {
-        b->full = true;
-        return;
-    }
     memcpy(p, s, sizeof *s);
     p += sizeof *s;
     for (unsigned n = 0; n < s->count; n++, p += 4)
@@ -175,22 +164,15 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     return start;
 }
 
-/* The jump at `from`, which may be in the cold part, leads to a slow path. */
-static void lead(jit_t t, uint8_t *from, const uint8_t *record)
-{
-    if (!t->hot.full && !t->cold.full)
-        x86_patch(from, record);
-}
-
 void jit_slow_path(jit_t t, uint8_t *from, const uint8_t *after)
 {
-    lead(t, from, slow_record(t, t->at, false, after));
+    x86_patch(from, slow_record(t, t->at, false, after));
 }
 
 void jit_slow_look_up(jit_t t, unsigned first, uint8_t *from)
 {
     if (from)
-        lead(t, from, slow_record(t, first, true, t->hot.p));
+        x86_patch(from, slow_record(t, first, true, t->hot.p));
 }
 
 void jit_slow_access(jit_t t, uint8_t *other, uint8_t *look_up)
@@ -209,7 +191,7 @@ void jit_slow_group(jit_t t, unsigned first, uint8_t *const *from, size_t count)
             continue;
         if (!record)
             record = slow_record(t, first, false, t->hot.p);
-        lead(t, from[n], record);
+        x86_patch(from[n], record);
     }
 }
 
@@ -222,7 +204,7 @@ void jit_call_helper(jit_t t, struct x86_buf *b, jit_helper *function)
 {
     jit_loop_leave(t, b);
     x86_mov_ri(b, RCX, (uintptr_t)function - (uintptr_t)jit_slow);
-    x86_to(b, x86_call(b), t->jit->rw + t->jit->helper);
+    x86_call_to(b, t->jit->rw + t->jit->helper);
     jit_loop_enter(t, b);
 }
 
@@ -274,13 +256,13 @@ void jit_emit_interp_vector(jit_t t, const struct insn *i)
     jit_clobber(t);
     vector_cache_store(t);
     struct jit_call call = record_of(t, i, 0);
-    while (!t->cold.full && (uintptr_t)t->cold.p % 8)
+    while ((uintptr_t)t->cold.p % 8)
         x86_plain(&t->cold, 0xcc);
     const uint8_t *record = cold_data(t, &call, sizeof call);
     jit_note_va(t, record + offsetof(struct jit_call, page_va));
     jit_loop_leave(t, &t->hot);
     x86_lea_rip(&t->hot, RAX, record);
-    x86_to(&t->hot, x86_call(&t->hot), t->jit->rw + t->jit->vector);
+    x86_call_to(&t->hot, t->jit->rw + t->jit->vector);
     jit_loop_enter(t, &t->hot);
     vector_cache_forget(t);
 }

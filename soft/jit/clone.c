@@ -35,10 +35,8 @@ static void note(jit_t t, const struct x86_buf *b, enum kind kind, const uint8_t
 {
     struct x86_sites *s = &t->jit->relocs.sites;
 
-    if (s->count < X86_SITES)
-        s->at[s->count] =
-            (uint16_t)(b->tag | (unsigned)kind << KIND_SHIFT | (unsigned)(at - b->start));
-    s->count++;
+    s->at[s->count++ % X86_SITES] =
+        (uint16_t)(((unsigned)kind << KIND_SHIFT) + (unsigned)(at - b->start));
 }
 
 void jit_mov_va(jit_t t, struct x86_buf *b, enum x86_reg d, uint64_t va)
@@ -69,10 +67,8 @@ void jit_relocs_begin(jit_t t)
     r->sites.count = 0;
     r->failed = t->jit->knobs.uncloned;
     t->hot.start = t->jit->rw + t->jit->hot;
-    t->cold.start = t->jit->rw + t->jit->cold;
-    t->cold.tag = IN_COLD;
-    if (!r->failed)
-        t->hot.sites = t->cold.sites = &r->sites;
+    t->cold.start = t->jit->rw + t->jit->cold - IN_COLD;
+    t->hot.sites = t->cold.sites = &r->sites;
 }
 
 void jit_lists_end(jit_t t, struct jit_block *b)
@@ -83,7 +79,7 @@ void jit_lists_end(jit_t t, struct jit_block *b)
     uint8_t *at = t->cold.p + ((uintptr_t)t->cold.p & 1);
 
     if (t->cold.limit - at < (ptrdiff_t)looked) {
-        t->cold.full = true;
+        t->full = true;
         return;
     }
     memcpy(at, l->at, looked);

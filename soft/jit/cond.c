@@ -128,12 +128,12 @@ static bool emit_conditional_compare(jit_t t, const struct insn *i, struct opera
     enum x86_cc cc = jit_condition(t, i->a);
     uint8_t *out = x86_jcc(&t->hot, cc ^ 1);
 
-    x86_to(&t->hot, out, t->cold.p);
+    x86_patch(out, t->cold.p);
     jit_flags_immediate(t, i->b, ef);
     uint8_t *back = x86_jmp(&t->cold);
 
     compare(t, i, o);
-    x86_to(&t->cold, back, t->hot.p);
+    x86_patch(back, t->hot.p);
     jit_flags_set(t, ef);
     return true;
 }

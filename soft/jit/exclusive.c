@@ -176,10 +176,10 @@ bool emit_ldxr(jit_t t, const struct insn *i)
     const uint8_t *back = b->p;
     jit_done(t, i->rd, RAX);
 
-    x86_to(b, shared, t->cold.p);
+    x86_patch(shared, t->cold.p);
     other[2] = call_load(t, &t->cold, size);
     x86_mov_rm(&t->cold, 1, RAX, JIT_CPU(excl_value[0]));
-    x86_to(&t->cold, x86_jmp(&t->cold), back);
+    x86_jmp_to(&t->cold, back);
     jit_interp_paths(t, i, other, ARRAY_LEN(other));
     return true;
 }
@@ -208,10 +208,10 @@ bool emit_stxr(jit_t t, const struct insn *i)
     const uint8_t *back = b->p;
     jit_done(t, i->rm, RAX);
 
-    x86_to(b, shared, t->cold.p);
+    x86_patch(shared, t->cold.p);
     desire(t, &t->cold, 1, 0, i->rd);
     call_store(t, &t->cold, size, other + 4);
-    x86_to(&t->cold, x86_jmp(&t->cold), back);
+    x86_jmp_to(&t->cold, back);
     jit_interp_paths(t, i, other, ARRAY_LEN(other));
     return true;
 }

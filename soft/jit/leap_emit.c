@@ -214,7 +214,7 @@ void jit_leap(jit_t t)
     move_all(t);
     x86_alu_ri(b, 0, X86_SUB, JIT_TLB, leap->turns);
     x86_alu_ri(b, 0, X86_CMP, JIT_TLB, leap->turns);
-    x86_to(b, x86_jcc(b, CC_AE), again);
+    x86_patch(x86_jcc(b, CC_AE), again);
     x86_here(b, found);
     if (count)
         x86_here(b, count);

@@ -179,7 +179,7 @@ const uint8_t *jit_loop_return_at(jit_t t, const uint8_t *to)
 {
     const uint8_t *start = t->cold.p;
     jit_loop_enter(t, &t->cold);
-    x86_to(&t->cold, x86_jmp(&t->cold), to);
+    x86_jmp_to(&t->cold, to);
     return start;
 }
 

@@ -9,6 +9,9 @@
  * A register is written only after the access, and the base only after that, so a fault finds
  * everything as it was.
  */
+#include <assert.h>
+
+#include "base/bytes.h"
 #include "soft/jit/access.h"
 #include "soft/jit/x86_sse.h"
 
@@ -43,11 +46,39 @@ static bool has_streams(jit_t t)
     return t->loop.inside && t->loop.streams;
 }
 
-/* In the TLB: the address is in register `at`. */
-static uint8_t *look_up(jit_t t, struct x86_buf *part, enum x86_reg at, unsigned size, bool write)
+/* A look-up in the TLB of the address in `at`: most of what is emitted, so it is copied. */
+static void make_look_up(struct jit *j, enum x86_reg at, bool write)
 {
-    struct x86_buf buf = *part, *b = &buf;
+    struct jit_look_up *l = &j->look_up[write][at];
+    uint8_t code[sizeof l->code + X86_BEHIND];
+    struct x86_buf buf = { .p = code, .sites = &j->relocs.sites }, *b = &buf;
     size_t tag = write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd);
+
+    jit_tlb_index(j, b, at);
+    x86_mov_rm(b, 1, RDX, jit_tlb_field(tag));
+    x86_alu_rr(b, 1, X86_XOR, RDX, at);
+    x86_alu_ri(b, 1, X86_CMP, RDX, 4096);
+    l->limit = (uint8_t)(b->p - 4 - code);
+    l->jump = (uint8_t)(x86_jcc(b, CC_A) - code);
+    x86_mov_rm(b, 1, RCX, jit_tlb_field(offsetof(struct tlb_entry, add)));
+    l->size = (uint8_t)(b->p - code);
+    assert(l->size <= sizeof l->code);
+    memcpy(l->code, code, sizeof l->code);
+}
+
+void jit_look_ups_make(struct jit *j)
+{
+    for (unsigned at = 0; at < ARRAY_LEN(j->look_up[0]); at++) {
+        make_look_up(j, (enum x86_reg)at, false);
+        make_look_up(j, (enum x86_reg)at, true);
+    }
+}
+
+/* In the TLB: the address is in register `at`. */
+static uint8_t *look_up(jit_t t, struct x86_buf *b, enum x86_reg at, unsigned size, bool write)
+{
+    const struct jit_look_up *l = &t->jit->look_up[write][at];
+    uint8_t *p = b->p, *jump = p + l->jump;
 
     t->look_up.address = x86_at(at, 0);
     t->look_up.size = size;
@@ -56,15 +87,11 @@ static uint8_t *look_up(jit_t t, struct x86_buf *part, enum x86_reg at, unsigned
     t->look_up.found = at;
     t->look_up.add = RCX;
     t->look_up.disp = 0;
-    jit_tlb_index(t, b, at);
-    x86_mov_rm(b, 1, RDX, jit_tlb_field(tag));
-    x86_alu_rr(b, 1, X86_XOR, RDX, at);
-    x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)(4096 - size));
-    uint8_t *slow = x86_jcc(b, CC_A);
-    x86_mov_rm(b, 1, RCX, jit_tlb_field(offsetof(struct tlb_entry, add)));
-    x86_back(part, b);
-    t->look_up.end = b->p;
-    return slow;
+    memcpy(p, l->code, sizeof l->code);
+    st_le32(p + l->limit, 4096 - size);
+    x86_note_site(b, jump);
+    t->look_up.end = b->p = p + l->size;
+    return jump;
 }
 
 /* Among the regions first: the TLB is looked into in the cold part. */
@@ -85,11 +112,11 @@ static uint8_t *look_up_wide(jit_t t, enum x86_reg at, unsigned size, bool write
     x86_mov_rm(b, 1, RDX, x86_indexed(JIT_TLB, RCX, 0, wide + (int32_t)tag));
     x86_alu_rr(b, 1, X86_XOR, RDX, at);
     x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)((1u << TLB_WIDE_SHIFT) - size));
-    x86_to(b, x86_jcc(b, CC_A), t->cold.p);
+    x86_patch(x86_jcc(b, CC_A), t->cold.p);
     x86_mov_rm(b, 1, RCX,
                x86_indexed(JIT_TLB, RCX, 0, wide + (int32_t)offsetof(struct tlb_wide, add)));
     uint8_t *slow = look_up(t, &t->cold, at, size, write);
-    x86_to(&t->cold, x86_jmp(&t->cold), b->p);
+    x86_jmp_to(&t->cold, b->p);
     t->look_up.end = b->p;
     return slow;
 }

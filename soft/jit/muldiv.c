@@ -153,14 +153,14 @@ static uint8_t *cold_multiply(jit_t t, unsigned w, enum x86_cc cc, enum x86_reg 
 {
     uint8_t *out = x86_jcc(&t->hot, cc);
 
-    x86_to(&t->hot, out, t->cold.p);
+    x86_patch(out, t->cold.p);
     x86_imul_rr(&t->cold, w, RAX, by);
     return x86_jmp(&t->cold);
 }
 
 static void cold_return(jit_t t, uint8_t *at)
 {
-    x86_to(&t->cold, at, t->hot.p);
+    x86_patch(at, t->hot.p);
 }
 
 /* UDIV and SDIV. For the divisors 0 and -1 the quotient is the product with them. */

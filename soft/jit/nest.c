@@ -292,7 +292,7 @@ void jit_nest_jump(jit_t t, uint8_t *from, unsigned part)
     struct jit_nest *nest = t->nest;
 
     if (nest->part[part].code) {
-        x86_to(&t->hot, from, nest->part[part].code);
+        x86_patch(from, nest->part[part].code);
         return;
     }
     nest->jump[nest->jumps].from = from;
@@ -343,7 +343,7 @@ void jit_nest_emit(jit_t t)
     use_part(t, nest->head);
     jit_exits_end(t);
     for (unsigned n = 0; n < nest->jumps; n++)
-        x86_to(&t->hot, nest->jump[n].from, nest->part[nest->jump[n].part].code);
+        x86_patch(nest->jump[n].from, nest->part[nest->jump[n].part].code);
     t->loop.inside = false;
     t->pinned = jit_pinned;
 }

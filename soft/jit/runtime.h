@@ -151,6 +151,12 @@ struct jit_relocs {
     bool failed; /* it cannot be cloned */
 };
 
+/* A look-up in the TLB as code: where the size of the access and the jump of a miss are. */
+struct jit_look_up {
+    uint8_t code[48];
+    uint8_t size, limit, jump;
+};
+
 #define JIT_LOOKED 127
 
 /* While a block is translated: words of the page that were looked at besides those translated
@@ -289,6 +295,7 @@ struct jit {
     struct jit_store *store; /* the VM's, or NULL; */
     struct store_list made;  /* what this vCPU adds to it */
     struct jit_looked looked;
+    struct jit_look_up look_up[2][16]; /* for reading and writing, by the register of the address */
 
     /* Thunks, offsets in the cache. */
     uint32_t enter, leave, bottom, link, miss, interp, slow, slow_v, refill, refill_v, vector,
@@ -396,6 +403,8 @@ bool jit_returns_are_full(const struct soft_vcpu *v);
 
 /* soft/jit/thunks.c: emit the thunks at the start of the cache. */
 void jit_thunks_emit(struct jit *j);
+/* soft/jit/memory.c: fill jit.look_up. */
+void jit_look_ups_make(struct jit *j);
 
 /* soft/jit/translate.c: the block at `va`, whose page's bytes are at `page` and at `pa` for the
  * guest. JIT_NONE: no room. */

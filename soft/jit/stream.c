@@ -252,7 +252,7 @@ static void look_up(jit_t t, unsigned n, uint8_t *miss[2])
     struct x86_buf *b = &t->hot;
 
     address(t, s);
-    jit_tlb_index(t, b, RAX);
+    jit_tlb_index(t->jit, b, RAX);
     x86_mov_rm(
         b, 1, RDX,
         jit_tlb_field(s->write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd)));
@@ -330,7 +330,7 @@ void jit_streams_turn(jit_t t)
     if (!t->loop.streaming)
         return;
     x86_alu_ri(b, 0, X86_SUB, JIT_TLB, 1);
-    x86_to(b, x86_jcc(b, CC_AE), t->loop.s->body);
+    x86_patch(x86_jcc(b, CC_AE), t->loop.s->body);
     jit_streams_leave(t, b);
 }
 

@@ -387,7 +387,7 @@ bool emit_svc(jit_t t, const struct insn *i)
     jit_clobber(t);
     jit_mov_va(t, &t->hot, RAX, jit_pc(t, i) + 4);
     x86_mov_ri(&t->hot, RDX, (uint32_t)i->imm);
-    x86_to(&t->hot, x86_jmp(&t->hot), t->jit->rw + t->jit->svc);
+    x86_jmp_to(&t->hot, t->jit->rw + t->jit->svc);
     t->ended = true;
     return true;
 }
@@ -398,7 +398,7 @@ bool emit_eret(jit_t t, const struct insn *i)
     if (!(t->mode & JIT_MODE_EL1))
         return false;
     jit_clobber(t);
-    x86_to(&t->hot, x86_jmp(&t->hot), t->jit->rw + t->jit->eret);
+    x86_jmp_to(&t->hot, t->jit->rw + t->jit->eret);
     t->ended = true;
     return true;
 }

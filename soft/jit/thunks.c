@@ -199,7 +199,7 @@ static const enum x86_reg saved[] = { RBX, RBP, R12, R13, R14, R15 };
 
 void jit_thunks_emit(struct jit *j)
 {
-    struct x86_buf buf = { .p = j->rw, .limit = j->rw + j->hot_end }, *b = &buf;
+    struct x86_buf buf = { .p = j->rw, .sites = &j->relocs.sites }, *b = &buf;
 
     x86_plain(b, 0xcc); /* offset 0 is no code */
 

@@ -111,6 +111,17 @@ static void note_sp(jit_t t, const struct jit_insn *n)
         t->sp_aligned = false;
 }
 
+/* What an instruction takes of either part at most, with its slow paths and its way out; and what is
+ * put there before the first one, or behind the last. There is room for 16 KiB when a block begins. */
+#define STEP_BYTES 8192
+
+bool jit_has_room(jit_t t)
+{
+    if (LIKELY(t->hot.limit - t->hot.p >= STEP_BYTES && t->cold.limit - t->cold.p >= STEP_BYTES))
+        return true;
+    return !(t->full = t->ended = true);
+}
+
 /* Flags stay. Changes RDX. */
 static void count_instructions(jit_t t, unsigned n)
 {
@@ -141,6 +152,8 @@ void jit_emit_one(jit_t t)
     bool last = t->at + 1 == t->count;
     unsigned at = t->at;
 
+    if (UNLIKELY(!jit_has_room(t)))
+        return;
     if (UNLIKELY(count))
         count_instructions(t, 1);
     if (UNLIKELY((n->op == A64_B && !last) || n->done))
@@ -300,7 +313,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .exit_count = (uint8_t)(j->exit_count - exits),
     };
     jit_lists_end(&t, &b);
-    if (t.hot.full || t.cold.full) {
+    if (t.full) {
         j->exit_count = exits;
         return JIT_NONE;
     }

@@ -234,6 +234,7 @@ struct jit_translation {
     struct jit_vector_cache cache;
     struct jit_vector_cache before; /* the instruction being emitted: as slow paths find it */
     bool ended;                     /* the block's code ends here */
+    bool full;                      /* because there is no room for more, so it is no block */
     const uint8_t *slow_common;     /* struct jit_slow_common, or NULL: not needed so far */
     const uint8_t **literal;        /* constants of vector code, in the cold part */
     unsigned literals;
@@ -446,6 +447,8 @@ unsigned jit_decode(jit_t t, unsigned offset, unsigned max);
 void jit_decode_one(jit_t t, struct jit_insn *n, uint32_t word, unsigned offset);
 bool jit_ends_block(const struct jit_insn *n);
 void jit_emit_one(jit_t t);
+/* Is there room for what one emits? Else the block ends here, and is none. */
+bool jit_has_room(jit_t t);
 
 /* soft/jit/stream.c: find the loop's streams. */
 void jit_streams_find(jit_t t);

@@ -19,10 +19,6 @@ const uint8_t *vector_literal(jit_t t, uint64_t low, uint64_t high)
     for (unsigned n = 0; n < t->literals; n++)
         if (memcmp(t->literal[n], value, sizeof value) == 0)
             return t->literal[n];
-    if (b->limit - b->p < 32) {
-        b->full = true;
-        return b->p;
-    }
     while ((uintptr_t)b->p % sizeof value)
         x86_8(b, 0xcc);
     memcpy(b->p, value, sizeof value);

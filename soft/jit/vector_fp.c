@@ -161,10 +161,10 @@ static void compare(jit_t t, const struct insn *i, bool zero)
     x86_setcc(b, CC_A, RAX);
     x86_setcc(b, CC_B, RCX);
     x86_cmp8_rr(b, RAX, RCX);
-    x86_to(b, unordered, t->cold.p);
+    x86_patch(unordered, t->cold.p);
     jit_flags_immediate(t, 3, EF_SUB);
     uint8_t *back = x86_jmp(&t->cold);
-    x86_to(&t->cold, back, b->p);
+    x86_patch(back, b->p);
 }
 
 bool emit_fcmp(jit_t t, const struct insn *i)
@@ -189,11 +189,11 @@ bool emit_fccmp(jit_t t, const struct insn *i)
     } else {
         enum x86_cc cc = jit_condition(t, cond);
         uint8_t *out = x86_jcc(&t->hot, (enum x86_cc)(cc ^ 1));
-        x86_to(&t->hot, out, t->cold.p);
+        x86_patch(out, t->cold.p);
         jit_flags_immediate(t, i->word & 15, EF_SUB);
         uint8_t *back = x86_jmp(&t->cold);
         compare(t, i, false);
-        x86_to(&t->cold, back, t->hot.p);
+        x86_patch(back, t->hot.p);
     }
     jit_flags_set(t, EF_SUB);
     return true;

@@ -10,10 +10,10 @@
 static void note_saturation(jit_t t)
 {
     uint8_t *out = vector_unless_all(t, XMM4);
-    x86_to(&t->hot, out, t->cold.p);
+    x86_patch(out, t->cold.p);
     x86_alu_mi(&t->cold, 0, X86_OR, JIT_CPU(fpsr), (int32_t)FPSR_QC);
     uint8_t *back = x86_jmp(&t->cold);
-    x86_to(&t->cold, back, t->hot.p);
+    x86_patch(back, t->hot.p);
 }
 
 /* SQADD, UQADD, SQSUB, UQSUB: U<29>, bit 13 is SUB. */

@@ -3,8 +3,9 @@
  *
  * One function an instruction form, inline, a few stores each. `w` is 1 for 64-bit operands and 0
  * for 32-bit ones, whose results clear the upper half of a register just as A64's W forms do. The
- * buffer is written through one mapping and executed through another, `exec` bytes away. Running
- * off its end sets `full` and writes nothing more, so callers check once, at the end of a block.
+ * buffer is written through one mapping and executed through another. Nobody looks for its end
+ * here: who emits makes sure before that there is room for all that comes next, at most 15 bytes an
+ * instruction, and for X86_BEHIND bytes behind it, which may be written as well.
  */
 #ifndef SOFT_JIT_X86_H
 #define SOFT_JIT_X86_H
@@ -74,8 +75,8 @@ struct x86_mem {
     int32_t disp;
 };
 
-/* Where displacements from the instruction pointer are, of one or more buffers: each buffer's `tag`
- * and the offset from its `start`. `count` may be more than there is room. */
+/* Where displacements from the instruction pointer are, of one or more buffers: offsets from each
+ * buffer's `start`. `count` may be more than there is room, then the first ones are lost. */
 #define X86_SITES 2048
 
 struct x86_sites {
@@ -83,13 +84,16 @@ struct x86_sites {
     uint16_t at[X86_SITES];
 };
 
+#define X86_BEHIND 8
+
+/* What constants make most of the arguments of: a call would leave them all to be looked at. */
+#define X86_INLINE static inline __attribute__((always_inline))
+
 struct x86_buf {
-    uint8_t *p, *limit;
-    intptr_t exec;           /* address of execution minus address of writing */
-    struct x86_sites *sites; /* or NULL: not noted */
-    const uint8_t *start;
-    uint16_t tag;
-    bool full;
+    uint8_t *p;
+    const uint8_t *limit; /* who emits looks at it */
+    struct x86_sites *sites;
+    const uint8_t *start; /* what sites are offsets from */
 };
 
 static inline struct x86_mem x86_at(enum x86_reg base, int32_t disp)
@@ -105,25 +109,12 @@ static inline struct x86_mem x86_indexed(enum x86_reg base, enum x86_reg index, 
     };
 }
 
-/* Every instruction is at most 15 bytes. */
-static inline bool x86_room(struct x86_buf *b)
-{
-    if (b->limit - b->p >= 16)
-        return true;
-    b->full = true;
-    return false;
-}
-
-/* A displacement from the instruction pointer comes next. */
-static inline void x86_note_site(struct x86_buf *b)
+/* A displacement from the instruction pointer is here. */
+static inline void x86_note_site(struct x86_buf *b, const uint8_t *at)
 {
     struct x86_sites *s = b->sites;
 
-    if (!s)
-        return;
-    if (s->count < X86_SITES)
-        s->at[s->count] = (uint16_t)(b->tag | (unsigned)(b->p - b->start));
-    s->count++;
+    s->at[s->count++ % X86_SITES] = (uint16_t)(at - b->start);
 }
 
 static inline void x86_8(struct x86_buf *b, unsigned v)
@@ -146,7 +137,7 @@ static inline void x86_64(struct x86_buf *b, uint64_t v)
 /* The next bytes, eight at most, the first one lowest. Eight are written whatever `size` is: what
  * is behind the instruction is free. So no byte of an instruction is a store or a branch of its
  * own. */
-static inline void x86_put(struct x86_buf *b, uint64_t bytes, unsigned size)
+X86_INLINE void x86_put(struct x86_buf *b, uint64_t bytes, unsigned size)
 {
     memcpy(b->p, &bytes, 8);
     b->p += size;
@@ -159,31 +150,48 @@ struct x86_bytes {
 };
 
 /* Put a byte in front, if it is there. */
-static inline struct x86_bytes x86_before(bool there, unsigned byte, struct x86_bytes v)
+X86_INLINE struct x86_bytes x86_before(bool there, unsigned byte, struct x86_bytes v)
 {
     v.bytes = there ? v.bytes << 8 | byte : v.bytes;
     v.size += there;
     return v;
 }
 
-/* Prefix (0 for none); REX with W, R of `reg`, X of `index`, B of `base`, left out when it says
- * nothing; an opcode of one byte, 0x0fXX for two, 0x0f38XX for three; `rest`, bytes that follow it.
- * `byte`: reg is a byte register, of which 4 to 7 need a REX to be SPL to DIL. */
-static inline struct x86_bytes x86_insn(unsigned prefix, unsigned w, unsigned reg, unsigned index,
-                                        unsigned base, bool byte, unsigned op,
-                                        struct x86_bytes rest)
+/* An opcode of one byte, 0x0fXX for two, 0x0f38XX for three: how many, and behind a byte for REX. */
+X86_INLINE unsigned x86_opcode_size(unsigned op)
 {
-    unsigned rex = 0x40 | w << 3 | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1);
+    return op > 0xffff ? 3 : op > 0xff ? 2 : 1;
+}
 
-    rest = x86_before(true, op & 0xff, rest);
-    rest = x86_before(op > 0xff, op >> 8 & 0xff, rest);
-    rest = x86_before(op > 0xffff, op >> 16, rest);
-    rest = x86_before(rex != 0x40 || byte, rex, rest);
-    return x86_before(prefix, prefix, rest);
+X86_INLINE uint64_t x86_opcode(unsigned op)
+{
+    uint64_t last = (uint64_t)(op & 0xff) << 8 * x86_opcode_size(op);
+
+    if (op > 0xffff)
+        return last | (op & 0xff00) << 8 | (op >> 16) << 8;
+    return op > 0xff ? last | op >> 8 << 8 : last;
+}
+
+/* REX with W, in the lowest byte. */
+X86_INLINE uint64_t x86_rex(unsigned w)
+{
+    return 0x40 | w << 3;
+}
+
+/* The highest bit of a register's number goes to REX, the others to ModRM, which is byte `at`: as
+ * its field reg, or rm. */
+X86_INLINE uint64_t x86_reg_at(unsigned reg, unsigned at)
+{
+    return ((uint64_t)reg << (8 * at + 4) | reg) >> 1 & (7ull << (8 * at + 3) | 4);
+}
+
+X86_INLINE uint64_t x86_rm_at(unsigned rm, unsigned at)
+{
+    return ((uint64_t)rm << (8 * at + 3) | rm) >> 3 & (7ull << 8 * at | 1);
 }
 
 /* ModRM and SIB; the displacement, which may be shorter than four bytes, comes behind them. */
-static inline struct x86_bytes x86_modrm_mem(unsigned reg, struct x86_mem m, unsigned *disp_size)
+X86_INLINE struct x86_bytes x86_modrm_mem(unsigned reg, struct x86_mem m, unsigned *disp_size)
 {
     unsigned base = (unsigned)m.base & 7, index = (unsigned)m.index & 7;
     bool sib = m.index != X86_NONE || base == 4;
@@ -201,7 +209,7 @@ static inline struct x86_bytes x86_modrm_rip(unsigned reg)
     return (struct x86_bytes){ (reg & 7) << 3 | 5, 1 };
 }
 
-static inline void x86_put_mem(struct x86_buf *b, struct x86_bytes v, int32_t disp,
+X86_INLINE void x86_put_mem(struct x86_buf *b, struct x86_bytes v, int32_t disp,
                                unsigned disp_size)
 {
     uint8_t *p = b->p;
@@ -211,57 +219,78 @@ static inline void x86_put_mem(struct x86_buf *b, struct x86_bytes v, int32_t di
     b->p = p + v.size + disp_size;
 }
 
-/* The shapes that everything else is made of: an opcode alone, which may have the low bits of
- * register `r`; with two registers; with a register and memory. `prefix` 0, 0x66, 0xf2 or 0xf3. */
-static inline void x86_op_r(struct x86_buf *b, unsigned w, unsigned op, unsigned r)
+/* A prefix (0: none) and what begins with a REX, which is left out when it says nothing; but with
+ * `byte` it says that registers 4 to 7 are SPL to DIL. */
+X86_INLINE struct x86_bytes x86_insn(unsigned prefix, bool byte, struct x86_bytes v)
 {
-    struct x86_bytes v = x86_insn(0, w, 0, 0, r, false, op, (struct x86_bytes){ 0, 0 });
+    bool bare = (v.bytes & 0xff) == 0x40 && !byte;
 
-    if (x86_room(b))
-        x86_put(b, v.bytes, v.size);
+    v.bytes = bare ? v.bytes >> 8 : v.bytes;
+    v.size -= bare;
+    return x86_before(prefix, prefix, v);
 }
 
-static inline void x86_op_rr(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
-                             unsigned reg, unsigned rm, bool byte)
+/* The shapes that everything else is made of: an opcode alone, which may have the low bits of
+ * register `r`; with two registers; with a register and memory, or what is `disp` bytes behind the
+ * instruction's end. `prefix` 0, 0x66, 0xf2 or 0xf3. */
+X86_INLINE void x86_op_r(struct x86_buf *b, unsigned w, unsigned op, unsigned r)
 {
-    struct x86_bytes modrm = { 0xc0 | (reg & 7) << 3 | (rm & 7), 1 };
+    uint64_t bytes = x86_rex(w) | r >> 3 | x86_opcode(op);
+    struct x86_bytes v = x86_insn(0, false, (struct x86_bytes){ bytes, 1 + x86_opcode_size(op) });
 
-    if (!x86_room(b))
-        return;
-    struct x86_bytes v = x86_insn(prefix, w, reg, 0, rm, byte, op, modrm);
     x86_put(b, v.bytes, v.size);
 }
 
-static inline void x86_op_rm(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
+X86_INLINE void x86_op_rr(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
+                             unsigned reg, unsigned rm, bool byte)
+{
+    unsigned at = 1 + x86_opcode_size(op);
+    uint64_t bytes = x86_rex(w) | x86_opcode(op) | 0xc0ull << 8 * at | x86_reg_at(reg, at) |
+                     x86_rm_at(rm, at);
+    struct x86_bytes v = x86_insn(prefix, byte, (struct x86_bytes){ bytes, at + 1 });
+
+    x86_put(b, v.bytes, v.size);
+}
+
+X86_INLINE void x86_op_rm(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
                              unsigned reg, struct x86_mem m, bool byte)
 {
-    unsigned index = m.index == X86_NONE ? 0 : (unsigned)m.index, disp_size;
+    unsigned at = 1 + x86_opcode_size(op), disp_size;
+    unsigned index = m.index == X86_NONE ? 0 : (unsigned)m.index;
+    struct x86_bytes rest = x86_modrm_mem(0, m, &disp_size);
+    uint64_t bytes = x86_rex(w) | x86_opcode(op) | x86_reg_at(reg, at) | (index >> 3 & 1) << 1 |
+                     ((unsigned)m.base >> 3 & 1) | rest.bytes << 8 * at;
 
-    if (!x86_room(b))
-        return;
-    struct x86_bytes v = x86_modrm_mem(reg, m, &disp_size);
-    x86_put_mem(b, x86_insn(prefix, w, reg, index, (unsigned)m.base, byte, op, v), m.disp,
+    x86_put_mem(b, x86_insn(prefix, byte, (struct x86_bytes){ bytes, at + rest.size }), m.disp,
                 disp_size);
+}
+
+X86_INLINE void x86_op_rip(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
+                              unsigned reg, int32_t disp)
+{
+    unsigned at = 1 + x86_opcode_size(op);
+    uint64_t bytes = x86_rex(w) | x86_opcode(op) | 5ull << 8 * at | x86_reg_at(reg, at);
+
+    x86_put_mem(b, x86_insn(prefix, false, (struct x86_bytes){ bytes, at + 1 }), disp, 4);
+}
+
+/* The displacement just put leads to `to`, as written; `behind` bytes follow it. */
+static inline void x86_rip_to(struct x86_buf *b, const uint8_t *to, unsigned behind)
+{
+    int32_t rel = (int32_t)(to - (b->p + behind));
+
+    memcpy(b->p - 4, &rel, 4);
+    x86_note_site(b, b->p - 4);
 }
 
 static inline void x86_imm8(struct x86_buf *b, unsigned imm)
 {
-    if (!b->full)
-        x86_8(b, imm);
+    x86_8(b, imm);
 }
 
 static inline void x86_imm32(struct x86_buf *b, uint32_t imm)
 {
-    if (!b->full)
-        x86_32(b, imm);
-}
-
-/* A copy of a buffer stays in the compiler's registers while several instructions are put into it,
- * as long as its address goes nowhere; this is the way back. */
-static inline void x86_back(struct x86_buf *b, const struct x86_buf *copy)
-{
-    b->p = copy->p;
-    b->full = copy->full;
+    x86_32(b, imm);
 }
 
 /* Moves. */
@@ -274,8 +303,6 @@ static inline void x86_mov_rr(struct x86_buf *b, unsigned w, enum x86_reg d, enu
 /* The form that any constant fits in, at the end of the instruction. */
 static inline void x86_mov_ri64(struct x86_buf *b, enum x86_reg d, uint64_t imm)
 {
-    if (!x86_room(b))
-        return;
     x86_op_r(b, 1, 0xb8 | (d & 7), d);
     x86_64(b, imm);
 }
@@ -283,8 +310,6 @@ static inline void x86_mov_ri64(struct x86_buf *b, enum x86_reg d, uint64_t imm)
 /* The shortest form; flags stay. */
 static inline void x86_mov_ri(struct x86_buf *b, enum x86_reg d, uint64_t imm)
 {
-    if (!x86_room(b))
-        return;
     if (imm <= UINT32_MAX) {
         x86_op_r(b, 0, 0xb8 | (d & 7), d);
         x86_32(b, (uint32_t)imm);
@@ -329,13 +354,13 @@ static inline void x86_mov8_mi(struct x86_buf *b, struct x86_mem m, unsigned imm
 static inline void x86_ext_rr(struct x86_buf *b, enum x86_extend e, unsigned w, enum x86_reg d,
                               enum x86_reg s)
 {
-    x86_op_rr(b, 0, w, e == X86_SX32 ? 0x63 : 0x0f00 | e, d, s, e == X86_ZX8 || e == X86_SX8);
+    x86_op_rr(b, 0, w, e == X86_SX32 ? 0x63 : 0x0f00 | (e & 0xff), d, s, e == X86_ZX8 || e == X86_SX8);
 }
 
 static inline void x86_ext_rm(struct x86_buf *b, enum x86_extend e, unsigned w, enum x86_reg d,
                               struct x86_mem m)
 {
-    x86_op_rm(b, 0, w, e == X86_SX32 ? 0x63 : 0x0f00 | e, d, m, false);
+    x86_op_rm(b, 0, w, e == X86_SX32 ? 0x63 : 0x0f00 | (e & 0xff), d, m, false);
 }
 
 static inline void x86_lea(struct x86_buf *b, unsigned w, enum x86_reg d, struct x86_mem m)
@@ -353,19 +378,19 @@ static inline void x86_xchg_mr(struct x86_buf *b, unsigned size, struct x86_mem 
 static inline void x86_alu_rr(struct x86_buf *b, unsigned w, enum x86_alu op, enum x86_reg d,
                               enum x86_reg s)
 {
-    x86_op_rr(b, 0, w, op << 3 | 3, d, s, false);
+    x86_op_rr(b, 0, w, (op & 7) << 3 | 3, d, s, false);
 }
 
 static inline void x86_alu_rm(struct x86_buf *b, unsigned w, enum x86_alu op, enum x86_reg d,
                               struct x86_mem m)
 {
-    x86_op_rm(b, 0, w, op << 3 | 3, d, m, false);
+    x86_op_rm(b, 0, w, (op & 7) << 3 | 3, d, m, false);
 }
 
 static inline void x86_alu_mr(struct x86_buf *b, unsigned w, enum x86_alu op, struct x86_mem m,
                               enum x86_reg s)
 {
-    x86_op_rm(b, 0, w, op << 3 | 1, s, m, false);
+    x86_op_rm(b, 0, w, (op & 7) << 3 | 1, s, m, false);
 }
 
 static inline void x86_alu_ri(struct x86_buf *b, unsigned w, enum x86_alu op, enum x86_reg d,
@@ -511,8 +536,6 @@ static inline void x86_lzcnt(struct x86_buf *b, unsigned w, enum x86_reg d, enum
 /* CRC32C of `size` bytes of s into d. */
 static inline void x86_crc32(struct x86_buf *b, unsigned size, enum x86_reg d, enum x86_reg s)
 {
-    if (!x86_room(b))
-        return;
     if (size == 2)
         x86_8(b, 0x66);
     x86_op_rr(b, 0xf2, size == 8, size == 1 ? 0x0f38f0 : 0x0f38f1, d, s, size == 1);
@@ -535,8 +558,6 @@ static inline void x86_vex(struct x86_buf *b, unsigned w, unsigned pp, unsigned 
 {
     struct x86_bytes modrm = { 0xc0 | (reg & 7) << 3 | (rm & 7), 1 };
 
-    if (!x86_room(b))
-        return;
     struct x86_bytes v = x86_vex_bytes(w, pp, map, op, reg, (unsigned)vvvv, 0, (unsigned)rm, modrm);
     x86_put(b, v.bytes, v.size);
 }
@@ -546,8 +567,6 @@ static inline void x86_vex_rm(struct x86_buf *b, unsigned w, unsigned pp, unsign
 {
     unsigned index = m.index == X86_NONE ? 0 : (unsigned)m.index, disp_size;
 
-    if (!x86_room(b))
-        return;
     struct x86_bytes v = x86_modrm_mem(reg, m, &disp_size);
     v = x86_vex_bytes(w, pp, map, op, reg, (unsigned)vvvv, index, (unsigned)m.base, v);
     x86_put_mem(b, v, m.disp, disp_size);
@@ -591,30 +610,29 @@ static inline void x86_mulx_rm(struct x86_buf *b, unsigned w, enum x86_reg high,
 
 static inline void x86_setcc(struct x86_buf *b, enum x86_cc cc, enum x86_reg d)
 {
-    x86_op_rr(b, 0, 0, 0x0f90 | cc, 0, d, d >= 4);
+    x86_op_rr(b, 0, 0, 0x0f90 | (cc & 15), 0, d, d >= 4);
 }
 
 static inline void x86_setcc_m(struct x86_buf *b, enum x86_cc cc, struct x86_mem m)
 {
-    x86_op_rm(b, 0, 0, 0x0f90 | cc, 0, m, false);
+    x86_op_rm(b, 0, 0, 0x0f90 | (cc & 15), 0, m, false);
 }
 
 static inline void x86_cmov_rr(struct x86_buf *b, unsigned w, enum x86_cc cc, enum x86_reg d,
                                enum x86_reg s)
 {
-    x86_op_rr(b, 0, w, 0x0f40 | cc, d, s, false);
+    x86_op_rr(b, 0, w, 0x0f40 | (cc & 15), d, s, false);
 }
 
 static inline void x86_cmov_rm(struct x86_buf *b, unsigned w, enum x86_cc cc, enum x86_reg d,
                                struct x86_mem m)
 {
-    x86_op_rm(b, 0, w, 0x0f40 | cc, d, m, false);
+    x86_op_rm(b, 0, w, 0x0f40 | (cc & 15), d, m, false);
 }
 
 static inline void x86_plain(struct x86_buf *b, unsigned op)
 {
-    if (x86_room(b))
-        x86_8(b, op);
+    x86_8(b, op);
 }
 
 static inline void x86_lahf(struct x86_buf *b)
@@ -648,8 +666,6 @@ static inline void x86_add_al(struct x86_buf *b, unsigned imm)
 
 static inline void x86_lock_xadd(struct x86_buf *b, unsigned size, struct x86_mem m, enum x86_reg r)
 {
-    if (!x86_room(b))
-        return;
     x86_8(b, 0xf0);
     x86_op_rm(b, size == 2 ? 0x66 : 0, size == 8, size == 1 ? 0x0fc0 : 0x0fc1, r, m, size == 1);
 }
@@ -658,8 +674,6 @@ static inline void x86_lock_xadd(struct x86_buf *b, unsigned size, struct x86_me
 static inline void x86_lock_cmpxchg(struct x86_buf *b, unsigned size, struct x86_mem m,
                                     enum x86_reg r)
 {
-    if (!x86_room(b))
-        return;
     x86_8(b, 0xf0);
     x86_op_rm(b, size == 2 ? 0x66 : 0, size == 8, size == 1 ? 0x0fb0 : 0x0fb1, r, m, size == 1);
 }
@@ -668,8 +682,6 @@ static inline void x86_lock_cmpxchg(struct x86_buf *b, unsigned size, struct x86
 static inline void x86_lock_alu_mr(struct x86_buf *b, unsigned size, enum x86_alu op,
                                    struct x86_mem m, enum x86_reg r)
 {
-    if (!x86_room(b))
-        return;
     x86_8(b, 0xf0);
     x86_op_rm(b, size == 2 ? 0x66 : 0, size == 8, (unsigned)op << 3 | (size != 1), r, m, size == 1);
 }
@@ -677,8 +689,6 @@ static inline void x86_lock_alu_mr(struct x86_buf *b, unsigned size, enum x86_al
 /* If [m] equals RDX:RAX, [m] = RCX:RBX, else RDX:RAX = [m]. */
 static inline void x86_lock_cmpxchg16b(struct x86_buf *b, struct x86_mem m)
 {
-    if (!x86_room(b))
-        return;
     x86_8(b, 0xf0);
     x86_op_rm(b, 0, 1, 0x0fc7, 1, m, false);
 }
@@ -686,8 +696,6 @@ static inline void x86_lock_cmpxchg16b(struct x86_buf *b, struct x86_mem m)
 /* LOCK OR dword [m], imm8: a full barrier with imm 0. */
 static inline void x86_lock_or_mi(struct x86_buf *b, struct x86_mem m, unsigned imm)
 {
-    if (!x86_room(b))
-        return;
     x86_8(b, 0xf0);
     x86_op_rm(b, 0, 0, 0x83, X86_OR, m, false);
     x86_imm8(b, imm);
@@ -698,20 +706,15 @@ static inline void x86_lock_or_mi(struct x86_buf *b, struct x86_mem m, unsigned 
 
 static inline uint8_t *x86_jump(struct x86_buf *b, unsigned op)
 {
-    uint8_t *at = b->p;
-
-    if (!x86_room(b))
-        return at;
     x86_op_r(b, 0, op, 0);
-    at = b->p;
-    x86_note_site(b);
+    x86_note_site(b, b->p);
     x86_32(b, 0);
-    return at;
+    return b->p - 4;
 }
 
 static inline uint8_t *x86_jcc(struct x86_buf *b, enum x86_cc cc)
 {
-    return x86_jump(b, 0x0f80 | cc);
+    return x86_jump(b, 0x0f80 | (cc & 15));
 }
 
 static inline uint8_t *x86_jmp(struct x86_buf *b)
@@ -732,31 +735,40 @@ static inline void x86_patch(uint8_t *at, const uint8_t *to)
     memcpy(at, &rel, 4);
 }
 
-static inline void x86_here(struct x86_buf *b, uint8_t *at)
+/* JMP, CALL to what is known. */
+static inline void x86_jump_to(struct x86_buf *b, unsigned op, const uint8_t *to)
 {
-    if (!b->full)
-        x86_patch(at, b->p);
+    uint8_t *at = b->p + 1;
+
+    x86_put(b, op | (uint64_t)(uint32_t)(to - (at + 4)) << 8, 5);
+    x86_note_site(b, at);
 }
 
-static inline void x86_to(struct x86_buf *b, uint8_t *at, const uint8_t *to)
+static inline void x86_jmp_to(struct x86_buf *b, const uint8_t *to)
 {
-    if (!b->full)
-        x86_patch(at, to);
+    x86_jump_to(b, 0xe9, to);
+}
+
+static inline void x86_call_to(struct x86_buf *b, const uint8_t *to)
+{
+    x86_jump_to(b, 0xe8, to);
+}
+
+static inline void x86_here(struct x86_buf *b, uint8_t *at)
+{
+    x86_patch(at, b->p);
 }
 
 /* A short forward jump over at most 127 bytes: where its displacement is, for x86_here8(). */
 static inline uint8_t *x86_jcc8(struct x86_buf *b, enum x86_cc cc)
 {
-    if (!x86_room(b))
-        return b->p;
     x86_put(b, 0x70 | cc, 2);
     return b->p - 1;
 }
 
 static inline void x86_here8(struct x86_buf *b, uint8_t *at)
 {
-    if (!b->full)
-        *at = (uint8_t)(b->p - (at + 1));
+    *at = (uint8_t)(b->p - (at + 1));
 }
 
 static inline void x86_jmp_r(struct x86_buf *b, enum x86_reg r)
@@ -797,24 +809,14 @@ static inline void x86_pop(struct x86_buf *b, enum x86_reg r)
 /* LEA d, [rip + ahead]: an address in the same part of a block, so it is no site. */
 static inline void x86_lea_ahead(struct x86_buf *b, enum x86_reg d, uint32_t ahead)
 {
-    struct x86_bytes v = x86_insn(0, 1, d, 0, 0, false, 0x8d, x86_modrm_rip(d));
-
-    if (!x86_room(b))
-        return;
-    x86_put(b, v.bytes, v.size);
-    x86_32(b, ahead);
+    x86_op_rip(b, 0, 1, 0x8d, d, (int32_t)ahead);
 }
 
 /* LEA d, [rip + (to - here)]: the address at which `to`, as written, executes. */
 static inline void x86_lea_rip(struct x86_buf *b, enum x86_reg d, const uint8_t *to)
 {
-    if (!x86_room(b))
-        return;
-    struct x86_bytes v = x86_insn(0, 1, d, 0, 0, false, 0x8d, x86_modrm_rip(d));
-    x86_put(b, v.bytes, v.size);
-    int32_t rel = (int32_t)(to - (b->p + 4));
-    x86_note_site(b);
-    x86_32(b, (uint32_t)rel);
+    x86_op_rip(b, 0, 1, 0x8d, d, 0);
+    x86_rip_to(b, to, 0);
 }
 
 #endif

@@ -125,14 +125,8 @@ static inline void x86_sse_rmi(struct x86_buf *b, enum x86_sse op, enum x86_xmm 
 static inline void x86_sse_rip_before(struct x86_buf *b, enum x86_sse op, enum x86_xmm d,
                                       const uint8_t *to, unsigned behind)
 {
-    if (!x86_room(b))
-        return;
-    struct x86_bytes v =
-        x86_insn(x86_sse_prefix(op), 0, d, 0, 0, false, x86_sse_opcode(op), x86_modrm_rip(d));
-    x86_put(b, v.bytes, v.size);
-    int32_t rel = (int32_t)(to - (b->p + 4 + behind));
-    x86_note_site(b);
-    x86_32(b, (uint32_t)rel);
+    x86_op_rip(b, x86_sse_prefix(op), 0, x86_sse_opcode(op), d, 0);
+    x86_rip_to(b, to, behind);
 }
 
 static inline void x86_sse_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm d,
@@ -168,8 +162,6 @@ static inline void x86_avx_rr(struct x86_buf *b, enum x86_sse op, enum x86_xmm d
 {
     struct x86_bytes modrm = { 0xc0 | (d & 7) << 3 | (s & 7), 1 };
 
-    if (!x86_room(b))
-        return;
     struct x86_bytes v = x86_vex_op(op, d, n, s, 0, modrm);
     x86_put(b, v.bytes, v.size);
 }
@@ -179,8 +171,6 @@ static inline void x86_avx_rm(struct x86_buf *b, enum x86_sse op, enum x86_xmm d
 {
     unsigned index = m.index == X86_NONE ? 0 : (unsigned)m.index, disp_size;
 
-    if (!x86_room(b))
-        return;
     struct x86_bytes v = x86_modrm_mem(d, m, &disp_size);
     x86_put_mem(b, x86_vex_op(op, d, n, (unsigned)m.base, index, v), m.disp, disp_size);
 }
@@ -188,13 +178,9 @@ static inline void x86_avx_rm(struct x86_buf *b, enum x86_sse op, enum x86_xmm d
 static inline void x86_avx_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm n,
                                const uint8_t *to)
 {
-    if (!x86_room(b))
-        return;
     struct x86_bytes v = x86_vex_op(op, d, n, 0, 0, x86_modrm_rip(d));
-    x86_put(b, v.bytes, v.size);
-    int32_t rel = (int32_t)(to - (b->p + 4));
-    x86_note_site(b);
-    x86_32(b, (uint32_t)rel);
+    x86_put_mem(b, v, 0, 4);
+    x86_rip_to(b, to, 0);
 }
 
 static inline void x86_avx_shift(struct x86_buf *b, enum x86_sse_shift op, enum x86_xmm d,
@@ -202,8 +188,6 @@ static inline void x86_avx_shift(struct x86_buf *b, enum x86_sse_shift op, enum 
 {
     struct x86_bytes modrm = { 0xc0 | (op & 7) << 3 | (s & 7), 1 };
 
-    if (!x86_room(b))
-        return;
     struct x86_bytes v = x86_vex_op(0x66000f00 | op >> 8, op & 7, d, s, 0, modrm);
     x86_put(b, v.bytes, v.size);
     x86_imm8(b, count);
@@ -266,8 +250,7 @@ static inline void x86_vinserti128(struct x86_buf *b, enum x86_xmm d, enum x86_x
 /* Before what has operands of 16 bytes and leaves the upper halves alone. */
 static inline void x86_vzeroupper(struct x86_buf *b)
 {
-    if (x86_room(b))
-        x86_put(b, 0x77f8c5, 3);
+    x86_put(b, 0x77f8c5, 3);
 }
 
 /* VTESTPS: ZF unless a sign of x is set. */

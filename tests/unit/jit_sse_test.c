@@ -27,6 +27,7 @@ static struct test {
     LLVMDisasmContextRef llvm;
     uint8_t bytes[64];
     struct x86_buf buf;
+    struct x86_sites sites;
 } test;
 
 #define B (&test.buf)
@@ -64,7 +65,7 @@ static void expect(const char *want)
         if (*c == '\t')
             *c = ' ';
     assert_string_equal(got, want);
-    test.buf = (struct x86_buf){ .p = test.bytes, .limit = test.bytes + sizeof test.bytes };
+    test.buf = (struct x86_buf){ .p = test.bytes, .sites = &test.sites };
 }
 
 #define EXPECT(...)                                                                                \
@@ -320,7 +321,7 @@ static int set_up(void **state)
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86Disassembler();
     test.llvm = LLVMCreateDisasm("x86_64-unknown-linux-gnu", NULL, 0, NULL, NULL);
-    test.buf = (struct x86_buf){ .p = test.bytes, .limit = test.bytes + sizeof test.bytes };
+    test.buf = (struct x86_buf){ .p = test.bytes, .sites = &test.sites };
     return test.llvm && LLVMSetDisasmOptions(test.llvm, LLVMDisassembler_Option_AsmPrinterVariant)
                ? 0
                : -1;
@@ -335,19 +336,24 @@ static int tear_down(void **state)
 
 #endif
 
-/* A buffer without room stays as it is. */
-static void test_full(void **state)
+/* No more than X86_BEHIND bytes are written behind what is put, and none before it. */
+static void test_bounds(void **state)
 {
-    uint8_t bytes[32] = { 0 };
-    struct x86_buf b = { .p = bytes, .limit = bytes + 15 };
+    uint8_t bytes[64];
+    struct x86_sites sites = { 0 };
+    struct x86_buf b = { .p = bytes + 8, .sites = &sites };
     (void)state;
 
+    memset(bytes, 0xcc, sizeof bytes);
     x86_sse_rr(&b, SSE_PADDB, XMM0, XMM1);
     x86_sse_rri(&b, SSE_PSHUFD, XMM0, XMM1, 1);
     x86_sse_rip(&b, SSE_PADDB, XMM0, bytes);
-    assert_true(b.full);
-    assert_ptr_equal(b.p, bytes);
-    assert_int_equal(bytes[0], 0);
+    x86_vzeroupper(&b);
+    assert_true(b.p + X86_BEHIND < bytes + sizeof bytes);
+    for (const uint8_t *p = b.p + X86_BEHIND; p < bytes + sizeof bytes; p++)
+        assert_int_equal(*p, 0xcc);
+    for (unsigned n = 0; n < 8; n++)
+        assert_int_equal(bytes[n], 0xcc);
 }
 
 int main(void)
@@ -357,12 +363,12 @@ int main(void)
         cmocka_unit_test(test_table),      cmocka_unit_test(test_avx),
         cmocka_unit_test(test_immediates), cmocka_unit_test(test_shifts),
         cmocka_unit_test(test_moves),      cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_bounds),
     };
     return cmocka_run_group_tests_name("jit_sse", compared, set_up, tear_down);
 #else
-    static const struct CMUnitTest full[] = { cmocka_unit_test(test_full) };
+    static const struct CMUnitTest bounds[] = { cmocka_unit_test(test_bounds) };
     print_message("# LLVM 14's C API is not installed: nothing is compared\n");
-    return cmocka_run_group_tests_name("jit_sse", full, NULL, NULL);
+    return cmocka_run_group_tests_name("jit_sse", bounds, NULL, NULL);
 #endif
 }

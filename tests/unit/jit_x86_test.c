@@ -79,6 +79,7 @@ struct test {
     LLVMDisasmContextRef llvm;
     uint8_t bytes[256];
     struct x86_buf buf;
+    struct x86_sites sites;
     unsigned checks;
     struct x86_mem mode[MAX_MODES];
     char mode_text[MAX_MODES][64];
@@ -144,7 +145,7 @@ __attribute__((format(printf, 1, 2))) static void expect(const char *format, ...
         fail_msg("%zu bytes, first 0x%02x%02x%02x: '%s', not '%s'", size, test.bytes[0],
                  test.bytes[1], test.bytes[2], got, want);
     test.checks++;
-    test.buf = (struct x86_buf){ .p = test.bytes, .limit = test.bytes + sizeof test.bytes };
+    test.buf = (struct x86_buf){ .p = test.bytes, .sites = &test.sites };
 }
 
 /* Memory operands. */
@@ -180,7 +181,7 @@ static int set_up(void **state)
     test.llvm = LLVMCreateDisasm("x86_64-unknown-linux-gnu", NULL, 0, NULL, NULL);
     if (!test.llvm || !LLVMSetDisasmOptions(test.llvm, LLVMDisassembler_Option_AsmPrinterVariant))
         return -1;
-    test.buf = (struct x86_buf){ .p = test.bytes, .limit = test.bytes + sizeof test.bytes };
+    test.buf = (struct x86_buf){ .p = test.bytes, .sites = &test.sites };
     for (unsigned base = 0; base < 16; base++)
         for (unsigned d = 0; d < ARRAY_LEN(disps); d++)
             add_mode(x86_at((enum x86_reg)base, disps[d]));
@@ -534,13 +535,13 @@ static void test_jumps(void **state)
         x86_here8(B, at);
         expect("j%s 1; cmc", cc_name[cc]);
         at = x86_jcc(B, (enum x86_cc)cc);
-        x86_to(B, at, test.bytes);
+        x86_patch(at, test.bytes);
         expect("j%s -6", cc_name[cc]);
     }
     x86_ret(B);
     expect("ret");
     at = x86_jmp(B);
-    x86_to(B, at, test.bytes + 0x1234);
+    x86_patch(at, test.bytes + 0x1234);
     expect("jmp %d", 0x1234 - 5);
     at = x86_call(B);
     x86_patch(at, test.bytes);
@@ -640,36 +641,29 @@ static void emit_all(struct x86_buf *b)
     x86_jmp_m(b, m);
     x86_here(b, at);
     x86_here8(b, at8);
-    x86_to(b, x86_jmp(b), b->p);
+    x86_patch(x86_jmp(b), b->p);
 }
 
-/* A buffer that is too small says so and nothing is written behind it, whatever its size. */
-static void test_full(void **state)
+/* No more than X86_BEHIND bytes are written behind what is put, and none before it. */
+static void test_bounds(void **state)
 {
-    uint8_t bytes[300];
-    struct x86_buf b = { .p = bytes, .limit = bytes + sizeof bytes };
+    uint8_t bytes[400];
+    struct x86_sites sites = { 0 };
+    struct x86_buf b = { .p = bytes + 8, .sites = &sites };
     (void)state;
 
+    memset(bytes, 0xcc, sizeof bytes);
     emit_all(&b);
-    assert_false(b.full);
-    size_t whole = (size_t)(b.p - bytes);
-
-    for (size_t size = 0; size < whole + 16; size++) {
-        memset(bytes, 0xcc, sizeof bytes);
-        b = (struct x86_buf){ .p = bytes, .limit = bytes + size };
-        emit_all(&b);
-        assert_true(b.p <= b.limit);
-        for (size_t n = size; n < sizeof bytes; n++)
-            assert_int_equal(bytes[n], 0xcc);
-        assert_true(b.full || size >= whole);
-        if (size < whole)
-            assert_true(b.full);
-    }
+    assert_true(b.p + X86_BEHIND < bytes + sizeof bytes);
+    for (const uint8_t *p = b.p + X86_BEHIND; p < bytes + sizeof bytes; p++)
+        assert_int_equal(*p, 0xcc);
+    for (unsigned n = 0; n < 8; n++)
+        assert_int_equal(bytes[n], 0xcc);
 }
 
 int main(void)
 {
-    static const struct CMUnitTest full[] = { cmocka_unit_test(test_full) };
+    static const struct CMUnitTest bounds[] = { cmocka_unit_test(test_bounds) };
 #ifdef HAVE_LLVM
     static const struct CMUnitTest compared[] = {
         cmocka_unit_test(test_moves),
@@ -685,12 +679,12 @@ int main(void)
         cmocka_unit_test(test_jumps),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_amount),
-        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_bounds),
     };
-    (void)full;
+    (void)bounds;
     return cmocka_run_group_tests_name("jit_x86", compared, set_up, tear_down);
 #else
     print_message("# LLVM 14's C API is not installed: nothing is compared\n");
-    return cmocka_run_group_tests_name("jit_x86", full, NULL, NULL);
+    return cmocka_run_group_tests_name("jit_x86", bounds, NULL, NULL);
 #endif
 }
