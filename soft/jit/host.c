@@ -8,9 +8,10 @@
 
 #include "soft/jit/runtime.h"
 
-#define V2_ECX  (1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23) /* leaf 1 */
-#define AVX_ECX (1u << 27 | 1u << 28) /* OSXSAVE and AVX */
-#define V2_LAHF (1u << 0)             /* leaf 0x80000001 */
+#define V2_ECX     (1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23) /* leaf 1 */
+#define AVX_ECX    (1u << 27 | 1u << 28) /* OSXSAVE and AVX */
+#define AVX512_EBX (1u << 16 | 1u << 31) /* leaf 7: F and VL */
+#define V2_LAHF    (1u << 0)             /* leaf 0x80000001 */
 
 bool jit_host_is_able(void)
 {
@@ -23,13 +24,15 @@ bool jit_host_is_able(void)
            __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & V2_LAHF);
 }
 
-/* VEX forms fault unless the system saves their registers (XCR0 bits 1 and 2). */
-static bool has_ymm_state(void)
+/* VEX and EVEX forms fault unless the system saves their registers (XCR0). */
+enum { YMM_STATE = 0x06, ZMM_STATE = 0xe6 };
+
+static bool has_state(uint32_t all)
 {
     uint32_t low, high;
 
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (low & 6) == 6;
+    return (low & all) == all;
 }
 
 _Static_assert(sizeof(struct jit_host) % sizeof(bool) == 0, "it is made of them");
@@ -38,8 +41,10 @@ struct jit_host jit_host_read(const struct jit_host *without)
 {
     struct jit_host h = { 0 };
     unsigned a, b, c, d;
+    bool evex = false;
 
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+        evex = (b & AVX512_EBX) == AVX512_EBX;
         h.bmi1 = b >> 3 & 1;
         h.avx2 = b >> 5 & 1;
         h.bmi2 = b >> 8 & 1;
@@ -49,7 +54,8 @@ struct jit_host jit_host_read(const struct jit_host *without)
     if (__get_cpuid(1, &a, &b, &c, &d)) {
         h.pclmul = c >> 1 & 1;
         h.aes = c >> 25 & 1;
-        h.avx = (c & AVX_ECX) == AVX_ECX && has_ymm_state();
+        h.avx = (c & AVX_ECX) == AVX_ECX && has_state(YMM_STATE);
+        h.avx512 = h.avx && evex && has_state(ZMM_STATE);
         h.fma = h.avx && c >> 12 & 1;
         h.f16c = h.avx && c >> 29 & 1;
     }
@@ -59,6 +65,7 @@ struct jit_host jit_host_read(const struct jit_host *without)
         ((bool *)&h)[n] &= !((const bool *)without)[n];
     h.fma &= h.avx; /* they are VEX forms */
     h.avx2 &= h.avx;
+    h.avx512 &= h.avx;
     h.f16c &= h.avx;
     return h;
 }

@@ -29,6 +29,7 @@ static const struct {
     { "shut", offsetof(struct jit_knobs, shut) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
     { "undelayed", offsetof(struct jit_knobs, undelayed) },
+    { "unrotated", offsetof(struct jit_knobs, unrotated) },
     { "unjoined", offsetof(struct jit_knobs, unjoined) },
     { "unpaired", offsetof(struct jit_knobs, unpaired) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },
@@ -57,12 +58,18 @@ static const struct {
     const char *word;
     size_t offset;
 } features[] = {
-    { "bmi1", offsetof(struct jit_host, bmi1) },     { "bmi2", offsetof(struct jit_host, bmi2) },
-    { "lzcnt", offsetof(struct jit_host, lzcnt) },   { "avx", offsetof(struct jit_host, avx) },
-    { "fma", offsetof(struct jit_host, fma) },       { "aes", offsetof(struct jit_host, aes) },
-    { "pclmul", offsetof(struct jit_host, pclmul) }, { "sha", offsetof(struct jit_host, sha) },
-    { "gfni", offsetof(struct jit_host, gfni) },     { "avx2", offsetof(struct jit_host, avx2) },
+    { "bmi1", offsetof(struct jit_host, bmi1) },
+    { "bmi2", offsetof(struct jit_host, bmi2) },
+    { "lzcnt", offsetof(struct jit_host, lzcnt) },
+    { "avx", offsetof(struct jit_host, avx) },
+    { "fma", offsetof(struct jit_host, fma) },
+    { "aes", offsetof(struct jit_host, aes) },
+    { "pclmul", offsetof(struct jit_host, pclmul) },
+    { "sha", offsetof(struct jit_host, sha) },
+    { "gfni", offsetof(struct jit_host, gfni) },
+    { "avx2", offsetof(struct jit_host, avx2) },
     { "f16c", offsetof(struct jit_host, f16c) },
+    { "avx512", offsetof(struct jit_host, avx512) },
 };
 
 static bool read_word(struct jit_knobs *k, const char *word, size_t length)

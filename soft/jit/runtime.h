@@ -176,7 +176,7 @@ struct jit_looked {
 
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
-    bool avx, avx2, f16c, fma, aes, pclmul, sha, gfni;
+    bool avx, avx2, avx512, f16c, fma, aes, pclmul, sha, gfni; /* avx512: F and VL */
 };
 
 /* IREKO_JIT: switches for tests and measurements. */
@@ -194,6 +194,7 @@ struct jit_knobs {
     bool shut;        /* no windows */
     bool open;        /* windows wherever a page found last misses */
     bool unpaged;     /* every access looks into the TLB */
+    bool unrotated;   /* rotations of elements are two shifts */
     bool unjoined;    /* LDP and STP are two accesses */
     bool unpaired;    /* MUL and UMULH of the same factors are two multiplications */
     bool undelayed;   /* products are made where their instructions are */

@@ -49,6 +49,9 @@ void vector_result_of(jit_t t, const struct insn *i, enum x86_sse op, enum x86_x
                       enum x86_xmm m);
 void vector_result_shift(jit_t t, const struct insn *i, enum x86_sse_shift op, unsigned n,
                          unsigned count);
+/* The same of n and a constant, vector_literal(). */
+void vector_result_literal(jit_t t, const struct insn *i, enum x86_sse op, unsigned n,
+                           const uint8_t *literal);
 /* A register with all of a V register: its copy, or `scratch` filled. Not to be changed. */
 enum x86_xmm vector_use(jit_t t, unsigned v, enum x86_xmm scratch);
 /* The same where it is likely to be used again: it stays in a register. */
@@ -143,6 +146,10 @@ void vector_shift_right(jit_t t, enum x86_xmm x, unsigned scale, unsigned n, boo
 /* The result of an instruction that narrows: elements of twice the size in XMM0, shifted right,
  * with half of what is lost added before if it is rounded. Changes XMM1. */
 void vector_narrow_high(jit_t t, const struct insn *i, unsigned scale, unsigned n, bool rounds);
+
+/* soft/jit/vector_rotate.c: is the shift, USHR or SHL, half of a rotation? Then all of it is made.
+ */
+bool vector_rotation(jit_t t, const struct insn *i);
 
 /* soft/jit/vector_sha256.c: MOV of a V register that is in the host's order. */
 bool vector_sha_copy(jit_t t, const struct insn *i);

@@ -147,6 +147,20 @@ void vector_result_op(jit_t t, const struct insn *i, enum x86_sse op, unsigned n
     vector_end(t, i->rd, d, 16);
 }
 
+void vector_result_literal(jit_t t, const struct insn *i, enum x86_sse op, unsigned n,
+                           const uint8_t *literal)
+{
+    if (!is_direct(t, i)) {
+        vector_load(t, XMM0, n);
+        x86_sse_rip(&t->hot, op, XMM0, literal);
+        vector_result(t, i, XMM0);
+        return;
+    }
+    enum x86_xmm left = vector_use(t, n, XMM0), d = vector_begin(t, i->rd);
+    x86_avx_rip(&t->hot, op, d, left, literal);
+    vector_end(t, i->rd, d, 16);
+}
+
 void vector_result_shift(jit_t t, const struct insn *i, enum x86_sse_shift op, unsigned n,
                          unsigned count)
 {

@@ -479,9 +479,7 @@ static bool reverse(jit_t t, const struct insn *i, unsigned container)
         return false;
     for (unsigned k = 0; k < 16; k++)
         order[k / 8] |= (uint64_t)(k ^ flip) << (k % 8 * 8);
-    vector_load(t, XMM0, i->rn);
-    x86_sse_rip(&t->hot, SSE_PSHUFB, XMM0, vector_literal(t, order[0], order[1]));
-    vector_result(t, i, XMM0);
+    vector_result_literal(t, i, SSE_PSHUFB, i->rn, vector_literal(t, order[0], order[1]));
     return true;
 }
 

@@ -114,6 +114,8 @@ bool emit_shl(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
+    if (vector_rotation(t, i))
+        return true;
     if (scale) {
         vector_result_shift(t, i, left[scale], i->rn, n);
     } else {
@@ -131,6 +133,8 @@ bool emit_shr(jit_t t, const struct insn *i)
 
     if (!vector_enabled(t))
         return false;
+    if (vector_rotation(t, i))
+        return true;
     if (scale && bit(i->word, 29) && !bit(i->word, 12)) {
         vector_result_shift(t, i, right[scale], i->rn, n);
         return true;

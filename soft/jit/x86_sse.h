@@ -1,6 +1,6 @@
 /*
  * Emits SSE instructions of x86-64-v2 and, where the host has them, AES-NI, PCLMULQDQ, SHA-NI,
- * GFNI, FMA3, F16C and some of AVX2. Source: Intel SDM volume 2.
+ * GFNI, FMA3, F16C and some of AVX2 and AVX-512. Source: Intel SDM volume 2.
  *
  * An instruction is its mandatory prefix (bits 31:24) and its opcode, named as in the SDM; its
  * destination is also its first source. The legacy encodings are enough: results are made in
@@ -387,6 +387,18 @@ static inline void x86_cvtps2ph(struct x86_buf *b, enum x86_xmm d, enum x86_xmm 
 {
     x86_vex(b, 0, 1, 3, 0x1d, (enum x86_reg)s, (enum x86_reg)0, (enum x86_reg)d);
     x86_imm8(b, 4);
+}
+
+/* AVX-512: elements of 4 bytes, or with w of 8, rotated to the left. EVEX has the ones' complement
+ * of the registers' high bits. */
+static inline void x86_vprol(struct x86_buf *b, unsigned w, enum x86_xmm d, enum x86_xmm s,
+                             unsigned count)
+{
+    uint64_t p0 = 0xd1 | (~(unsigned)s >> 3 & 1) << 5, p1 = w << 7 | (~(unsigned)d & 15) << 3 | 5;
+    uint64_t modrm = 0xc8 | (s & 7);
+
+    x86_put(b, 0x62 | p0 << 8 | p1 << 16 | 0x08ull << 24 | 0x72ull << 32 | modrm << 40, 6);
+    x86_imm8(b, count);
 }
 
 static inline void x86_stmxcsr(struct x86_buf *b, struct x86_mem m)

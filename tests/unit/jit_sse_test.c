@@ -302,6 +302,10 @@ static void test_numbers(void **state)
     EXPECT("vpsravd xmm1, xmm9, xmm3");
     x86_shift_each(B, X86_SLL_EACH, 1, XMM4, XMM2, (enum x86_xmm)12);
     EXPECT("vpsllvq xmm4, xmm2, xmm12");
+    x86_vprol(B, 0, XMM1, (enum x86_xmm)9, 7);
+    EXPECT("vprold xmm1, xmm9, 7");
+    x86_vprol(B, 1, (enum x86_xmm)12, XMM2, 63);
+    EXPECT("vprolq xmm12, xmm2, 63");
     x86_cvtph2ps(B, XMM1, (enum x86_xmm)9);
     EXPECT("vcvtph2ps xmm1, xmm9");
     x86_cvtps2ph(B, XMM1, (enum x86_xmm)9);
