@@ -165,7 +165,10 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
             .ef = store ? ef : EF_NONE,
             .looped = t->loop.inside,
             .streamed = t->loop.streaming,
+            .moved = t->straight != NULL,
         };
+        if (UNLIKELY(t->straight != NULL))
+            memcpy(t->out[t->outs - 1].map, t->loop.map, sizeof t->loop.map);
         return;
     }
     uint8_t *stay = x86_jcc(&t->hot, (enum x86_cc)(cc ^ 1));
@@ -198,6 +201,8 @@ void jit_exits_end(jit_t t)
         jit_flags_store(t, t->insn[t->at].target_live);
         t->ef = EF_NONE;
         t->loop.inside = out->looped;
+        if (UNLIKELY(out->moved))
+            memcpy(t->loop.map, out->map, sizeof t->loop.map);
         t->loop.streaming = out->streamed;
         jit_exit_direct(t, out->target);
         t->loop.inside = t->loop.streaming = false;

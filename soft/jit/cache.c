@@ -14,13 +14,12 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
-#include "soft/jit/runtime.h"
-#include "soft/jit/x86.h"
+#include "soft/jit/translate.h"
 #include "soft/vcpu.h"
 
 /* What one block may need at most: 64 instructions, each with slow path and exit. */
-#define BLOCK_HOT_MAX  16384u
-#define BLOCK_COLD_MAX 16384u
+#define BLOCK_HOT_MAX  32768u
+#define BLOCK_COLD_MAX 32768u
 
 #define TABLE_ROOM 4096 /* entries to begin with; makes whole pages */
 
@@ -114,7 +113,8 @@ int jit_cache_create(struct jit *j, size_t size)
 {
     int err = jit_arena_create(j, size);
 
-    if (!err && !tables_grow(j))
+    j->insn = malloc(JIT_STRAIGHT_MAX * sizeof *j->insn);
+    if (!err && (!j->insn || !tables_grow(j)))
         err = -ENOMEM;
     if (err)
         return err;
@@ -128,6 +128,7 @@ int jit_cache_create(struct jit *j, size_t size)
 void jit_cache_destroy(struct jit *j)
 {
     jit_arena_destroy(j);
+    free(j->insn);
     table_free(j->clone_hash, j->buckets, HASH_SIZE(1));
     table_free(j->block, j->block_room, sizeof *j->block);
     table_free(j->exit, j->exit_room, sizeof *j->exit);

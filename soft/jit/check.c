@@ -26,8 +26,8 @@
 #define LINE     64u
 #define ATTEMPTS 4
 
-/* A block has 64 instructions; each stores 64 bytes at most, in the worst case one by one. */
-#define STORES_MAX (JIT_BLOCK_MAX * 64 * 2)
+/* A block has so many instructions; each stores 64 bytes at most, in the worst case one by one. */
+#define STORES_MAX (JIT_STRAIGHT_MAX * 64 * 2)
 
 struct store {
     uint8_t *host;

@@ -29,6 +29,7 @@ static const struct {
     { "shut", offsetof(struct jit_knobs, shut) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
     { "undelayed", offsetof(struct jit_knobs, undelayed) },
+    { "unstraight", offsetof(struct jit_knobs, unstraight) },
     { "unrotated", offsetof(struct jit_knobs, unrotated) },
     { "unjoined", offsetof(struct jit_knobs, unjoined) },
     { "unpaired", offsetof(struct jit_knobs, unpaired) },

@@ -204,13 +204,17 @@ bool jit_loop_is_apart(jit_t t)
     return jit_loop_alone(t) || (t->loop.end && has_vectors(t, t->loop.end));
 }
 
-void jit_loop_begin(jit_t t)
+void jit_loop_begin(jit_t t, struct jit_straight *s)
 {
     const struct jit_knobs *k = &t->jit->knobs;
     unsigned uses[REG_COUNT];
 
-    if (!find(t))
+    if (!find(t)) {
+        t->loop.inside = jit_straight_begin(t, s);
+        if (t->loop.inside)
+            t->pinned = t->loop.map;
         return;
+    }
     count_uses(t, t->loop.end, uses);
     jit_streams_find(t);
     for (unsigned n = 0; n < t->loop.pairs; n++)
@@ -234,5 +238,6 @@ void jit_loop_end(jit_t t)
     if (!t->ended)
         jit_loop_leave(t, &t->hot);
     t->loop.inside = false;
+    t->straight = NULL;
     t->pinned = jit_pinned;
 }

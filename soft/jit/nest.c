@@ -270,8 +270,7 @@ bool jit_nest_find(jit_t t, struct jit_nest *nest)
     for (unsigned n = 0; n < nest->parts; n++) {
         use_part(t, n);
         jit_flags_analyse(t);
-        if (t->count <= JIT_BLOCK_MAX)
-            jit_products_find(t);
+        jit_products_find(t);
     }
     jit_flags_end(t);
     return true;

@@ -39,7 +39,7 @@ static bool selects(const struct jit_insn *n)
 
 /* The uses of the block's instructions; as far as nothing leaves it. */
 struct region {
-    struct jit_uses uses[JIT_BLOCK_MAX];
+    struct jit_uses uses[JIT_STRAIGHT_MAX];
 };
 
 /* ADDS, ADCS and ADC, of 64 bits and not shifted. */

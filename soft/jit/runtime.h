@@ -194,6 +194,7 @@ struct jit_knobs {
     bool shut;        /* no windows */
     bool open;        /* windows wherever a page found last misses */
     bool unpaged;     /* every access looks into the TLB */
+    bool unstraight;  /* all blocks are short, and have the registers that all code has */
     bool unrotated;   /* rotations of elements are two shifts */
     bool unjoined;    /* LDP and STP are two accesses */
     bool unpaired;    /* MUL and UMULH of the same factors are two multiplications */
@@ -296,6 +297,7 @@ struct jit {
     struct jit_store *store; /* the VM's, or NULL; */
     struct store_list made;  /* what this vCPU adds to it */
     struct jit_looked looked;
+    struct jit_insn *insn;             /* JIT_STRAIGHT_MAX: of the block being translated */
     struct jit_look_up look_up[2][16]; /* for reading and writing, by the register of the address */
 
     /* Thunks, offsets in the cache. */

@@ -83,7 +83,7 @@ static unsigned decode_block(jit_t t, unsigned offset)
 {
     unsigned high = jit_decode(t, offset, t->jit->knobs.max), loop = jit_loop_alone(t);
 
-    return loop ? jit_decode(t, offset, loop) : high;
+    return loop ? jit_decode(t, offset, loop) : jit_straight_decode(t, offset, high);
 }
 
 /* A search is translated as warm code from the beginning, since it seldom runs for long enough to
@@ -111,8 +111,9 @@ static void note_sp(jit_t t, const struct jit_insn *n)
         t->sp_aligned = false;
 }
 
-/* What an instruction takes of either part at most, with its slow paths and its way out; and what is
- * put there before the first one, or behind the last. There is room for 16 KiB when a block begins. */
+/* What an instruction takes of either part at most, with its slow paths and its way out; and what
+ * is put there before the first one, or behind the last. There is room for 32 KiB when a block
+ * begins. */
 #define STEP_BYTES 8192
 
 bool jit_has_room(jit_t t)
@@ -188,7 +189,9 @@ static void none_done(jit_t t)
 
 static void emit_block(jit_t t)
 {
-    jit_loop_begin(t);
+    struct jit_straight straight; /* filled as far as it is needed */
+
+    jit_loop_begin(t, &straight);
     if (jit_streams_begin(t)) {
         for (t->at = 0; t->at <= t->loop.end; t->at++)
             jit_emit_one(t);
@@ -196,6 +199,8 @@ static void emit_block(jit_t t)
         none_done(t);
     }
     for (t->at = 0; t->at < t->count && !t->ended; t->at++) {
+        if (UNLIKELY(t->straight != NULL))
+            jit_straight_before(t);
         jit_emit_one(t);
         if (UNLIKELY(t->loop.inside))
             jit_loop_end(t);
@@ -239,23 +244,50 @@ static void emit_alone(jit_t t)
 }
 
 /* Records have places in code by 15 bits. */
-#define NEST_BYTES 0x7f00
+#define LARGE_BYTES 0x7f00
+
+static bool is_too_large(jit_t t)
+{
+    const struct jit *j = t->jit;
+
+    return t->hot.p - j->rw - j->hot >= LARGE_BYTES || t->cold.p - j->rw - j->cold >= LARGE_BYTES;
+}
+
+/* Back to the state before something was emitted. */
+static void undo(jit_t t, const struct jit_translation *before, uint32_t exits)
+{
+    t->jit->exit_count = exits;
+    *t = *before;
+    jit_relocs_begin(t);
+}
 
 static bool emit_nest(jit_t t, struct jit_nest *nest)
 {
-    struct jit *j = t->jit;
-    uint32_t exits = j->exit_count;
+    uint32_t exits = t->jit->exit_count;
     struct jit_translation before = *t;
 
     if (jit_loop_is_apart(t) || !jit_nest_find(t, nest))
         return false;
     jit_nest_emit(t);
-    if (t->hot.p - j->rw - j->hot < NEST_BYTES && t->cold.p - j->rw - j->cold < NEST_BYTES)
+    if (!is_too_large(t))
         return true;
-    j->exit_count = exits;
-    *t = before;
-    jit_relocs_begin(t);
+    undo(t, &before, exits);
     return false;
+}
+
+/* A block that is longer than others, with code as long as others'; else it gets as long as they.
+ */
+static void emit_straight(jit_t t, unsigned *high)
+{
+    uint32_t exits = t->jit->exit_count;
+    struct jit_translation before = *t;
+
+    emit_alone(t);
+    if (t->count <= JIT_BLOCK_MAX || !is_too_large(t))
+        return;
+    undo(t, &before, exits);
+    *high = jit_decode(t, t->start, JIT_BLOCK_MAX);
+    emit_alone(t);
 }
 
 uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *page,
@@ -267,13 +299,12 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     if (!jit_cache_ready(j))
         return JIT_NONE;
     /* these are filled as far as they are needed */
-    struct jit_insn insn[JIT_BLOCK_MAX];
-    struct jit_way_out out[JIT_BLOCK_MAX];
+    struct jit_way_out out[JIT_BLOCK_MAX]; /* longer blocks have no more branches */
     const uint8_t *literal[JIT_LITERALS];
     struct jit_streams streams;
     struct jit_nest nest;
     struct jit_translation t = {
-        .insn = insn,
+        .insn = j->insn,
         .out = out,
         .literal = literal,
         .loop.s = &streams,
@@ -295,7 +326,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
     if (t.warm && emit_nest(&t, &nest))
         high = t.start + 4 * t.count;
     else
-        emit_alone(&t);
+        emit_straight(&t, &high);
     struct jit_block b = {
         .pa = pa,
         .va = va,

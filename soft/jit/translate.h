@@ -66,7 +66,8 @@ struct jit_insn {
     uint8_t half, kept; /* enum jit_half; where HALF_KEPT is */
 };
 
-#define JIT_BLOCK_MAX 64
+#define JIT_BLOCK_MAX    64
+#define JIT_STRAIGHT_MAX 250 /* soft/jit/straight.c */
 
 /* Neighbouring accesses that share a look-up: soft/jit/group.c. */
 struct jit_group {
@@ -100,6 +101,8 @@ struct jit_way_out {
     enum jit_eflags ef;    /* to be stored, if not EF_NONE */
     bool looped;           /* out of the loop */
     bool streamed;         /* out of its body that looks no pages up */
+    bool moved;            /* out of straight code, whose map was `map` */
+    int8_t map[REG_COUNT];
 };
 
 /* Accesses at addresses that move by `stride` each turn of a loop: soft/jit/stream.c. */
@@ -219,7 +222,8 @@ struct jit_translation {
     unsigned multiplier; /* RDX has the value of this guest register + 1, of products; 0: of none */
     struct jit_group group;
     struct jit_loop loop;
-    struct jit_nest *nest; /* that the block is, or NULL */
+    struct jit_straight *straight; /* NULL: registers have fixed places */
+    struct jit_nest *nest;         /* that the block is, or NULL */
     struct jit_way_out *out;
     unsigned outs;
     struct {
@@ -301,6 +305,22 @@ static inline void jit_done(jit_t t, unsigned reg, enum x86_reg r)
         x86_mov_rr(&t->hot, 1, (enum x86_reg)t->pinned[reg], r);
 }
 
+/* soft/jit/uses.c: general registers that an instruction reads and writes, as bits by their number
+ * (REG_SP too), if that is known; `plain`: it neither faults nor branches, and is no call of C. */
+struct jit_uses {
+    uint32_t reads, writes;
+    bool known, plain;
+};
+struct jit_uses jit_uses_of(jit_t t, const struct jit_insn *n);
+
+/* Code whose registers move: soft/jit/straight.c. */
+struct jit_straight {
+    struct jit_uses uses[JIT_STRAIGHT_MAX];
+    unsigned count;
+    uint32_t written;            /* registers that it changes */
+    unsigned weight[REG_SP + 1]; /* how much the next instructions use each */
+};
+
 /* What an instruction does with NZCV: reads, as bits of jit_insn.flags_live, and writes. */
 enum { FLAGS_READ = JIT_FLAG_C | JIT_FLAGS_NZV, FLAGS_WRITE = 4 };
 
@@ -381,14 +401,6 @@ static inline void jit_remake_store(jit_t t, struct x86_buf *b)
         jit_remake_and_store(t, b);
 }
 
-/* soft/jit/uses.c: general registers that an instruction reads and writes, as bits by their number
- * (REG_SP too), if that is known; `plain`: it neither faults nor branches, and is no call of C. */
-struct jit_uses {
-    uint32_t reads, writes;
-    bool known, plain;
-};
-struct jit_uses jit_uses_of(jit_t t, const struct jit_insn *n);
-
 /* soft/jit/clone.c: where code says where it lies. Constants made of virtual addresses (in the hot
  * or the cold part; flags stay), and in cold records: such an address of 64 bits, the offset in the
  * cache of code of the block. */
@@ -404,8 +416,8 @@ void jit_store_note(jit_t t, const struct jit_block *b);
 
 /* soft/jit/loop.c: how many instructions of the block are a loop that it should end with, or 0. */
 unsigned jit_loop_alone(jit_t t);
-/* Before the first instruction, and behind each. */
-void jit_loop_begin(jit_t t);
+/* Before the first instruction, and behind each; `s` has room for what straight code needs. */
+void jit_loop_begin(jit_t t, struct jit_straight *s);
 void jit_loop_end(jit_t t);
 /* Inside of a loop: to its register map, and back to the usual one. Flags and scratch stay. */
 void jit_loop_enter_inside(jit_t t, struct x86_buf *b);
@@ -426,6 +438,13 @@ static inline const uint8_t *jit_loop_return(jit_t t, const uint8_t *to)
 {
     return UNLIKELY(t->loop.inside) ? jit_loop_return_at(t, to) : to;
 }
+
+/* soft/jit/straight.c: make the block that was decoded longer, if it is straight; the end of the
+ * guest's bytes. Is it straight, up to t->loop.end? Then t->straight is `s`, and the map changes
+ * before each instruction. */
+unsigned jit_straight_decode(jit_t t, unsigned offset, unsigned high);
+bool jit_straight_begin(jit_t t, struct jit_straight *s);
+void jit_straight_before(jit_t t);
 
 /* A map for code that uses registers so often, into t->loop.map: is it another one? */
 bool jit_loop_choose(jit_t t, unsigned uses[REG_COUNT]);

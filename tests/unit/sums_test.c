@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define PROGRAMS 150
-#define WORDS    160
+#define WORDS    420
 #define TABLES   (GUEST_RAM + 0x4000)
 
 /* Registers: x0 to x26 and x29 are anybody's; x27 is a pointer that moves, x28 one that stays, x30
@@ -153,7 +153,10 @@ static uint32_t data_processing(const uint32_t *before, unsigned count)
 /* A loop of `turns` with a way out in the middle, then `brk #7`. */
 static unsigned make(uint32_t *code)
 {
-    unsigned body = 6 + next(next(2) ? 40 : WORDS - 20), count = 0, out = next(body);
+    unsigned body = 6 + next(next(2)   ? 40
+                             : next(2) ? 140
+                                       : WORDS - 20),
+             count = 0, out = next(body);
     bool multiplies = next(2);
 
     while (count < body) {
