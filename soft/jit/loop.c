@@ -191,11 +191,28 @@ static bool find(jit_t t)
     return t->loop.end;
 }
 
+static unsigned first_branch_back(jit_t t)
+{
+    unsigned n = 1;
+
+    while (!jit_loops(&t->insn[n], &t->insn[0]))
+        n++;
+    return n;
+}
+
 unsigned jit_loop_alone(jit_t t)
 {
-    if (!find(t))
+    unsigned last = find(t) ? t->loop.end : 0;
+
+    if (!last)
         return 0;
     jit_streams_find(t);
+    if (!t->loop.streams) { /* in a loop around it that begins at the same place, perhaps */
+        t->loop.end = first_branch_back(t);
+        jit_streams_find(t);
+        if (!t->loop.streams)
+            t->loop.end = last;
+    }
     return t->loop.streams ? t->loop.end + 1 : 0;
 }
 

@@ -356,7 +356,8 @@ bool emit_ldst_reg(jit_t t, const struct insn *i)
     unsigned size = 1u << bits(i->word, 31, 30), opc = (unsigned)bits(i->word, 23, 22);
     uint8_t *misaligned;
 
-    jit_clobber(t);
+    if (!t->loop.streaming) /* nothing is looked up, so EFLAGS stay */
+        jit_clobber(t);
     jit_check_base(t, i, &misaligned);
     jit_address(t, i, FORM_REGISTER);
     uint8_t *miss = jit_look_up_page(t, REG_NONE, i->rn, 0, size, opc == 0);
