@@ -146,6 +146,8 @@ static void emit_binary(jit_t t, unsigned w, enum x86_alu op, const struct insn 
             x86_alu_mr(&t->hot, 1, op, jit_slot(i->rd), o.host);
         return;
     }
+    if (operand_is_host(o, RCX) && d == RAX && op != X86_SUB && op != X86_SBB)
+        d = RCX; /* which is scratch, too */
     if (operand_is_host(o, d) && !operand_is_host(n, d)) {
         if (op == X86_SUB || op == X86_SBB) {
             d = RAX;
@@ -206,10 +208,10 @@ static void emit_addsub(jit_t t, const struct insn *i, struct operand o)
         jit_flags_set(t, subtracts ? EF_SUB : EF_ADD);
 }
 
-/* rd = rn + (m << scale); flags stay. `m` may be RCX. */
-static void emit_lea(jit_t t, const struct insn *i, enum x86_reg m, unsigned scale)
+/* rd = n + (m << scale); flags stay. */
+static void emit_lea(jit_t t, const struct insn *i, enum x86_reg n, enum x86_reg m, unsigned scale)
 {
-    enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(t, i->rd, RAX);
+    enum x86_reg d = jit_def(t, i->rd, RAX);
 
     /* RBP and R13 as base need a displacement, and three terms are slow. */
     if (scale == 0 && (n & 7) == RBP) {
@@ -233,6 +235,11 @@ bool emit_addsub_imm(jit_t t, const struct insn *i)
     if (emit_known_constant(t, i))
         return true;
     int32_t imm = subtracts ? -(int32_t)i->imm : (int32_t)i->imm;
+    if (i->rd == i->rn && operand_width(i) && t->pinned[i->rd] == X86_NONE && !jit_flags_held(t)) {
+        jit_clobber(t);
+        x86_alu_mi(&t->hot, 1, X86_ADD, jit_slot(i->rd), imm);
+        return true;
+    }
     enum x86_reg n = jit_use(t, i->rn, RAX), d = jit_def(t, i->rd, RAX);
 
     if (imm == 0 && operand_width(i))
@@ -314,7 +321,8 @@ bool emit_addsub_shift(jit_t t, const struct insn *i)
     if (!sets && i->rd == REG_NONE)
         return true;
     if (!sets && !subtracts && s.type == 0 && s.amount <= 3) {
-        emit_lea(t, i, jit_use(t, i->rm, RCX), s.amount);
+        enum x86_reg m = jit_use(t, i->rm, RCX);
+        emit_lea(t, i, i->rn == i->rm ? m : jit_use(t, i->rn, RAX), m, s.amount);
         return true;
     }
     begin_flags(t, sets);
@@ -371,7 +379,7 @@ bool emit_addsub_ext(jit_t t, const struct insn *i)
             operand_load(t, w, RCX, m);
             m = operand_host(RCX);
         }
-        emit_lea(t, i, m.host, i->a);
+        emit_lea(t, i, jit_use(t, i->rn, RAX), m.host, i->a);
         return true;
     }
     begin_flags(t, sets);
@@ -515,8 +523,10 @@ bool emit_logical_imm(jit_t t, const struct insn *i)
         w = 0;
     if (!w || (int64_t)imm == (int32_t)imm)
         o = operand_constant((int32_t)imm);
-    else
-        x86_mov_ri(&t->hot, RCX, imm);
+    else {
+        o = operand_host(i->rd == i->rn ? RCX : jit_def(t, i->rd, RCX));
+        x86_mov_ri(&t->hot, o.host, imm);
+    }
     if (sets && i->rd == REG_NONE) {
         enum x86_reg n = jit_use(t, i->rn, RAX);
 

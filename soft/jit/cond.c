@@ -13,7 +13,7 @@
 
 #include "base/bits.h"
 
-enum { CONDITION_ALWAYS = 14 }; /* and 15 */
+enum { CARRY_CLEAR = 3, CONDITION_ALWAYS = 14 /* and 15 */ };
 
 enum { NZCV_V = 1, NZCV_C = 2, NZCV_Z = 4, NZCV_N = 8 };
 
@@ -68,6 +68,17 @@ bool emit_csel(jit_t t, const struct insn *i)
         return true;
     if (i->a >= CONDITION_ALWAYS) {
         jit_copy(t, w, i->rn, d);
+        jit_done(t, i->rd, d);
+        return true;
+    }
+    bool adds_carry = i->a == CARRY_CLEAR && i->rn == i->rm && i->rn != REG_ZR &&
+                      s == SELECT_INCREMENT && t->remake.how == REMAKE_NONE &&
+                      !t->insn[t->at].flags_live;
+    if (adds_carry) { /* CINC of CS */
+        jit_carry(t, false);
+        operand_load(t, w, d, n);
+        x86_alu_ri(&t->hot, w, X86_ADC, d, 0);
+        t->ef = EF_NONE;
         jit_done(t, i->rd, d);
         return true;
     }

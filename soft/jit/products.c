@@ -4,10 +4,10 @@
  *
  * Code for CPUs with many registers has the products first and adds them later, each of them once.
  * Here they would go through memory meanwhile. So in warm code such a product is put off: it is
- * made by the instruction that adds it, in a scratch register, and its own register is never
- * written. This may be if the factors are the same there, nothing else reads the product before its
- * register gets another value, and no branch up to there leaves the block. Slow paths of loads and
- * stores in between make it first, so that faults find it.
+ * made by the instruction that adds it, in a scratch register or that of the sum, and its own
+ * register is never written. This may be if the factors are the same there, nothing else reads the
+ * product before its register gets another value, and no branch up to there leaves the block. Slow
+ * paths of loads and stores in between make it first, so that faults find it.
  */
 #include "soft/jit/operand.h"
 
@@ -98,6 +98,41 @@ static unsigned place_of(jit_t t, const struct jit_insn *p)
     return p->sum ? p->sum : (unsigned)(p - t->insn);
 }
 
+/* Registers that the code of instruction n has to do with, which makes a half of a product early
+ * if it is `first`. What is put off has to do with none, and its register is not read by the sum,
+ * but for halves that are early. */
+static uint32_t touched_by(jit_t t, const struct region *r, unsigned n, bool first)
+{
+    const struct jit_insn *i = &t->insn[n];
+    uint32_t reads = r->uses[n].reads;
+
+    if (i->sum)
+        return 0;
+    if (i->source) {
+        const struct jit_insn *p = &t->insn[i->source - 1];
+        if (p->half != HALF_EARLY)
+            reads &= ~mask_of(p->i.rd);
+        if (!first)
+            reads |= factors_of(p);
+    } else if (first) {
+        reads = 0; /* a product may change its factors */
+    }
+    return r->uses[n].writes | reads;
+}
+
+/* Is the register that of another half which is early meanwhile? */
+static bool is_taken(jit_t t, const struct jit_insn *half, unsigned from)
+{
+    for (unsigned n = 0; n < t->count; n++) {
+        const struct jit_insn *early = &t->insn[n];
+        if (early->half == HALF_EARLY && early->i.rd == half->i.rd &&
+            place_of(t, &t->insn[early->partner - 1]) <= place_of(t, half) &&
+            from <= place_of(t, early))
+            return true;
+    }
+    return false;
+}
+
 /* May the half that comes later have its register where the other one is made, at `from`? */
 static bool may_be_early(jit_t t, const struct region *r, const struct jit_insn *half,
                          unsigned from)
@@ -105,17 +140,10 @@ static bool may_be_early(jit_t t, const struct region *r, const struct jit_insn 
     uint32_t result = mask_of(half->i.rd);
     unsigned at = (unsigned)(half - t->insn);
 
-    for (unsigned n = from; n < at; n++) {
-        const struct jit_insn *i = &t->insn[n];
-        uint32_t touched = r->uses[n].writes;
-        if (n > from || i->source) /* a product may change its factors */
-            touched |= r->uses[n].reads;
-        if (n > from && i->source)
-            touched |= factors_of(&t->insn[i->source - 1]);
-        if (!r->uses[n].plain || selects(i) || touched & result)
+    for (unsigned n = from; n < at; n++)
+        if (!r->uses[n].plain || selects(&t->insn[n]) || touched_by(t, r, n, n == from) & result)
             return false;
-    }
-    return true;
+    return !is_taken(t, half, from);
 }
 
 /* Does the sum `to` directly follow the place `from` in the host's code? */
@@ -158,6 +186,8 @@ static void join(jit_t t, const struct region *r, struct jit_insn *p, struct jit
 
     if (late->sum && follows(t, from, to))
         late->half = HALF_FOLLOWS;
+    else if (late->sum && kept >= 0)
+        late->half = HALF_KEPT; /* its register is free for one that is not put off */
     else if (may_be_early(t, r, late, from))
         late->half = HALF_EARLY;
     else if (kept < 0)
@@ -334,8 +364,10 @@ struct operand jit_product_operand(jit_t t, struct insn *sum)
     case HALF_MADE:
         break;
     }
-    make(t, p, RCX);
-    return operand_host(RCX);
+    bool other = p->partner && t->insn[p->partner - 1].i.rd == sum->rd;
+    enum x86_reg own = sum->rd == sum->rn || other ? RCX : jit_def(t, sum->rd, RCX);
+    make(t, p, own);
+    return operand_host(own);
 }
 
 /* Put what the product would have made where it belongs. Changes RDX and EFLAGS. */
