@@ -287,7 +287,20 @@ struct a64_op_info {{
 
 extern const struct a64_op_info a64_ops[A64_OP_COUNT];
 
-enum a64_op a64_decode(uint32_t w);
+/* By bits {top}: the encoding where they decide alone, as they do for most code; else A64_OP_COUNT +
+ * a row of a64_by_low: by bits {low}; else A64_OP_COUNT + a case of a64_decode_rest(). */
+extern const uint16_t a64_by_top[{tops}];
+extern const uint16_t a64_by_low[][{lows}];
+enum a64_op a64_decode_rest(unsigned rest, uint32_t w);
+
+static inline enum a64_op a64_decode(uint32_t w)
+{{
+    unsigned op = a64_by_top[w >> {top_shift}];
+
+    if (op >= A64_OP_COUNT)
+        op = a64_by_low[op - A64_OP_COUNT][w >> {low_shift} & {low_mask}];
+    return op < A64_OP_COUNT ? (enum a64_op)op : a64_decode_rest(op - A64_OP_COUNT, w);
+}}
 
 {formats}
 
@@ -301,6 +314,8 @@ insn_fn interp_UNDEFINED;
 def generate(patterns):
     functions = sorted({p.function for p in patterns})
     header = HEADER.format(
+        top=f'{TOP[0]}:{TOP[1]}', low=f'{LOW[0]}:{LOW[1]}', top_shift=TOP[1], low_shift=LOW[1],
+        low_mask=field_of(LOW) >> LOW[1], tops=1 << (TOP[0] - TOP[1] + 1), lows=1 << (LOW[0] - LOW[1] + 1),
         enum='\n'.join(f'    A64_{p.name},' for p in patterns),
         formats='\n'.join(f'void format_{f}(struct insn *i);'
                           for f in sorted({'raw'} | {p.format for p in patterns})),
@@ -313,25 +328,15 @@ def generate(patterns):
     for p in patterns:
         out.append(f'    [A64_{p.name}] = {{ "{p.name}", format_{p.format}, '
                    f'interp_{p.function}, {p.option} }},')
-    out += ['};', '',
-            f'/* By bits {TOP[0]}:{TOP[1]}: the encoding where they decide alone, as they do for most code; else '
-            'A64_OP_COUNT + a row of by_low. */',
-            f'static const uint16_t by_top[{len(tables.top)}] = {{']
+    out += ['};', '', f'const uint16_t a64_by_top[{len(tables.top)}] = {{']
     out += [f'    [0x{number:03x}] = {entry},' for number, entry in enumerate(tables.top) if entry != 'A64_UNDEFINED']
-    out += ['};', '', f'/* By bits {LOW[0]}:{LOW[1]}; else A64_OP_COUNT + a case of decode_rest(). */',
-            f'static const uint16_t by_low[{len(tables.low)}][{1 << (LOW[0] - LOW[1] + 1)}] = {{']
+    out += ['};', '', f'const uint16_t a64_by_low[{len(tables.low)}][{1 << (LOW[0] - LOW[1] + 1)}] = {{']
     out += [f'    {{ {", ".join(row)} }},' for row in tables.low]
-    out += ['};', '', 'static enum a64_op decode_rest(unsigned rest, uint32_t w)', '{', '    switch (rest) {']
+    out += ['};', '', 'enum a64_op a64_decode_rest(unsigned rest, uint32_t w)', '{', '    switch (rest) {']
     for number, inside in tables.rest.values():
         out.append(f'    case {number}:')
         emit_tree(out, inside, field_of(TOP) | field_of(LOW), 2)
-    out += ['    default:', '        return A64_UNDEFINED;', '    }', '}', '',
-            'enum a64_op a64_decode(uint32_t w)', '{',
-            f'    unsigned op = by_top[w >> {TOP[1]}];', '',
-            '    if (op >= A64_OP_COUNT)',
-            f'        op = by_low[op - A64_OP_COUNT][w >> {LOW[1]} & 0x{field_of(LOW) >> LOW[1]:x}];',
-            '    return op < A64_OP_COUNT ? (enum a64_op)op : decode_rest(op - A64_OP_COUNT, w);']
-    out.append('}')
+    out += ['    default:', '        return A64_UNDEFINED;', '    }', '}']
     return header, '\n'.join(out) + '\n'
 
 

@@ -94,23 +94,22 @@ void jit_interp_paths(jit_t t, const struct insn *i, uint8_t *const *from, size_
 }
 
 /* What the records of all slow paths of the block refer to. */
-static const uint8_t *slow_common(jit_t t)
+static __attribute__((noinline)) const uint8_t *slow_common(jit_t t)
 {
-    if (!t->slow_common) {
-        struct jit_slow_common c = { .page_va = t->page_va, .code = t->jit->hot };
-        t->slow_common = cold_data(t, &c, sizeof c);
-        jit_note_va(t, t->slow_common + offsetof(struct jit_slow_common, page_va));
-        jit_note_code(t, t->slow_common + offsetof(struct jit_slow_common, code));
-    }
+    struct jit_slow_common c = { .page_va = t->page_va, .code = t->jit->hot };
+
+    t->slow_common = cold_data(t, &c, sizeof c);
+    jit_note_va(t, t->slow_common + offsetof(struct jit_slow_common, page_va));
+    jit_note_code(t, t->slow_common + offsetof(struct jit_slow_common, code));
     return t->slow_common;
 }
 
 /* A place in the block's code, as a slow path's record has it. */
-static uint16_t slow_place(jit_t t, const uint8_t *common, const uint8_t *p)
+static inline uint16_t slow_place(jit_t t, const uint8_t *common, const uint8_t *p)
 {
-    if (p >= common && p < t->cold.limit)
-        return (uint16_t)(JIT_SLOW_COLD | (unsigned)(p - common));
-    return (uint16_t)(p - t->jit->rw - t->jit->hot);
+    if (LIKELY(p < common)) /* the hot part is before the cold one */
+        return (uint16_t)(p - t->hot.start);
+    return (uint16_t)(JIT_SLOW_COLD | (unsigned)(p - common));
 }
 
 /* The record, and the words of the instructions from `i` on. */
@@ -130,7 +129,7 @@ static void slow_data(jit_t t, const struct jit_slow *s, const struct jit_insn *
 static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const uint8_t *after)
 {
     const struct jit *j = t->jit;
-    const uint8_t *common = slow_common(t);
+    const uint8_t *common = LIKELY(t->slow_common != NULL) ? t->slow_common : slow_common(t);
     bool copies = t->cache.used || t->before.used;
     struct jit_slow s = {
         .next = slow_place(t, common, jit_loop_return(t, after)),

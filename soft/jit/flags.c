@@ -38,35 +38,35 @@ static unsigned special_flags_of(jit_t t, const struct jit_insn *n)
     return f & (FLAGS_READ | FLAGS_WRITE);
 }
 
-static inline unsigned flags_of(jit_t t, const struct jit_insn *n)
+static inline unsigned flags_of(jit_t t, const struct jit_insn *n, bool faults_read)
 {
     unsigned f = jit_facts[n->op];
 
-    if (UNLIKELY(!jit_emitters[n->op] || f & (FACT_SYSTEM | FACT_CONDITION) || FAULTS_READ(t)))
+    if (UNLIKELY(!jit_emitters[n->op] || f & (FACT_SYSTEM | FACT_CONDITION) || faults_read))
         return special_flags_of(t, n);
     return f & (FLAGS_READ | FLAGS_WRITE);
 }
 
 unsigned jit_flags_of(jit_t t, const struct jit_insn *n)
 {
-    return flags_of(t, n);
+    return flags_of(t, n, FAULTS_READ(t));
 }
 
 /* The instruction at `offset` of the page: the block's, or `other`, decoded as far as needed. What
  * was found out holds as long as these words do, so the block's checksum is theirs as well. NULL:
  * that is as much as a block can note. */
-static const struct jit_insn *look_at(jit_t t, int64_t offset, struct jit_insn *other)
+static inline const struct jit_insn *look_at(jit_t t, unsigned offset, struct jit_insn *other)
 {
-    uint64_t n = (uint64_t)(offset - t->insn[0].i.offset) / 4;
-    unsigned at = (unsigned)offset / 4;
+    unsigned n = (offset - t->insn[0].i.offset) / 4, at = offset / 4;
     struct jit_looked *l = &t->jit->looked;
+    uint64_t *seen = &l->seen[at / 64], bit = 1ull << at % 64;
 
     if (n < t->count && t->insn[n].i.offset == offset)
         return &t->insn[n];
-    if (!set_has(l->seen, at)) {
+    if (LIKELY(!(*seen & bit))) {
         if (l->count == JIT_LOOKED)
             return NULL;
-        set_add(l->seen, at);
+        *seen |= bit;
         l->word[at] = ld_le32(t->page + offset);
         l->at[l->count++] = (uint16_t)offset;
     }
@@ -90,17 +90,18 @@ static unsigned flags_read(jit_t t, int64_t offset, struct look *l)
     unsigned read = 0;
 
     for (; l->ahead && read != FLAGS_READ; offset += 4) {
-        if (offset < 0 || offset >= CODE_PAGE_SIZE)
+        if ((uint64_t)offset >= CODE_PAGE_SIZE)
             return FLAGS_READ;
-        if (set_has(l->seen, (uint64_t)offset / 4))
+        uint64_t *seen = &l->seen[offset / 256], bit = 1ull << offset / 4 % 64;
+        if (*seen & bit)
             return read;
-        set_add(l->seen, (uint64_t)offset / 4);
+        *seen |= bit;
         l->ahead--;
         struct jit_insn other;
-        const struct jit_insn *look = look_at(t, offset, &other);
+        const struct jit_insn *look = look_at(t, (unsigned)offset, &other);
         if (!look)
             return FLAGS_READ;
-        unsigned f = flags_of(t, look);
+        unsigned f = flags_of(t, look, false);
         read |= f & FLAGS_READ;
         if (f & FLAGS_WRITE)
             return read;
@@ -156,20 +157,19 @@ void jit_flags_analyse(jit_t t)
     bool falls =
         last->op != A64_BL && last->op != A64_BLR && last->op != A64_BR && last->op != A64_RET;
     unsigned live = falls ? target_reads(t, next) : FLAGS_READ;
-    for (unsigned n = t->count; n-- > 0;) {
-        struct jit_insn *i = &t->insn[n];
-        unsigned f = flags_of(t, i);
-        i->target_live = 0;
+    const bool faults_read = FAULTS_READ(t);
+    for (struct jit_insn *i = t->insn + t->count; i-- > t->insn;) {
+        unsigned f = flags_of(t, i, faults_read), target = 0;
         if (UNLIKELY(jit_facts[i->op] & (FACT_CONDITIONAL | FACT_ENDS))) {
             if (i->op == A64_BL ||
                 i->op == A64_BLR) /* what is called is next, if more follows too */
                 live = FLAGS_READ;
             if (jit_facts[i->op] & FACT_CONDITIONAL)
-                i->target_live = (uint8_t)target_reads(t, jit_target(&i->i));
+                target = target_reads(t, jit_target(&i->i));
         }
         i->flags_live = (uint8_t)live;
-        live |= i->target_live;
-        live = f & FLAGS_WRITE ? f & FLAGS_READ : live | (f & FLAGS_READ);
+        i->target_live = (uint8_t)target;
+        live = (f & FLAGS_WRITE ? 0 : live | target) | (f & FLAGS_READ);
     }
 }
 

@@ -225,6 +225,8 @@ void jit_products_find(jit_t t)
     struct region r;
     unsigned count = 0;
 
+    if (!t->multiplies)
+        return;
     for (unsigned n = 0; n < t->count; n++)
         count += t->insn[n].op == A64_MADD_x || t->insn[n].op == A64_UMULH;
     if (count < 2 || !t->jit->host.bmi2)

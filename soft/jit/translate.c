@@ -23,59 +23,67 @@ bool jit_ends_block(const struct jit_insn *n)
            (n->op == A64_MSR_reg && !jit_is_plain_msr(n->i.word));
 }
 
-/* `options`: of the CPU. */
-static inline void decode(struct jit_insn *n, uint32_t word, unsigned offset, unsigned options)
+/* `missing`: options that the CPU does not have. */
+static inline enum a64_op decode(jit_t t, struct jit_insn *n, uint32_t word, unsigned offset,
+                                 unsigned missing)
 {
     enum a64_op op = a64_decode(word);
+    const struct a64_op_info *info = &a64_ops[op];
 
-    if (UNLIKELY(a64_ops[op].option & ~options))
+    if (UNLIKELY(info->option & missing)) {
         op = (word & 0xfffff01f) == 0xd503201f ? A64_HINT : A64_UNDEFINED;
+        info = &a64_ops[op];
+    }
     n->op = (uint16_t)op;
     n->done = false;
     n->sum = n->source = n->partner = n->half = 0;
-    n->i = (struct insn){ .fn = a64_ops[op].fn, .word = word, .offset = (uint16_t)offset };
-    a64_ops[op].format(&n->i);
+    n->i = (struct insn){ .fn = info->fn, .word = word, .offset = (uint16_t)offset };
+    t->multiplies |= word >> 24 == 0x9b; /* of 64 bits */
+    info->format(&n->i);
+    return op;
 }
 
 void jit_decode_one(jit_t t, struct jit_insn *n, uint32_t word, unsigned offset)
 {
-    decode(n, word, offset, t->v->cpu.vm->options);
+    decode(t, n, word, offset, ~t->v->cpu.vm->options);
 }
 
 unsigned jit_decode(jit_t t, unsigned offset, unsigned max)
 {
-    unsigned high = offset, options = t->v->cpu.vm->options, count = 0;
     const bool check = t->jit->knobs.check;
+    const struct jit *j = t->jit;
+    const uint8_t *page = t->page;
+    struct jit_insn *n = t->insn, *end = n + max;
+    unsigned missing = ~t->v->cpu.vm->options;
     uint64_t sum = 0;
 
-    t->stays = false;
-    while (count < max && offset < CODE_PAGE_SIZE) {
-        struct jit_insn *n = &t->insn[count];
-        decode(n, ld_le32(t->page + offset), offset, options);
-        if (UNLIKELY(check) && count && jit_is_alone(n->i.word))
+    t->stays = t->multiplies = false;
+    while (n < end && offset < CODE_PAGE_SIZE) {
+        uint32_t word = ld_le32(page + offset);
+        enum a64_op op = decode(t, n, word, offset, missing);
+        if (UNLIKELY(check) && n != t->insn && jit_is_alone(word))
             break;
-        count++;
+        n++;
         offset += 4;
-        high = offset > high ? offset : high;
-        sum = jit_checksum_add(t->jit, sum, n->i.word);
-        if (LIKELY(!(jit_facts[n->op] & FACTS_OF_BLOCK)))
+        sum = jit_checksum_add(j, sum, word);
+        if (LIKELY(!(jit_facts[op] & FACTS_OF_BLOCK)))
             continue;
-        if (UNLIKELY(check) && (n->op == A64_MSR_imm || n->op == A64_MSR_reg))
+        if (UNLIKELY(check) && (op == A64_MSR_imm || op == A64_MSR_reg))
             break; /* an interrupt that it lets in is taken at once */
-        t->stays |= n->op == A64_BR || jit_loops(n, &t->insn[0]);
-        if (n->op == A64_B) {
-            unsigned target = jit_block_next(n->i.word, offset - 4);
+        t->stays |= op == A64_BR || jit_loops(n - 1, &t->insn[0]);
+        if (op == A64_B) {
+            unsigned target = jit_block_next(word, offset - 4);
             if (target < offset || target >= CODE_PAGE_SIZE)
                 break;
             offset = target;
-        } else if ((n->op == A64_B_cond && (n->i.word & 15) >= 14) ||
-                   (jit_ends_block(n) && !jit_goes_on(t, (enum a64_op)n->op))) {
+        } else if ((op == A64_B_cond && (word & 15) >= 14) ||
+                   (jit_ends_block(n - 1) && !jit_goes_on(t, op))) {
             break;
         }
     }
-    t->count = count;
+    t->count = (unsigned)(n - t->insn);
     t->checksum = sum;
-    return high;
+    return n[-1].i.offset + 4u; /* none is before another one */
 }
 
 /* A loop whose pages are looked up once for many turns is a block of its own. */
@@ -111,16 +119,20 @@ static void note_sp(jit_t t, const struct jit_insn *n)
         t->sp_aligned = false;
 }
 
-/* What an instruction takes of either part at most, with its slow paths and its way out; and what
- * is put there before the first one, or behind the last. There is room for 32 KiB when a block
- * begins. */
+/* More than an instruction takes of either part, with its slow paths and its way out, and what is
+ * put there before the first one, or behind the last: ten times what any is known to take. There is
+ * room for 32 KiB when a block begins. */
 #define STEP_BYTES 8192
+
+static inline bool has_room(jit_t t)
+{
+    return LIKELY(t->hot.limit - t->hot.p >= STEP_BYTES) &&
+           LIKELY(t->cold.limit - t->cold.p >= STEP_BYTES);
+}
 
 bool jit_has_room(jit_t t)
 {
-    if (LIKELY(t->hot.limit - t->hot.p >= STEP_BYTES && t->cold.limit - t->cold.p >= STEP_BYTES))
-        return true;
-    return !(t->full = t->ended = true);
+    return has_room(t) || !(t->full = t->ended = true);
 }
 
 /* Flags stay. Changes RDX. */
@@ -145,40 +157,59 @@ static void vectors_before(jit_t t, const struct jit_insn *n)
         t->before = t->cache;
 }
 
-void jit_emit_one(jit_t t)
+/* Call the interpreter's function. */
+static __attribute__((noinline)) void emit_left(jit_t t, const struct jit_insn *n)
 {
-    const bool count = t->jit->knobs.count, wrong = t->jit->knobs.wrong;
-    struct jit_insn *n = &t->insn[t->at];
-    jit_emitter *emit = jit_emitters[n->op];
-    bool last = t->at + 1 == t->count;
-    unsigned at = t->at;
+    if (jit_is_vector_only(t, n))
+        jit_emit_interp_vector(t, &n->i);
+    else
+        jit_emit_interp(t, &n->i);
+    if (t->at + 1 == t->count && jit_ends_block(n)) {
+        jit_exit_lookup(t, jit_pc(t, &n->i) + 4);
+        t->ended = true;
+    }
+}
 
-    if (UNLIKELY(!jit_has_room(t)))
-        return;
-    if (UNLIKELY(count))
-        count_instructions(t, 1);
-    if (UNLIKELY((n->op == A64_B && !last) || n->done))
-        return;
+static inline void emit_insn(jit_t t, struct jit_insn *n)
+{
     if (UNLIKELY(t->cache.used || t->before.used || t->loop.inside))
         vectors_before(t, n);
-    bool emitted = emit && emit(t, &n->i);
-    if (UNLIKELY(count) && !t->ended)
-        count_instructions(t, t->at - at); /* those that were emitted along */
-    if (UNLIKELY(wrong) && n->op == A64_RBIT_x)
-        x86_alu_mi(&t->hot, 1, X86_XOR, jit_slot(9), 1);
-    note_sp(t, n);
-    if (!emitted) {
-        if (jit_is_vector_only(t, n))
-            jit_emit_interp_vector(t, &n->i);
-        else
-            jit_emit_interp(t, &n->i);
-        if (last && jit_ends_block(n)) {
-            jit_exit_lookup(t, jit_pc(t, &n->i) + 4);
-            t->ended = true;
-        }
-    }
+    jit_emitter *emit = jit_emitters[n->op];
+    if (UNLIKELY(!emit || !emit(t, &n->i)))
+        emit_left(t, n);
+    if (t->sp_aligned)
+        note_sp(t, n);
     if (UNLIKELY(t->multiplier))
         jit_multiplier_after(t, n);
+}
+
+/* The same with what knobs want besides. */
+static __attribute__((noinline)) void emit_odd(jit_t t, struct jit_insn *n)
+{
+    const struct jit_knobs *k = &t->jit->knobs;
+    unsigned at = t->at;
+
+    if (k->count)
+        count_instructions(t, 1);
+    if ((n->op == A64_B && t->at + 1 < t->count) || n->done)
+        return;
+    emit_insn(t, n);
+    if (k->count && !t->ended)
+        count_instructions(t, t->at - at); /* those that were emitted along */
+    if (k->wrong && n->op == A64_RBIT_x)
+        x86_alu_mi(&t->hot, 1, X86_XOR, jit_slot(9), 1);
+}
+
+void jit_emit_one(jit_t t)
+{
+    struct jit_insn *n = &t->insn[t->at];
+
+    if (UNLIKELY(!has_room(t)))
+        t->full = t->ended = true;
+    else if (UNLIKELY(t->odd || n->done || (n->op == A64_B && t->at + 1 < t->count)))
+        emit_odd(t, n);
+    else
+        emit_insn(t, n);
 }
 
 static void none_done(jit_t t)
@@ -187,17 +218,23 @@ static void none_done(jit_t t)
         t->insn[n].done = false;
 }
 
+static void emit_streams(jit_t t)
+{
+    if (!jit_streams_begin(t))
+        return;
+    for (t->at = 0; t->at <= t->loop.end; t->at++)
+        jit_emit_one(t);
+    jit_streams_end(t);
+    none_done(t);
+}
+
 static void emit_block(jit_t t)
 {
     struct jit_straight straight; /* filled as far as it is needed */
 
     jit_loop_begin(t, &straight);
-    if (jit_streams_begin(t)) {
-        for (t->at = 0; t->at <= t->loop.end; t->at++)
-            jit_emit_one(t);
-        jit_streams_end(t);
-        none_done(t);
-    }
+    if (UNLIKELY(t->loop.inside))
+        emit_streams(t);
     for (t->at = 0; t->at < t->count && !t->ended; t->at++) {
         if (UNLIKELY(t->straight != NULL))
             jit_straight_before(t);
@@ -279,11 +316,15 @@ static bool emit_nest(jit_t t, struct jit_nest *nest)
  */
 static void emit_straight(jit_t t, unsigned *high)
 {
+    if (LIKELY(t->count <= JIT_BLOCK_MAX)) {
+        emit_alone(t);
+        return;
+    }
     uint32_t exits = t->jit->exit_count;
     struct jit_translation before = *t;
 
     emit_alone(t);
-    if (t->count <= JIT_BLOCK_MAX || !is_too_large(t))
+    if (!is_too_large(t))
         return;
     undo(t, &before, exits);
     *high = jit_decode(t, t->start, JIT_BLOCK_MAX);
@@ -319,6 +360,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .mode = mode,
         .pinned = jit_pinned,
         .warm = !j->knobs.warm || jit_is_warm(j, pa),
+        .odd = j->knobs.count || j->knobs.wrong,
     };
     uint32_t exits = j->exit_count;
     jit_relocs_begin(&t);

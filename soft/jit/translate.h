@@ -238,6 +238,8 @@ struct jit_translation {
     struct jit_vector_cache cache;
     struct jit_vector_cache before; /* the instruction being emitted: as slow paths find it */
     bool ended;                     /* the block's code ends here */
+    bool odd;                       /* there are knobs to be looked at for each instruction */
+    bool multiplies;                /* there may be MUL or UMULH of 64 bits */
     bool full;                      /* because there is no room for more, so it is no block */
     const uint8_t *slow_common;     /* struct jit_slow_common, or NULL: not needed so far */
     const uint8_t **literal;        /* constants of vector code, in the cold part */

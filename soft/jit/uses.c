@@ -9,7 +9,7 @@
 
 enum { RD = 1, RN = 2, RM = 4, RA = 8 };
 
-/* Data processing: words with (word & mask) == value. */
+/* Data processing: words with (word & mask) == value, by the latter's bits 28:24. */
 static const struct {
     uint32_t mask, value;
     unsigned reads, writes;
@@ -30,6 +30,14 @@ static const struct {
     { 0x7fe00000, 0x1ac00000, RN | RM, RD },      /* two sources: shifts, divisions, CRC32 */
     { 0x7fff0000, 0x5ac00000, RN, RD },           /* one source: REV, CLZ */
     { 0x1f000000, 0x1b000000, RN | RM | RA, RD }, /* three sources: MADD and its kin */
+};
+
+/* Those of bits 28:24: from the first on, so many. */
+static const struct {
+    uint8_t first, count;
+} of_top[32] = {
+    [0x0a] = { 8, 1 }, [0x0b] = { 9, 1 }, [0x10] = { 0, 1 },  [0x11] = { 1, 1 },
+    [0x12] = { 2, 3 }, [0x13] = { 5, 3 }, [0x1a] = { 10, 5 }, [0x1b] = { 15, 1 },
 };
 
 /* Between general and V registers. */
@@ -105,7 +113,8 @@ struct jit_uses jit_uses_of(jit_t t, const struct jit_insn *n)
 
     if (!jit_emitters[n->op] || (is_crc32(w) && !t->jit->host.pclmul))
         return (struct jit_uses){ 0 };
-    for (size_t k = 0; k < ARRAY_LEN(classes); k++)
+    unsigned k = of_top[w >> 24 & 31].first, end = k + of_top[w >> 24 & 31].count;
+    for (; k < end; k++)
         if ((w & classes[k].mask) == classes[k].value)
             return uses(i, classes[k].reads, classes[k].writes, true);
     if ((w & 0x3a000000) == 0x28000000)
@@ -114,7 +123,7 @@ struct jit_uses jit_uses_of(jit_t t, const struct jit_insn *n)
         return uses_of_single(i);
     if ((w & 0xbe000000) == 0x0c000000) /* LD1 to LD4, ST1 to ST4 */
         return bit(w, 23) ? uses(i, RN | RM, RN, false) : uses(i, RN, 0, false);
-    for (size_t k = 0; k < ARRAY_LEN(between); k++)
+    for (k = 0; k < ARRAY_LEN(between); k++)
         if ((w & between[k].mask) == between[k].value)
             return uses(i, between[k].reads, between[k].writes, false);
     if (jit_is_vector_only(t, n) || (w & 0xff000010) == 0x54000000) /* B.cond */

@@ -157,7 +157,8 @@ X86_INLINE struct x86_bytes x86_before(bool there, unsigned byte, struct x86_byt
     return v;
 }
 
-/* An opcode of one byte, 0x0fXX for two, 0x0f38XX for three: how many, and behind a byte for REX. */
+/* An opcode of one byte, 0x0fXX for two, 0x0f38XX for three: how many, and behind a byte for REX.
+ */
 X86_INLINE unsigned x86_opcode_size(unsigned op)
 {
     return op > 0xffff ? 3 : op > 0xff ? 2 : 1;
@@ -209,8 +210,7 @@ static inline struct x86_bytes x86_modrm_rip(unsigned reg)
     return (struct x86_bytes){ (reg & 7) << 3 | 5, 1 };
 }
 
-X86_INLINE void x86_put_mem(struct x86_buf *b, struct x86_bytes v, int32_t disp,
-                               unsigned disp_size)
+X86_INLINE void x86_put_mem(struct x86_buf *b, struct x86_bytes v, int32_t disp, unsigned disp_size)
 {
     uint8_t *p = b->p;
 
@@ -241,19 +241,19 @@ X86_INLINE void x86_op_r(struct x86_buf *b, unsigned w, unsigned op, unsigned r)
     x86_put(b, v.bytes, v.size);
 }
 
-X86_INLINE void x86_op_rr(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
-                             unsigned reg, unsigned rm, bool byte)
+X86_INLINE void x86_op_rr(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op, unsigned reg,
+                          unsigned rm, bool byte)
 {
     unsigned at = 1 + x86_opcode_size(op);
-    uint64_t bytes = x86_rex(w) | x86_opcode(op) | 0xc0ull << 8 * at | x86_reg_at(reg, at) |
-                     x86_rm_at(rm, at);
+    uint64_t bytes =
+        x86_rex(w) | x86_opcode(op) | 0xc0ull << 8 * at | x86_reg_at(reg, at) | x86_rm_at(rm, at);
     struct x86_bytes v = x86_insn(prefix, byte, (struct x86_bytes){ bytes, at + 1 });
 
     x86_put(b, v.bytes, v.size);
 }
 
-X86_INLINE void x86_op_rm(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
-                             unsigned reg, struct x86_mem m, bool byte)
+X86_INLINE void x86_op_rm(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op, unsigned reg,
+                          struct x86_mem m, bool byte)
 {
     unsigned at = 1 + x86_opcode_size(op), disp_size;
     unsigned index = m.index == X86_NONE ? 0 : (unsigned)m.index;
@@ -266,7 +266,7 @@ X86_INLINE void x86_op_rm(struct x86_buf *b, unsigned prefix, unsigned w, unsign
 }
 
 X86_INLINE void x86_op_rip(struct x86_buf *b, unsigned prefix, unsigned w, unsigned op,
-                              unsigned reg, int32_t disp)
+                           unsigned reg, int32_t disp)
 {
     unsigned at = 1 + x86_opcode_size(op);
     uint64_t bytes = x86_rex(w) | x86_opcode(op) | 5ull << 8 * at | x86_reg_at(reg, at);
@@ -354,7 +354,8 @@ static inline void x86_mov8_mi(struct x86_buf *b, struct x86_mem m, unsigned imm
 static inline void x86_ext_rr(struct x86_buf *b, enum x86_extend e, unsigned w, enum x86_reg d,
                               enum x86_reg s)
 {
-    x86_op_rr(b, 0, w, e == X86_SX32 ? 0x63 : 0x0f00 | (e & 0xff), d, s, e == X86_ZX8 || e == X86_SX8);
+    x86_op_rr(b, 0, w, e == X86_SX32 ? 0x63 : 0x0f00 | (e & 0xff), d, s,
+              e == X86_ZX8 || e == X86_SX8);
 }
 
 static inline void x86_ext_rm(struct x86_buf *b, enum x86_extend e, unsigned w, enum x86_reg d,
