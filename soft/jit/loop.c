@@ -253,7 +253,7 @@ void jit_loop_end(jit_t t)
     if (!t->loop.inside || t->at < t->loop.end)
         return;
     if (!t->ended)
-        jit_loop_leave(t, &t->hot);
+        t->straight ? jit_straight_end(t) : jit_loop_leave(t, &t->hot);
     t->loop.inside = false;
     t->straight = NULL;
     t->pinned = jit_pinned;

@@ -78,22 +78,24 @@ bool jit_straight_begin(jit_t t, struct jit_straight *s)
     if (!t->warm || k->unlooped || k->unstraight)
         return false;
     unsigned branches = 0;
-    s->count = s->written = 0;
+    s->count = 0;
     for (unsigned n = 0; n < t->count && !(jit_facts[t->insn[n].op] & stop); n++) {
         s->uses[n] = uses_of(t, &t->insn[n]);
         if (!s->uses[n].known)
             break;
-        s->written |= jit_uses_of(t, &t->insn[n]).writes;
         branches += (jit_facts[t->insn[n].op] & FACT_CONDITIONAL) != 0;
         s->count++;
     }
     if (s->count < LEAST || branches * LEAVES > s->count)
         return false;
     t->straight = s;
+    s->dirty = 0;
     memset(s->weight, 0, sizeof s->weight);
     for (unsigned n = 0; n < AHEAD; n++)
         count(t, n, 1);
     memcpy(t->loop.map, jit_pinned, sizeof t->loop.map);
+    for (unsigned reg = 0; reg <= REG_SP; reg++)
+        s->dirty |= jit_pinned[reg] != X86_NONE ? mask_of(reg) : 0;
     t->loop.end = s->count - 1;
     return true;
 }
@@ -114,13 +116,19 @@ static bool is_dead(jit_t t, unsigned reg, unsigned n)
     return false;
 }
 
-/* Does memory have it, as far as it is needed? What the usual map has was changed before, perhaps.
- */
+/* Registers that the code of instruction n may write, halves of products that it makes included. */
+static uint32_t changed_by(jit_t t, const struct jit_insn *n)
+{
+    const struct jit_insn *p = n->source ? &t->insn[n->source - 1] : n;
+    uint32_t changed = jit_uses_of(t, n).writes | mask_of(p->i.rd);
+
+    return changed | (p->partner ? mask_of(t->insn[p->partner - 1].i.rd) : 0);
+}
+
+/* Does memory have it, as far as it is needed? */
 static bool is_stored(jit_t t, unsigned reg)
 {
-    const struct jit_straight *s = t->straight;
-
-    return (!(s->written >> reg & 1) && jit_pinned[reg] == X86_NONE) || is_dead(t, reg, t->at);
+    return !(t->straight->dirty >> reg & 1) || is_dead(t, reg, t->at);
 }
 
 /* The register that the next instructions use least, of those that the next one does not use. */
@@ -152,6 +160,7 @@ static void take(jit_t t, unsigned reg)
         x86_mov_mr(&t->hot, 1, jit_slot(out), host);
     if (loads)
         x86_mov_rm(&t->hot, 1, host, jit_slot(reg));
+    t->straight->dirty &= ~mask_of(reg);
     t->loop.map[out] = X86_NONE;
     t->loop.map[reg] = (int8_t)host;
 }
@@ -165,6 +174,19 @@ void jit_straight_before(jit_t t)
         for (uint32_t m = u->reads | u->writes; m; m &= m - 1)
             if (t->loop.map[__builtin_ctz(m)] == X86_NONE)
                 take(t, (unsigned)__builtin_ctz(m));
+    s->dirty |= changed_by(t, &t->insn[t->at]);
     count(t, t->at, -1u);
     count(t, t->at + AHEAD, 1);
+}
+
+void jit_straight_end(jit_t t)
+{
+    const int8_t *map = t->loop.map;
+
+    for (unsigned reg = 0; reg <= REG_SP; reg++)
+        if (map[reg] != X86_NONE && map[reg] != jit_pinned[reg] && t->straight->dirty >> reg & 1)
+            x86_mov_mr(&t->hot, 1, jit_slot(reg), (enum x86_reg)map[reg]);
+    for (unsigned reg = 0; reg <= REG_SP; reg++)
+        if (jit_pinned[reg] != X86_NONE && map[reg] != jit_pinned[reg])
+            x86_mov_rm(&t->hot, 1, (enum x86_reg)jit_pinned[reg], jit_slot(reg));
 }

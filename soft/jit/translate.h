@@ -319,7 +319,7 @@ struct jit_uses jit_uses_of(jit_t t, const struct jit_insn *n);
 struct jit_straight {
     struct jit_uses uses[JIT_STRAIGHT_MAX];
     unsigned count;
-    uint32_t written;            /* registers that it changes */
+    uint32_t dirty;              /* registers that memory does not have, if they have a place */
     unsigned weight[REG_SP + 1]; /* how much the next instructions use each */
 };
 
@@ -447,6 +447,8 @@ static inline const uint8_t *jit_loop_return(jit_t t, const uint8_t *to)
 unsigned jit_straight_decode(jit_t t, unsigned offset, unsigned high);
 bool jit_straight_begin(jit_t t, struct jit_straight *s);
 void jit_straight_before(jit_t t);
+/* Behind the last one: back to the usual map. */
+void jit_straight_end(jit_t t);
 
 /* A map for code that uses registers so often, into t->loop.map: is it another one? */
 bool jit_loop_choose(jit_t t, unsigned uses[REG_COUNT]);
