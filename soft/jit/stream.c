@@ -9,12 +9,13 @@
  * access of this body faults. What leaves it (exits, slow paths of other instructions, calls) finds
  * R14 as it is elsewhere; what comes back to it has no turns left, so it looks pages up again.
  *
- * The turns are limited, and behind the last one is a look at cpu.attention: whoever wants
- * something of this vCPU, such as that it forgets a page, waits for no longer than that.
+ * The turns are as many as stay in a page, 4096 at most, and behind the last one is a look at
+ * cpu.attention: whoever wants something of this vCPU, such as that it forgets a page, waits for no
+ * longer than that.
  */
 #include "soft/jit/access.h"
 
-#define TURNS      256 /* before it looks at attention */
+#define TURNS      256 /* where no stream moves, before it looks at attention */
 #define SPAN       512 /* bytes of one turn; of its stride */
 #define WAYS_OUT   24  /* of the block */
 #define STRUCTURES 4
@@ -207,39 +208,33 @@ static void address(jit_t t, const struct jit_stream *s)
     x86_lea(b, 1, RAX, x86_indexed(base, index, s->scale, (int32_t)s->low));
 }
 
-/* EAX = the turns behind this one that stay in the page; EDX is the offset in it, of at most
- * `last`. Rounded down. */
-static void count_turns(struct x86_buf *b, const struct jit_stream *s, unsigned last)
+/* d = the turns behind this one that stay in the page; EDX is the offset in it, of at most `last`,
+ * and is changed. Rounded down. */
+static void count_turns(struct x86_buf *b, const struct jit_stream *s, unsigned last,
+                        enum x86_reg d)
 {
     unsigned stride = (unsigned)(s->stride < 0 ? -s->stride : s->stride), shift = 0;
 
     if (!stride) {
-        x86_mov_ri(b, RAX, TURNS);
+        x86_mov_ri(b, d, TURNS);
         return;
     }
     if (s->stride < 0) {
-        x86_mov_rr(b, 0, RAX, RDX);
+        x86_mov_rr(b, 0, d, RDX);
     } else {
-        x86_mov_ri(b, RAX, last);
-        x86_alu_rr(b, 0, X86_SUB, RAX, RDX);
+        x86_mov_ri(b, d, last);
+        x86_alu_rr(b, 0, X86_SUB, d, RDX);
     }
     while (1u << shift < stride)
         shift++;
     if (1u << shift == stride) {
         if (shift)
-            x86_shift_ri(b, 0, X86_SHR, RAX, shift);
+            x86_shift_ri(b, 0, X86_SHR, d, shift);
         return;
     }
     x86_mov_ri(b, RDX, 65536 / stride);
-    x86_imul_rr(b, 0, RAX, RDX);
-    x86_shift_ri(b, 0, X86_SHR, RAX, 16);
-}
-
-/* EAX = the lesser one. */
-static void at_most(struct x86_buf *b, enum x86_reg limit)
-{
-    x86_alu_rr(b, 0, X86_CMP, RAX, limit);
-    x86_cmov_rr(b, 0, CC_A, RAX, limit);
+    x86_imul_rr(b, 0, d, RDX);
+    x86_shift_ri(b, 0, X86_SHR, d, 16);
 }
 
 /* Look one up. The turns that are left by those before it are where its addend is to be; the next
@@ -250,6 +245,8 @@ static void look_up(jit_t t, unsigned n, uint8_t *miss[2])
     unsigned last = 4096 - (unsigned)(s->high - s->low);
     enum x86_reg add = (enum x86_reg)s->add;
     struct x86_buf *b = &t->hot;
+    bool is_last = n + 1 == t->loop.streams;
+    enum x86_reg turns = is_last ? JIT_TLB : (enum x86_reg)t->loop.s->at[n + 1].add;
 
     address(t, s);
     jit_tlb_index(t->jit, b, RAX);
@@ -264,17 +261,17 @@ static void look_up(jit_t t, unsigned n, uint8_t *miss[2])
     x86_alu_rr(b, 1, X86_XOR, RDX, RAX);
     x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)last);
     miss[0] = x86_jcc(b, CC_A);
-    count_turns(b, s, last);
-    if (n == 0) {
-        x86_mov_ri(b, RDX, TURNS - 1);
-        at_most(b, RDX);
-    } else {
-        at_most(b, add);
+    if (n) {
+        count_turns(b, s, last, RAX);
+        x86_alu_rr(b, 0, X86_CMP, RAX, add);
+        x86_cmov_rr(b, 0, CC_A, RAX, add);
     }
     x86_mov_rm(b, 1, add, jit_tlb_field(offsetof(struct tlb_entry, add)));
     x86_mov_mr(b, 1, JIT_VCPU(hot.stream[n]), add);
-    bool is_last = n + 1 == t->loop.streams;
-    x86_mov_rr(b, 0, is_last ? JIT_TLB : (enum x86_reg)t->loop.s->at[n + 1].add, RAX);
+    if (n)
+        x86_mov_rr(b, 0, turns, RAX);
+    else
+        count_turns(b, s, last, turns);
 }
 
 _Static_assert(ARRAY_LEN(((struct jit_hot *)0)->stream) == JIT_STREAMS, "an addend for each");
