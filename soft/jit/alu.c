@@ -223,6 +223,28 @@ static void emit_lea(jit_t t, const struct insn *i, enum x86_reg n, enum x86_reg
     jit_done(t, i->rd, d);
 }
 
+/* rd = rn + rm where two of them are in memory, which an addition takes as it is. False: not of
+ * these operands, or flags are to stay. */
+static bool emit_add_slots(jit_t t, const struct insn *i)
+{
+    struct operand n = operand_guest(t, i->rn), m = operand_guest(t, i->rm);
+    struct insn sum = *i;
+
+    if (n.kind == OPERAND_SLOT && m.kind == OPERAND_HOST && i->rd == i->rn) {
+        /* into memory */
+    } else if (m.kind == OPERAND_SLOT && n.kind == OPERAND_HOST && i->rd == i->rm) {
+        sum.rn = i->rm;
+        m = n;
+    } else if (n.kind != OPERAND_SLOT || m.kind != OPERAND_SLOT || i->rn == i->rm) {
+        return false;
+    }
+    if (jit_flags_held(t))
+        return false;
+    jit_clobber(t);
+    emit_binary(t, operand_width(i), X86_ADD, &sum, m);
+    return true;
+}
+
 bool emit_addsub_imm(jit_t t, const struct insn *i)
 {
     bool subtracts = bit(i->word, 30), sets = bit(i->word, 29);
@@ -321,6 +343,8 @@ bool emit_addsub_shift(jit_t t, const struct insn *i)
     if (!sets && i->rd == REG_NONE)
         return true;
     if (!sets && !subtracts && s.type == 0 && s.amount <= 3) {
+        if (s.amount == 0 && emit_add_slots(t, i))
+            return true;
         enum x86_reg m = jit_use(t, i->rm, RCX);
         emit_lea(t, i, i->rn == i->rm ? m : jit_use(t, i->rn, RAX), m, s.amount);
         return true;

@@ -65,11 +65,30 @@ static void shift(jit_t t, unsigned w, enum x86_shift op, enum x86_reg d, unsign
         x86_shift_ri(&t->hot, w, op, d, count);
 }
 
+/* d = a field of n that takes two shifts, or a shift and a mask, zero around it: a rotation to
+ * another register and a mask of 32 bits, if d is another one and that will do. */
+static bool emit_rotated(jit_t t, struct field f, enum x86_reg d, struct operand n)
+{
+    unsigned w = f.width == 64, count = f.from ? f.from : f.width - f.to;
+
+    if (!t->jit->host.bmi2 || operand_is_host(n, d) || f.from + f.to == 0 || f.length == 32 ||
+        f.to + f.length > 32 || field_is_shift(f))
+        return false;
+    if (n.kind == OPERAND_SLOT)
+        x86_rorx_rm(&t->hot, w, d, jit_slot(n.slot), count);
+    else
+        x86_rorx(&t->hot, w, d, n.host, count);
+    x86_alu_ri(&t->hot, 0, X86_AND, d, (int32_t)(ones(f.length) << f.to));
+    return true;
+}
+
 /* d = the field of n at its place, zero or sign around it. Changes EFLAGS. */
 static void emit_field(jit_t t, struct field f, bool is_signed, enum x86_reg d, struct operand n)
 {
     unsigned w = f.width == 64, up = f.width - f.length - f.from;
 
+    if (!is_signed && emit_rotated(t, f, d, n))
+        return;
     operand_load(t, w, d, n);
     if (f.to && f.to + f.length == f.width) {
         shift(t, w, X86_SHL, d, f.to);

@@ -88,7 +88,13 @@ bool emit_csel(jit_t t, const struct insn *i)
         emit_cset(t, i, cc);
         return true;
     }
-    if (operand_is_host(n, d)) {
+    struct operand m = operand_guest(t, i->rm);
+
+    if (operand_is_host(n, d) && s == SELECT_PLAIN && m.kind == OPERAND_HOST) {
+        x86_cmov_rr(&t->hot, w, cc ^ 1, d, m.host);
+    } else if (operand_is_host(n, d) && s == SELECT_PLAIN && m.kind == OPERAND_SLOT) {
+        x86_cmov_rm(&t->hot, w, cc ^ 1, d, jit_slot(m.slot));
+    } else if (operand_is_host(n, d)) {
         load_otherwise(t, i, RCX);
         x86_cmov_rr(&t->hot, w, cc ^ 1, d, RCX);
     } else {

@@ -238,6 +238,8 @@ static void address_reg(jit_t t, const struct insn *i)
     }
     if (t->pinned[i->rn] != X86_NONE) {
         x86_lea(b, 1, RAX, x86_indexed((enum x86_reg)t->pinned[i->rn], index, scale, 0));
+    } else if (index == RAX && scale == 0) {
+        x86_alu_rm(b, 1, X86_ADD, RAX, jit_slot(i->rn));
     } else {
         enum x86_reg base = jit_use(t, i->rn, RCX);
         x86_lea(b, 1, RAX, x86_indexed(base, index, scale, 0));

@@ -104,11 +104,21 @@ static void load_half(jit_t t, bool is_signed, enum x86_reg d, unsigned reg)
 /* SMADDL, SMSUBL, UMADDL, UMSUBL */
 bool emit_madd_long(jit_t t, const struct insn *i)
 {
-    bool is_signed = !bit(i->word, 23);
+    bool is_signed = !bit(i->word, 23), subtracts = bit(i->word, 15);
 
     if (i->rd == REG_NONE)
         return true;
     jit_clobber(t);
+    /* SMULL and UMULL into a host register need no other one for the product. */
+    if (i->ra == REG_ZR && !subtracts && t->pinned[i->rd] != X86_NONE) {
+        enum x86_reg d = (enum x86_reg)t->pinned[i->rd];
+        bool swap = i->rd == i->rm;
+
+        load_half(t, is_signed, RAX, swap ? i->rn : i->rm);
+        load_half(t, is_signed, d, swap ? i->rm : i->rn);
+        x86_imul_rr(&t->hot, 1, d, RAX);
+        return true;
+    }
     load_half(t, is_signed, RCX, i->rn);
     load_half(t, is_signed, RAX, i->rm);
     x86_imul_rr(&t->hot, 1, RCX, RAX);

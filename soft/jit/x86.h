@@ -587,6 +587,13 @@ static inline void x86_rorx(struct x86_buf *b, unsigned w, enum x86_reg d, enum 
     x86_imm8(b, count);
 }
 
+static inline void x86_rorx_rm(struct x86_buf *b, unsigned w, enum x86_reg d, struct x86_mem m,
+                               unsigned count)
+{
+    x86_vex_rm(b, w, 3, 3, 0xf0, d, RAX, m);
+    x86_imm8(b, count);
+}
+
 /* d = ~a & c */
 static inline void x86_andn(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg a,
                             enum x86_reg c)

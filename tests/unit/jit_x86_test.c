@@ -482,6 +482,8 @@ static void test_conditions(void **state)
         expect("set%s byte ptr %s", cc_name[cc], MT);
         x86_mulx_rm(B, w, (enum x86_reg)cc, RK, M);
         expect("mulx %s, %s, %s %s", wide(w, cc), wide(w, RK), ptr(w ? 8 : 4), MT);
+        x86_rorx_rm(B, w, RK, M, mn % 32);
+        expect("rorx %s, %s %s, %u", wide(w, RK), ptr(w ? 8 : 4), MT, mn % 32);
         x86_cmov_rm(B, w, (enum x86_cc)cc, RK, M);
         expect("cmov%s %s, %s %s", cc_name[cc], wide(w, RK), ptr(w ? 8 : 4), MT);
     }

@@ -30,7 +30,8 @@ enum {
     SHIFT = 32,
     BASE = 64,
     MOVES = 128,
-    VECTOR = 256
+    VECTOR = 256,
+    SAME = 512 /* rn is rd */
 };
 
 static const struct {
@@ -51,6 +52,19 @@ static const struct {
     { 0x9a800000, RD | RN | RM | COND, 0 },   /* csel */
     { 0x9a800400, RD | RN | RM | COND, 0 },   /* csinc */
     { 0x9b000000, RD | RN | RM | RA, 0 },     /* madd */
+    { 0x8b000000, RD | SAME | RM, 0 },        /* add rd, rd, rm */
+    { 0x91001c00, RD | SAME, 0 },             /* add rd, rd, #7 */
+    { 0xd1001c00, RD | SAME, 0 },             /* sub rd, rd, #7 */
+    { 0x9a800000, RD | SAME | RM | COND, 0 }, /* csel rd, rd, rm */
+    { 0x1a800000, RD | SAME | RM | COND, 0 }, /* csel, of 32 bits */
+    { 0x9ba07c00, RD | RN | RM, 0 },          /* umull */
+    { 0x9b207c00, RD | RN | RM, 0 },          /* smull */
+    { 0x9b200000, RD | RN | RM | RA, 0 },     /* smaddl */
+    { 0xd3452c00, RD | RN, 0 },               /* ubfx #5, #7 */
+    { 0x53047c00, RD | RN, 0 },               /* lsr #4, of 32 bits */
+    { 0x531c2000, RD | RN, 0 },               /* ubfiz #4, #9, of 32 bits */
+    { 0xd36f3800, RD | RN, 0 },               /* ubfiz #17, #15 */
+    { 0xb3452c00, RD | RN, 0 },               /* bfxil #5, #7 */
     { 0xd345fc00, RD | RN, 0 },               /* lsr #5 */
     { 0xdac01000, RD | RN, 0 },               /* clz */
     { 0xf9400000, RD | BASE, 10 },            /* ldr */
@@ -68,8 +82,8 @@ static const struct {
     { 0x9e660000, RD | RN, 0 },               /* fmov x, d */
 };
 
-#define FORMS 29
-#define PLAIN 23 /* without V registers, which loops of one block are left alone for */
+#define FORMS 42
+#define PLAIN 36 /* without V registers, which loops of one block are left alone for */
 
 _Static_assert(sizeof forms / sizeof forms[0] == FORMS, "the last ones are of V registers");
 
@@ -80,6 +94,7 @@ static uint32_t any(unsigned among)
 
     word |= f & RD ? next(27) : 0;
     word |= f & RN ? next(27) << 5 : 0;
+    word |= f & SAME ? (word & 31) << 5 : 0;
     word |= f & RM ? next(27) << 16 : 0;
     word |= f & COND ? next(14) << 12 : 0;
     word |= f & SHIFT ? next(32) << 10 : 0;
