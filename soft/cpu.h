@@ -74,7 +74,7 @@ struct tlb_entry {
  * host has in a row (soft/mmu/window.c). It matches if the address, less `va`, is below the limit
  * for the kind of access and its size (up to TLB_PAGE_SIZES bytes); a limit of 0 matches nothing.
  */
-#define TLB_PAGES      64
+#define TLB_PAGES      128
 #define TLB_PAGE_SIZES { 8, 16, 256 }
 
 struct tlb_page {
@@ -98,11 +98,11 @@ struct tlb_wide {
 };
 
 struct tlb {
-    uint32_t mask;       /* of an entry's offset in `e` */
-    uint32_t refills;    /* since it was flushed or grew */
-    uint64_t pages_used; /* bit n: page[n] may match */
-    uint64_t wides_used; /* bit n: wide[n] may match */
-    uint8_t unused[40];  /* an entry lies in one line of the host's cache */
+    uint32_t mask;                       /* of an entry's offset in `e` */
+    uint32_t refills;                    /* since it was flushed or grew */
+    uint64_t wides_used;                 /* bit n: wide[n] may match */
+    uint64_t pages_used[TLB_PAGES / 64]; /* bit n: page[n] may match */
+    uint8_t unused[32];                  /* an entry lies in one line of the host's cache */
     struct tlb_entry e[TLB_ENTRIES_MAX];
     struct tlb_page page[TLB_PAGES];
     struct tlb_wide wide[TLB_WIDES];

@@ -141,9 +141,9 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     if (look_up) {
         thunk = copies ? j->refill_v : j->refill;
         s.found = slow_place(t, common, jit_loop_return(t, t->look_up.end));
-        s.size = (uint16_t)t->look_up.size;
+        s.size = t->look_up.size & 0x3ff;
         s.write = t->look_up.write;
-        s.page = t->look_up.page & 0x7f;
+        s.page = t->look_up.page & 0x1fff;
     }
     const uint8_t *start = t->cold.p;
     if (look_up)

@@ -128,18 +128,28 @@ uint8_t *jit_look_up(jit_t t, unsigned size, bool write)
     return look_up(t, &t->hot, RAX, size, write);
 }
 
-/* The page that the access being emitted should look at, or -1: stacks, and what loops and
- * interpreters' dispatches work on, unless the site is known to leave its page often. Functions
- * have pages of their own, since they may work on different pages of one stack. */
-static int page_of(jit_t t, unsigned base, unsigned site)
-{
-    unsigned block = t->start / 4, mixed = (block ^ block / 32) % (TLB_PAGES / 2);
-    bool stack = base == REG_SP || base == 29;
+#define STACK_PAGES 32
 
-    if (t->jit->knobs.unpaged || !t->warm || jit_is_site(t->jit->far, site) ||
-        !(stack || t->stays) || has_streams(t))
+/* The place that the access being emitted should look at, or -1: stacks, and what loops and
+ * interpreters' dispatches work on, unless the site is known to leave its pages often. Functions
+ * have places of their own for the stack, since they may work on different pages of one. Otherwise
+ * a base of a block gets the next place, so blocks that are translated one after the other, as
+ * those of loops are, have different ones. */
+static int place_of(jit_t t, unsigned base, unsigned site)
+{
+    unsigned block = t->start / 4;
+
+    if (t->jit->knobs.unpaged || !t->warm || jit_is_site(t->jit->far, site) || has_streams(t))
         return -1;
-    return (int)(stack ? mixed : TLB_PAGES / 2 + (mixed + base) % (TLB_PAGES / 2));
+    if (base == REG_SP || base == 29)
+        return (int)((block ^ block / 32) % STACK_PAGES);
+    if (!t->stays)
+        return -1;
+    if (!t->place[base]) {
+        t->jit->place = (t->jit->place + 1) % (TLB_PAGES - STACK_PAGES);
+        t->place[base] = (uint8_t)(STACK_PAGES + t->jit->place);
+    }
+    return t->place[base];
 }
 
 uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, unsigned size,
@@ -151,14 +161,14 @@ uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, uns
     if (t->loop.streaming)
         return look_up_stream(t);
     unsigned site = jit_site(t->page_pa + t->insn[t->at].i.offset);
-    int page = page_of(t, base, site);
-    unsigned n = (unsigned)page, k = 0;
     bool wide = jit_is_site(t->jit->wide, site) && !has_streams(t);
+    int page = wide ? -1 : place_of(t, base, site);
+    unsigned n = (unsigned)page, k = 0;
     enum x86_reg at = rn == REG_NONE ? RAX : jit_use(t, rn, RAX);
 
     while (size > sizes[k])
         k++;
-    if (page < 0 || wide) {
+    if (page < 0) {
         if (disp)
             x86_lea(b, 1, RAX, x86_at(at, disp));
         at = disp ? RAX : at;

@@ -123,9 +123,9 @@ struct jit_slow {
     uint16_t next,
         found; /* code to go on with; of thunk `refill`, behind the look-up: JIT_SLOW_* */
     uint16_t offset;
-    uint16_t size; /* bytes looked up */
-    uint8_t count;
-    uint8_t write : 1, page : 7; /* tlb.page[page - 1] was looked at; 0: the TLB */
+    uint32_t size : 10; /* bytes looked up */
+    uint32_t write : 1, count : 8;
+    uint32_t page : 13; /* tlb.page[page - 1] was looked at; 0: the TLB */
 };
 
 /* A place in the hot part; or in the cold one, from the common record on. */
@@ -292,6 +292,7 @@ struct jit {
     uint64_t far[JIT_SITES / 64], wide[JIT_SITES / 64];
     uint8_t stray[JIT_SITES];
     unsigned strays;
+    unsigned place; /* of tlb.page[], that a base of a loop got last */
     uint64_t strays_since;
     struct jit_relocs relocs;
     struct jit_store *store; /* the VM's, or NULL; */

@@ -220,6 +220,7 @@ struct jit_translation {
     bool sp_aligned;     /* SP is known to be a multiple of 16 */
     bool puts_off;       /* products, past a load or store */
     unsigned multiplier; /* RDX has the value of this guest register + 1, of products; 0: of none */
+    uint8_t place[REG_COUNT]; /* of tlb.page[], of accesses with this base; 0: none so far */
     struct jit_group group;
     struct jit_loop loop;
     struct jit_straight *straight; /* NULL: registers have fixed places */

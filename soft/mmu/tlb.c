@@ -61,14 +61,15 @@ static uint64_t pages_of(const struct tlb_page *p)
 
 void tlb_drop_found(struct tlb *t, uint64_t va, uint64_t pages)
 {
-    for (uint64_t used = t->pages_used; used; used &= used - 1) {
-        unsigned n = (unsigned)__builtin_ctzll(used);
-        const struct tlb_page *p = &t->page[n];
-        if (!overlaps(p->va, pages_of(p), va, pages))
-            continue;
-        t->page[n] = (struct tlb_page){ 0 };
-        t->pages_used &= ~(1ull << n);
-    }
+    for (unsigned k = 0; k < ARRAY_LEN(t->pages_used); k++)
+        for (uint64_t used = t->pages_used[k]; used; used &= used - 1) {
+            unsigned n = k * 64 + (unsigned)__builtin_ctzll(used);
+            const struct tlb_page *p = &t->page[n];
+            if (!overlaps(p->va, pages_of(p), va, pages))
+                continue;
+            t->page[n] = (struct tlb_page){ 0 };
+            t->pages_used[k] &= ~(1ull << n % 64);
+        }
     if (t->wides_used)
         clear_wides(t, va, pages);
 }
@@ -416,7 +417,7 @@ void tlb_fill_page(struct soft_vcpu *v, struct mmu_bank *b, unsigned n, uint64_t
         p->rd[k] = read ? size + 1 - sizes[k] : 0;
         p->wr[k] = write ? size + 1 - sizes[k] : 0;
     }
-    b->tlb.pages_used |= 1ull << n;
+    set_add(b->tlb.pages_used, n);
 }
 
 void tlb_note_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
