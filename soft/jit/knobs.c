@@ -28,6 +28,7 @@ static const struct {
     { "open", offsetof(struct jit_knobs, open) },
     { "shut", offsetof(struct jit_knobs, shut) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
+    { "uncrossed", offsetof(struct jit_knobs, uncrossed) },
     { "undelayed", offsetof(struct jit_knobs, undelayed) },
     { "unstraight", offsetof(struct jit_knobs, unstraight) },
     { "unrotated", offsetof(struct jit_knobs, unrotated) },

@@ -36,28 +36,6 @@ static void change_site(struct jit *j, uint64_t pa, uint64_t *sites)
     cpu_attend(&j->v->cpu, ATTENTION_LOOK); /* out of a loop that is the block's own */
 }
 
-/* Something was not found, often by one of `sites` soon. Returns how often it was by this one. */
-static unsigned note_stray(struct jit *j, const struct mmu_bank *b, uint64_t page_va,
-                           unsigned offset, uint64_t *sites)
-{
-    const struct jit_binding *page = &j->binding[b->jit.bind[jit_bind_slot(page_va)]];
-
-    if (++j->strays == STRAYS) {
-        uint64_t now = now_ns();
-        if (now - j->strays_since > STRAYS_NS)
-            memset(j->stray, 0, sizeof j->stray);
-        j->strays = 0;
-        j->strays_since = now;
-    }
-    if (page == j->binding || page->va != page_va)
-        return 1;
-    uint64_t pa = page->pa + offset;
-    unsigned count = ++j->stray[jit_site(pa)];
-    if (count >= STRAYS_OF_SITE)
-        change_site(j, pa, sites);
-    return count;
-}
-
 struct jit_slow_common jit_slow_common_of(const uint8_t *record, const struct jit_slow *s)
 {
     struct jit_slow_common common;
@@ -74,6 +52,84 @@ const uint8_t *jit_slow_place(const struct jit *j, const uint8_t *record, const 
     return j->rx + jit_slow_common_of(record, s).code + place;
 }
 
+/* The physical address of a site, or 0: it is not known. */
+static uint64_t pa_of(const struct jit *j, const struct mmu_bank *b, const uint8_t *record,
+                      const struct jit_slow *s)
+{
+    uint64_t page_va = jit_slow_common_of(record, s).page_va;
+    const struct jit_binding *page = &j->binding[b->jit.bind[jit_bind_slot(page_va)]];
+
+    return page == j->binding || page->va != page_va ? 0 : page->pa + s->offset;
+}
+
+/* Something was not found, often by one of `sites` soon. Returns how often it was by this one. */
+static unsigned note_stray(struct jit *j, uint64_t pa, uint64_t *sites)
+{
+    if (++j->strays == STRAYS) {
+        uint64_t now = now_ns();
+        if (now - j->strays_since > STRAYS_NS)
+            memset(j->stray, 0, sizeof j->stray);
+        j->strays = 0;
+        j->strays_since = now;
+    }
+    if (!pa)
+        return 1;
+    unsigned count = ++j->stray[jit_site(pa)];
+    if (count >= STRAYS_OF_SITE)
+        change_site(j, pa, sites);
+    return count;
+}
+
+/* A site goes over the end of a page. What is to be added to the address, which is in `*add`, is
+ * the same for both pages if the host has them in a row, perhaps in a window. */
+static bool find_both(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
+                      const struct jit_slow *s, uintptr_t *add)
+{
+    uint64_t next = align_down(va, 4096) + 4096;
+    struct tlb_page p = { 0 };
+
+    const struct tlb_entry *e = tlb_find(v, b, next, s->write);
+    if (!e)
+        return false;
+    *add = e->add;
+    (void)window_find(v, b, next, e, &p); /* it notes what the entry says */
+    e = tlb_find(v, b, va, s->write);
+    if (!e)
+        return false;
+    if (e->add == *add)
+        return true;
+    uint64_t size = window_find(v, b, va, e, &p);
+    *add = p.add;
+    return size && va - p.va + s->size <= size;
+}
+
+/* It does so often: a window may help. */
+static bool try_window(struct jit *j, struct mmu_bank *b, uint64_t va, const uint8_t *record,
+                       const struct jit_slow *s)
+{
+    uint64_t pa = pa_of(j, b, record, s);
+
+    if (!pa || (++j->stray[jit_site(pa)] < STRAYS_OF_WINDOW && !j->v->hot.open))
+        return false;
+    j->stray[jit_site(pa)] = 0;
+    window_build(j->v, b, va);
+    return true;
+}
+
+static struct jit_refilled refill_both(struct jit *j, struct mmu_bank *b, uint64_t va,
+                                       const uint8_t *record, const struct jit_slow *s)
+{
+    uintptr_t add;
+
+    if (j->knobs.uncrossed ||
+        (!find_both(j->v, b, va, s, &add) &&
+         !(try_window(j, b, va, record, s) && find_both(j->v, b, va, s, &add))))
+        return (struct jit_refilled){ 0 };
+    if (s->page)
+        tlb_fill_page(j->v, b, s->page - 1u, va, tlb_entry_of(&b->tlb, va));
+    return (struct jit_refilled){ jit_slow_place(j, record, s, s->found), add };
+}
+
 struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record)
 {
     struct soft_vcpu *v = vcpu_of(c);
@@ -83,19 +139,20 @@ struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record
 
     j->stats.refill_calls++;
     memcpy(&s, record, sizeof s);
-    if ((va & 4095) + s.size > 4096 || c->tlb != &b->tlb || v->hot.one_entry)
+    if (c->tlb != &b->tlb || v->hot.one_entry)
         return (struct jit_refilled){ 0 };
+    if ((va & 4095) + s.size > 4096)
+        return refill_both(j, b, va, record, &s);
     const struct tlb_entry *e = tlb_find(v, b, va, s.write);
     if (!e)
         return (struct jit_refilled){ 0 };
     if (s.page) {
-        unsigned strays =
-            note_stray(j, b, jit_slow_common_of(record, &s).page_va, s.offset, j->far);
+        unsigned strays = note_stray(j, pa_of(j, b, record, &s), j->far);
         if (strays % STRAYS_OF_WINDOW == 0 || v->hot.open)
             window_build(v, b, va);
         tlb_fill_page(v, b, s.page - 1u, va, e);
     } else if (tlb_find_wide(b, va, s.write)) {
-        note_stray(j, b, jit_slow_common_of(record, &s).page_va, s.offset, j->wide);
+        note_stray(j, pa_of(j, b, record, &s), j->wide);
     }
     return (struct jit_refilled){ jit_slow_place(j, record, &s, s.found), e->add };
 }

@@ -194,6 +194,7 @@ struct jit_knobs {
     bool shut;        /* no windows */
     bool open;        /* windows wherever a page found last misses */
     bool unpaged;     /* every access looks into the TLB */
+    bool uncrossed;   /* an access of two pages takes the slow path */
     bool unstraight;  /* all blocks are short, and have the registers that all code has */
     bool unrotated;   /* rotations of elements are two shifts */
     bool unjoined;    /* LDP and STP are two accesses */
