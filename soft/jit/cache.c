@@ -138,6 +138,8 @@ void jit_cache_destroy(struct jit *j)
 void jit_cache_reset(struct jit *j)
 {
     jit_returns_forget(j);
+    if (UNLIKELY(j->noted.size))
+        jit_store_reset(j);
     lock_acquire(&j->lock);
     if (j->block_count > 1 || j->binding_count > 1) {
         memset(j->clone_hash, 0, HASH_SIZE(j->buckets));
@@ -347,15 +349,24 @@ static bool is_of(const struct jit *j, const struct jit_block *b, uint64_t pa, u
     return false;
 }
 
-/* Of such blocks retire all, or those that are not current. */
-static void retire_range(struct jit *j, uint64_t pa, uint64_t size, bool all)
+/* Of such blocks those that go: */
+enum which { ALL, CHANGED, COLD };
+
+static bool goes(const struct jit *j, uint32_t n, enum which which)
+{
+    if (which == CHANGED)
+        return !jit_block_is_current(j, n);
+    return which == ALL || !j->block[n].is_warm;
+}
+
+static void retire_range(struct jit *j, uint64_t pa, uint64_t size, enum which which)
 {
     uint32_t *link = page_bucket(j, pa);
 
     while (*link != JIT_NONE) {
         uint32_t n = *link;
         struct jit_block *b = &j->block[n];
-        if (is_of(j, b, pa, size) && (all || !jit_block_is_current(j, n))) {
+        if (is_of(j, b, pa, size) && goes(j, n, which)) {
             *link = b->page_next;
             block_retire(j, n);
         } else {
@@ -366,12 +377,17 @@ static void retire_range(struct jit *j, uint64_t pa, uint64_t size, bool all)
 
 void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size)
 {
-    retire_range(j, pa, size, true);
+    retire_range(j, pa, size, ALL);
+}
+
+void jit_blocks_retire_cold(struct jit *j, uint64_t pa, uint64_t size)
+{
+    retire_range(j, pa, size, COLD);
 }
 
 void jit_blocks_verify_line(struct jit *j, uint64_t pa, uint64_t size)
 {
-    retire_range(j, pa, size, false);
+    retire_range(j, pa, size, CHANGED);
 }
 
 static void bucket_verify(struct jit *j, uint32_t *link)

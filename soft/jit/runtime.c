@@ -351,7 +351,7 @@ static void note_heat(struct cpu *c)
     if (heat < j->knobs.warm)
         return;
     set_add(j->warm, region);
-    jit_blocks_retire(j, pa, JIT_REGION);
+    jit_blocks_retire_cold(j, pa, JIT_REGION);
 }
 
 const uint8_t *jit_miss(struct cpu *c, uint64_t pc)

@@ -296,8 +296,9 @@ struct jit {
     unsigned place; /* of tlb.page[], that a base of a loop got last */
     uint64_t strays_since;
     struct jit_relocs relocs;
-    struct jit_store *store; /* the VM's, or NULL; */
-    struct store_list made;  /* what this vCPU adds to it */
+    struct jit_store *store;   /* the VM's, or NULL; what this vCPU adds to it: */
+    struct store_list noted;   /* of blocks in the cache */
+    struct store_list waiting; /* records of those that were before a reset */
     struct jit_looked looked;
     struct jit_insn *insn;             /* JIT_STRAIGHT_MAX: of the block being translated */
     struct jit_look_up look_up[2][16]; /* for reading and writing, by the register of the address */
@@ -367,6 +368,8 @@ uint32_t jit_block_find_origin(struct jit *j, uint64_t pa, uint32_t mode);
 uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode);
 /* Retire the blocks that have bytes of [pa, pa + size), which lies in one page. */
 void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size);
+/* Of these, those that were not translated as warm code. */
+void jit_blocks_retire_cold(struct jit *j, uint64_t pa, uint64_t size);
 /* Retire the blocks whose bytes are no longer what was translated. */
 void jit_blocks_verify(struct jit *j);
 void jit_blocks_verify_page(struct jit *j, uint64_t pa);
@@ -457,7 +460,8 @@ void jit_store_open(struct jit *j);
 /* A block out of its file. JIT_NONE: it is not there. */
 uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
                         uint32_t mode);
-/* The vCPU ends: what it translated is the store's. */
+/* Before the cache forgets what is in it. The vCPU ends: what it translated is the store's. */
+void jit_store_reset(struct jit *j);
 void jit_store_leave(struct jit *j);
 
 /* soft/jit/branch.c: the comparison of a slot with a binding whose constant is at `at` becomes that

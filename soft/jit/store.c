@@ -1,5 +1,5 @@
 /*
- * Translations that outlive the run: blocks as records of a file (store_file.c).
+ * Translations that outlive the run: blocks as records of a file (store_file.c, store_write.c).
  *
  * A block is taken from the file in place of a translation when nothing else has it. It is stored
  * like what another vCPU has, code, exits and relocations (clone.c), and what it was made of: the
@@ -7,9 +7,10 @@
  * same places of the page. Physical and virtual addresses do not count. All else that code depends
  * on is in the file's key: the build, what the host's CPU has, the switches, the guest's CPU.
  *
- * A record is made as soon as the block is, before anything is linked, and kept in memory until the
- * vCPU ends; the file is written when the VM does. Records of warm code take the place of those of
- * the same code from before. The file is only read while vCPUs run, so nobody locks it.
+ * When a block is made, only those words are noted: its code is in the cache until the vCPU ends,
+ * or until the cache is reset, and records are made then, of the blocks that are still found. They
+ * go to the file's end, by which those of warm code take the place of earlier ones of the same
+ * code. The file is only read while vCPUs run, so nobody locks it.
  */
 #include "soft/jit/store.h"
 
@@ -27,10 +28,12 @@ struct jit_store {
     int folder;
     uint64_t key;
     struct store_file file;
-    struct lock lock;       /* of the list, which vCPUs that end */
-    struct store_list list; /* leave their records in */
-    _Atomic size_t made;    /* bytes of records, of all vCPUs */
-    _Atomic bool told;      /* that a record is damaged */
+    struct lock lock;           /* of the writer, which vCPUs that end give their records */
+    struct store_writer writer; /* once it is begun */
+    bool begun;
+    int err;              /* why it could not be */
+    _Atomic size_t noted; /* bytes of records, of all vCPUs */
+    _Atomic bool told;    /* that a record is damaged */
 };
 
 /* What is behind a record's header: this, word[], at[], relocations, exits, the hot part and the
@@ -209,47 +212,21 @@ void jit_store_open(struct jit *j)
     lock_release(&vm->lock);
 }
 
-void jit_store_leave(struct jit *j)
-{
-    if (!j->store) {
-        store_list_free(&j->made);
-        return;
-    }
-    lock_acquire(&j->store->lock);
-    store_list_move(&j->store->list, &j->made);
-    lock_release(&j->store->lock);
-}
-
-/* A new file is worth its writing if this much of it would be new. */
-#define WORTH 16
-
-void jit_store_close(struct jit_store *s)
-{
-    if (!s)
-        return;
-    if (s->list.size >= s->file.size / WORTH) {
-        int err = store_file_write(s->folder, s->key, &s->list);
-        if (err)
-            log_warn("jit", "translations are not kept: %s", strerror(-err));
-    }
-    store_list_free(&s->list);
-    store_file_close(&s->file);
-    close(s->folder);
-    lock_fini(&s->lock);
-    free(s);
-}
-
 /* From a block to a record. */
 
-/* Guests run while this does, and may change what is translated: a record has what was seen, or
- * one guest could have another run what is not the translation of its code. */
-void jit_store_note(jit_t t, const struct jit_block *b)
-{
-    struct jit *j = t->jit;
+/* Of a block that was translated: what is behind this is each of the words that it was made of.
+ * Guests run while it is, and may change them: a record has what was seen, or one guest could have
+ * another run what is not the translation of its code. */
+struct noted {
+    uint64_t hash;
+    uint32_t block;
+    uint32_t size; /* up to the next one */
+    uint32_t word[];
+};
 
-    if (!b->reloc_count)
-        return;
-    struct stored s = {
+static struct stored stored_of(const struct jit_block *b)
+{
+    return (struct stored){
         .va = b->va,
         .code = b->code,
         .cold = b->cold,
@@ -264,33 +241,158 @@ void jit_store_note(jit_t t, const struct jit_block *b)
         .count = b->count,
         .exit_count = b->exit_count,
     };
-    struct parts p = parts_of(&s);
-    /* a guest may make code for as long as it runs */
-    size_t made = atomic_fetch_add_explicit(&j->store->made, p.end, memory_order_relaxed);
-    struct store_record *r = made < STORE_LIMIT ? store_list_begin(&j->made, p.end) : NULL;
-    if (!r)
+}
+
+void jit_store_note(jit_t t, uint32_t block)
+{
+    struct jit *j = t->jit;
+    const struct jit_block *b = &j->block[block];
+    const struct stored s = stored_of(b);
+
+    if (!b->reloc_count)
         return;
+    /* a guest may make code for as long as it runs */
+    size_t span = store_span(parts_of(&s).end);
+    if (atomic_fetch_add_explicit(&j->store->noted, span, memory_order_relaxed) > STORE_LIMIT)
+        return;
+    size_t size = align_up(sizeof(struct noted) + s.words * sizeof(uint32_t), 8);
+    struct noted *n = store_list_add(&j->noted, size);
+    if (!n)
+        return;
+    n->hash = hash_of(t->page, s.offset, s.mode);
+    n->block = block;
+    n->size = (uint32_t)size;
+    for (unsigned k = 0; k < s.count; k++)
+        n->word[k] = t->insn[k].i.word;
+    for (unsigned k = s.count; k < s.words; k++)
+        n->word[k] = j->looked.word[j->looked.at[k - s.count] / 4];
+}
+
+/* The hot part as it was before exits were linked. */
+static void copy_hot(uint8_t *hot, const struct jit_image *image)
+{
+    const struct jit_block *b = image->block;
+
+    memcpy(hot, image->hot, b->hot_size);
+    for (unsigned n = 0; n < b->exit_count; n++) {
+        const struct jit_exit *e = &image->exit[n];
+        st_le32(hot + (e->site - b->code), e->tail - (e->site + 4));
+        if (e->bound)
+            jit_bind_patch(hot + (jit_exit_bind_site(e) - b->code), e->target);
+    }
+}
+
+/* `r` has room for it. */
+static void record_fill(const struct jit *j, const struct noted *noted, struct store_record *r)
+{
+    const struct jit_block *b = &j->block[noted->block];
+    const struct stored s = stored_of(b);
+    const struct parts p = parts_of(&s);
+    const struct jit_image image = jit_image_of(j, b);
     uint8_t *to = (uint8_t *)(r + 1);
-    uint32_t *word = (void *)(to + p.word);
     uint16_t *at = (void *)(to + p.at);
-    r->hash = hash_of(t->page, s.offset, s.mode);
+    struct jit_exit *exit = (void *)(to + p.exits);
+    unsigned offset = s.offset;
+
+    r->hash = noted->hash;
     r->name = mix(s.mode, s.offset);
     memcpy(to, &s, sizeof s);
+    memcpy(to + p.word, noted->word, s.words * sizeof noted->word[0]);
     for (unsigned n = 0; n < s.count; n++) {
-        at[n] = t->insn[n].i.offset;
-        word[n] = t->insn[n].i.word;
-        r->name = mix(r->name, word[n]);
+        at[n] = (uint16_t)offset;
+        r->name = mix(r->name, noted->word[n]);
+        offset = jit_block_next(noted->word[n], offset);
     }
-    for (unsigned n = s.count; n < s.words; n++) {
-        at[n] = j->looked.at[n - s.count];
-        word[n] = j->looked.word[at[n] / 4];
-    }
-    struct jit_image image = jit_image_of(j, b);
+    memcpy(at + s.count, image.looked, b->looked * sizeof at[0]);
     memcpy(to + p.relocs, image.relocs, s.reloc_count * sizeof image.relocs[0]);
-    memcpy(to + p.exits, image.exit, s.exit_count * sizeof image.exit[0]);
-    memcpy(to + p.hot, image.hot, s.hot_size);
+    memcpy(exit, image.exit, s.exit_count * sizeof exit[0]);
+    for (unsigned n = 0; n < s.exit_count; n++)
+        exit[n].block = exit[n].incoming_next = 0;
+    copy_hot(to + p.hot, &image);
     memcpy(to + p.cold, image.cold, s.cold_size);
-    store_list_end(&j->made, j->store->key, r);
+}
+
+/* Records of what was noted and is still there, to the writer, or without one to the list of those
+ * that wait. */
+static void make_records(struct jit *j, struct store_writer *w)
+{
+    const struct noted *n;
+
+    for (size_t at = 0; at < j->noted.size; at += n->size) {
+        n = (const void *)(j->noted.data + at);
+        if (!j->block[n->block].code)
+            continue;
+        const struct stored s = stored_of(&j->block[n->block]);
+        size_t size = parts_of(&s).end;
+        struct store_record *r =
+            w ? store_writer_room(w, size) : store_list_add(&j->waiting, store_span(size));
+        if (!r)
+            return;
+        r->size = (uint32_t)size;
+        record_fill(j, n, r);
+        if (w)
+            store_writer_add(w, r);
+    }
+}
+
+void jit_store_reset(struct jit *j)
+{
+    if (j->store)
+        make_records(j, NULL);
+    store_list_free(&j->noted);
+}
+
+/* The vCPU ends. */
+
+/* A file is worth its writing if this much of it would be new. */
+#define WORTH 16
+
+static bool writer_ready(struct jit_store *s)
+{
+    size_t noted = atomic_load_explicit(&s->noted, memory_order_relaxed);
+
+    if (s->begun || s->err || !noted || noted < s->file.size / WORTH)
+        return s->begun;
+    s->err = store_writer_begin(&s->writer, s->folder, s->key, atomic_load(&s->told), noted);
+    s->begun = !s->err;
+    return s->begun;
+}
+
+void jit_store_leave(struct jit *j)
+{
+    const struct store_record *r;
+
+    if (j->store && (j->noted.size || j->waiting.size)) {
+        lock_acquire(&j->store->lock);
+        struct store_writer *w = writer_ready(j->store) ? &j->store->writer : NULL;
+        for (size_t at = 0; w && at < j->waiting.size; at += store_span(r->size)) {
+            r = (const void *)(j->waiting.data + at);
+            struct store_record *to = store_writer_room(w, r->size);
+            if (!to)
+                break;
+            memcpy(to, r, sizeof *r + r->size);
+            store_writer_add(w, to);
+        }
+        if (w)
+            make_records(j, w);
+        lock_release(&j->store->lock);
+    }
+    store_list_free(&j->noted);
+    store_list_free(&j->waiting);
+}
+
+void jit_store_close(struct jit_store *s)
+{
+    if (!s)
+        return;
+    if (s->begun)
+        s->err = store_writer_end(&s->writer);
+    if (s->err && s->err != -EBUSY)
+        log_warn("jit", "translations are not kept: %s", strerror(-s->err));
+    store_file_close(&s->file);
+    close(s->folder);
+    lock_fini(&s->lock);
+    free(s);
 }
 
 /* And back. */

@@ -1,6 +1,6 @@
 /*
- * Translations that outlive the run: files of records (store_file.c), and blocks as records
- * (store.c). The folder is open when it comes here, see hvx_set_code_folder().
+ * Translations that outlive the run: files of records (store_file.c, store_write.c), and blocks as
+ * records (store.c). The folder is open when it comes here, see hvx_set_code_folder().
  */
 #ifndef SOFT_JIT_STORE_H
 #define SOFT_JIT_STORE_H
@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/bits.h"
 
 /* A record; `size` bytes follow, a multiple of 8. Each begins at a multiple of STORE_ALIGN. */
 struct store_record {
@@ -19,20 +21,31 @@ struct store_record {
 };
 
 #define STORE_ALIGN 16
-#define STORE_LIMIT (256u << 20) /* bytes of a file, and of all records that wait for one */
+#define STORE_LIMIT (256u << 20) /* bytes of a file, and of a list */
 
-/* Records one after the other, in memory. Zeros are an empty one. */
+/* Bytes of a record with `size` bytes behind it, up to the next one. */
+static inline size_t store_span(size_t size)
+{
+    return align_up(sizeof(struct store_record) + size, STORE_ALIGN);
+}
+
+/* Memory that grows at its end. Zeros are an empty one. */
 struct store_list {
     uint8_t *data;
     size_t size, room;
 };
+
+/* So many bytes more, zeros, until the next ones are asked for. NULL: no memory, or too much. */
+void *store_list_add(struct store_list *list, size_t size);
+void store_list_free(struct store_list *list);
 
 /* A file, mapped to be read; without one `map` is NULL. */
 struct store_file {
     uint64_t key;
     const uint8_t *map;
     size_t size;
-    size_t first; /* where records begin */
+    size_t table; /* where it is in the file */
+    size_t slots;
 };
 
 /* Is the folder ours alone, so that code in it can be run? -EPERM: others may write to it, or it is
@@ -50,16 +63,28 @@ const struct store_record *store_file_find(const struct store_file *f, uint64_t 
                                            uint32_t *probe);
 bool store_record_is_sound(const struct store_file *f, const struct store_record *r);
 
-/* Room for one more record with `size` bytes behind it, which store_list_end() makes valid, for a
- * file of `key`. NULL: no memory, or more than a file can hold. */
-struct store_record *store_list_begin(struct store_list *list, size_t size);
-void store_list_end(struct store_list *list, uint64_t key, struct store_record *r);
-/* All of `from` behind what is in `list`; `from` is empty then. */
-void store_list_move(struct store_list *list, struct store_list *from);
-void store_list_free(struct store_list *list);
+/* Records being added to the file for `key`, or to a new one that takes its name. */
+struct store_writer {
+    int folder;
+    uint64_t key;
+    int fd;
+    struct store_file old; /* what is added to, or nothing */
+    uint8_t *buffer;
+    size_t at, filled;       /* where the buffer's bytes go to; how many there are */
+    struct store_list added; /* of each record what the table needs */
+    int err;                 /* the first one */
+};
 
-/* Write a file for `key`: what the one there is now has, if there is one that can be used, and the
- * list's records. If that is more than a file can hold, only the latter. */
-int store_file_write(int folder, uint64_t key, const struct store_list *list);
+/* Begin, with `expected` bytes to come. What the file has is kept if it can be used, unless `anew`,
+ * and if all together is not more than a file can hold. -EBUSY: another process adds to it; or
+ * another error. After that there is nothing to end. */
+int store_writer_begin(struct store_writer *w, int folder, uint64_t key, bool anew,
+                       size_t expected);
+/* Room for a record with `size` bytes behind it, all zeros but for `size`; add it. NULL: it is too
+ * large, or something failed, which store_writer_end() returns. */
+struct store_record *store_writer_room(struct store_writer *w, size_t size);
+void store_writer_add(struct store_writer *w, struct store_record *r);
+/* The file has what was added; or, after an error, what it had before. */
+int store_writer_end(struct store_writer *w);
 
 #endif

@@ -408,9 +408,9 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         j->exit_count = exits;
         return JIT_NONE;
     }
-    if (UNLIKELY(j->store))
-        jit_store_note(&t, &b);
     uint32_t n = jit_block_add(j, &b);
+    if (UNLIKELY(j->store))
+        jit_store_note(&t, n);
     if (UNLIKELY(j->trace))
         jit_trace_write(j, n);
     j->stats.blocks++;

@@ -414,8 +414,8 @@ void jit_relocs_begin(jit_t t);
 /* Keep the lists behind the cold part, relocations if the block can be cloned. */
 void jit_lists_end(jit_t t, struct jit_block *b);
 
-/* soft/jit/store.c: the block was made, and nothing is linked yet. It is kept for the next run. */
-void jit_store_note(jit_t t, const struct jit_block *b);
+/* soft/jit/store.c: the block was made. It is kept for the next run. */
+void jit_store_note(jit_t t, uint32_t block);
 
 /* soft/jit/loop.c: how many instructions of the block are a loop that it should end with, or 0. */
 unsigned jit_loop_alone(jit_t t);

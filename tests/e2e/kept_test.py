@@ -126,13 +126,18 @@ def damaged(box):
     made, _ = box.run()
     file, = box.files()
     whole = file.read_bytes()
-    for data in (b"", whole[:40], whole[:-1], whole + b"\0", b"\0" * len(whole), b"x" + whole[1:], whole[:8] + b"x" + whole[9:]):
+    for data in (b"", whole[:40], whole[:-1], b"\0" * len(whole), b"x" + whole[1:], whole[:8] + b"x" + whole[9:]):
         file.write_bytes(data)
         check(box.run(log="cut off or damaged") == (made, 0), "a damaged file was used")
         check(box.run()[0] == 0, "no good file took its place")
-    file.write_bytes(whole[:-60] + bytes(b ^ 0x10 for b in whole[-60:]))  # code
+    table = struct.unpack_from("<Q", whole, 24)[0]  # behind the records
+    file.write_bytes(whole[:table - 60] + bytes(b ^ 0x10 for b in whole[table - 60:table]) + whole[table:])  # code
     again, kept = box.run(log="what can be used is")
     check(again > 0 and again + kept >= made, f"{made} made, then {again}, and {kept} kept")
+    box.run()  # what was used of it, anew
+    check(box.run()[0] == 0, "no good file took its place")
+    file.write_bytes(whole + b"\0" * 5000)  # of a process that was ended in the middle
+    check(box.run() == (0, made), "what is before it is not used")
     file.chmod(0o640)
     check(box.run(log="not this user's alone")[1] == 0, "a file that others may read was used")
     target = box.folder / "target"

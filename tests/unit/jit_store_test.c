@@ -62,26 +62,40 @@ static size_t size_of(uint32_t n)
     return 8 + n % 50 * 8;
 }
 
-/* A record of number n, its bytes `fill`. */
-static void add(struct store_list *list, uint32_t n, uint8_t fill)
+static void begin(struct store_writer *w, struct folder *folder, bool anew)
 {
-    struct store_record *r = store_list_begin(list, size_of(n));
+    assert_int_equal(store_writer_begin(w, folder->fd, KEY, anew, 0), 0);
+}
 
-    assert_non_null(r);
-    r->hash = hash_of(n);
-    r->name = n;
-    memset(r + 1, fill, size_of(n));
-    store_list_end(list, KEY, r);
+/* A record; its bytes are `fill`. */
+static bool add_record(struct store_writer *w, uint64_t hash, uint64_t name, size_t size,
+                       uint8_t fill)
+{
+    struct store_record *r = store_writer_room(w, size);
+
+    if (!r)
+        return false;
+    r->hash = hash;
+    r->name = name;
+    memset(r + 1, fill, size);
+    store_writer_add(w, r);
+    return true;
+}
+
+/* Of number n. */
+static void add(struct store_writer *w, uint32_t n, uint8_t fill)
+{
+    assert_true(add_record(w, hash_of(n), n, size_of(n), fill));
 }
 
 static void write_records(struct folder *folder, uint32_t from, uint32_t end, uint8_t fill)
 {
-    struct store_list list = { 0 };
+    struct store_writer w;
 
+    begin(&w, folder, false);
     for (uint32_t n = from; n < end; n++)
-        add(&list, n, fill);
-    assert_int_equal(store_file_write(folder->fd, KEY, &list), 0);
-    store_list_free(&list);
+        add(&w, n, fill);
+    assert_int_equal(store_writer_end(&w), 0);
 }
 
 /* The first byte of a record, or -1: it is not there; -2: it is damaged. */
@@ -128,47 +142,39 @@ static void test_written_is_found(void **state)
     store_file_close(&f);
 }
 
-static void test_lists(void **state)
+/* Nothing is no file; and the table grows. */
+static void test_few_and_many(void **state)
 {
     struct folder *folder = *state;
-    struct store_list one = { 0 }, two = { 0 };
+    struct store_writer w;
     struct store_file f;
 
-    store_list_move(&one, &two);
-    assert_int_equal(store_file_write(folder->fd, KEY, &one), 0);
+    begin(&w, folder, false);
+    assert_int_equal(store_writer_end(&w), 0);
     assert_int_equal(store_file_open(&f, folder->fd, KEY), -ENOENT);
-    add(&two, 1, 1);
-    store_list_move(&one, &two);
-    assert_int_equal(two.size, 0);
-    for (uint32_t n = 0; n < 20000; n++)
-        add(&two, n, 2);
-    store_list_move(&one, &two);
-    assert_int_equal(two.size, 0);
-    assert_null(store_list_begin(&one, 300u << 20)); /* more than a file can hold */
-    assert_int_equal(store_file_write(folder->fd, KEY, &one), 0);
-    store_list_free(&one);
+    for (uint32_t n = 0, end = 1; n < 20000; n = end, end = n * 5)
+        write_records(folder, n, end, 2);
     assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
     for (uint32_t n = 0; n < 20000; n++)
         assert_int_equal(look(&f, n), 2);
     store_file_close(&f);
 }
 
+#define LARGE (128u << 10)
+
 static void test_too_much(void **state)
 {
     struct folder *folder = *state;
+    struct store_writer w;
     struct store_file f;
     struct stat st;
+    const uint32_t half = 9 * 128; /* 144 MiB */
 
-    for (unsigned half = 0; half < 2; half++) {
-        struct store_list list = { 0 };
-        for (uint32_t n = 0; n < 9; n++) {
-            struct store_record *r = store_list_begin(&list, 16 << 20);
-            assert_non_null(r);
-            r->hash = r->name = hash_of(half * 100 + n);
-            store_list_end(&list, KEY, r);
-        }
-        assert_int_equal(store_file_write(folder->fd, KEY, &list), 0);
-        store_list_free(&list);
+    for (uint32_t from = 0; from < 2 * half; from += half) {
+        assert_int_equal(store_writer_begin(&w, folder->fd, KEY, false, half * LARGE), 0);
+        for (uint32_t n = from; n < from + half; n++)
+            assert_true(add_record(&w, hash_of(n), n, LARGE, 1));
+        assert_int_equal(store_writer_end(&w), 0);
     }
     assert_int_equal(fstatat(folder->fd, FILE_, &st, 0), 0);
     assert_true(st.st_size < (9 * 16 + 1) << 20);
@@ -176,7 +182,20 @@ static void test_too_much(void **state)
     uint32_t probe = 0;
     assert_null(store_file_find(&f, hash_of(0), &probe)); /* the old ones went, all of them */
     probe = 0;
-    assert_non_null(store_file_find(&f, hash_of(100), &probe));
+    assert_non_null(store_file_find(&f, hash_of(half), &probe));
+    store_file_close(&f);
+
+    /* more than was expected is left out, as is what is too large */
+    begin(&w, folder, false);
+    assert_false(add_record(&w, 1, 1, 1 << 20, 1));
+    uint32_t added = 0;
+    while (added < half && add_record(&w, hash_of(added), added, LARGE, 1))
+        added++;
+    assert_in_range(added, 600, half - 1);
+    assert_int_equal(store_writer_end(&w), 0);
+    assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
+    probe = 0;
+    assert_non_null(store_file_find(&f, hash_of(added - 1), &probe));
     store_file_close(&f);
 }
 
@@ -217,26 +236,83 @@ static void test_damage(void **state)
         store_file_close(&f);
         patch(folder, at, flip);
     }
-    assert_int_equal(refused, 40); /* magic, key, size, slots, records, checksum */
+    assert_int_equal(refused, 48); /* all but the header's end */
     assert_true(lost > 1000);
 }
 
-/* What is written over a damaged file has what could be used of it, and is whole. */
+/* A new file can take the place of a damaged one. */
 static void test_repair(void **state)
 {
     struct folder *folder = *state;
-    struct store_file f;
+    struct store_writer w;
+    struct store_file f, old;
     struct stat st;
 
     write_records(folder, 0, COUNT, 7);
     assert_int_equal(fstatat(folder->fd, FILE_, &st, 0), 0);
     patch(folder, st.st_size / 2, 1);
+    assert_int_equal(store_file_open(&old, folder->fd, KEY), 0);
+    begin(&w, folder, true);
+    add(&w, COUNT, 9);
+    assert_int_equal(store_writer_end(&w), 0);
+    assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
+    for (uint32_t n = 0; n < COUNT; n++)
+        assert_int_equal(look(&f, n), -1);
+    assert_int_equal(look(&f, COUNT), 9);
+    assert_int_equal(look(&old, 0), 7); /* who has the old one keeps it */
+    store_file_close(&old);
+    store_file_close(&f);
+}
+
+/* What a process that ended in the middle left is overwritten and cut off. */
+static void test_unfinished(void **state)
+{
+    struct folder *folder = *state;
+    struct store_file f;
+    struct stat st, after;
+    static const uint8_t left[100000] = { 1, 2, 3 };
+
+    write_records(folder, 0, COUNT, 7);
+    assert_int_equal(fstatat(folder->fd, FILE_, &st, 0), 0);
+    int fd = openat(folder->fd, FILE_, O_RDWR | O_APPEND);
+    assert_int_equal(write(fd, left, sizeof left), sizeof left);
+    close(fd);
+    assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
+    assert_int_equal(f.size, st.st_size);
+    assert_int_equal(look(&f, 1), 7);
+    store_file_close(&f);
     write_records(folder, COUNT, COUNT + 1, 9);
+    assert_int_equal(fstatat(folder->fd, FILE_, &after, 0), 0);
+    assert_true(after.st_size < st.st_size + (off_t)sizeof left);
+    assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
+    assert_int_equal(f.size, after.st_size);
+    for (uint32_t n = 0; n < COUNT; n++)
+        assert_int_equal(look(&f, n), 7);
+    assert_int_equal(look(&f, COUNT), 9);
+    store_file_close(&f);
+}
+
+/* One adds at a time; another one, and one whose file is no longer the one, leave it. */
+static void test_two_writers(void **state)
+{
+    struct folder *folder = *state;
+    struct store_writer one, other;
+    struct store_file f;
+
+    write_records(folder, 0, 1, 7);
+    begin(&one, folder, false);
+    add(&one, 1, 8);
+    assert_int_equal(store_writer_begin(&other, folder->fd, KEY, false, 0), -EBUSY);
     assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
     assert_int_equal(look(&f, 0), 7);
-    assert_int_equal(look(&f, COUNT), 9);
-    for (uint32_t n = 0; n < COUNT; n++)
-        assert_true(look(&f, n) == 7 || look(&f, n) == -1);
+    assert_int_equal(look(&f, 1), -1);
+    assert_int_equal(store_writer_end(&one), 0);
+    assert_int_equal(look(&f, 1), -1); /* this one's file is what it was */
+    store_file_close(&f);
+    write_records(folder, 2, 3, 9);
+    assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
+    for (uint32_t n = 0; n < 3; n++)
+        assert_int_equal(look(&f, n), 7 + (int)n);
     store_file_close(&f);
 }
 
@@ -249,8 +325,6 @@ static void test_cut_off(void **state)
     write_records(folder, 0, COUNT, 7);
     assert_int_equal(fstatat(folder->fd, FILE_, &st, 0), 0);
     int fd = openat(folder->fd, FILE_, O_RDWR);
-    assert_int_equal(ftruncate(fd, st.st_size + 1), 0);
-    assert_int_equal(store_file_open(&f, folder->fd, KEY), -EBADMSG);
     for (off_t size = st.st_size - 1; size > 0; size /= 2) {
         assert_int_equal(ftruncate(fd, size), 0);
         assert_int_equal(store_file_open(&f, folder->fd, KEY), -EBADMSG);
@@ -359,29 +433,38 @@ static void test_full(void **state)
 {
     struct folder *folder = *state;
     struct rlimit old, limit;
-    struct store_list list = { 0 };
+    struct store_writer w;
     struct store_file f;
-    struct stat st;
+    struct stat st, after;
 
-    write_records(folder, 0, 20, 7);
-    assert_int_equal(fstatat(folder->fd, FILE_, &st, 0), 0);
-    for (uint32_t n = 0; n < 20; n++)
-        add(&list, n, 9);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     limit = old;
     signal(SIGXFSZ, SIG_IGN);
-    for (off_t size = 0; size < st.st_size; size += 37) {
-        limit.rlim_cur = (rlim_t)size;
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-        assert_int_equal(store_file_write(folder->fd, KEY, &list), -EFBIG);
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-        assert_int_equal(files_in(folder), 1);
+    for (unsigned anew = 0; anew < 2; anew++) {
+        write_records(folder, 0, 20, 7);
+        assert_int_equal(fstatat(folder->fd, FILE_, &st, 0), 0);
+        for (off_t size = anew ? 0 : st.st_size, n = 0; n < 80; size += 37, n++) {
+            begin(&w, folder, anew);
+            for (uint32_t k = 0; k < 20; k++)
+                add(&w, k, 9);
+            limit.rlim_cur = (rlim_t)size;
+            assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+            assert_int_equal(store_writer_end(&w), -EFBIG);
+            assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+            assert_int_equal(files_in(folder), 1);
+            assert_int_equal(fstatat(folder->fd, FILE_, &after, 0), 0);
+            assert_int_equal(after.st_size, st.st_size);
+        }
+        assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
+        assert_int_equal(look(&f, 0), 7);
+        store_file_close(&f);
     }
+    begin(&w, folder, false);
+    add(&w, 0, 9);
+    assert_int_equal(store_writer_end(&w), 0);
     assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
-    assert_int_equal(look(&f, 0), 7);
+    assert_int_equal(look(&f, 0), 9);
     store_file_close(&f);
-    assert_int_equal(store_file_write(folder->fd, KEY, &list), 0);
-    store_list_free(&list);
     signal(SIGXFSZ, SIG_DFL);
 }
 
@@ -389,50 +472,46 @@ static void test_full(void **state)
 static void test_read_only(void **state)
 {
     struct folder *folder = *state;
-    struct store_list list = { 0 };
+    struct store_writer w;
     struct store_file f;
     bool root = geteuid() == 0; /* who can write everywhere */
 
     write_records(folder, 0, 1, 7);
-    add(&list, 0, 9);
     if (root) {
         assert_int_equal(fchownat(folder->fd, FILE_, 65534, 65534, 0), 0);
         assert_int_equal(fchown(folder->fd, 65534, 65534), 0);
         assert_int_equal(seteuid(65534), 0);
     }
+    assert_int_equal(fchmodat(folder->fd, FILE_, 0400, 0), 0);
     assert_int_equal(fchmod(folder->fd, 0500), 0);
-    assert_int_equal(store_file_write(folder->fd, KEY, &list), -EACCES);
+    assert_int_equal(store_writer_begin(&w, folder->fd, KEY, false, 0), -EACCES);
     assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
     assert_int_equal(look(&f, 0), 7);
     store_file_close(&f);
     assert_int_equal(fchmod(folder->fd, 0700), 0);
     if (root)
         assert_int_equal(seteuid(0), 0);
-    store_list_free(&list);
 }
 
 /* What a guest can bring about: very many records with one hash. Few are kept, in no time. */
 static void test_one_hash(void **state)
 {
     struct folder *folder = *state;
-    struct store_list list = { 0 };
+    struct store_writer w;
     struct store_file f;
     uint32_t probe = 0;
     unsigned found = 0;
+    const uint32_t half = 500000;
 
-    for (uint32_t n = 0; n < 1000000; n++) { /* each with each: hours */
-        struct store_record *r = store_list_begin(&list, 8);
-        assert_non_null(r);
-        r->hash = 5;
-        r->name = n;
-        memset(r + 1, 1, 8);
-        store_list_end(&list, KEY, r);
+    for (uint32_t from = 0; from < 2 * half; from += half) {
+        begin(&w, folder, false);
+        for (uint32_t n = from; n < from + half; n++) /* each with each: hours */
+            assert_true(add_record(&w, 5, n, 8, 1));
+        assert_int_equal(store_writer_end(&w), 0);
     }
-    assert_int_equal(store_file_write(folder->fd, KEY, &list), 0);
-    store_list_free(&list);
     assert_int_equal(store_file_open(&f, folder->fd, KEY), 0);
     for (const struct store_record *r; (r = store_file_find(&f, 5, &probe)); found++)
-        assert_true(r->name >= 1000000 - 64); /* the younger ones */
+        assert_true(r->name >= 2 * half - 64); /* the younger ones */
     assert_int_equal(found, 64);
     store_file_close(&f);
 }
@@ -442,9 +521,11 @@ static void test_one_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_written_is_found), TEST(test_lists),   TEST(test_too_much),  TEST(test_damage),
-        TEST(test_repair),           TEST(test_cut_off), TEST(test_other_key), TEST(test_not_ours),
-        TEST(test_many_files),       TEST(test_full),    TEST(test_read_only), TEST(test_one_hash),
+        TEST(test_written_is_found), TEST(test_few_and_many), TEST(test_too_much),
+        TEST(test_damage),           TEST(test_repair),       TEST(test_unfinished),
+        TEST(test_two_writers),      TEST(test_cut_off),      TEST(test_other_key),
+        TEST(test_not_ours),         TEST(test_many_files),   TEST(test_full),
+        TEST(test_read_only),        TEST(test_one_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
