@@ -35,9 +35,16 @@ static void held_remove(const struct lock *l)
 
 void lock_init(struct lock *l, enum lock_rank rank)
 {
-    int rc = pthread_mutex_init(&l->mutex, NULL);
+    pthread_mutexattr_t a;
+    int rc = pthread_mutexattr_init(&a);
+    assert(rc == 0);
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP /* looks some times before it sleeps; may fail */
+    (void)pthread_mutexattr_settype(&a, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+    rc = pthread_mutex_init(&l->mutex, &a);
     assert(rc == 0);
     (void)rc;
+    pthread_mutexattr_destroy(&a);
     l->rank = rank;
 }
 

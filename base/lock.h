@@ -2,6 +2,8 @@
  * A mutex with a rank. A thread may only take a lock of a higher rank than every lock it holds, so
  * no two threads can wait for each other. Debug builds (LOCK_CHECK) check this on every lock;
  * release builds pay nothing.
+ * Most are held for less than it takes to sleep and be woken, so with glibc who finds one taken
+ * looks some times before it sleeps.
  *
  * The order is the enum: vm, then device, then gic, then vcpu, then host, then code, then memory.
  */
