@@ -200,8 +200,20 @@ static void run_share(struct soft_vcpu *v)
     if (atomic_compare_exchange_strong(&vm->first, &none, v) || none == v)
         return;
     atomic_store(&vm->shared, true);
+    if (v->hot.jit)
+        tlb_populate_writers(atomic_load(&vm->first));
     soft_request(v, &(struct request){ .kind = REQUEST_TLB_ALL }, true);
     soft_barrier(v);
+}
+
+/* The first vCPU's memory is made when it is used; a guest that has another one waits for that. */
+static void run_first(struct soft_vcpu *v)
+{
+    atomic_store(&v->has_run, true); /* before the first look at a translation or at code */
+    if (!v->hot.jit || !atomic_load(&v->cpu.vm->first))
+        return;
+    tlb_populate(v);
+    jit_populate(v);
 }
 
 void soft_run(struct soft_vcpu *v)
@@ -209,7 +221,7 @@ void soft_run(struct soft_vcpu *v)
     uint64_t start = soft_ticks();
 
     if (UNLIKELY(!atomic_load_explicit(&v->has_run, memory_order_relaxed)))
-        atomic_store(&v->has_run, true); /* before the first look at a translation or at code */
+        run_first(v);
     if (UNLIKELY(!atomic_load_explicit(&v->cpu.vm->shared, memory_order_relaxed)))
         run_share(v);
     if (UNLIKELY(atomic_load_explicit(&v->wait_exit, memory_order_relaxed)))

@@ -14,6 +14,7 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "base/populate.h"
 #include "soft/jit/translate.h"
 #include "soft/vcpu.h"
 
@@ -82,6 +83,7 @@ static void hash_grow(struct jit *j)
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (hash == MAP_FAILED)
         return;
+    populate(hash, HASH_SIZE(j->block_room));
     if (j->buckets)
         munmap(j->clone_hash, HASH_SIZE(j->buckets));
     j->buckets = j->block_room;
@@ -123,6 +125,13 @@ int jit_cache_create(struct jit *j, size_t size)
     jit_look_ups_make(j);
     jit_cache_reset(j);
     return 0;
+}
+
+void jit_populate(struct soft_vcpu *v)
+{
+    struct jit *j = v->hot.jit;
+
+    populate(j->page_hash, offsetof(struct jit, relocs) - offsetof(struct jit, page_hash));
 }
 
 void jit_cache_destroy(struct jit *j)

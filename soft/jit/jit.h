@@ -96,6 +96,8 @@ bool jit_host_is_able(void);
 /* -ENOMEM, or 0 with v->jit filled. */
 int jit_create(struct soft_vcpu *v);
 void jit_destroy(struct soft_vcpu *v);
+/* Its tables are in memory (base/populate.h). */
+void jit_populate(struct soft_vcpu *v);
 
 /* Write what the VM's vCPUs, which are gone, have translated to its folder. NULL: none is kept. */
 void jit_store_close(struct jit_store *s);

@@ -12,6 +12,11 @@ bool jit_host_is_able(void)
     return false;
 }
 
+void jit_populate(struct soft_vcpu *v)
+{
+    (void)v;
+}
+
 int jit_create(struct soft_vcpu *v)
 {
     (void)v;

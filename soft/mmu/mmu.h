@@ -140,7 +140,11 @@ static inline bool mmu_is_device(uint8_t attr)
 
 /* soft/mmu/tlb.c */
 void tlb_init(struct soft_vcpu *v); /* once, of a zeroed vCPU */
-void tlb_clear(struct tlb *t);      /* also of zeroed memory */
+/* The tables that translated code soon uses all over are in memory (base/populate.h); and those
+ * that are used only when there are several vCPUs. Any thread. */
+void tlb_populate(struct soft_vcpu *v);
+void tlb_populate_writers(struct soft_vcpu *v);
+void tlb_clear(struct tlb *t); /* also of zeroed memory */
 void tlb_flush_all(struct soft_vcpu *v);
 void tlb_flush_asid(struct soft_vcpu *v, int asid);
 /* Every entry for [va, va + size), and for the whole of each leaf it touches; `asid` -1 for all. */

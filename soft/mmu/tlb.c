@@ -14,6 +14,7 @@
  * entries for 2 MiB at once, and what translated code found last, which leave with any page of
  * theirs.
  */
+#include "base/populate.h"
 #include "soft/vcpu.h"
 
 #define BLOCK_SHIFT 21
@@ -209,6 +210,25 @@ static void bank_init(struct mmu_bank *b)
     b->empty = true;
 }
 
+/* What code at random addresses looks at. */
+static void bank_populate(struct mmu_bank *b)
+{
+    populate(b->tlb.e, TLB_ENTRIES * sizeof b->tlb.e[0]);
+    populate(&b->jit, sizeof b->jit);
+}
+
+void tlb_populate(struct soft_vcpu *v)
+{
+    bank_populate(&v->kernel);
+    populate(v->second, sizeof v->second);
+    tlb_populate_writers(v);
+}
+
+void tlb_populate_writers(struct soft_vcpu *v)
+{
+    populate(v->writers, sizeof v->writers);
+}
+
 void tlb_init(struct soft_vcpu *v)
 {
     bank_init(&v->kernel);
@@ -276,6 +296,8 @@ static struct mmu_bank *tlb_bank_of(struct soft_vcpu *v, int asid)
             oldest = &v->bank[n];
     }
     bank_flush(v, oldest);
+    if (oldest->asid < 0 && v->hot.jit && atomic_load(&v->cpu.vm->shared))
+        bank_populate(oldest);
     oldest->asid = asid;
     return oldest;
 }

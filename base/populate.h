@@ -1,0 +1,32 @@
+/*
+ * Memory that is about to be used all over, made at once. A page fault costs more than to clear the
+ * page; and of private memory that is read before it is written there are two for each page, of
+ * which the second, with several threads, interrupts all other cores.
+ */
+#ifndef BASE_POPULATE_H
+#define BASE_POPULATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include "base/bits.h"
+
+#if defined(__linux__) && !defined(MADV_POPULATE_WRITE)
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* Pages of 4 KiB with bytes of [p, p + size), which is memory that may be written. Where the host
+ * cannot, or has larger pages, they are made when they are used. Any thread. */
+static inline void populate(void *p, size_t size)
+{
+#ifdef MADV_POPULATE_WRITE
+    uintptr_t start = align_down((uintptr_t)p, 4096), end = align_up((uintptr_t)p + size, 4096);
+    (void)madvise((void *)start, end - start, MADV_POPULATE_WRITE);
+#else
+    (void)p;
+    (void)size;
+#endif
+}
+
+#endif
