@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "soft/vcpu.h"
 
@@ -192,8 +193,10 @@ int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
     struct soft_vm *vm = calloc(1, sizeof *vm);
     struct soft_map *map = map_new(0);
     struct jit_track *track = calloc(1, sizeof *track);
-    struct jit_origins *origins = calloc(1, sizeof *origins);
+    struct jit_origins *origins = aligned_alloc(_Alignof(struct jit_origins), sizeof *origins);
 
+    if (origins)
+        memset(origins, 0, sizeof *origins);
     if (vm)
         vm->exclusives = exclusives_create();
     if (!vm || !map || !track || !origins || !vm->exclusives) {

@@ -96,13 +96,15 @@ static void hash_grow(struct jit *j)
     }
 }
 
-/* Room for one more block. */
+/* Room for one more block, or a batch of small ones. */
 static bool tables_grow(struct jit *j)
 {
-    if (j->block_count < j->block_room && j->exit_count + JIT_BLOCK_EXITS <= j->exit_room)
+    if (j->block_count + JIT_BATCH <= j->block_room &&
+        j->exit_count + JIT_BLOCK_EXITS <= j->exit_room)
         return j->buckets;
     lock_acquire(&j->lock);
-    bool ok = table_grow((void **)&j->block, j->block_count, 1, &j->block_room, sizeof *j->block) &&
+    bool ok = table_grow((void **)&j->block, j->block_count, JIT_BATCH, &j->block_room,
+                         sizeof *j->block) &&
               table_grow((void **)&j->exit, j->exit_count, JIT_BLOCK_EXITS, &j->exit_room,
                          sizeof *j->exit);
     if (ok && j->buckets < j->block_room)
@@ -167,6 +169,15 @@ bool jit_cache_ready(struct jit *j)
     jit_arena_extend(j);
     return j->hot + BLOCK_HOT_MAX <= j->hot_end && j->cold + BLOCK_COLD_MAX <= j->cold_end &&
            tables_grow(j);
+}
+
+bool jit_cache_holds(const struct jit *j, const struct jit_block *b, unsigned more)
+{
+    uint32_t lists = (b->looked + b->reloc_count) * (uint32_t)sizeof(uint16_t);
+
+    return j->hot + b->hot_size + JIT_ALIGN <= j->hot_end &&
+           j->cold + b->cold_size + 2 + lists + JIT_ALIGN <= j->cold_end &&
+           j->block_count + more < j->block_room && j->exit_count + b->exit_count <= j->exit_room;
 }
 
 /* Blocks. */
@@ -292,9 +303,9 @@ void jit_block_release(struct jit *j, uint32_t n)
 
     lock_acquire(&j->lock);
     block_leave(j, n);
-    lock_release(&j->lock);
     for (uint32_t k = 0; k < b->exit_count; k++)
         exit_unlink(j, b->exit_first + k);
+    lock_release(&j->lock);
 }
 
 /* The same of an original and its clones. Their code stays, as it may be what runs now. */
@@ -430,11 +441,11 @@ void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t bindin
 {
     struct jit_exit *e = &j->exit[exit];
 
+    lock_acquire(&j->lock);
     exit_unlink(j, exit);
     e->block = block;
     e->incoming_next = j->block[block].incoming;
     j->block[block].incoming = exit;
-    lock_acquire(&j->lock);
     x86_patch(j->rw + e->site, j->rw + j->block[block].code);
     if (e->bound)
         memcpy(j->rw + jit_exit_bind_site(e), &binding, 4);

@@ -11,11 +11,8 @@
  *
  * A clone whose page no bank binds to its address any more, since the process has ended or runs
  * another program, becomes the new one, in its place. So processes that come and go use no code
- * memory, and touch none that is cold.
- *
- * What another vCPU translated becomes an original of this one's. Only memory says whether it is
- * still right, not what that vCPU was asked to forget. `jit_origins` tells whom to ask, one of
- * them, so that there is no search.
+ * memory, and touch none that is cold. What other vCPUs and earlier runs translated is copied in
+ * the same way (import.c, store.c).
  */
 #include "soft/jit/translate.h"
 
@@ -260,36 +257,7 @@ uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode)
     return n;
 }
 
-/* Other vCPUs'. */
-
-static _Atomic uint8_t *origin_of(struct soft_vcpu *v, uint64_t pa, uint32_t mode)
-{
-    uint64_t h = (pa >> 2 ^ (uint64_t)mode << 60) * 0x9e3779b97f4a7c15ull;
-    return &v->cpu.vm->origins->vcpu[h >> 48 & (JIT_ORIGINS - 1)];
-}
-
-void jit_export(struct soft_vcpu *v, uint64_t pa, uint32_t mode)
-{
-    atomic_store_explicit(origin_of(v, pa, mode), (uint8_t)(v->index + 1), memory_order_relaxed);
-}
-
-/* Lock the cache of the vCPU that may have a translation. NULL: none has. */
-static struct jit *lock_other(struct soft_vcpu *v, uint64_t pa, uint32_t mode)
-{
-    struct soft_vm *vm = v->cpu.vm;
-    unsigned index = atomic_load_explicit(origin_of(v, pa, mode), memory_order_relaxed);
-    struct jit *other = NULL;
-
-    if (!index || index - 1 == v->index)
-        return NULL;
-    lock_acquire(&vm->lock);
-    if (vm->vcpu[index - 1]) {
-        other = vm->vcpu[index - 1]->hot.jit;
-        lock_acquire(&other->lock);
-    }
-    lock_release(&vm->lock);
-    return other;
-}
+/* What comes from elsewhere becomes an original. */
 
 /* What of `o` is the same everywhere. Its other fields are its vCPU's. */
 static struct jit_block block_like(const struct jit_block *o)
@@ -347,42 +315,17 @@ struct jit_block jit_image_copy(struct jit *j, const struct jit_image *from, uin
     memcpy(lists + b.looked, from->relocs, b.reloc_count * sizeof lists[0]);
     copy_code(from, j, &b);
     copy_exits(from, j, &b);
+    j->exit_count += b.exit_count;
+    j->hot = (uint32_t)align_up(b.code + b.hot_size, JIT_ALIGN);
+    j->cold = (uint32_t)align_up(
+        jit_block_lists(&b) + (b.looked + b.reloc_count) * sizeof(uint16_t), JIT_ALIGN);
     return b;
 }
 
 uint32_t jit_image_enter(struct jit *j, const struct jit_block *b)
 {
-    j->exit_count += b->exit_count;
-    j->hot = (uint32_t)align_up(b->code + b->hot_size, JIT_ALIGN);
-    j->cold = (uint32_t)align_up(
-        jit_block_lists(b) + (b->looked + b->reloc_count) * sizeof(uint16_t), JIT_ALIGN);
     uint32_t n = jit_block_add(j, b);
     if (UNLIKELY(j->trace))
         jit_trace_write(j, n);
     return n;
-}
-
-uint32_t jit_import(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
-                    uint32_t mode)
-{
-    struct jit *j = v->hot.jit;
-
-    if (j->knobs.unimported || j->knobs.check || !jit_cache_ready(j))
-        return JIT_NONE;
-    struct jit *from = lock_other(v, pa, mode);
-    if (!from)
-        return JIT_NONE;
-    uint32_t origin = jit_block_find_origin(from, pa, mode);
-    const struct jit_block *o = &from->block[origin];
-    const struct jit_image image = jit_image_of(from, o);
-    if (origin == JIT_NONE || !o->reloc_count || from->start != j->start ||
-        !jit_block_matches(from, o, page) || !jit_image_fits(&image, va) ||
-        jit_is_other(j, &image, pa)) {
-        lock_release(&from->lock);
-        return JIT_NONE;
-    }
-    struct jit_block b = jit_image_copy(j, &image, pa, va, page);
-    lock_release(&from->lock);
-    j->stats.imported++;
-    return jit_image_enter(j, &b);
 }

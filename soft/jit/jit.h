@@ -82,10 +82,18 @@ struct jit_track {
 };
 
 /* Of a VM: by a hash of physical address and mode, the vCPU (its index + 1) that last translated
- * code there; and the key of all checksums, set by the first vCPU. */
+ * code there; those vCPUs, with the number of threads that look at each; and the key of all
+ * checksums, set by the first one. */
 #define JIT_ORIGINS (1u << 16)
+#define JIT_OWNERS  64
+
+struct jit_owner {
+    _Alignas(64) _Atomic(struct jit *) jit; /* NULL: it is not there */
+    _Atomic unsigned readers;
+};
 
 struct jit_origins {
+    struct jit_owner owner[JIT_OWNERS];
     uint64_t key;
     _Atomic uint8_t vcpu[JIT_ORIGINS];
 };

@@ -22,6 +22,7 @@
 #include "soft/vcpu.h"
 
 _Static_assert(REQUEST_PAGES == JIT_PAGE_HASH, "a bit for each bucket");
+_Static_assert(SOFT_MAX_VCPUS <= JIT_OWNERS, "each may have translations");
 
 /* Contexts. */
 
@@ -219,7 +220,9 @@ static uint32_t make_block(struct soft_vcpu *v, uint64_t pc, const struct jit_bi
     if (n != JIT_NONE)
         return n;
     n = jit_import(v, pa, pc, b->host, mode);
-    if (n == JIT_NONE && UNLIKELY(j->store))
+    if (n != JIT_NONE)
+        return n;
+    if (UNLIKELY(j->store))
         n = jit_store_load(v, pa, pc, b->host, mode);
     if (n == JIT_NONE)
         n = jit_translate(v, pc, pa, b->host, mode);
@@ -463,6 +466,7 @@ int jit_create(struct soft_vcpu *v)
     }
     jit_forget_all(v);
     cpu_update_context(&v->cpu);
+    jit_open(v);
     return 0;
 }
 
@@ -470,8 +474,7 @@ void jit_destroy(struct soft_vcpu *v)
 {
     if (!v->hot.jit)
         return;
-    lock_acquire(&v->hot.jit->lock); /* by who found this vCPU before it left the VM's list */
-    lock_release(&v->hot.jit->lock);
+    jit_close(v);
     jit_store_leave(v->hot.jit);
     jit_cache_destroy(v->hot.jit);
     jit_returns_destroy(v->hot.jit);

@@ -90,6 +90,9 @@ static inline uint32_t jit_exit_bind_site(const struct jit_exit *e)
 
 #define JIT_BLOCK_EXITS 66
 
+/* Blocks that are copied from another vCPU at once: soft/jit/import.c. */
+#define JIT_BATCH 16
+
 /* In an exit's tail: its number, behind the call of thunk `link`. */
 #define JIT_TAIL_NUMBER 5
 
@@ -357,6 +360,8 @@ void jit_cache_destroy(struct jit *j);
 void jit_cache_reset(struct jit *j);
 /* Is there room in the tables and in memory for one more block? */
 bool jit_cache_ready(struct jit *j);
+/* And for a block like this one, behind `more` others that are in memory but not in the tables? */
+bool jit_cache_holds(const struct jit *j, const struct jit_block *b, unsigned more);
 uint32_t jit_block_add(struct jit *j, const struct jit_block *b);
 /* The youngest clone of `origin`; jit_block_enter() has it found. */
 uint32_t jit_block_add_clone(struct jit *j, const struct jit_block *b, uint32_t origin);
@@ -429,10 +434,14 @@ void jit_trace_write(struct jit *j, uint32_t block);
  * or no room. */
 uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode);
 
-/* The same by copying what another vCPU translated; the page's bytes are at `page`. */
+/* soft/jit/import.c: the same by copying what another vCPU translated, and perhaps what that leads
+ * to; the page's bytes are at `page`, and the page is bound. */
 uint32_t jit_import(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
                     uint32_t mode);
 
+/* This vCPU's cache may be looked at by others from now on; and no longer, when it returns. */
+void jit_open(struct soft_vcpu *v);
+void jit_close(struct soft_vcpu *v);
 /* This vCPU has a translation that others may copy. */
 void jit_export(struct soft_vcpu *v, uint64_t pa, uint32_t mode);
 

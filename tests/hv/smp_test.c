@@ -282,6 +282,32 @@ static void code_maintenance_reaches_the_other_vcpu(void)
     change_a_function(b, sizeof b);
 }
 
+/* A goes both ways of a function, then B one: with what it executes, B gets the other one that A's
+ * is linked to. */
+static void linked_translations_come_together(void)
+{
+    static const uint32_t a[] = { A64_BLR_X1, A64_BLR_X1, SET_FLAG(GO), SPIN_WHILE_ZERO(READY),
+                                  A64_HVC(0) };
+    static const uint32_t b[] = { SPIN_WHILE_ZERO(GO), A64_BLR_X1, SET_FLAG(READY), A64_HVC(0) };
+    static const uint32_t function[] = {
+        0xb4000060 | SEEN, /* cbz .+12 */
+        0xb5000080 | SEEN, /* cbnz .+16 */
+        A64_BRK(9),           A64_ADD_IMM(SEEN, 5), 0xd65f03c0 /* ret */,
+        A64_ADD_IMM(SEEN, 6), 0xd65f03c0 /* ret */,
+    };
+    const char *engine = getenv("IREKO_ENGINE"), *knobs = getenv("IREKO_JIT");
+    struct pair p;
+
+    PAIR_OPEN(&p, a, b);
+    memcpy(p.ram + (SUBJECT - GUEST_RAM), function, sizeof function);
+    pair_run(&p);
+    CHECK_EQ(p.end[0].x[SEEN], 11);
+    CHECK_EQ(p.end[1].x[SEEN], 5);
+    if (!knobs)
+        CHECK_EQ(p.end[1].imported, engine && strcmp(engine, "jit") == 0 ? 3 : 0);
+    pair_close(&p);
+}
+
 /* A calls a function, then B does: the JIT copies what A translated, with the knob `unimported`,
  * and in the engine check, it does not. The result is the same. */
 static void a_translation_serves_the_other_vcpu(void)
@@ -341,6 +367,7 @@ int main(void)
     RUN(tlb_maintenance_reaches_the_other_vcpu);
     RUN(code_maintenance_reaches_the_other_vcpu);
     RUN(a_translation_serves_the_other_vcpu);
+    RUN(linked_translations_come_together);
     RUN(tracked_changes_reach_the_other_vcpu);
     return check_finish();
 }
