@@ -32,6 +32,7 @@ static const struct {
     { "undelayed", offsetof(struct jit_knobs, undelayed) },
     { "unstraight", offsetof(struct jit_knobs, unstraight) },
     { "unrotated", offsetof(struct jit_knobs, unrotated) },
+    { "unfused", offsetof(struct jit_knobs, unfused) },
     { "unjoined", offsetof(struct jit_knobs, unjoined) },
     { "unpaired", offsetof(struct jit_knobs, unpaired) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },

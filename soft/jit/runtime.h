@@ -200,6 +200,7 @@ struct jit_knobs {
     bool uncrossed;   /* an access of two pages takes the slow path */
     bool unstraight;  /* all blocks are short, and have the registers that all code has */
     bool unrotated;   /* rotations of elements are two shifts */
+    bool unfused;     /* ADRP and a load from there are two instructions */
     bool unjoined;    /* LDP and STP are two accesses */
     bool unpaired;    /* MUL and UMULH of the same factors are two multiplications */
     bool undelayed;   /* products are made where their instructions are */

@@ -196,6 +196,82 @@ static void many_addresses(void)
     check("many addresses", "each says where it is", good, 1);
 }
 
+/* Loads from a page that ADRP names: what they find, where they are, and what faults of them find
+ * done. */
+#define LITERALS 0x1400
+#define DATA     0x2000
+
+static void write_literals(void)
+{
+    static const uint32_t program[] = {
+        0xb0000001, /* adrp x1, DATA */
+        0xf9440021, /* ldr x1, [x1, #0x800] */
+        0xb0000002, /* adrp x2, DATA */
+        0xf9440443, /* ldr x3, [x2, #0x808] */
+        0x91202042, /* add x2, x2, #0x808 */
+        SVC(0),     /* svc #0 */
+        0xb0000010, /* adrp x16, DATA */
+        0xb94ffe11, /* ldr w17, [x16, #0xffc] */
+        0x913ff210, /* add x16, x16, #0xffc */
+        0xaa1003e2, /* mov x2, x16 */
+        0xaa1103e3, /* mov x3, x17 */
+        SVC(0),     /* svc #0 */
+        0xb0000002, /* adrp x2, DATA */
+        0xf9480043, /* ldr x3, [x2, #0x1000], which is in the next page */
+        SVC(0),     /* svc #0 */
+    };
+
+    for (unsigned n = 0; n < COUNT(program); n++)
+        write_word(LITERALS + n * 4, program[n], BY_VA);
+}
+
+static bool finds(uint64_t base, uint64_t el, uint64_t n)
+{
+    bool good = true;
+    const struct taken *t = run(jump, el, base + LITERALS, 0);
+
+    good &= t->esr == SVC0 && t->x[1] == (n << 32) + 1 && t->x[2] == base + DATA + 0x808;
+    good &= t->x[3] == (n << 32) + 3;
+    t = run(jump, el, base + LITERALS + 6 * 4, 0);
+    good &= t->esr == SVC0 && t->x[2] == base + DATA + 0xffc && t->x[3] == n;
+    t = run(jump, el, base + LITERALS + 12 * 4, 0);
+    return good && t->esr == SVC0 && t->x[2] == base + DATA && t->x[3] == (n << 32) + 5;
+}
+
+static void literals(void)
+{
+    static const uint64_t old[4] = { CODE + LITERALS, 11, 12, 13 };
+    bool good = true;
+
+    write_literals();
+    for (uint64_t n = 1; n < 20; n++) {
+        *(volatile uint64_t *)(WRITTEN + DATA + 0x800) = (n << 32) + 1;
+        *(volatile uint64_t *)(WRITTEN + DATA + 0x808) = (n << 32) + 3;
+        *(volatile uint32_t *)(WRITTEN + DATA + 0xffc) = (uint32_t)n;
+        *(volatile uint64_t *)(WRITTEN + DATA + 0x1000) = (n << 32) + 5;
+        good &= finds(CODE, EL0, n) && finds(CODE, EL1, n) && finds(ALIAS, EL0, n);
+        if (n % 3 == 0)
+            flush();
+    }
+    check("literals", "loaded", good, 1);
+
+    *slot(&kit_low, CODE + DATA, 3) = 0;
+    flush();
+    for (uint64_t el = 0; el < 2; el++)
+        for (uint64_t n = 0; n < 2; n++) {
+            const uint64_t x[4] = { CODE + LITERALS + n * 8, old[1], old[2], old[3] };
+            kit_run(jump, el ? EL1 : EL0, x);
+            const struct taken *t = &kit_cpus[0].taken;
+            check("literals", "a fault", t->esr, ESR(el ? 0x25 : 0x24, TRANSLATION | 3));
+            check("literals", "its FAR", t->far, CODE + DATA + 0x800 + n * 8);
+            check("literals", "its ELR", t->elr, CODE + LITERALS + n * 8 + 4);
+            check("literals", "what ADRP made", t->x[1 + n], CODE + DATA);
+            check("literals", "nothing more", t->x[3], old[3]);
+        }
+    map_code();
+    check("literals", "loaded afterwards", finds(CODE, EL0, 19), 1);
+}
+
 /* A loop, already hot, is patched to its end. */
 static void hot_loop(void)
 {
@@ -322,6 +398,7 @@ static void racing(unsigned form)
 void test(void)
 {
     map_code();
+    literals();
     second_start(second);
     other_page();
     same_page(false);
