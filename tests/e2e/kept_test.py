@@ -106,7 +106,8 @@ def warm_code(box):
     box.make(0x400, shift=1)
     made, _ = box.run(knobs="warm=1")
     again, kept = box.run(knobs="warm=1")
-    check(kept >= 4 and again < made, f"{made} made, then {again}, and {kept} kept")
+    # the loop has three blocks; one more is where it was found running, unless it begins there
+    check(kept >= 3 and again < made, f"{made} made, then {again}, and {kept} kept")
 
 
 @with_box
