@@ -228,7 +228,7 @@ static void address_imm(jit_t t, const struct insn *i, bool post)
     }
 }
 
-/* RAX = base + extended register. Changes EFLAGS. */
+/* RAX = base + extended register. Leaves EFLAGS alone where they hold flags, of up to 8 bytes. */
 static void address_reg(jit_t t, const struct insn *i)
 {
     struct x86_buf *b = &t->hot;
@@ -248,7 +248,7 @@ static void address_reg(jit_t t, const struct insn *i)
     }
     if (t->pinned[i->rn] != X86_NONE) {
         x86_lea(b, 1, RAX, x86_indexed((enum x86_reg)t->pinned[i->rn], index, scale, 0));
-    } else if (index == RAX && scale == 0) {
+    } else if (index == RAX && scale == 0 && t->ef == EF_NONE) {
         x86_alu_rm(b, 1, X86_ADD, RAX, jit_slot(i->rn));
     } else {
         enum x86_reg base = jit_use(t, i->rn, RCX);
@@ -368,7 +368,7 @@ bool emit_ldst_reg(jit_t t, const struct insn *i)
     unsigned size = 1u << bits(i->word, 31, 30), opc = (unsigned)bits(i->word, 23, 22);
     uint8_t *misaligned;
 
-    if (!t->loop.streaming) /* nothing is looked up, so EFLAGS stay */
+    if (!t->loop.streaming || i->rn == REG_SP) /* else nothing is looked up, so EFLAGS stay */
         jit_clobber(t);
     jit_check_base(t, i, &misaligned);
     jit_address(t, i, FORM_REGISTER);

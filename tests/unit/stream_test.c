@@ -5,7 +5,7 @@
  */
 #include "tests/unit/loop_guest.h"
 
-#define WORDS 13
+#define WORDS 18
 
 static const uint32_t loops[][WORDS] = {
     {
@@ -82,6 +82,25 @@ static const uint32_t loops[][WORDS] = {
         0xd1000421, /* sub x1, x1, #1 */
         0x381ff486, /* strb w6, [x4], #-1 */
         0x17fffffa, /* b loop */
+        LOOP_END,   /* out: */
+    },
+    {
+        /* a carry across loads whose base and index are in memory, as others are used more */
+        0xba0600e7, /* loop: adcs x7, x7, x6 */
+        0xf8656806, /* ldr x6, [x0, x5] */
+        0xba060108, /* adcs x8, x8, x6 */
+        0xba070129, /* adcs x9, x9, x7 */
+        0xba08018c, /* adcs x12, x12, x8 */
+        0xba0901ad, /* adcs x13, x13, x9 */
+        0xba0c01ce, /* adcs x14, x14, x12 */
+        0xba0d01ef, /* adcs x15, x15, x13 */
+        0xba0e0210, /* adcs x16, x16, x14 */
+        0xba0f0231, /* adcs x17, x17, x15 */
+        0xba100252, /* adcs x18, x18, x16 */
+        0xba110273, /* adcs x19, x19, x17 */
+        0xf8008466, /* str x6, [x3], #8 */
+        0xd1000421, /* sub x1, x1, #1 */
+        0xb5fffe41, /* cbnz x1, loop */
         LOOP_END,   /* out: */
     },
     {
