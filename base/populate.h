@@ -6,6 +6,7 @@
 #ifndef BASE_POPULATE_H
 #define BASE_POPULATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -16,16 +17,17 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-/* Pages of 4 KiB with bytes of [p, p + size), which is memory that may be written. Where the host
- * cannot, or has larger pages, they are made when they are used. Any thread. */
-static inline void populate(void *p, size_t size)
+/* Pages of 4 KiB with bytes of [p, p + size), which is memory that may be written. False: the host
+ * cannot, or has larger pages, so they are made when they are used. Any thread. */
+static inline bool populate(void *p, size_t size)
 {
 #ifdef MADV_POPULATE_WRITE
     uintptr_t start = align_down((uintptr_t)p, 4096), end = align_up((uintptr_t)p + size, 4096);
-    (void)madvise((void *)start, end - start, MADV_POPULATE_WRITE);
+    return madvise((void *)start, end - start, MADV_POPULATE_WRITE) == 0;
 #else
     (void)p;
     (void)size;
+    return false;
 #endif
 }
 

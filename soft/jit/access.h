@@ -53,6 +53,20 @@ static inline struct x86_mem jit_tlb_field(size_t offset)
     return x86_indexed(JIT_TLB, RCX, 0, (int32_t)(offsetof(struct tlb, e) + offset));
 }
 
+/* What is looked up is `at`; what is to be added to it will be in RCX. `page`: as in struct
+ * jit_slow. */
+static inline void jit_looks_up(jit_t t, struct x86_mem at, unsigned size, bool write,
+                                unsigned page)
+{
+    t->look_up.address = at;
+    t->look_up.size = size;
+    t->look_up.write = write;
+    t->look_up.page = page;
+    t->look_up.found = (enum x86_reg)at.base;
+    t->look_up.add = RCX;
+    t->look_up.disp = at.disp;
+}
+
 /* rn += imm, flags stay. */
 void jit_write_back(jit_t t, const struct insn *i);
 

@@ -19,14 +19,11 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "base/populate.h"
 #include "soft/jit/runtime.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
-#endif
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
 #endif
 
 #define PIECE (2u << 20)
@@ -95,7 +92,7 @@ static uint32_t enlarge(struct jit *j, uint32_t end)
  * cannot, or at the end. */
 static uint32_t make(struct jit *j, uint32_t at)
 {
-    if (at + CHUNK > j->size || madvise(j->rw + at, CHUNK, MADV_POPULATE_WRITE) != 0)
+    if (at + CHUNK > j->size || !populate(j->rw + at, CHUNK))
         return UINT32_MAX;
     return at + CHUNK;
 }

@@ -18,7 +18,7 @@
 #include "soft/jit/translate.h"
 #include "soft/vcpu.h"
 
-/* What one block may need at most: 64 instructions, each with slow path and exit. */
+/* What one block may need at most: its instructions, each with slow path and exit. */
 #define BLOCK_HOT_MAX  32768u
 #define BLOCK_COLD_MAX 32768u
 
@@ -83,7 +83,7 @@ static void hash_grow(struct jit *j)
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (hash == MAP_FAILED)
         return;
-    populate(hash, HASH_SIZE(j->block_room));
+    (void)populate(hash, HASH_SIZE(j->block_room));
     if (j->buckets)
         munmap(j->clone_hash, HASH_SIZE(j->buckets));
     j->buckets = j->block_room;
@@ -133,7 +133,7 @@ void jit_populate(struct soft_vcpu *v)
 {
     struct jit *j = v->hot.jit;
 
-    populate(j->page_hash, offsetof(struct jit, relocs) - offsetof(struct jit, page_hash));
+    (void)populate(j->page_hash, offsetof(struct jit, relocs) - offsetof(struct jit, page_hash));
 }
 
 void jit_cache_destroy(struct jit *j)

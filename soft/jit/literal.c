@@ -36,13 +36,7 @@ static uint8_t *look_up(jit_t t, int32_t disp, unsigned size)
 {
     struct x86_buf *b = &t->hot;
 
-    t->look_up.address = x86_at(RAX, disp);
-    t->look_up.size = size;
-    t->look_up.write = false;
-    t->look_up.page = 0;
-    t->look_up.found = RAX;
-    t->look_up.add = RCX;
-    t->look_up.disp = disp;
+    jit_looks_up(t, x86_at(RAX, disp), size, false, 0);
     jit_tlb_index(t->jit, b, RAX);
     x86_alu_rm(b, 1, X86_CMP, RAX, jit_tlb_field(offsetof(struct tlb_entry, rd)));
     uint8_t *slow = x86_jcc(b, CC_NE);

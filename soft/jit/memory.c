@@ -80,13 +80,7 @@ static uint8_t *look_up(jit_t t, struct x86_buf *b, enum x86_reg at, unsigned si
     const struct jit_look_up *l = &t->jit->look_up[write][at];
     uint8_t *p = b->p, *jump = p + l->jump;
 
-    t->look_up.address = x86_at(at, 0);
-    t->look_up.size = size;
-    t->look_up.write = write;
-    t->look_up.page = 0;
-    t->look_up.found = at;
-    t->look_up.add = RCX;
-    t->look_up.disp = 0;
+    jit_looks_up(t, x86_at(at, 0), size, write, 0);
     memcpy(p, l->code, sizeof l->code);
     st_le32(p + l->limit, 4096 - size);
     x86_note_site(b, jump);
@@ -174,13 +168,7 @@ uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, uns
         at = disp ? RAX : at;
         return wide ? look_up_wide(t, at, size, write) : look_up(t, &t->hot, at, size, write);
     }
-    t->look_up.address = x86_at(at, disp);
-    t->look_up.size = size;
-    t->look_up.write = write;
-    t->look_up.page = n + 1;
-    t->look_up.found = at;
-    t->look_up.add = RCX;
-    t->look_up.disp = disp;
+    jit_looks_up(t, x86_at(at, disp), size, write, n + 1);
     if (disp)
         x86_lea(b, 1, RDX, x86_at(at, disp));
     else

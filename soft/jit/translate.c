@@ -124,15 +124,13 @@ static void note_sp(jit_t t, const struct jit_insn *n)
  * room for 32 KiB when a block begins. */
 #define STEP_BYTES 8192
 
-static inline bool has_room(jit_t t)
-{
-    return LIKELY(t->hot.limit - t->hot.p >= STEP_BYTES) &&
-           LIKELY(t->cold.limit - t->cold.p >= STEP_BYTES);
-}
-
 bool jit_has_room(jit_t t)
 {
-    return has_room(t) || !(t->full = t->ended = true);
+    if (LIKELY(t->hot.limit - t->hot.p >= STEP_BYTES) &&
+        LIKELY(t->cold.limit - t->cold.p >= STEP_BYTES))
+        return true;
+    t->full = t->ended = true;
+    return false;
 }
 
 /* Flags stay. Changes RDX. */
@@ -155,6 +153,12 @@ static void vectors_before(jit_t t, const struct jit_insn *n)
         vector_cache_store(t); /* branches, system instructions */
     if (!t->group.open && (t->cache.used || t->before.used))
         t->before = t->cache;
+}
+
+/* Emitted along with another one, or a branch to what follows in the block. */
+static inline bool is_nothing(jit_t t, const struct jit_insn *n)
+{
+    return n->done || (n->op == A64_B && t->at + 1 < t->count);
 }
 
 /* Call the interpreter's function. */
@@ -191,7 +195,7 @@ static __attribute__((noinline)) void emit_odd(jit_t t, struct jit_insn *n)
 
     if (k->count)
         count_instructions(t, 1);
-    if ((n->op == A64_B && t->at + 1 < t->count) || n->done)
+    if (is_nothing(t, n))
         return;
     emit_insn(t, n);
     if (k->count && !t->ended)
@@ -204,9 +208,9 @@ void jit_emit_one(jit_t t)
 {
     struct jit_insn *n = &t->insn[t->at];
 
-    if (UNLIKELY(!has_room(t)))
-        t->full = t->ended = true;
-    else if (UNLIKELY(t->odd || n->done || (n->op == A64_B && t->at + 1 < t->count)))
+    if (UNLIKELY(!jit_has_room(t)))
+        return;
+    if (UNLIKELY(t->odd || is_nothing(t, n)))
         emit_odd(t, n);
     else
         emit_insn(t, n);

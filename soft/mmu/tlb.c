@@ -213,20 +213,20 @@ static void bank_init(struct mmu_bank *b)
 /* What code at random addresses looks at. */
 static void bank_populate(struct mmu_bank *b)
 {
-    populate(b->tlb.e, TLB_ENTRIES * sizeof b->tlb.e[0]);
-    populate(&b->jit, sizeof b->jit);
+    (void)populate(b->tlb.e, TLB_ENTRIES * sizeof b->tlb.e[0]);
+    (void)populate(&b->jit, sizeof b->jit);
 }
 
 void tlb_populate(struct soft_vcpu *v)
 {
     bank_populate(&v->kernel);
-    populate(v->second, sizeof v->second);
+    (void)populate(v->second, sizeof v->second);
     tlb_populate_writers(v);
 }
 
 void tlb_populate_writers(struct soft_vcpu *v)
 {
-    populate(v->writers, sizeof v->writers);
+    (void)populate(v->writers, sizeof v->writers);
 }
 
 void tlb_init(struct soft_vcpu *v)
