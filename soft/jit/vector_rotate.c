@@ -14,14 +14,6 @@
 
 #define NEAR 16 /* instructions */
 
-enum { USHR = 0x2f000400, SHL = 0x0f005400, SRI = 0x2f004400, SLI = 0x2f005400 };
-
-/* The kind of a shift by an immediate of vectors: its word without Q, the shift and registers. */
-static uint32_t kind_of(uint32_t word)
-{
-    return word & 0xbf80fc00;
-}
-
 /* Does it touch general registers only, neither faulting nor branching? Or only V registers, of
  * which it reads and writes those that its fields name, or those that follow rn? */
 static bool is_simple(jit_t t, const struct jit_insn *n)
@@ -39,12 +31,13 @@ static bool names(const struct jit_insn *n, unsigned v)
     return bits(w, 4, 0) == v || bits(w, 9, 5) == v || bits(w, 14, 10) == v || bits(w, 20, 16) == v;
 }
 
-/* The other half of the shift `first`, or NULL. */
-static struct jit_insn *find_other(jit_t t, const struct insn *first)
+/* The other half of the shift being emitted, or NULL. */
+static struct jit_insn *find_other(jit_t t)
 {
+    const struct insn *first = &t->insn[t->at].i;
     unsigned d = bits(first->word, 4, 0), s = bits(first->word, 9, 5);
-    uint32_t kind = kind_of(first->word) == USHR ? SLI : SRI;
-    unsigned sum = kind == SLI ? simd_imm_right(first) : simd_imm_left(first);
+    bool is_right = t->insn[t->at].op == A64_USHR_imm;
+    unsigned sum = is_right ? simd_imm_right(first) : simd_imm_left(first);
 
     if (d == s)
         return NULL;
@@ -52,9 +45,9 @@ static struct jit_insn *find_other(jit_t t, const struct insn *first)
         struct jit_insn *other = &t->insn[n];
         const struct insn *i = &other->i;
         bool same = ((i->word ^ first->word) & 0x400003ff) == 0;
-        if (same && kind_of(i->word) == kind && bits(i->word, 22, 19) &&
+        if (same && other->op == (is_right ? A64_SLI_imm : A64_SRI_imm) &&
             simd_imm_size(i) == simd_imm_size(first)) {
-            sum += kind == SLI ? simd_imm_left(i) : simd_imm_right(i);
+            sum += is_right ? simd_imm_left(i) : simd_imm_right(i);
             return sum == 8u << simd_imm_size(i) ? other : NULL;
         }
         if (!is_simple(t, other))
@@ -83,13 +76,14 @@ bool vector_rotation(jit_t t, const struct insn *i)
     static const enum x86_sse_shift lefts[4] = { 0, SSE_SLL_W, SSE_SLL_D, SSE_SLL_Q };
     static const enum x86_sse_shift rights[4] = { 0, SSE_SRL_W, SSE_SRL_D, SSE_SRL_Q };
     unsigned scale = simd_imm_size(i);
-    bool is_right = kind_of(i->word) == USHR;
+    enum a64_op op = (enum a64_op)t->insn[t->at].op;
+    bool is_right = op == A64_USHR_imm;
 
-    if (scale == 0 || !(is_right || kind_of(i->word) == SHL) || !bit(i->word, 30) ||
+    if (scale == 0 || !(is_right || op == A64_SHL_imm) || !bit(i->word, 30) ||
         t->jit->knobs.unrotated)
         return false;
     unsigned width = 8u << scale, left = is_right ? width - simd_imm_right(i) : simd_imm_left(i);
-    struct jit_insn *other = left % width ? find_other(t, i) : NULL;
+    struct jit_insn *other = left % width ? find_other(t) : NULL;
     if (!other)
         return false;
     other->done = true;
