@@ -127,7 +127,7 @@ class Guest:
             console.send(row.name + "\n")
             console.wait_for("@@ begin", seconds=60 * self.patience)
             clock = Clock(lambda: cpu_seconds(console.process.pid))
-            console.wait_for("@@ end ", seconds=60 * self.patience)
+            console.wait_for("@@ end ", seconds=180 * self.patience)
             seconds, share = clock.read()
             at = console.seen
             console.wait_for("@@ done")
@@ -217,7 +217,7 @@ class Host:
             if not shutil.which(command):
                 return Sample(skipped=f"no {command} on the host")
         with tempfile.TemporaryDirectory(prefix="ireko-bench-") as folder:
-            environment = {**os.environ, "T": str(self.payload.host), "HOME": folder, "LANG": "C.UTF-8"}
+            environment = {**os.environ, "T": str(self.payload.host), "HOME": folder, "LANG": "C.UTF-8", "CCACHE_DISABLE": "1"}
             clock = Clock(self.children)
             done = subprocess.run(["sh", "-c", row.script], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")

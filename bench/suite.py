@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """./dev bench: every row in the same guest under ireko and under QEMU's TCG in alternation, and on the host.
 
-One run boots one guest of each kind (which gives the boot rows), lets each row go around all of them, and ends them.
+One run boots one guest of each kind (which gives the boot rows), lets each row go around all of them, short ones several
+times, and ends them.
 """
 import argparse
 import datetime
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import budget  # noqa: E402
@@ -25,6 +27,11 @@ import report  # noqa: E402
 from rows import GROUPS, ROWS  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
+
+# What others do to the machine for a moment meets a short row whole. So a row goes around all machines at most TURNS times
+# in a run, as long as it has taken less than ENOUGH seconds; and guests that boot fast boot again.
+TURNS = 5
+ENOUGH = 8
 
 
 class Files:
@@ -95,27 +102,40 @@ def rotate(items, n):
     return items[n:] + items[:n]
 
 
+def take(row, machine, sample, args, results):
+    if args.clock == "cpu":
+        machines.count_processor_time(sample)
+    results[row].setdefault(machine.name, []).append(sample)
+    return f"{machine.name} " + (f"{sample.seconds:.3f}" if sample.seconds and not sample.error else "-")
+
+
+def turns(args):
+    """Counts until a row has had its turns."""
+    begin = time.monotonic()
+    for turn in range(args.turns):
+        yield turn
+        if time.monotonic() - begin > ENOUGH:
+            break
+
+
 def one_run(number, args, rows, found, files, results):
-    """Fill `results` with one sample of each row on each machine; who begins changes from row to row."""
+    """Fill `results` with samples of each row on each machine; who begins changes from turn to turn."""
     guests = [m for m in found if m.is_guest]
     try:
-        for guest in rotate(guests, number):
-            for name, sample in guest.boot(files).items():
-                if name in results:
-                    if args.clock == "cpu":
-                        machines.count_processor_time(sample)
-                    results[name].setdefault(guest.name, []).append(sample)
+        for turn in turns(args):
+            for guest in rotate(guests, number + turn):
+                guest.stop()
+                for name, sample in guest.boot(files).items() if not guest.hopeless else []:
+                    if name in results:
+                        take(name, guest, sample, args, results)
         for i, row in enumerate(r for r in rows if r.script):
-            took = []
-            for machine in rotate(found, number + i):
-                if machine.is_guest and not machine.console and not machine.hopeless:
-                    machine.boot(files)
-                sample = machine.run(row)
-                if args.clock == "cpu":
-                    machines.count_processor_time(sample)
-                results[row.name].setdefault(machine.name, []).append(sample)
-                took.append(f"{machine.name} " + (f"{sample.seconds:.3f}" if sample.seconds and not sample.error else "-"))
-            say(f"run {number + 1} of {args.runs}: {row.name}: " + ", ".join(sorted(took)))
+            for turn in turns(args):
+                took = []
+                for machine in rotate(found, number + i + turn):
+                    if machine.is_guest and not machine.console and not machine.hopeless:
+                        machine.boot(files)
+                    took.append(take(row.name, machine, machine.run(row), args, results))
+                say(f"run {number + 1} of {args.runs}: {row.name}: " + ", ".join(sorted(took)))
     finally:
         for guest in guests:
             guest.stop()
@@ -165,7 +185,7 @@ def facts(args, files, found, results, loads):
         ("QEMU", first_line(args.qemu, "--version").removeprefix("QEMU emulator version ") if any(m.name.startswith("qemu-") for m in found) else "none"),
         ("host", f"{cpu_model()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"),
         ("guest", f"Linux {kernel}, 1 CPU (several in the last group), {machines.MEMORY[:-1]} MiB, {machines.COMMAND_LINE}, Debian's programs"),
-        ("runs", str(args.runs)),
+        ("runs", f"{args.runs}, of fresh guests each; a row goes around all machines up to {args.turns} times in a run, until that has taken {ENOUGH} s"),
         ("time", "processor time" if args.clock == "cpu" else "wall clock"),
         ("share of a processor that each had (1: no other work disturbed)", shares(found, results)),
         ("load average before, and after each run (about 1 is the benchmark's own)", ", ".join(loads)),
@@ -192,13 +212,14 @@ def earlier(path):
 def parse():
     p = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--rows", metavar="A,B", help="only these rows or groups")
-    p.add_argument("--runs", type=int, default=3, metavar="N", help="samples of each row (3)")
+    p.add_argument("--runs", type=int, default=3, metavar="N", help="runs, each of fresh guests (3)")
+    p.add_argument("--turns", type=int, default=TURNS, metavar="N", help=f"samples of a short row in a run, at most (%(default)s); 1: every row pays for its translations")
     p.add_argument("--engine", help="run ireko with this --engine")
     p.add_argument("--models", default=",".join(machines.MODELS), metavar="A,B", help="CPU models of QEMU (%(default)s)")
     p.add_argument("--no-qemu", action="store_true", help="do not compare with QEMU")
     p.add_argument("--no-native", action="store_true", help="do not compare with the host")
     p.add_argument("--qemu", default="qemu-system-aarch64", metavar="PROGRAM", help="QEMU's program")
-    p.add_argument("--patience", type=float, default=1, metavar="X", help="multiply the deadlines of 60 s; 10 for the interpreter")
+    p.add_argument("--patience", type=float, default=1, metavar="X", help="multiply the deadlines of 60 and 180 s; 10 for the interpreter")
     p.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: leave out the time that others had the processor, "
                    "on a machine that does other work")
     p.add_argument("--keep", action="store_true", help="compare ireko with itself with --keep, after a run that filled the folder")
@@ -210,8 +231,8 @@ def parse():
     args = p.parse_args()
     if args.against and not args.against.is_file():
         p.error(f"--against {args.against}: there is no such file")
-    if args.runs < 1:
-        p.error("--runs needs 1 or more")
+    if args.runs < 1 or args.turns < 1:
+        p.error("--runs and --turns need 1 or more")
     unknown = [m for m in args.models.split(",") if m not in machines.MODELS]
     if unknown:
         p.error(f"--models {','.join(unknown)}: there are {', '.join(machines.MODELS)}")
