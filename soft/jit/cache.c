@@ -70,10 +70,26 @@ static uint32_t *bucket_of_block(struct jit *j, const struct jit_block *b)
     return b->is_clone ? clone_bucket(j, b->pa, b->va, b->mode) : origin_bucket(j, b->pa, b->mode);
 }
 
+static uint32_t tag_of(uint64_t pa, uint32_t mode)
+{
+    return (uint32_t)(pa >> 2) ^ mode << 28;
+}
+
 static void chain(uint32_t *bucket, uint32_t n, uint32_t *next)
 {
     *next = *bucket;
     *bucket = n;
+}
+
+/* The next block from `n` on that is at `pa`, going by its chain. */
+static uint32_t seek(const struct jit *j, uint32_t n, uint64_t pa, uint32_t mode)
+{
+    const uint32_t tag = tag_of(pa, mode);
+
+    while (n != JIT_NONE &&
+           (j->chain[n].tag != tag || j->block[n].pa != pa || j->block[n].mode != mode))
+        n = j->chain[n].next;
+    return n;
 }
 
 /* Both tables of hashes grow with the table of blocks. No memory: their chains grow. */
@@ -92,21 +108,23 @@ static void hash_grow(struct jit *j)
     for (uint32_t n = 1; n < j->block_count; n++) {
         struct jit_block *b = &j->block[n];
         if (b->code)
-            chain(bucket_of_block(j, b), n, &b->hash_next);
+            chain(bucket_of_block(j, b), n, &j->chain[n].next);
     }
 }
 
 /* Room for one more block, or a batch of small ones. */
+#define BATCH 64
+
 static bool tables_grow(struct jit *j)
 {
-    if (j->block_count + JIT_BATCH <= j->block_room &&
-        j->exit_count + JIT_BLOCK_EXITS <= j->exit_room)
+    if (j->block_count + BATCH <= j->block_room && j->exit_count + JIT_BLOCK_EXITS <= j->exit_room)
         return j->buckets;
     lock_acquire(&j->lock);
-    bool ok = table_grow((void **)&j->block, j->block_count, JIT_BATCH, &j->block_room,
-                         sizeof *j->block) &&
-              table_grow((void **)&j->exit, j->exit_count, JIT_BLOCK_EXITS, &j->exit_room,
-                         sizeof *j->exit);
+    bool ok =
+        table_grow((void **)&j->block, j->block_count, BATCH, &j->block_room, sizeof *j->block) &&
+        table_grow((void **)&j->chain, j->block_count, BATCH, &j->chain_room, sizeof *j->chain) &&
+        table_grow((void **)&j->exit, j->exit_count, JIT_BLOCK_EXITS, &j->exit_room,
+                   sizeof *j->exit);
     if (ok && j->buckets < j->block_room)
         hash_grow(j);
     lock_release(&j->lock);
@@ -142,6 +160,7 @@ void jit_cache_destroy(struct jit *j)
     free(j->insn);
     table_free(j->clone_hash, j->buckets, HASH_SIZE(1));
     table_free(j->block, j->block_room, sizeof *j->block);
+    table_free(j->chain, j->chain_room, sizeof *j->chain);
     table_free(j->exit, j->exit_room, sizeof *j->exit);
     table_free(j->binding, j->binding_room, sizeof *j->binding);
 }
@@ -187,9 +206,8 @@ static uint32_t *page_bucket(struct jit *j, uint64_t pa)
     return &j->page_hash[pa >> 12 & (JIT_PAGE_HASH - 1)];
 }
 
-uint32_t jit_block_add(struct jit *j, const struct jit_block *b)
+uint32_t jit_block_put(struct jit *j, const struct jit_block *b)
 {
-    lock_acquire(&j->lock);
     uint32_t n = j->block_count++;
 
     j->block[n] = *b;
@@ -197,6 +215,13 @@ uint32_t jit_block_add(struct jit *j, const struct jit_block *b)
     j->block[n].clones = 0;
     chain(page_bucket(j, b->pa), n, &j->block[n].page_next);
     jit_block_enter(j, n);
+    return n;
+}
+
+uint32_t jit_block_add(struct jit *j, const struct jit_block *b)
+{
+    lock_acquire(&j->lock);
+    uint32_t n = jit_block_put(j, b);
     lock_release(&j->lock);
     return n;
 }
@@ -222,35 +247,45 @@ void jit_block_enter(struct jit *j, uint32_t n)
     struct jit_block *b = &j->block[n];
 
     b->incoming = JIT_NONE;
-    chain(bucket_of_block(j, b), n, &b->hash_next);
+    j->chain[n].tag = tag_of(b->pa, b->mode);
+    chain(bucket_of_block(j, b), n, &j->chain[n].next);
+}
+
+void jit_block_near(struct jit *j, uint64_t pa, uint32_t mode)
+{
+    __builtin_prefetch(origin_bucket(j, pa, mode));
+}
+
+void jit_block_nearer(struct jit *j, uint64_t pa, uint32_t mode)
+{
+    uint32_t n = *origin_bucket(j, pa, mode);
+
+    if (j->chain[n].tag == tag_of(pa, mode))
+        __builtin_prefetch(&j->block[n]);
 }
 
 uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode)
 {
     bool cloned = false;
+    uint32_t n = *origin_bucket(j, pa, mode);
 
-    for (uint32_t n = *origin_bucket(j, pa, mode); n != JIT_NONE; n = j->block[n].hash_next) {
-        const struct jit_block *b = &j->block[n];
-        if (b->pa != pa || b->mode != mode)
-            continue;
-        if (b->va == va)
+    while ((n = seek(j, n, pa, mode)) != JIT_NONE) {
+        if (j->block[n].va == va)
             return n;
-        cloned |= b->clones != 0;
+        cloned |= j->block[n].clones != 0;
+        n = j->chain[n].next;
     }
-    uint32_t n = cloned ? *clone_bucket(j, pa, va, mode) : JIT_NONE;
-    while (n != JIT_NONE &&
-           (j->block[n].pa != pa || j->block[n].va != va || j->block[n].mode != mode))
-        n = j->block[n].hash_next;
+    if (!cloned)
+        return JIT_NONE;
+    n = *clone_bucket(j, pa, va, mode);
+    while ((n = seek(j, n, pa, mode)) != JIT_NONE && j->block[n].va != va)
+        n = j->chain[n].next;
     return n;
 }
 
 uint32_t jit_block_find_origin(struct jit *j, uint64_t pa, uint32_t mode)
 {
-    uint32_t n = *origin_bucket(j, pa, mode);
-
-    while (n != JIT_NONE && (j->block[n].pa != pa || j->block[n].mode != mode))
-        n = j->block[n].hash_next;
-    return n;
+    return seek(j, *origin_bucket(j, pa, mode), pa, mode);
 }
 
 static void jump_remove(struct mmu_bank *b, uint64_t va, const uint8_t *code)
@@ -280,8 +315,8 @@ static void block_leave(struct jit *j, uint32_t n)
             jump_remove(&j->v->bank[k], b->va, j->rx + b->code);
     uint32_t *link = bucket_of_block(j, b);
     while (*link != n)
-        link = &j->block[*link].hash_next;
-    *link = b->hash_next;
+        link = &j->chain[*link].next;
+    *link = j->chain[n].next;
 }
 
 static void exit_unlink(struct jit *j, uint32_t exit)
@@ -437,11 +472,10 @@ void jit_blocks_verify_page(struct jit *j, uint64_t pa)
 
 /* Exits. */
 
-void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding)
+void jit_exit_lead(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding)
 {
     struct jit_exit *e = &j->exit[exit];
 
-    lock_acquire(&j->lock);
     exit_unlink(j, exit);
     e->block = block;
     e->incoming_next = j->block[block].incoming;
@@ -449,8 +483,23 @@ void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t bindin
     x86_patch(j->rw + e->site, j->rw + j->block[block].code);
     if (e->bound)
         memcpy(j->rw + jit_exit_bind_site(e), &binding, 4);
-    lock_release(&j->lock);
     j->stats.links++;
+}
+
+/* Code that is as it is to be is better left alone: the host would fetch it anew. */
+static bool leads_to(const struct jit *j, const struct jit_exit *e, uint32_t block,
+                     uint32_t binding)
+{
+    return e->block == block && (!e->bound || ld_le32(j->rw + jit_exit_bind_site(e)) == binding);
+}
+
+void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding)
+{
+    if (leads_to(j, &j->exit[exit], block, binding)) /* its page's slot was empty */
+        return;
+    lock_acquire(&j->lock);
+    jit_exit_lead(j, exit, block, binding);
+    lock_release(&j->lock);
 }
 
 /* Bindings. */

@@ -162,6 +162,50 @@ static uint32_t displaced(const struct jit *j, const struct jit_block *o, bool i
     return (in_cold ? hot : cold) - own;
 }
 
+/* For copies that are made often: displacements that no copy changes are left out, and relocations
+ * that are alike come one after the other. */
+
+enum change { SAME, OF_ADDRESS, OF_PLACE, TO_THUNK, TO_OTHER };
+
+static bool is_site(const struct jit_image *from, uint32_t at)
+{
+    for (unsigned n = 0; n < from->block->exit_count; n++)
+        if (from->exit[n].site == at)
+            return true;
+    return false;
+}
+
+static enum change change_of(const struct jit *j, const struct jit_image *from, uint16_t reloc)
+{
+    const struct jit_block *o = from->block;
+    bool in_cold = reloc & IN_COLD;
+    uint32_t at = (in_cold ? o->cold : o->code) + (reloc & OFFSET);
+
+    if (reloc >> KIND_SHIFT & 3)
+        return (reloc >> KIND_SHIFT & 3) == CODE && in_cold ? OF_PLACE : OF_ADDRESS;
+    uint32_t to = at + 4 + ld_le32((in_cold ? from->cold : from->hot) + (reloc & OFFSET));
+    uint32_t delta = displaced(j, o, in_cold, to, 1, 2);
+    if (!delta || (!in_cold && is_site(from, at)))
+        return SAME;
+    return delta == (in_cold ? 0u - 2 : 0u - 1) ? TO_THUNK : TO_OTHER;
+}
+
+unsigned jit_image_relocs(const struct jit *j, const struct jit_image *from, uint16_t *relocs)
+{
+    unsigned count = 0, total = from->block->reloc_count;
+    uint8_t change[X86_SITES];
+
+    for (unsigned n = 0; n < total; n++)
+        change[n] = (uint8_t)change_of(j, from, from->relocs[n]);
+    for (unsigned c = OF_ADDRESS; c <= TO_OTHER; c++)
+        for (unsigned n = 0; n < total; n++)
+            if (change[n] == c)
+                relocs[count++] = from->relocs[n];
+    if (!count) /* none means that it cannot be copied */
+        relocs[count++] = from->relocs[0];
+    return count;
+}
+
 static void copy_code(const struct jit_image *from, struct jit *j, const struct jit_block *b)
 {
     const struct jit_block *o = from->block;

@@ -203,6 +203,31 @@ static const struct jit_binding *bind_page(struct cpu *c, uint64_t pc)
     return &j->binding[id];
 }
 
+uint32_t jit_bound(const struct soft_vcpu *v, uint64_t va)
+{
+    const struct mmu_bank *bank = v->cpu.el ? &v->kernel : v->user;
+    uint32_t id = bank->jit.bind[jit_bind_slot(va)];
+
+    return v->hot.jit->binding[id].va == (va & ~4095ull) ? id : 0;
+}
+
+uint32_t jit_bind(struct soft_vcpu *v, uint64_t va)
+{
+    struct mmu_bank *bank = v->cpu.el ? &v->kernel : v->user;
+    uint32_t *slot = &bank->jit.bind[jit_bind_slot(va)];
+    uint64_t page = va & ~4095ull, pa;
+
+    if (*slot)
+        return jit_bound(v, va);
+    const uint8_t *host = mmu_fetch_query(&v->cpu, page, &pa);
+    if (!host)
+        return 0;
+    *slot = jit_binding_id(v->hot.jit, page, pa, host, v->cpu.el);
+    if (*slot)
+        filter_add(bank, page);
+    return *slot;
+}
+
 /* Away from where it is, for the knob `cloned`. */
 #define ELSEWHERE 0x12345000u
 

@@ -41,7 +41,6 @@ struct jit_block {
     bool is_clone : 1, is_warm : 1;
     uint8_t count; /* instructions */
     uint8_t exit_count;
-    uint32_t hash_next;        /* originals, or clones, of the same bucket */
     uint32_t code;             /* offset in the cache; 0: retired */
     uint32_t incoming;         /* first exit that is linked to this block */
     const uint8_t *page;       /* the guest's bytes */
@@ -59,6 +58,13 @@ struct jit_block {
         uint32_t next_clone; /* of a clone */
     };
 } __attribute__((packed, aligned(4))); /* there are many */
+
+/* How blocks are found, apart from them, since those of other addresses need not be touched then.
+ */
+struct jit_chain {
+    uint32_t tag;  /* of the block's physical address and mode */
+    uint32_t next; /* originals, or clones, of the same bucket */
+};
 
 /* Offset of what is behind the cold part: places of the words looked at; relocations, which a clone
  * has none of (soft/jit/clone.c). */
@@ -277,7 +283,8 @@ struct jit {
     uint32_t hot_end, cold_end;
 
     struct jit_block *block;
-    uint32_t block_count, block_room;
+    struct jit_chain *chain; /* by the block's number */
+    uint32_t block_count, block_room, chain_room;
     struct jit_exit *exit;
     uint32_t exit_count, exit_room;
     struct jit_binding *binding; /* by id; 0 is none */
@@ -364,6 +371,7 @@ bool jit_cache_ready(struct jit *j);
 /* And for a block like this one, behind `more` others that are in memory but not in the tables? */
 bool jit_cache_holds(const struct jit *j, const struct jit_block *b, unsigned more);
 uint32_t jit_block_add(struct jit *j, const struct jit_block *b);
+uint32_t jit_block_put(struct jit *j, const struct jit_block *b); /* the lock is held */
 /* The youngest clone of `origin`; jit_block_enter() has it found. */
 uint32_t jit_block_add_clone(struct jit *j, const struct jit_block *b, uint32_t origin);
 void jit_block_enter(struct jit *j, uint32_t block);
@@ -372,6 +380,9 @@ void jit_block_release(struct jit *j, uint32_t block);
 /* A block of the same physical code, translated at any virtual address. */
 uint32_t jit_block_find_origin(struct jit *j, uint64_t pa, uint32_t mode);
 uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode);
+/* Somebody will look for a block there soon; and sooner. */
+void jit_block_near(struct jit *j, uint64_t pa, uint32_t mode);
+void jit_block_nearer(struct jit *j, uint64_t pa, uint32_t mode);
 /* Retire the blocks that have bytes of [pa, pa + size), which lies in one page. */
 void jit_blocks_retire(struct jit *j, uint64_t pa, uint64_t size);
 /* Of these, those that were not translated as warm code. */
@@ -394,6 +405,7 @@ static inline uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e)
     return n;
 }
 void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding);
+void jit_exit_lead(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding); /* the same */
 /* The id of a binding, new or old; 0 without memory. */
 uint32_t jit_binding_id(struct jit *j, uint64_t va, uint64_t pa, const uint8_t *host, uint32_t el);
 /* One more word of a block's checksum; it begins with 0. The key is secret, so that a guest's
@@ -455,6 +467,8 @@ struct jit_image {
 };
 
 struct jit_image jit_image_of(const struct jit *j, const struct jit_block *b);
+/* The relocations that copies of it need; there are some. Returns how many. */
+unsigned jit_image_relocs(const struct jit *j, const struct jit_image *from, uint16_t *relocs);
 /* Can its constants be those of `va`? */
 bool jit_image_fits(const struct jit_image *from, uint64_t va);
 /* Copy it to the free memory of the cache, which is ready; and make an original of the copy. */
@@ -467,10 +481,12 @@ bool jit_is_other(const struct jit *j, const struct jit_image *from, uint64_t pa
 
 /* soft/jit/store.c: j->store, if the VM keeps translations. */
 void jit_store_open(struct jit *j);
-/* A block out of its file. JIT_NONE: it is not there. */
+/* soft/jit/store_load.c: a block out of its file, and perhaps what that leads to; its page is
+ * bound. JIT_NONE: it is not there. */
 uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
                         uint32_t mode);
-/* Before the cache forgets what is in it. The vCPU ends: what it translated is the store's. */
+/* soft/jit/store.c: before the cache forgets what is in it. The vCPU ends: what it translated is
+ * the store's. */
 void jit_store_reset(struct jit *j);
 void jit_store_leave(struct jit *j);
 
@@ -482,6 +498,11 @@ void jit_bind_patch(uint8_t *at, uint64_t target);
  * it alone, from where its code begins. */
 uint32_t jit_find_block(struct soft_vcpu *v);
 void jit_run_block(struct soft_vcpu *v, uint32_t block);
+
+/* soft/jit/runtime.c: the binding of the page of `va`; 0: it has none. The other one makes it, if a
+ * fetch would find the page and no other one has its slot. */
+uint32_t jit_bound(const struct soft_vcpu *v, uint64_t va);
+uint32_t jit_bind(struct soft_vcpu *v, uint64_t va);
 
 /* soft/jit/track.c: code of the page is about to be translated. True: it was not known to have
  * code, and other vCPUs' requests may have been done meanwhile. */

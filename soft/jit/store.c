@@ -1,5 +1,6 @@
 /*
  * Translations that outlive the run: blocks as records of a file (store_file.c, store_write.c).
+ * They become blocks again in store_load.c.
  *
  * A block is taken from the file in place of a translation when nothing else has it. It is stored
  * like what another vCPU has, code, exits and relocations (clone.c), and what it was made of: the
@@ -12,7 +13,7 @@
  * go to the file's end, by which those of warm code take the place of earlier ones of the same
  * code. The file is only read while vCPUs run, so nobody locks it.
  */
-#include "soft/jit/store.h"
+#include "soft/jit/store_block.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,64 +24,6 @@
 
 #include "base/log.h"
 #include "soft/jit/translate.h"
-
-struct jit_store {
-    int folder;
-    uint64_t key;
-    struct store_file file;
-    struct lock lock;           /* of the writer, which vCPUs that end give their records */
-    struct store_writer writer; /* once it is begun */
-    bool begun;
-    int err;              /* why it could not be */
-    _Atomic size_t noted; /* bytes of records, of all vCPUs */
-    _Atomic bool told;    /* that a record is damaged */
-};
-
-/* What is behind a record's header: this, word[], at[], relocations, exits, the hot part and the
- * cold one, each at a multiple of its alignment. */
-struct stored {
-    uint64_t va;
-    uint32_t code, cold; /* offsets in the cache it was made in */
-    uint16_t offset;     /* in the page */
-    uint16_t words;      /* those translated come first */
-    uint16_t high, reloc_count, hot_size, cold_size;
-    uint8_t mode, is_warm, count, exit_count;
-};
-
-/* Where the parts of a record are, in bytes behind its header. */
-struct parts {
-    size_t word, at, relocs, exits, hot, cold, end;
-};
-
-static struct parts parts_of(const struct stored *s)
-{
-    struct parts p;
-
-    p.word = sizeof *s;
-    p.at = p.word + s->words * sizeof(uint32_t);
-    p.relocs = p.at + s->words * sizeof(uint16_t);
-    p.exits = align_up(p.relocs + s->reloc_count * sizeof(uint16_t), 4);
-    p.hot = align_up(p.exits + s->exit_count * sizeof(struct jit_exit), 8);
-    p.cold = align_up(p.hot + s->hot_size, 8);
-    p.end = align_up(p.cold + s->cold_size, 8);
-    return p;
-}
-
-static uint64_t mix(uint64_t h, uint64_t value)
-{
-    h = (h ^ value) * 0x9e3779b97f4a7c15ull;
-    return h ^ h >> 32;
-}
-
-/* By which a block is found: the place in the page, the mode, and the first words from there on. */
-static uint64_t hash_of(const uint8_t *page, unsigned offset, unsigned mode)
-{
-    uint64_t h = mix(mode, offset);
-
-    for (unsigned n = offset; n < offset + 16 && n < CODE_PAGE_SIZE; n += 4)
-        h = mix(h, ld_le32(page + n));
-    return h;
-}
 
 /* The key of files. */
 
@@ -100,7 +43,7 @@ static void find_build_id(struct build *b, const uint8_t *p, size_t size)
         p += sizeof note;
         if (note.n_type == NT_GNU_BUILD_ID && name == 4 && memcmp(p, "GNU", 4) == 0) {
             for (size_t n = 0; n < note.n_descsz; n++)
-                b->hash = mix(b->hash, p[name + n]);
+                b->hash = store_mix(b->hash, p[name + n]);
             b->hash |= 1;
             return;
         }
@@ -137,15 +80,15 @@ static uint64_t key_of(const struct jit *j)
     dl_iterate_phdr(find_build, &build);
     if (!build.hash)
         return 0;
-    uint64_t h = mix(build.hash, j->start);
+    uint64_t h = store_mix(build.hash, j->start);
     for (size_t n = 0; n < sizeof j->host; n++)
-        h = mix(h, ((const uint8_t *)&j->host)[n]);
+        h = store_mix(h, ((const uint8_t *)&j->host)[n]);
     for (size_t n = offsetof(struct jit_knobs, baseline); n <= offsetof(struct jit_knobs, wrong);
          n++)
-        h = mix(h, ((const uint8_t *)k)[n]);
-    h = mix(mix(h, k->max), k->warm == 0);
-    h = mix(mix(h, vm->options), vm->gic != NULL);
-    return mix(h, vm->check); /* which knobs.check will be, but is not yet */
+        h = store_mix(h, ((const uint8_t *)k)[n]);
+    h = store_mix(store_mix(h, k->max), k->warm == 0);
+    h = store_mix(store_mix(h, vm->options), vm->gic != NULL);
+    return store_mix(h, vm->check); /* which knobs.check will be, but is not yet */
 }
 
 /* Open and close. */
@@ -224,9 +167,9 @@ struct noted {
     uint32_t word[];
 };
 
-static struct stored stored_of(const struct jit_block *b)
+static struct store_block stored_of(const struct jit_block *b)
 {
-    return (struct stored){
+    return (struct store_block){
         .va = b->va,
         .code = b->code,
         .cold = b->cold,
@@ -247,19 +190,19 @@ void jit_store_note(jit_t t, uint32_t block)
 {
     struct jit *j = t->jit;
     const struct jit_block *b = &j->block[block];
-    const struct stored s = stored_of(b);
+    const struct store_block s = stored_of(b);
 
     if (!b->reloc_count)
         return;
     /* a guest may make code for as long as it runs */
-    size_t span = store_span(parts_of(&s).end);
+    size_t span = store_span(store_parts_of(&s).end);
     if (atomic_fetch_add_explicit(&j->store->noted, span, memory_order_relaxed) > STORE_LIMIT)
         return;
     size_t size = align_up(sizeof(struct noted) + s.words * sizeof(uint32_t), 8);
     struct noted *n = store_list_add(&j->noted, size);
     if (!n)
         return;
-    n->hash = hash_of(t->page, s.offset, s.mode);
+    n->hash = store_hash_of(t->page, s.offset, s.mode);
     n->block = block;
     n->size = (uint32_t)size;
     for (unsigned k = 0; k < s.count; k++)
@@ -282,34 +225,49 @@ static void copy_hot(uint8_t *hot, const struct jit_image *image)
     }
 }
 
-/* `r` has room for it. */
-static void record_fill(const struct jit *j, const struct noted *noted, struct store_record *r)
+/* A block that becomes a record. */
+struct kept {
+    const struct noted *noted;
+    struct jit_image image;
+    struct store_block s;
+    uint16_t relocs[X86_SITES];
+};
+
+static void kept_begin(struct kept *k, const struct jit *j, const struct noted *noted)
 {
-    const struct jit_block *b = &j->block[noted->block];
-    const struct stored s = stored_of(b);
-    const struct parts p = parts_of(&s);
-    const struct jit_image image = jit_image_of(j, b);
+    k->noted = noted;
+    k->image = jit_image_of(j, &j->block[noted->block]);
+    k->s = stored_of(k->image.block);
+    k->s.reloc_count = (uint16_t)jit_image_relocs(j, &k->image, k->relocs);
+}
+
+/* `r` has room for it. */
+static void kept_fill(const struct kept *k, struct store_record *r)
+{
+    const struct store_block *s = &k->s;
+    const struct store_parts p = store_parts_of(s);
+    const uint32_t *word = k->noted->word;
     uint8_t *to = (uint8_t *)(r + 1);
     uint16_t *at = (void *)(to + p.at);
     struct jit_exit *exit = (void *)(to + p.exits);
-    unsigned offset = s.offset;
+    unsigned offset = s->offset;
 
-    r->hash = noted->hash;
-    r->name = mix(s.mode, s.offset);
-    memcpy(to, &s, sizeof s);
-    memcpy(to + p.word, noted->word, s.words * sizeof noted->word[0]);
-    for (unsigned n = 0; n < s.count; n++) {
+    r->hash = k->noted->hash;
+    r->name = store_mix(s->mode, s->offset);
+    memcpy(to, s, sizeof *s);
+    memcpy(to + p.word, word, s->words * sizeof word[0]);
+    for (unsigned n = 0; n < s->count; n++) {
         at[n] = (uint16_t)offset;
-        r->name = mix(r->name, noted->word[n]);
-        offset = jit_block_next(noted->word[n], offset);
+        r->name = store_mix(r->name, word[n]);
+        offset = jit_block_next(word[n], offset);
     }
-    memcpy(at + s.count, image.looked, b->looked * sizeof at[0]);
-    memcpy(to + p.relocs, image.relocs, s.reloc_count * sizeof image.relocs[0]);
-    memcpy(exit, image.exit, s.exit_count * sizeof exit[0]);
-    for (unsigned n = 0; n < s.exit_count; n++)
+    memcpy(at + s->count, k->image.looked, (s->words - s->count) * sizeof at[0]);
+    memcpy(to + p.relocs, k->relocs, s->reloc_count * sizeof k->relocs[0]);
+    memcpy(exit, k->image.exit, s->exit_count * sizeof exit[0]);
+    for (unsigned n = 0; n < s->exit_count; n++)
         exit[n].block = exit[n].incoming_next = 0;
-    copy_hot(to + p.hot, &image);
-    memcpy(to + p.cold, image.cold, s.cold_size);
+    copy_hot(to + p.hot, &k->image);
+    memcpy(to + p.cold, k->image.cold, s->cold_size);
 }
 
 /* Records of what was noted and is still there, to the writer, or without one to the list of those
@@ -317,19 +275,20 @@ static void record_fill(const struct jit *j, const struct noted *noted, struct s
 static void make_records(struct jit *j, struct store_writer *w)
 {
     const struct noted *n;
+    struct kept k;
 
     for (size_t at = 0; at < j->noted.size; at += n->size) {
         n = (const void *)(j->noted.data + at);
         if (!j->block[n->block].code)
             continue;
-        const struct stored s = stored_of(&j->block[n->block]);
-        size_t size = parts_of(&s).end;
+        kept_begin(&k, j, n);
+        size_t size = store_parts_of(&k.s).end;
         struct store_record *r =
             w ? store_writer_room(w, size) : store_list_add(&j->waiting, store_span(size));
         if (!r)
             return;
         r->size = (uint32_t)size;
-        record_fill(j, n, r);
+        kept_fill(&k, r);
         if (w)
             store_writer_add(w, r);
     }
@@ -393,82 +352,4 @@ void jit_store_close(struct jit_store *s)
     close(s->folder);
     lock_fini(&s->lock);
     free(s);
-}
-
-/* And back. */
-
-static bool is_sound(struct jit_store *s, const struct store_record *r)
-{
-    if (LIKELY(store_record_is_sound(&s->file, r)))
-        return true;
-    if (!atomic_exchange(&s->told, true))
-        log_warn("jit", "the file of kept translations is damaged; what can be used is");
-    return false;
-}
-
-/* Is it what was made of these bytes? A record is looked at before it is known to be sound. */
-static bool is_of(const struct store_record *r, const struct stored *s, const struct parts *p,
-                  const uint8_t *page, unsigned offset, uint32_t mode)
-{
-    const uint8_t *from = (const uint8_t *)(r + 1);
-    const uint32_t *word = (const void *)(from + p->word);
-    const uint16_t *at = (const void *)(from + p->at);
-
-    if (s->offset != offset || s->mode != mode || r->size != p->end || s->count > s->words ||
-        s->words - s->count > JIT_LOOKED)
-        return false;
-    for (unsigned n = 0; n < s->words; n++)
-        if (at[n] > CODE_PAGE_SIZE - 4 || ld_le32(page + at[n]) != word[n])
-            return false;
-    return true;
-}
-
-uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
-                        uint32_t mode)
-{
-    struct jit *j = v->hot.jit;
-    uint64_t hash = hash_of(page, va & 4095, mode);
-    const struct store_record *r;
-    uint32_t probe = 0;
-
-    while ((r = store_file_find(&j->store->file, hash, &probe))) {
-        const uint8_t *from = (const uint8_t *)(r + 1);
-        struct stored s;
-        if (r->size < sizeof s)
-            continue;
-        memcpy(&s, from, sizeof s);
-        struct parts p = parts_of(&s);
-        if (!is_of(r, &s, &p, page, va & 4095, mode) || !is_sound(j->store, r))
-            continue;
-        struct jit_block o = {
-            .va = s.va,
-            .mode = s.mode,
-            .is_warm = s.is_warm,
-            .count = s.count,
-            .exit_count = s.exit_count,
-            .high = s.high & 0x1fff,
-            .reloc_count = s.reloc_count & 0xfff,
-            .looked = (s.words - s.count) & JIT_LOOKED,
-            .hot_size = s.hot_size,
-            .cold_size = s.cold_size,
-            .code = s.code,
-            .cold = s.cold,
-        };
-        for (unsigned n = 0; n < s.words; n++)
-            o.checksum = jit_checksum_add(j, o.checksum, ld_le32(from + p.word + n * 4));
-        struct jit_image image = {
-            .block = &o,
-            .hot = from + p.hot,
-            .cold = from + p.cold,
-            .looked = (const uint16_t *)(const void *)(from + p.at) + s.count,
-            .relocs = (const void *)(from + p.relocs),
-            .exit = (const void *)(from + p.exits),
-        };
-        if (jit_is_other(j, &image, pa) || !jit_image_fits(&image, va) || !jit_cache_ready(j))
-            continue;
-        struct jit_block b = jit_image_copy(j, &image, pa, va, page);
-        j->stats.loaded++;
-        return jit_image_enter(j, &b);
-    }
-    return JIT_NONE;
 }

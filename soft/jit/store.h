@@ -61,6 +61,9 @@ void store_file_close(struct store_file *f);
  * the file whole, but may be damaged. Any thread. */
 const struct store_record *store_file_find(const struct store_file *f, uint64_t hash,
                                            uint32_t *probe);
+/* Somebody will look for a hash soon; and sooner. */
+void store_file_near(const struct store_file *f, uint64_t hash);
+void store_file_nearer(const struct store_file *f, uint64_t hash);
 bool store_record_is_sound(const struct store_file *f, const struct store_record *r);
 
 /* Records being added to the file for `key`, or to a new one that takes its name. */

@@ -134,6 +134,26 @@ const struct store_record *store_file_find(const struct store_file *f, uint64_t 
     return NULL;
 }
 
+static const struct store_slot *slot_of(const struct store_file *f, uint64_t hash)
+{
+    return (const struct store_slot *)(const void *)(f->map + f->table) + (hash & (f->slots - 1));
+}
+
+void store_file_near(const struct store_file *f, uint64_t hash)
+{
+    __builtin_prefetch(slot_of(f, hash));
+}
+
+void store_file_nearer(const struct store_file *f, uint64_t hash)
+{
+    const struct store_slot *s = slot_of(f, hash);
+    const uint8_t *r = f->map + (size_t)s->at * STORE_ALIGN;
+
+    if (s->hash == (uint32_t)hash)
+        for (unsigned n = 0; n < 8; n++)
+            __builtin_prefetch(r + n * 64);
+}
+
 bool store_record_is_sound(const struct store_file *f, const struct store_record *r)
 {
     return r->checksum == store_sum_record(f->key, r);

@@ -280,6 +280,23 @@ void mem_probe(struct cpu *c, const struct insn *i, uint64_t va, unsigned size, 
     access_check_watch(&a);
 }
 
+const uint8_t *mmu_fetch_query(struct cpu *c, uint64_t va, uint64_t *pa)
+{
+    struct soft_vcpu *v = vcpu_of(c);
+    struct mmu_request q = { .va = va, .access = MMU_EXEC, .el = c->el };
+    struct mmu_leaf leaf;
+    struct mmu_fault f;
+
+    if (!mmu_translate(v, &q, &leaf, &f))
+        return NULL;
+    const struct soft_region *r = soft_region_of(v, leaf.pa);
+    if (!r || !(r->flags & HV_MEMORY_EXEC))
+        return NULL;
+    tlb_note_fetch(v, c->el ? &v->kernel : v->user, va, &leaf);
+    *pa = align_down(leaf.pa, CODE_PAGE_SIZE);
+    return soft_region_host(r, *pa);
+}
+
 static const uint8_t *fetch_host(struct cpu *c, uint64_t pc, struct mmu_leaf *leaf, uint64_t *pa)
 {
     struct soft_vcpu *v = vcpu_of(c);

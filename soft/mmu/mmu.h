@@ -213,6 +213,8 @@ void window_destroy(struct soft_vcpu *v);
 /* The bytes of the 4 KiB page of code at `pc` and its physical address; does not return when there
  * is none. */
 const uint8_t *mmu_fetch_host(struct cpu *c, uint64_t pc, uint64_t *pa);
+/* The same of a page that is not executed yet; NULL when there is none. */
+const uint8_t *mmu_fetch_query(struct cpu *c, uint64_t va, uint64_t *pa);
 /* The page of code at `pc`; does not return when there is none. */
 struct code_page *mmu_fetch(struct cpu *c, uint64_t pc);
 

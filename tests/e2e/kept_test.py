@@ -71,6 +71,7 @@ class Box:
         check(done.returncode == 0 and done.stdout == "!", repr(done))
         told = [line for line in done.stderr.splitlines() if "warning" in line]
         check(len(told) == bool(log) and log in "".join(told), repr(done))
+        self.linked = count(done.stderr, "jumps not linked yet")
         return count(done.stderr, "blocks"), count(done.stderr, "copies from earlier runs")
 
     def files(self):
@@ -90,6 +91,7 @@ def found_again(box):
     """what one run translated the next one finds, with each engine that translates"""
     for n, engine in enumerate(("jit", "check"), 1):
         made, kept = box.run(engine)
+        linked = box.linked
         check(made > 4 and kept == 0, f"{engine}: {made} made, {kept} kept")
         check(len(box.files()) == n and (box.files()[0].stat().st_mode & 0o7777) == 0o600, box.files())
         check((box.folder.stat().st_mode & 0o7777) == 0o700, "others may look into the folder")
@@ -97,6 +99,8 @@ def found_again(box):
         for _ in range(2):
             again, kept = box.run(engine)
             check(again == 0 and kept >= made, f"{engine}: {made} made, then {again}, and {kept} kept")
+            # blocks come with those that they lead to, but in lockstep, where each leads to C
+            check(engine == "check" or box.linked < linked, f"{linked} jumps were linked by C, then {box.linked}")
         check([f.stat().st_ino for f in box.files()] == [s.st_ino for s in before], "written though nothing was new")
 
 

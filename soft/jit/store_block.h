@@ -1,0 +1,71 @@
+/*
+ * Blocks as records: what store.c makes and store_load.c takes.
+ */
+#ifndef SOFT_JIT_STORE_BLOCK_H
+#define SOFT_JIT_STORE_BLOCK_H
+
+#include "base/bytes.h"
+#include "base/lock.h"
+#include "soft/jit/runtime.h"
+#include "soft/jit/store.h"
+
+/* The VM's. */
+struct jit_store {
+    int folder;
+    uint64_t key;
+    struct store_file file;
+    struct lock lock;           /* of the writer, which vCPUs that end give their records */
+    struct store_writer writer; /* once it is begun */
+    bool begun;
+    int err;              /* why it could not be */
+    _Atomic size_t noted; /* bytes of records, of all vCPUs */
+    _Atomic bool told;    /* that a record is damaged */
+};
+
+/* What is behind a record's header: this, word[], at[], relocations, exits, the hot part and the
+ * cold one, each at a multiple of its alignment. */
+struct store_block {
+    uint64_t va;
+    uint32_t code, cold; /* offsets in the cache it was made in */
+    uint16_t offset;     /* in the page */
+    uint16_t words;      /* those translated come first */
+    uint16_t high, reloc_count, hot_size, cold_size;
+    uint8_t mode, is_warm, count, exit_count;
+};
+
+/* Where the parts of a record are, in bytes behind its header. */
+struct store_parts {
+    size_t word, at, relocs, exits, hot, cold, end;
+};
+
+static inline struct store_parts store_parts_of(const struct store_block *s)
+{
+    struct store_parts p;
+
+    p.word = sizeof *s;
+    p.at = p.word + s->words * sizeof(uint32_t);
+    p.relocs = p.at + s->words * sizeof(uint16_t);
+    p.exits = align_up(p.relocs + s->reloc_count * sizeof(uint16_t), 4);
+    p.hot = align_up(p.exits + s->exit_count * sizeof(struct jit_exit), 8);
+    p.cold = align_up(p.hot + s->hot_size, 8);
+    p.end = align_up(p.cold + s->cold_size, 8);
+    return p;
+}
+
+static inline uint64_t store_mix(uint64_t h, uint64_t value)
+{
+    h = (h ^ value) * 0x9e3779b97f4a7c15ull;
+    return h ^ h >> 32;
+}
+
+/* By which a block is found: the place in the page, the mode, and the first words from there on. */
+static inline uint64_t store_hash_of(const uint8_t *page, unsigned offset, unsigned mode)
+{
+    uint64_t h = store_mix(mode, offset);
+
+    for (unsigned n = offset; n < offset + 16 && n < CODE_PAGE_SIZE; n += 4)
+        h = store_mix(h, ld_le32(page + n));
+    return h;
+}
+
+#endif
