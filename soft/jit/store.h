@@ -74,6 +74,7 @@ struct store_writer {
     struct store_file old; /* what is added to, or nothing */
     uint8_t *buffer;
     size_t at, filled;       /* where the buffer's bytes go to; how many there are */
+    size_t limit;            /* bytes that the file may have */
     struct store_list added; /* of each record what the table needs */
     int err;                 /* the first one */
 };

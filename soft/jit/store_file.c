@@ -93,6 +93,8 @@ int store_file_open(struct store_file *f, int folder, uint64_t key)
     if (fd < 0)
         return fd;
     int err = store_file_map(f, fd, key);
+    if (!err)
+        (void)futimens(fd, NULL); /* of many files the one goes that nobody uses */
     close(fd);
     return err;
 }

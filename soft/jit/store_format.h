@@ -36,19 +36,34 @@ struct store_slot {
 _Static_assert(sizeof(struct store_header) % STORE_ALIGN == 0, "records are aligned");
 _Static_assert(sizeof(struct store_record) % STORE_ALIGN == 0, "what is behind it is aligned");
 
+static inline uint64_t store_sum_step(uint64_t sum, const uint8_t *p)
+{
+    sum = (sum ^ ld_le64(p)) * 0x9e3779b97f4a7c15ull;
+    return sum ^ sum >> 32;
+}
+
+/* Of whole words of 64 bits. Four sums, as each waits for its multiplication. */
 static inline uint64_t store_sum(uint64_t key, const void *data, size_t size)
 {
-    const uint8_t *p = data;
-    uint64_t sum[4] = { key, ~key, key << 1, key >> 1 };
+    const uint8_t *p = data, *end = p + align_down(size, 8);
+    uint64_t a = key, b = ~key, c = key << 1, d = key >> 1;
 
-    for (size_t n = 0; n < size / 8; n++) {
-        uint64_t *s = &sum[n % 4];
-        *s = (*s ^ ld_le64(p + n * 8)) * 0x9e3779b97f4a7c15ull;
-        *s ^= *s >> 32;
+    for (; end - p >= 32; p += 32) {
+        a = store_sum_step(a, p);
+        b = store_sum_step(b, p + 8);
+        c = store_sum_step(c, p + 16);
+        d = store_sum_step(d, p + 24);
     }
-    for (unsigned n = 1; n < 4; n++)
-        sum[0] = (sum[0] ^ sum[n]) * 0xff51afd7ed558ccdull;
-    return sum[0] ^ sum[0] >> 29 ^ size;
+    if (end - p >= 8)
+        a = store_sum_step(a, p);
+    if (end - p >= 16)
+        b = store_sum_step(b, p + 8);
+    if (end - p >= 24)
+        c = store_sum_step(c, p + 16);
+    a = (a ^ b) * 0xff51afd7ed558ccdull;
+    a = (a ^ c) * 0xff51afd7ed558ccdull;
+    a = (a ^ d) * 0xff51afd7ed558ccdull;
+    return a ^ a >> 29 ^ size;
 }
 
 static inline uint64_t store_sum_record(uint64_t key, const struct store_record *r)

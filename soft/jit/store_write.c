@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,7 +22,7 @@
 #define KEPT_FILES 8          /* of other builds, hosts and switches */
 #define LIST_ROOM  (1u << 20) /* bytes to begin with */
 #define BUFFER     (256u << 10)
-#define ROOM       (STORE_LIMIT / 8 * 7) /* for records, and for the tables of earlier ones */
+#define KEPT_BYTES (2ull * STORE_LIMIT) /* of all files */
 
 /* Lists. */
 
@@ -100,6 +101,21 @@ static bool is_named(const struct store_writer *w)
            here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
+/* A write beyond the process's own limit would end it. */
+static size_t size_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < STORE_LIMIT ? limit.rlim_cur
+                                                                                : STORE_LIMIT;
+}
+
+/* Of these for records, and for the tables of earlier ones. */
+static size_t room(const struct store_writer *w)
+{
+    return w->limit / 8 * 7;
+}
+
 /* -EBUSY, or an error that means that there is nothing to add to. */
 static int open_old(struct store_writer *w, size_t expected)
 {
@@ -109,7 +125,7 @@ static int open_old(struct store_writer *w, size_t expected)
     if (flock(w->fd, LOCK_EX | LOCK_NB) != 0 || !is_named(w))
         return -EBUSY;
     int err = store_file_map(&w->old, w->fd, w->key);
-    if (!err && w->old.size + expected > ROOM)
+    if (!err && w->old.size + expected > room(w))
         err = -EFBIG;
     w->at = w->old.size;
     return err;
@@ -128,7 +144,9 @@ static void writer_close(struct store_writer *w)
 
 int store_writer_begin(struct store_writer *w, int folder, uint64_t key, bool anew, size_t expected)
 {
-    *w = (struct store_writer){ .folder = folder, .key = key, .fd = -1, .buffer = malloc(BUFFER) };
+    *w = (struct store_writer){
+        .folder = folder, .key = key, .fd = -1, .buffer = malloc(BUFFER), .limit = size_limit()
+    };
     int err = !w->buffer ? -ENOMEM : anew ? -ENOENT : open_old(w, expected);
     if (err && err != -EBUSY && err != -ENOMEM) {
         if (w->fd >= 0)
@@ -153,6 +171,8 @@ static void put(struct store_writer *w, const void *data, size_t size)
 {
     const uint8_t *p = data;
 
+    if (!w->err && size && (w->at > w->limit || size > w->limit - w->at))
+        w->err = -EFBIG;
     while (!w->err && size) {
         ssize_t done = pwrite(w->fd, p, size, (off_t)w->at);
         if (done <= 0) {
@@ -173,7 +193,7 @@ struct store_record *store_writer_room(struct store_writer *w, size_t size)
         put(w, w->buffer, w->filled);
         w->filled = 0;
     }
-    if (w->err || span > BUFFER || w->at + w->filled + span > ROOM)
+    if (w->err || span > BUFFER || w->at + w->filled + span > room(w))
         return NULL;
     struct store_record *r = (void *)(w->buffer + w->filled);
     memset(r, 0, span);
@@ -258,14 +278,15 @@ static bool make_table(const struct store_writer *w, struct table *t)
 
 /* End. */
 
-/* Files of other builds, and of processes that ended in the middle, go when there are many: the
- * oldest. Returns whether one went. */
+/* Files of other builds, and of processes that ended in the middle, go when there are many, or
+ * large ones: the one that was not used for the longest time. Returns whether one went. */
 static bool remove_oldest(int folder)
 {
     struct dirent *entry;
     struct store_name oldest = { "" };
     struct timespec since = { 0 };
     unsigned files = 0;
+    uint64_t bytes = 0;
     int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
@@ -279,6 +300,7 @@ static bool remove_oldest(int folder)
         if (!is_name(entry->d_name) ||
             fstatat(folder, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
+        bytes += (uint64_t)st.st_size;
         if (files++ && (st.st_mtim.tv_sec > since.tv_sec ||
                         (st.st_mtim.tv_sec == since.tv_sec && st.st_mtim.tv_nsec >= since.tv_nsec)))
             continue;
@@ -286,7 +308,8 @@ static bool remove_oldest(int folder)
         memcpy(oldest.text, entry->d_name, strlen(entry->d_name) + 1);
     }
     closedir(dir);
-    return files > KEPT_FILES && unlinkat(folder, oldest.text, 0) == 0;
+    return (files > KEPT_FILES || (files > 1 && bytes > KEPT_BYTES)) &&
+           unlinkat(folder, oldest.text, 0) == 0;
 }
 
 static void put_header(struct store_writer *w, size_t table, size_t slots)
@@ -313,8 +336,6 @@ static void put_table(struct store_writer *w)
         return;
     }
     size_t at = w->at;
-    if (t.slots * sizeof *t.slot > STORE_LIMIT - at)
-        w->err = -EFBIG;
     put(w, t.slot, t.slots * sizeof *t.slot);
     free(t.slot);
     if (!w->err && ftruncate(w->fd, (off_t)w->at) != 0) /* who did not finish wrote more */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the seeds of tests/fuzz/corpus. Of mmio_fuzz: short lists of records (see mmio_fuzz.c) that get a device
 through what it is for, so that the fuzzer starts from there. Of net_fuzz: frames both ways, with and without headers. Of
-loader_fuzz: the smallest file of each kernel format. Of qcow2_fuzz: images with each kind of cluster. Of the others: requests of a virtio
+loader_fuzz: the smallest file of each kernel format. Of qcow2_fuzz: images with each kind of cluster. Of store_fuzz: files of kept translations. Of the others: requests of a virtio
 device."""
 import gzip
 import pathlib
@@ -291,9 +291,20 @@ pmem_seeds = {"restart": UP + request(0, bytes(4), 4) + restart(0) + request(0, 
               "flush": UP + request(0, bytes(4), 4) + bytes([6, 0, 0, 0, 0]) + request(0, b"\1\0\0\0", 8) + request(0, bytes(4), 3)}
 rng_seeds = {"fill": UP + request(0, b"", 64) + buffers(0, 10, 0x1000) + request(0, bytes(8), 0xFFFF) + restart(0) + buffers(0, 3, 1)}
 
+
+def store(count, slots, add=True, beyond=b""):
+    """A file of kept translations with `count` records; checksums are made right by the target (flags 1 and 2)."""
+    records = b"".join(struct.pack("<QQQII", 0, n, n, 16, 0) + bytes([n] * 16) + bytes(16) for n in range(count))
+    table = b"".join(struct.pack("<II", n, (64 + n * 64) // 16) if n < count else bytes(8) for n in range(slots))
+    return bytes([7 if add else 3]) + struct.pack("<8sQQQIIQ16x", b"", 0, 64 + len(records + table), 64 + len(records), slots, 0, 0) + records + table + beyond
+
+
+store_seeds = {"whole": store(3, 8), "full": store(64, 64), "unfinished": store(2, 4, beyond=b"x" * 100), "cut-off": store(2, 8, False)[:-9],
+               "table": store(0, 4)}
+
 corpus = pathlib.Path(__file__).parent / "corpus"
 for target, seeds in {"balloon": balloon_seeds, "virtq": virtq_seeds, "vsock": vsock_seeds, "fs": fs_seeds,
-                      "console": console_seeds, "pmem": pmem_seeds, "rtc": rtc_seeds, "rng": rng_seeds}.items():
+                      "console": console_seeds, "pmem": pmem_seeds, "rtc": rtc_seeds, "rng": rng_seeds, "store": store_seeds}.items():
     (corpus / f"{target}_fuzz").mkdir(exist_ok=True)
     for name, contents in seeds.items():
         (corpus / f"{target}_fuzz" / name).write_bytes(contents)
