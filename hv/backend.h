@@ -31,6 +31,7 @@ struct hv_vm_desc {
     const char *engine; /* what hvx_set_engine() asked for, or NULL for the back end's best */
     int trace_fd;       /* what hvx_set_trace() asked for, or 0 */
     int code_folder;    /* what hvx_set_code_folder() asked for, or 0 */
+    bool code_quiet;
 };
 
 /* Where hv_gic_create() wants the parts; hv/ has checked ranges and overlap. */

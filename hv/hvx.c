@@ -127,7 +127,7 @@ hv_return_t hvx_set_trace(int fd)
     return set_descriptor(&hv_process.wanted_trace, fd);
 }
 
-hv_return_t hvx_set_code_folder(int fd)
+hv_return_t hvx_set_code_folder(int fd, bool quiet)
 {
     struct stat st;
 
@@ -135,6 +135,9 @@ hv_return_t hvx_set_code_folder(int fd)
         return HV_BAD_ARGUMENT;
     bool denied = fd > 0 && (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 077);
     hv_return_t result = set_descriptor(&hv_process.wanted_folder, denied ? 0 : fd);
+    pthread_mutex_lock(&hv_process.vm_lock);
+    hv_process.folder_quiet = quiet;
+    pthread_mutex_unlock(&hv_process.vm_lock);
     return result == HV_SUCCESS && denied ? HV_DENIED : result;
 }
 

@@ -39,6 +39,7 @@ struct hv_process {
     const char *wanted_cpu; /* of hvx_set_cpu(): cpu_name, or NULL */
     int wanted_trace;       /* of hvx_set_trace(), or 0 */
     int wanted_folder;      /* of hvx_set_code_folder(), or 0 */
+    bool folder_quiet;
 
     /* The VM. `vm` is written under both locks, the others before it. */
     struct hv_backend_vm *vm;

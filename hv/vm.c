@@ -41,6 +41,7 @@ static hv_return_t vm_create_locked(const struct hv_vm_config_s *config)
         .engine = engine,
         .trace_fd = p->wanted_trace,
         .code_folder = p->wanted_folder,
+        .code_quiet = p->folder_quiet,
     };
 
     if (desc.ipa_bits > maximum) /* set for another engine */

@@ -67,6 +67,7 @@ static int backend_vm_create(const struct hv_vm_desc *desc, struct hv_backend_vm
     made->check = desc->engine && strcmp(desc->engine, "check") == 0;
     made->trace_fd = desc->trace_fd;
     made->code_folder = desc->code_folder;
+    made->code_quiet = desc->code_quiet;
     made->jit = made->check || (desc->engine && strcmp(desc->engine, "jit") == 0);
     *vm = (struct hv_backend_vm *)(void *)made;
     return 0;

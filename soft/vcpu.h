@@ -77,6 +77,7 @@ struct soft_vm {
     bool check;              /* both: the engine check */
     int trace_fd;            /* where the JIT writes what it translates, or 0 */
     int code_folder;         /* where translations are kept, or 0 */
+    bool code_quiet;         /* what is wrong with it is no warning */
     struct jit_store *store; /* what was found there; or NULL */
     bool store_tried;        /* to open it */
     struct lock check_lock;  /* one vCPU at a time is compared */

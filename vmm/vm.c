@@ -251,13 +251,13 @@ void vm_destroy(struct vm *vm)
     vm_close_pmem(vm);
     vm_unmap_stolen(vm);
     vm_unmap_ram(vm);
+    memory_destroy(&vm->ram); /* first, as there may be much to write: soft/jit/store.c */
     if (vm->hv_created)
         hv_vm_destroy();
     if (vm->trace_fd)
         close(vm->trace_fd);
     if (vm->code_fd)
         close(vm->code_fd);
-    memory_destroy(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count; i++)
         vcpu_fini(&vm->vcpu[i]);
     loader_blob_free(&vm->dtb);

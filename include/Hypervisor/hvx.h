@@ -171,8 +171,9 @@ static inline hv_return_t hvx_set_trace(int fd)
 {
     return fd > 0 ? HV_UNSUPPORTED : HV_SUCCESS;
 }
-static inline hv_return_t hvx_set_code_folder(int fd)
+static inline hv_return_t hvx_set_code_folder(int fd, bool quiet)
 {
+    (void)quiet;
     return fd > 0 ? HV_UNSUPPORTED : HV_SUCCESS;
 }
 static inline uint64_t hvx_absolute_time(void)
@@ -260,9 +261,10 @@ hv_return_t hvx_set_trace(int fd);
  * what earlier ones kept there. 0: no more. Such code is run without a doubt, so the folder has to
  * be the user's, with no rights for anybody else, or it is HV_DENIED. The descriptor stays the
  * caller's, and has to be open until there is a vCPU; the folder is written to when the VM ends.
- * HV_UNSUPPORTED: the chosen engine translates nothing.
+ * A file there that cannot be used, or written, is a warning in the log, `quiet` only information:
+ * the VM runs all the same. HV_UNSUPPORTED: the chosen engine translates nothing.
  */
-hv_return_t hvx_set_code_folder(int fd);
+hv_return_t hvx_set_code_folder(int fd, bool quiet);
 
 /* Is this a Mac, or is the library to look like one (IREKO_APPLE)? For what a program does there
  * only, and wants to see done elsewhere. */

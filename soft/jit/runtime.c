@@ -497,17 +497,24 @@ int jit_create(struct soft_vcpu *v)
 
 void jit_destroy(struct soft_vcpu *v)
 {
-    if (!v->hot.jit)
+    struct jit *j = v->hot.jit;
+
+    if (!j)
         return;
     jit_close(v);
-    jit_store_leave(v->hot.jit);
-    jit_cache_destroy(v->hot.jit);
-    jit_returns_destroy(v->hot.jit);
-    lock_fini(&v->hot.jit->lock);
-    if (v->hot.jit->trace)
-        fclose(v->hot.jit->trace);
-    free(v->hot.jit);
+    jit_returns_destroy(j);
+    if (j->trace)
+        fclose(j->trace);
     v->hot.jit = NULL;
+    if (!jit_store_leave(j))
+        jit_free(j);
+}
+
+void jit_free(struct jit *j)
+{
+    jit_cache_destroy(j);
+    lock_fini(&j->lock);
+    free(j);
 }
 
 static void enter_code(struct cpu *c, const uint8_t *code)

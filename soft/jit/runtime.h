@@ -310,6 +310,7 @@ struct jit {
     struct jit_store *store;   /* the VM's, or NULL; what this vCPU adds to it: */
     struct store_list noted;   /* of blocks in the cache */
     struct store_list waiting; /* records of those that were before a reset */
+    struct jit *next_left;     /* of those of vCPUs that ended */
     struct jit_looked looked;
     struct jit_insn *insn;             /* JIT_STRAIGHT_MAX: of the block being translated */
     struct jit_look_up look_up[2][16]; /* for reading and writing, by the register of the address */
@@ -485,10 +486,12 @@ void jit_store_open(struct jit *j);
  * bound. JIT_NONE: it is not there. */
 uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
                         uint32_t mode);
-/* soft/jit/store.c: before the cache forgets what is in it. The vCPU ends: what it translated is
- * the store's. */
+/* soft/jit/store.c: before the cache forgets what is in it. */
 void jit_store_reset(struct jit *j);
-void jit_store_leave(struct jit *j);
+/* The vCPU ends: all of its cache is the store's, if it has something to keep, or false. */
+bool jit_store_leave(struct jit *j);
+/* soft/jit/runtime.c: what is left of a vCPU's that ended. */
+void jit_free(struct jit *j);
 
 /* soft/jit/branch.c: the comparison of a slot with a binding whose constant is at `at` becomes that
  * of the page of `target`, with no binding. */

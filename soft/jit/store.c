@@ -8,10 +8,12 @@
  * same places of the page. Physical and virtual addresses do not count. All else that code depends
  * on is in the file's key: the build, what the host's CPU has, the switches, the guest's CPU.
  *
- * When a block is made, only those words are noted: its code is in the cache until the vCPU ends,
- * or until the cache is reset, and records are made then, of the blocks that are still found. They
- * go to the file's end, by which those of warm code take the place of earlier ones of the same
- * code. The file is only read while vCPUs run, so nobody locks it.
+ * When a block is made, only those words are noted. A vCPU that ends leaves its cache to the store,
+ * which makes records of the blocks that are still found when the VM ends, or before a cache is
+ * reset. By then the guest's RAM is free, and the host has memory at hand for the file: where that
+ * is dear, as in a virtual machine, writing takes a fraction of the time. Records go to the file's
+ * end, by which those of warm code take the place of earlier ones of the same code. The file is
+ * only read while vCPUs run, so nobody locks it.
  */
 #include "soft/jit/store_block.h"
 
@@ -118,15 +120,17 @@ static int folder_of(const struct jit *j)
 
 static struct jit_store *store_new(struct jit *j)
 {
+    const struct soft_vm *vm = j->v->cpu.vm;
+    enum log_level level = vm->code_folder && vm->code_quiet ? LOG_INFO : LOG_WARN;
     struct jit_store *s = calloc(1, sizeof *s);
     uint64_t key = key_of(j);
     int folder = folder_of(j);
 
     if (!s || !key || folder < 0) {
-        log_warn("jit", "no translations are kept: %s",
-                 folder < 0 ? reason(folder)
-                 : s        ? "this build has no build id"
-                            : "there is no memory");
+        log_message(level, "jit", "no translations are kept: %s",
+                    folder < 0 ? reason(folder)
+                    : s        ? "this build has no build id"
+                               : "there is no memory");
         if (folder >= 0)
             close(folder);
         free(s);
@@ -134,25 +138,12 @@ static struct jit_store *store_new(struct jit *j)
     }
     s->folder = folder;
     s->key = key;
+    s->level = level;
     lock_init(&s->lock, LOCK_CODE);
     int err = store_file_open(&s->file, folder, key);
     if (err && err != -ENOENT)
-        log_warn("jit", "the file of kept translations is not used: %s", reason(err));
+        log_message(level, "jit", "the file of kept translations is not used: %s", reason(err));
     return s;
-}
-
-void jit_store_open(struct jit *j)
-{
-    struct soft_vm *vm = j->v->cpu.vm;
-
-    if (!vm->code_folder && !j->knobs.keep[0])
-        return;
-    lock_acquire(&vm->lock);
-    if (!vm->store_tried)
-        vm->store = store_new(j);
-    vm->store_tried = true;
-    j->store = vm->store;
-    lock_release(&vm->lock);
 }
 
 /* From a block to a record. */
@@ -317,37 +308,78 @@ static bool writer_ready(struct jit_store *s)
     return s->begun;
 }
 
-void jit_store_leave(struct jit *j)
+bool jit_store_leave(struct jit *j)
+{
+    struct jit_store *s = j->store;
+
+    if (!s || !(j->noted.size || j->waiting.size))
+        return false;
+    lock_acquire(&s->lock);
+    j->next_left = s->left;
+    s->left = j;
+    lock_release(&s->lock);
+    return true;
+}
+
+static void write_records(struct jit *j, struct store_writer *w)
 {
     const struct store_record *r;
 
-    if (j->store && (j->noted.size || j->waiting.size)) {
-        lock_acquire(&j->store->lock);
-        struct store_writer *w = writer_ready(j->store) ? &j->store->writer : NULL;
-        for (size_t at = 0; w && at < j->waiting.size; at += store_span(r->size)) {
-            r = (const void *)(j->waiting.data + at);
-            struct store_record *to = store_writer_room(w, r->size);
-            if (!to)
-                break;
-            memcpy(to, r, sizeof *r + r->size);
-            store_writer_add(w, to);
-        }
-        if (w)
-            make_records(j, w);
-        lock_release(&j->store->lock);
+    for (size_t at = 0; at < j->waiting.size; at += store_span(r->size)) {
+        r = (const void *)(j->waiting.data + at);
+        struct store_record *to = store_writer_room(w, r->size);
+        if (!to)
+            return;
+        memcpy(to, r, sizeof *r + r->size);
+        store_writer_add(w, to);
     }
-    store_list_free(&j->noted);
-    store_list_free(&j->waiting);
+    make_records(j, w);
+}
+
+/* What vCPUs that ended have left. */
+static void write_left(struct jit_store *s)
+{
+    struct jit *next;
+
+    for (struct jit *j = s->left; j; j = next) {
+        next = j->next_left;
+        if (writer_ready(s))
+            write_records(j, &s->writer);
+        store_list_free(&j->noted);
+        store_list_free(&j->waiting);
+        jit_free(j);
+    }
+    s->left = NULL;
+}
+
+void jit_store_open(struct jit *j)
+{
+    struct soft_vm *vm = j->v->cpu.vm;
+
+    if (!vm->code_folder && !j->knobs.keep[0])
+        return;
+    lock_acquire(&vm->lock);
+    if (!vm->store_tried)
+        vm->store = store_new(j);
+    vm->store_tried = true;
+    j->store = vm->store;
+    lock_release(&vm->lock);
+    if (!j->store)
+        return;
+    lock_acquire(&j->store->lock); /* after a reset there are some of before it */
+    write_left(j->store);
+    lock_release(&j->store->lock);
 }
 
 void jit_store_close(struct jit_store *s)
 {
     if (!s)
         return;
+    write_left(s);
     if (s->begun)
         s->err = store_writer_end(&s->writer);
     if (s->err && s->err != -EBUSY)
-        log_warn("jit", "translations are not kept: %s", strerror(-s->err));
+        log_message(s->level, "jit", "translations are not kept: %s", strerror(-s->err));
     store_file_close(&s->file);
     close(s->folder);
     lock_fini(&s->lock);

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "soft/jit/runtime.h"
 #include "soft/jit/store.h"
 
@@ -14,12 +15,14 @@ struct jit_store {
     int folder;
     uint64_t key;
     struct store_file file;
-    struct lock lock;           /* of the writer, which vCPUs that end give their records */
+    struct lock lock;           /* of what follows */
+    struct jit *left;           /* of vCPUs that ended, with what is to be kept */
     struct store_writer writer; /* once it is begun */
     bool begun;
     int err;              /* why it could not be */
     _Atomic size_t noted; /* bytes of records, of all vCPUs */
     _Atomic bool told;    /* that a record is damaged */
+    enum log_level level; /* of that, and of what else cannot be used */
 };
 
 /* What is behind a record's header: this, word[], at[], relocations, exits, the hot part and the

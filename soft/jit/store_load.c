@@ -22,7 +22,8 @@ static bool is_sound(struct jit_store *s, const struct store_record *r)
     if (LIKELY(store_record_is_sound(&s->file, r)))
         return true;
     if (!atomic_exchange(&s->told, true))
-        log_warn("jit", "the file of kept translations is damaged; what can be used is");
+        log_message(s->level, "jit",
+                    "the file of kept translations is damaged; what can be used is");
     return false;
 }
 

@@ -512,11 +512,11 @@ static void translations_are_kept(void)
     if (!made)
         return;
     int fd = open(path, O_RDONLY | O_DIRECTORY);
-    CHECK_EQ(hvx_set_code_folder(-1), HV_BAD_ARGUMENT);
+    CHECK_EQ(hvx_set_code_folder(-1, false), HV_BAD_ARGUMENT);
     CHECK_EQ(fchmod(fd, 0750), 0);
-    CHECK_EQ(hvx_set_code_folder(fd), HV_DENIED);
+    CHECK_EQ(hvx_set_code_folder(fd, false), HV_DENIED);
     CHECK_EQ(fchmod(fd, 0700), 0);
-    CHECK_EQ(hvx_set_code_folder(fd), translates ? HV_SUCCESS : HV_UNSUPPORTED);
+    CHECK_EQ(hvx_set_code_folder(fd, false), translates ? HV_SUCCESS : HV_UNSUPPORTED);
     for (unsigned n = 0; n < 2; n++) {
         GUEST_OPEN(&g, no_code);
         CHECK(guest_run_brk(&g, 0));
@@ -525,7 +525,7 @@ static void translations_are_kept(void)
         CHECK_EQ(stats.translation.blocks, translates ? 1 - n : 0);
         guest_close(&g);
     }
-    CHECK_OK(hvx_set_code_folder(0));
+    CHECK_OK(hvx_set_code_folder(0, false));
     close(fd);
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", path);
