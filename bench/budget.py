@@ -4,6 +4,7 @@
 little longer than the first instruction. The guest is Debian's kernel with other instructions at its beginning.
 `memory`: what is resident after the boot to a shell, but for guest RAM and code memory (Linux: /proc/PID/smaps).
 `translation` and `density`: what --stats says of the same boot.
+All with `--keep none`, or there would be nothing to translate.
 """
 import dataclasses
 import os
@@ -106,7 +107,7 @@ def boot_once(command):
 def measure(ireko, engine, guest, folder, wanted, runs):
     """{budget: [values]} for the names in `wanted`; `guest` has the kernel and the initramfs."""
     results = {}
-    command = [str(ireko), "run", "--memory", MEMORY, *(["--engine", engine] if engine else [])]
+    command = [str(ireko), "run", "--memory", MEMORY, "--keep", "none", *(["--engine", engine] if engine else [])]
     files = ["--initrd", str(guest / "initramfs")]
     kernel = make_kernel((guest / "Image").read_bytes()) if "start" in wanted else None
     if kernel:

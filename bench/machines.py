@@ -148,9 +148,11 @@ class Guest:
 
 
 class Ireko(Guest):
-    def __init__(self, program, engine, patience, cpus=1):
-        super().__init__("ireko", "ireko" + (f" --engine {engine}" if engine else ""), patience, cpus)
-        self.program, self.engine = str(program), engine
+    """ireko as its user has it: with what earlier runs translated, and what is new is kept when it ends. Or `cold`."""
+
+    def __init__(self, program, engine, patience, cpus=1, name="ireko", cold=False):
+        super().__init__(name, "ireko" + (f" --engine {engine}" if engine else "") + " --keep none" * cold, patience, cpus)
+        self.program, self.engine, self.cold = str(program), engine, cold
 
     def arguments(self, files):
         disks = [a for disk in files.disks for a in ("--disk", f"{disk},ro")]
@@ -158,22 +160,12 @@ class Ireko(Guest):
             disks += ["--disk", f"{disk},format={kind}"]
         disks += [] if files.network else ["--net", "none"]
         engine = ["--engine", self.engine] if self.engine else []
+        cold = ["--keep", "none"] if self.cold else []
         return [self.program, "run", "--cpus", str(self.cpus), "--memory", MEMORY, "--kernel", files.kernel,
-                "--initrd", files.initrd, "--append", COMMAND_LINE, *engine, *disks]
-
-
-class Kept(Ireko):
-    """ireko with what its earlier runs translated: it ends as a user ends it, and so writes what is new."""
-
-    def __init__(self, program, engine, patience, cpus, folder):
-        super().__init__(program, engine, patience, cpus)
-        self.name, self.title, self.folder = "kept", self.title + " --keep", folder
-
-    def arguments(self, files):
-        return [*super().arguments(files), "--keep", str(self.folder)]
+                "--initrd", files.initrd, "--append", COMMAND_LINE, *engine, *cold, *disks]
 
     def stop(self):
-        if self.console:
+        if self.console and not self.cold:
             try:
                 self.console.signal()
                 self.console.finish()

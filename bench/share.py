@@ -78,7 +78,7 @@ class Machine:
     def command(self, folder, socket):
         append = f"nokaslr ireko.cmd=\"{BOOT.format(mount=MOUNT['9p' if self.name == 'qemu-9p' else 'virtiofs'])}\""
         if self.name == "ireko":
-            return [self.args.ireko, "run", "--memory", MEMORY, "--cpus", str(self.args.cpus), "--net", "none",
+            return [self.args.ireko, "run", "--memory", MEMORY, "--cpus", str(self.args.cpus), "--net", "none", "--keep", "none",
                     "--kernel", f"{self.args.guest}/Image", "--initrd", f"{self.args.guest}/initramfs",
                     "--disk", f"{self.args.disk},ro", "--share", f"{folder},tag=share", "--append", append]
         guest = self.args.peer_guest if self.name == "qemu-9p" else self.args.guest

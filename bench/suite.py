@@ -59,10 +59,10 @@ def choose(wanted):
     return [r for r in ROWS if r.name in names or r.group in names], [b for b in budgets if b in names or "budget" in names]
 
 
-def make_machines(args, files, cpus, folder):
-    found = [machines.Ireko(args.ireko, args.engine, args.patience, cpus)]
-    if args.keep:
-        found.append(machines.Kept(args.ireko, args.engine, args.patience, cpus, folder / "kept"))
+def make_machines(args, files, cpus):
+    found = [machines.Ireko(args.ireko, args.engine, args.patience, cpus, cold=args.no_keep)]
+    if args.cold:
+        found.append(machines.Ireko(args.ireko, args.engine, args.patience, cpus, name="cold", cold=True))
     if not args.no_qemu:
         qemu = shutil.which(args.qemu)
         if qemu:
@@ -186,6 +186,8 @@ def facts(args, files, found, results, loads):
         ("host", f"{cpu_model()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"),
         ("guest", f"Linux {kernel}, 1 CPU (several in the last group), {machines.MEMORY[:-1]} MiB, {machines.COMMAND_LINE}, Debian's programs"),
         ("runs", f"{args.runs}, of fresh guests each; a row goes around all machines up to {args.turns} times in a run, until that has taken {ENOUGH} s"),
+        ("ireko's translations", "none of an earlier run (--keep none)" if args.no_keep else
+         "as for its user from the second run on: one run of the same rows came before, unmeasured, and its translations are found"),
         ("time", "processor time" if args.clock == "cpu" else "wall clock"),
         ("share of a processor that each had (1: no other work disturbed)", shares(found, results)),
         ("load average before, and after each run (about 1 is the benchmark's own)", ", ".join(loads)),
@@ -222,7 +224,9 @@ def parse():
     p.add_argument("--patience", type=float, default=1, metavar="X", help="multiply the deadlines of 60 and 180 s; 10 for the interpreter")
     p.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: leave out the time that others had the processor, "
                    "on a machine that does other work")
-    p.add_argument("--keep", action="store_true", help="compare ireko with itself with --keep, after a run that filled the folder")
+    keep = p.add_mutually_exclusive_group()
+    keep.add_argument("--no-keep", action="store_true", help="run ireko with --keep none: no earlier run translated anything for it")
+    keep.add_argument("--cold", action="store_true", help="compare ireko with itself with --keep none, too")
     p.add_argument("--against", type=pathlib.Path, metavar="FILE", help="compare ireko with an earlier results.json")
     p.add_argument("--publish", action="store_true", help="write bench/RESULTS.md and bench/speed.svg")
     p.add_argument("--list", action="store_true", help="list the rows and end")
@@ -247,6 +251,8 @@ def main():
         return
     rows, budgets = choose(args.rows)
     with tempfile.TemporaryDirectory(prefix="ireko-bench-") as folder:
+        os.environ["XDG_CACHE_HOME"] = str(pathlib.Path(folder) / "cache")  # where ireko keeps translations: not the user's
+        os.mkdir(os.environ["XDG_CACHE_HOME"])
         port, server = iperf_server(any(r.network for r in rows))
         made = payload.Payload(pathlib.Path(folder), rows, not args.no_native, port)
         disk, no_programs = None, ""
@@ -263,13 +269,15 @@ def main():
             return [(kind, path) for kind, path in made if path]
 
         files = Files(args.cache / "guest", [d for d in (disk, made.image) if d], scratch, server)
-        found = {cpus: make_machines(args, made, cpus, pathlib.Path(folder)) for cpus in sorted({r.cpus for r in rows})}
+        found = {cpus: make_machines(args, made, cpus) for cpus in sorted({r.cpus for r in rows})}
         loads = [load()]
         costs = budget.measure(args.ireko, args.engine, args.cache / "guest", pathlib.Path(folder), budgets, args.runs)
         try:
             for cpus, having in found.items():
-                for machine in having[1:2] if args.keep and rows else []:  # the run that later ones find
-                    one_run(0, args, [r for r in rows if r.cpus == cpus], [machine], files, {r.name: {} for r in rows})
+                if rows and not args.no_keep:  # the run that later ones find
+                    say("first a run of ireko alone, which is not measured: the others find what it translated")
+                    once = argparse.Namespace(**{**vars(args), "turns": 1})
+                    one_run(0, once, [r for r in rows if r.cpus == cpus], having[:1], files, {r.name: {} for r in rows})
             for number in range(args.runs if rows else 0):
                 for cpus, having in found.items():
                     one_run(number, args, [r for r in rows if r.cpus == cpus], having, files, results)
@@ -278,7 +286,7 @@ def main():
             say("interrupted; this is what was measured")
         lines = report.lines(results)
         print("\n\n".join(t for t in (budget.text_table(costs), report.text_table(lines) if rows else "") if t))
-        if args.keep:
+        if args.cold:
             print("\n" + report.kept(lines))
         if args.against:
             print("\n" + report.comparison(lines, earlier(args.against)))

@@ -84,9 +84,9 @@ def earlier_runs_compare():
 
 
 def kept_translations_compare():
-    """--keep: ireko, and ireko with what an earlier run translated"""
-    line = one_line(ireko=samples(2, 2, 9), kept=samples(1, 1, 1))
-    check("2.00 s, with --keep and an earlier run   1.00 s: 0.50 of it" in report.kept([line]), report.kept([line]))
+    """--cold: ireko, and ireko without what an earlier run translated"""
+    line = one_line(cold=samples(2, 2, 9), ireko=samples(1, 1, 1))
+    check("2.00 s with --keep none,   1.00 s after an earlier run: 0.50 of it" in report.kept([line]), report.kept([line]))
     check(line.ratio is None and line.model is None, vars(line))
 
 
