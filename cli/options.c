@@ -225,6 +225,13 @@ static int parse_console(struct run_options *o, const struct option *option, con
     return r;
 }
 
+static int parse_keep(struct run_options *o, const struct option *option, const char *value,
+                      struct err *e)
+{
+    o->no_code = strcmp(value, "none") == 0;
+    return o->no_code ? 0 : parse_string(o, option, value, e);
+}
+
 static int parse_net(struct run_options *o, const struct option *option, const char *value,
                      struct err *e)
 {
@@ -369,8 +376,8 @@ static const struct option options[] = {
       "write all code that --engine jit translates to FILE,\nthe guest's instructions and the host's bytes",
       parse_string, offsetof(struct run_options, vm.trace) },
     { "keep", "FOLDER", GROUP_OTHER, OPTION_RUN, false,
-      "keep code that --engine jit translates in FOLDER, so\nthat the next run need not do it again",
-      parse_string, offsetof(struct run_options, vm.code) },
+      "where code that --engine jit translates is kept for\nlater runs (default ~/.cache/ireko/code); or none",
+      parse_keep, offsetof(struct run_options, vm.code) },
     { "help", NULL, GROUP_OTHER, BOTH, false,
       "this help",
       parse_help, 0 },

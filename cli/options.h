@@ -27,6 +27,7 @@ struct run_options {
     const char *out; /* ireko dtb --out */
     bool stats;      /* ireko run --stats */
     bool no_net;     /* --net none */
+    bool no_code;    /* --keep none */
     bool help;
     uint64_t given; /* bit n: the n-th option of the table */
 };

@@ -6,6 +6,7 @@
  * end of run_machine(): first nothing may call the VM any more, then it is destroyed.
  */
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/code_folder.h"
 #include "cli/firmware.h"
 #include "cli/options.h"
 #include "cli/stats.h"
@@ -246,6 +248,7 @@ static int run_machine(const struct run_options *o, struct err *e)
 {
     struct run run = { .started = clock_monotonic_ns() };
     struct vm_config config = o->vm;
+    char code[PATH_MAX];
     struct serial_config serial = {
         .option = "--serial",
         .endpoint = o->serial,
@@ -257,6 +260,10 @@ static int run_machine(const struct run_options *o, struct err *e)
         .ctx = &run,
     };
     int status = CLI_ERROR;
+    if (!config.code && !o->no_code && code_folder(code, sizeof code)) {
+        config.code = code;
+        config.code_optional = true;
+    }
     int r = loop_create(&run.loop);
     if (r < 0) {
         err_set(e, r, "cannot make an event loop: %s", strerror(-r));

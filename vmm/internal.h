@@ -63,8 +63,9 @@ void vm_request(struct vm *vm, enum vm_wish wish);
 /* The VM cannot go on: VM_WISH_ERROR with a sentence; the first one stays. */
 void vm_fail(struct vm *vm, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* vm_host.c, in this order: is the configuration one that can be; the engine; the trace; the
- * hypervisor's VM; whether its GICv3 is wanted, and the interrupt controller. */
+/* vm_host.c, in this order: is the configuration one that can be; the engine; the trace; where code
+ * is kept (code.c); the hypervisor's VM; whether its GICv3 is wanted, and the interrupt controller.
+ */
 int vm_check_config(const struct vm_config *c, struct err *e) MUST_CHECK;
 int vm_choose_engine(const struct vm_config *c, struct err *e) MUST_CHECK;
 int vm_open_trace(struct vm *vm, struct err *e) MUST_CHECK;

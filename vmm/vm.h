@@ -65,6 +65,7 @@ struct vm_config {
     const char *engine;          /* for hvx_set_engine(), or NULL */
     const char *trace; /* path: translated code is written there, see hvx_set_trace(); or NULL */
     const char *code;  /* folder that keeps it for later runs, see hvx_set_code_folder(); or NULL */
+    bool code_optional; /* nobody asked for it: only for the engine `jit`, and if it can be had */
     struct disk_options disk[VM_MAX_DISKS];
     unsigned disk_count;
     const char *net[VM_MAX_NETS]; /* for net_spec_parse() of host/net_spec.h; none is "none" */

@@ -4,9 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <Hypervisor/hvx.h>
@@ -115,72 +113,6 @@ int vm_open_trace(struct vm *vm, struct err *e)
     if (r != HV_SUCCESS)
         return err_set(e, hvcall_errno(r),
                        "--trace: the engine %s translates nothing; --engine jit does where "
-                       "'ireko info' lists it",
-                       hvx_engine());
-    return 0;
-}
-
-/* Is the open folder this one, or in it? Upwards by "..", which any name of either leads to. */
-static bool is_in_folder(int fd, const char *path)
-{
-    struct stat outer, here, last = { 0 };
-    char up[PATH_MAX] = ".";
-
-    if (stat(path, &outer) != 0)
-        return false; /* who opens it tells */
-    for (size_t n = 1; n + 4 < sizeof up && fstatat(fd, up, &here, 0) == 0; n += 3) {
-        if (here.st_dev == outer.st_dev && here.st_ino == outer.st_ino)
-            return true;
-        if (here.st_dev == last.st_dev && here.st_ino == last.st_ino)
-            return false; /* the root */
-        last = here;
-        memcpy(up + n, "/..", 4);
-    }
-    return false;
-}
-
-/* What a guest may write is no code of ours. */
-static int check_code_shares(const struct vm *vm, struct err *e)
-{
-    for (unsigned n = 0; n < vm->config.share_count; n++) {
-        const struct share_options *s = &vm->config.share[n];
-        if (!s->read_only && is_in_folder(vm->code_fd, s->path))
-            return err_set(e, -EPERM,
-                           "--keep %s: this folder is in --share %s, so the guest could write "
-                           "code there that ireko runs; add ',ro' to the share, or keep code "
-                           "elsewhere",
-                           vm->config.code, s->path);
-    }
-    return 0;
-}
-
-/* The same of kept code. Its folder is made, if need be; not those above it. */
-int vm_open_code(struct vm *vm, struct err *e)
-{
-    const char *path = vm->config.code;
-    if (path) {
-        if (mkdir(path, 0700) != 0 && errno != EEXIST)
-            return err_set(e, -errno, "--keep %s: cannot make this folder: %s", path,
-                           strerror(errno));
-        vm->code_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (vm->code_fd < 0) {
-            vm->code_fd = 0;
-            return err_set(e, -errno, "--keep %s: cannot open this folder: %s", path,
-                           strerror(errno));
-        }
-        int err = check_code_shares(vm, e);
-        if (err)
-            return err;
-    }
-    hv_return_t r = hvx_set_code_folder(vm->code_fd);
-    if (r == HV_DENIED)
-        return err_set(e, hvcall_errno(r),
-                       "--keep %s: ireko runs the code that it finds there, so the folder has "
-                       "to be yours, and nobody else's to look into; see 'chmod 700'",
-                       path);
-    if (r != HV_SUCCESS)
-        return err_set(e, hvcall_errno(r),
-                       "--keep: the engine %s translates nothing; --engine jit does where "
                        "'ireko info' lists it",
                        hvx_engine());
     return 0;

@@ -265,6 +265,7 @@ BAD = [
     ("run --kernel @sleep --keep @missing/code", 1, "--keep"),
     ("run --kernel @sleep --keep @code --engine interp", 1, "translates nothing"),
     ("run --kernel @sleep --keep=", 2, "--keep"),
+    ("run --kernel @sleep --keep none --keep @code", 2, "twice"),
     ("run --kernel @sleep --keep @link", 1, "cannot open this folder"),
     ("run --kernel @sleep --keep @folder", 1, "chmod 700"),
     ("run --kernel @sleep --keep @folder/code --share @folder,tag=a", 1, "could write code"),

@@ -178,7 +178,68 @@ def at_once(box):
         check(made == 0 and kept > 0, f"{made} made, {kept} kept")
 
 
-def boot(folder, cpus):
+class Usual:
+    """Without --keep: the folder is in the user's cache."""
+
+    def __init__(self, box):
+        self.box, self.cache = box, box.folder.parent / "cache"
+        self.folder = self.cache / "ireko" / "code"
+
+    def run(self, *options, **env):
+        """(files there are in the folder, blocks of earlier runs); standard error has the counters and nothing else."""
+        done = subprocess.run([IREKO, "run", "--kernel", self.box.kernel, "--net", "none", "--stats", *options],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False,
+                              env={**os.environ, "XDG_CACHE_HOME": str(self.cache), "IREKO_JIT": COLD, **env})
+        told = [line for line in done.stderr.splitlines() if "ireko: " in line and "the guest never used it" not in line]
+        check(done.returncode == 0 and done.stdout == "!" and not told, repr(done))
+        kept = count(done.stderr, "copies from earlier runs") if "copies from earlier" in done.stderr else 0
+        return len(list(self.folder.iterdir())) if self.folder.exists() else 0, kept
+
+
+@with_box
+def usual_folder(box):
+    """by itself the engine jit keeps code in the user's cache; no other does, nor one that is told not to"""
+    usual = Usual(box)
+    for options in (["--keep", "none"], ["--engine", "interp"], ["--engine", "check"]):
+        check(usual.run(*options) == (0, 0) and not usual.cache.exists(), options)
+    check(usual.run() == (1, 0), "nothing is kept")
+    check((usual.folder.stat().st_mode & 0o7777) == 0o700, "others may look into the folder")
+    files, kept = usual.run()
+    check(files == 1 and kept > 4, f"{files} files, {kept} kept")
+    check(usual.run("--keep", "none") == (1, 0) and usual.run("--keep", box.folder) == (1, 0), "used though another one is named")
+    home = box.folder.parent / "home"
+    home.mkdir()
+    check(usual.run(XDG_CACHE_HOME="relative", HOME=str(home)) == (1, 0), "a relative path counts")
+    check([f.name for f in (home / ".cache" / "ireko" / "code").iterdir()] == [f.name for f in usual.folder.iterdir()], "not in ~/.cache")
+
+
+@with_box
+def usual_folder_cannot_be(box):
+    """a usual folder that cannot be made, is not the user's alone, full or shared with the guest is left out without a word"""
+    usual = Usual(box)
+    for cache in ("/dev/null", str(box.kernel), str(box.folder / "no" / "cache"), "/proc"):
+        check(usual.run(XDG_CACHE_HOME=cache) == (0, 0), cache)
+    check(usual.run() == (1, 0), "nothing is kept")
+    for shared, kept in ((f"{usual.cache},tag=a", False), (f"{usual.folder},tag=a", False), (f"{usual.cache},tag=a,ro", True),
+                         (f"{box.folder.parent},tag=a", False)):
+        check((usual.run("--share", shared)[1] > 0) == kept, shared)
+    usual.folder.chmod(0o750)
+    check(usual.run() == (1, 0), "others may look into the folder")
+    usual.folder.chmod(0o700)
+    file, = usual.folder.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    check(usual.run() == (1, 0) and usual.run()[1] > 0, "a damaged file was used, or stays")
+    if os.geteuid() == 0:
+        os.chown(usual.folder, 65534, 65534)
+        check(usual.run() == (1, 0), "another user's folder was used")
+        home = box.folder.parent / "home"
+        home.mkdir()
+        os.chown(home, 65534, 65534)
+        check(usual.run(XDG_CACHE_HOME="", HOME=str(home)) == (1, 0) and not list(home.iterdir()), "made in another user's home")
+
+
+def boot(folder, cpus, again=False):
     """Boot to a shell and run programs; what the guest answered, and the counters."""
     with Console("run", "--kernel", guest("Image"), "--initrd", guest("initramfs"), "--memory", "512M", "--cpus", cpus,
                  "--net", "none", "--stats", "--keep", folder) as c:
@@ -187,6 +248,10 @@ def boot(folder, cpus):
         begin = c.seen
         c.wait_for("it ended 42")
         answer = re.findall(r"^[0-9a-f]{32}  .*", c.log[begin:], re.M)
+        if again:  # the CPUs end, and begin anew
+            c.send("reboot -f\n")
+            c.wait_for("init is up")
+            c.wait_for("ireko# ")
         c.send("poweroff -f\n")
         check(c.finish() == 0, c.tail())
         told = c.log[begin:] + c.errors
@@ -197,7 +262,7 @@ def boot(folder, cpus):
 def boots_hot():
     """a second boot of Debian's kernel translates next to nothing, also with other CPUs"""
     with tempfile.TemporaryDirectory(prefix="ireko-kept-") as folder:
-        answer, _ = boot(folder, 1)
+        answer, _ = boot(folder, 1, again=True)
         check(len(answer) == 4, answer)
         for cpus in (1, 2):
             again, told = boot(folder, cpus)
@@ -208,4 +273,4 @@ def boots_hot():
 
 
 if __name__ == "__main__":
-    sys.exit(run([found_again, warm_code, other_code, damaged, folders, at_once, boots_hot]))
+    sys.exit(run([found_again, warm_code, other_code, damaged, folders, usual_folder, usual_folder_cannot_be, at_once, boots_hot]))

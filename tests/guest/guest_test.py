@@ -15,6 +15,8 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from harness.console import Console, Timeout  # noqa: E402
 
+os.environ["XDG_CACHE_HOME"] = "/dev/null"  # as in harness/tap.py
+
 ASK = "# ask\n"
 
 

@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "cli/code_folder.h"
 #include "cli/firmware.h"
 #include "cli/suggest.h"
 
@@ -145,6 +147,7 @@ static void test_all(void **state)
         0);
     assert_string_equal(o.vm.trace, "t");
     assert_string_equal(o.vm.code, "c");
+    assert_false(o.no_code || o.vm.code_optional);
     assert_false(o.stats);
     assert_int_equal(o.vm.disk_count, 2);
     assert_string_equal(o.vm.disk[0].path, "a");
@@ -160,10 +163,12 @@ static void test_all(void **state)
     run_options_fini(&o);
 
     assert_int_equal(parse(&o, OPTION_RUN,
-                           (const char *[]){ "--kernel=k", "--share=/a,b/c,ro,tag=x",
+                           (const char *[]){ "--kernel=k", "--share=/a,b/c,ro,tag=x", "--keep=none",
                                              "--share=d,e,tag=y,uid=1000,gid=100", NULL },
                            &e),
                      0);
+    assert_null(o.vm.code);
+    assert_true(o.no_code);
     assert_int_equal(o.vm.share_count, 2);
     assert_string_equal(o.vm.share[0].path, "/a,b/c");
     assert_string_equal(o.vm.share[0].tag, "x");
@@ -280,6 +285,41 @@ static void test_mistakes(void **state)
         assert_null(strchr(e.text, '\n'));
         run_options_fini(&o);
     }
+}
+
+static void set(const char *name, const char *value)
+{
+    assert_int_equal(value ? setenv(name, value, 1) : unsetenv(name), 0);
+}
+
+/* As the XDG Base Directory Specification has it: a relative path does not count. */
+static void test_code_folder(void **state)
+{
+    static const struct {
+        const char *cache, *home, *is;
+    } cases[] = {
+        { NULL, "/home/a", "/home/a/.cache/ireko/code" },
+        { "", "/home/a", "/home/a/.cache/ireko/code" },
+        { "cache", "/home/a", "/home/a/.cache/ireko/code" },
+        { "/c", "/home/a", "/c/ireko/code" },
+        { "/c", NULL, "/c/ireko/code" },
+        { NULL, NULL, NULL },
+        { NULL, "", NULL },
+        { NULL, "a", NULL },
+    };
+    char path[PATH_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        set("XDG_CACHE_HOME", cases[i].cache);
+        set("HOME", cases[i].home);
+        assert_int_equal(code_folder(path, sizeof path), cases[i].is != NULL);
+        if (cases[i].is)
+            assert_string_equal(path, cases[i].is);
+    }
+    set("HOME", "/home/a");
+    assert_false(code_folder(path, sizeof "/home/a/.cache/ireko/code" - 1));
+    assert_true(code_folder(path, sizeof "/home/a/.cache/ireko/code"));
 }
 
 static void test_too_many_disks(void **state)
@@ -459,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_all),
         cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_code_folder),
         cmocka_unit_test(test_too_many_disks),
         cmocka_unit_test(test_suggestions),
         cmocka_unit_test(test_help),
