@@ -47,6 +47,7 @@ struct jit_hot {
     bool ungrown;      /* TLBs stay as small as they begin */
     bool narrow;       /* they have no regions */
     bool shut;         /* there are no windows: soft/mmu/window.c */
+    bool aliased;      /* only the pages found last lead to them */
     bool open;         /* there is all time for them */
     bool track;        /* stores to code are seen: soft/jit/track.c */
     unsigned written_count;

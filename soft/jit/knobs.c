@@ -27,6 +27,7 @@ static const struct {
     { "narrow", offsetof(struct jit_knobs, narrow) },
     { "open", offsetof(struct jit_knobs, open) },
     { "shut", offsetof(struct jit_knobs, shut) },
+    { "aliased", offsetof(struct jit_knobs, aliased) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
     { "uncrossed", offsetof(struct jit_knobs, uncrossed) },
     { "undelayed", offsetof(struct jit_knobs, undelayed) },

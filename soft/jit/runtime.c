@@ -483,6 +483,7 @@ int jit_create(struct soft_vcpu *v)
     v->hot.ungrown = j->knobs.ungrown;
     v->hot.narrow = j->knobs.narrow;
     v->hot.shut = j->knobs.shut;
+    v->hot.aliased = j->knobs.aliased || j->knobs.check; /* who keeps addresses of the host */
     v->hot.open = j->knobs.open;
     v->hot.track = j->knobs.track;
     if (j->knobs.slow) {

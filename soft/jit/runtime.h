@@ -201,6 +201,7 @@ struct jit_knobs {
     bool ungrown;     /* TLBs stay as small as they begin */
     bool narrow;      /* no look-ups of 2 MiB at once */
     bool shut;        /* no windows */
+    bool aliased;     /* entries of the TLB lead to none */
     bool open;        /* windows wherever a page found last misses */
     bool unpaged;     /* every access looks into the TLB */
     bool uncrossed;   /* an access of two pages takes the slow path */

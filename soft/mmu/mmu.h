@@ -198,6 +198,8 @@ void window_build(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va);
  * may, as va and add of `p`. Returns its bytes; 0: it is in no window. */
 uint64_t window_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
                      const struct tlb_entry *e, struct tlb_page *p);
+/* What is to be added to addresses of a page that is mapped in a window; 0: it is in none. */
+uintptr_t window_add(const struct soft_vcpu *v, const struct mmu_bank *b, uint64_t va, uint64_t pa);
 /* The bank drops these pages; of its places tlb_drop_found() is to know. */
 void window_drop(struct soft_vcpu *v, const struct mmu_bank *b, uint64_t va, uint64_t pages);
 /* The page may not be written any more: where its entry in the second level has this number;

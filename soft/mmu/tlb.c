@@ -351,7 +351,8 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
     bool watched = write && exclusive_watches(v->cpu.vm->exclusives, leaf->pa);
     e->rd = allowed & MMU_READ ? page : TLB_NEVER(slot);
     e->wr = write && !watched ? page : TLB_NEVER(slot);
-    e->add = (uintptr_t)host_page - page;
+    uintptr_t window = window_add(v, b, va, leaf->pa);
+    e->add = window ? window : (uintptr_t)host_page - page;
     e->pa = align_down(leaf->pa, 4096) | (watched ? TLB_WATCHED : 0);
     if (e->wr == page)
         tlb_note_writer(v, b, va, leaf->pa);

@@ -16,6 +16,11 @@
  * tlb.c). When the same page is found at the address again, its bits come back; another one is
  * mapped over it.
  *
+ * Entries of the bank lead to the window as well, as long as their page is mapped there. A host
+ * forwards what was just stored to a load at the same address of its own; at another one of the
+ * same page, the load waits until the store is done. But memory's own pages are larger, so that is
+ * for the first LED pages of a program only.
+ *
  * To map costs some microseconds for each run of pages that is one in the memory, so it is done
  * for sites that miss often, and there is a budget of time; and a limit to mappings, since the host
  * has one for the process. At the limit the vCPU gives its room back, and begins anew.
@@ -48,11 +53,21 @@
 #define BUDGET_PART 50
 #define BUDGET_NS   4000000
 
+#define LED 128u
+
 #define MAPPED 1u
 
+/* Whose entries may lead there; `open`: bits count. */
 struct piece {
-    const struct mmu_bank *bank; /* NULL: nobody's */
+    const struct mmu_bank *bank; /* NULL: nobody's so far */
     uint64_t va;
+    bool open;
+};
+
+/* How many pages entries of a bank led to since it was flushed last. */
+struct led {
+    uint32_t life;
+    unsigned pages;
 };
 
 struct windows {
@@ -60,6 +75,7 @@ struct windows {
     struct piece piece[PIECES];
     uint64_t read[WINDOW_PAGES / 64], write[WINDOW_PAGES / 64];
     uint64_t pa[WINDOW_PAGES]; /* of what is mapped there, and MAPPED; or 0 */
+    struct led led[SOFT_EL0_BANKS];
     unsigned mappings;
     int64_t budget; /* nanoseconds left, as of: */
     uint64_t time;
@@ -77,7 +93,123 @@ static struct piece *piece_of(struct windows *w, uint64_t va)
 
 static bool is_in(const struct piece *p, const struct mmu_bank *b, uint64_t va)
 {
-    return p->bank == b && p->va == align_down(va, PIECE_SIZE);
+    return p->open && p->bank == b && p->va == align_down(va, PIECE_SIZE);
+}
+
+static uint64_t pa_of(const struct tlb_entry *e)
+{
+    return align_down(e->pa, 4096);
+}
+
+static bool is_mapped(const struct windows *w, uint64_t va, uint64_t pa)
+{
+    return w->pa[number_of(va)] == (pa | MAPPED);
+}
+
+/* --- what entries lead to --- */
+
+/* What is to be added to addresses of the page. */
+static uintptr_t add_of(const struct windows *w, uint64_t va)
+{
+    return (uintptr_t)w->host + number_of(va) * (uintptr_t)4096 - align_down(va, 4096);
+}
+
+static struct tlb_second *second_of(struct soft_vcpu *v, uint64_t va)
+{
+    return &v->second[(va >> 12) % TLB_SECOND_ENTRIES];
+}
+
+/* Of the bank, which has a piece. */
+static struct led *led_of(const struct soft_vcpu *v, const struct mmu_bank *b)
+{
+    struct led *l = &v->windows->led[b - v->bank];
+
+    if (l->life != b->lives)
+        *l = (struct led){ .life = b->lives };
+    return l;
+}
+
+static bool may_lead(const struct soft_vcpu *v, const struct mmu_bank *b)
+{
+    return !v->hot.aliased && led_of(v, b)->pages < LED;
+}
+
+uintptr_t window_add(const struct soft_vcpu *v, const struct mmu_bank *b, uint64_t va, uint64_t pa)
+{
+    struct windows *w = v->windows;
+
+    if (!w || !is_in(piece_of(w, va), b, va) || !is_mapped(w, va, align_down(pa, 4096)) ||
+        !may_lead(v, b))
+        return 0;
+    return add_of(w, va);
+}
+
+/* The page is mapped: its entries lead here. */
+static void lead_here(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
+{
+    struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
+    struct tlb_second *s = second_of(v, va);
+    uintptr_t add = add_of(v->windows, va);
+
+    if (((e->rd ^ va) < 4096 && e->add == add) || !may_lead(v, b))
+        return;
+    led_of(v, b)->pages++;
+    if ((e->rd ^ va) < 4096)
+        e->add = add;
+    if (s->owner == tlb_owner(b) && (s->e.rd ^ va) < 4096)
+        s->e.add = add;
+}
+
+static bool leads_here(const struct windows *w, const struct tlb_entry *e)
+{
+    return e->add + e->rd - (uintptr_t)w->host < WINDOW_SPACE;
+}
+
+/* It leads to the memory itself again. False: there is none. */
+static bool lead_home(struct soft_vcpu *v, struct tlb_entry *e)
+{
+    const struct soft_region *r = soft_region_of(v, pa_of(e));
+
+    if (r)
+        e->add = (uintptr_t)soft_region_host(r, pa_of(e)) - e->rd;
+    return r != NULL;
+}
+
+static void leave_slot(struct soft_vcpu *v, struct mmu_bank *b, unsigned slot)
+{
+    struct tlb_entry *e = &b->tlb.e[slot];
+
+    if (e->rd != TLB_NEVER(slot) && leads_here(v->windows, e) && !lead_home(v, e))
+        e->rd = e->wr = TLB_NEVER(slot);
+}
+
+static void leave_second(struct soft_vcpu *v, struct tlb_second *s)
+{
+    if (s->owner && leads_here(v->windows, &s->e) && !lead_home(v, &s->e))
+        s->owner = 0;
+}
+
+/* Entries of its bank that lead to the piece, before it is another one's. */
+static void leave_piece(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
+{
+    for (uint64_t end = va + PIECE_SIZE; va != end; va += 4096) {
+        struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
+        struct tlb_second *s = second_of(v, va);
+        if ((e->rd ^ va) < 4096)
+            leave_slot(v, b, (unsigned)(e - b->tlb.e));
+        if (s->owner == tlb_owner(b) && (s->e.rd ^ va) < 4096)
+            leave_second(v, s);
+    }
+}
+
+/* All that lead to the room. */
+static void leave_room(struct soft_vcpu *v)
+{
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        for (unsigned slot = 0; !v->bank[n].empty && slot < tlb_entries(&v->bank[n].tlb); slot++)
+            leave_slot(v, &v->bank[n], slot);
+    for (unsigned n = 0; n < TLB_SECOND_ENTRIES; n++)
+        leave_second(v, &v->second[n]);
 }
 
 /* --- the room --- */
@@ -125,6 +257,7 @@ void window_forget(struct soft_vcpu *v)
     if (!v->windows)
         return;
     clear_places(v);
+    leave_room(v);
     window_destroy(v);
 }
 
@@ -136,6 +269,7 @@ static void give_up(struct soft_vcpu *v, unsigned n, unsigned pages)
     size_t start = n * (size_t)4096, end = start + pages * (size_t)4096;
 
     clear_places(v);
+    leave_room(v);
     if (start)
         munmap(w->host, start);
     if (end < WINDOW_SPACE)
@@ -169,7 +303,7 @@ void window_drop(struct soft_vcpu *v, const struct mmu_bank *b, uint64_t va, uin
     if (pages > WINDOW_PAGES - PIECE_PAGES) {
         for (unsigned n = 0; n < PIECES; n++)
             if (w->piece[n].bank == b)
-                w->piece[n].bank = NULL;
+                w->piece[n].open = false;
         return;
     }
     while (pages) {
@@ -197,17 +331,18 @@ void window_forbid_all(struct soft_vcpu *v)
 {
     if (v->windows)
         for (unsigned n = 0; n < PIECES; n++)
-            v->windows->piece[n].bank = NULL;
+            v->windows->piece[n].open = false;
 }
 
 /* --- what a place gets --- */
 
 /* Do the bits of this page say what the entry does? They are made so if the page is mapped. */
-static bool agree(struct windows *w, struct mmu_bank *b, uint64_t va, const struct tlb_entry *e)
+static bool agree(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct tlb_entry *e)
 {
+    struct windows *w = v->windows;
     unsigned n = number_of(va);
     uint64_t one = 1ull << n % 64;
-    bool mapped = w->pa[n] == (align_down(e->pa, 4096) | MAPPED);
+    bool mapped = is_mapped(w, va, pa_of(e));
     bool writes = (e->wr ^ va) < 4096;
 
     if ((set_has(w->read, n) && !mapped) || (set_has(w->write, n) && !writes)) {
@@ -218,6 +353,7 @@ static bool agree(struct windows *w, struct mmu_bank *b, uint64_t va, const stru
         return false;
     w->read[n / 64] |= one;
     w->write[n / 64] |= writes ? one : 0;
+    lead_here(v, b, va);
     return true;
 }
 
@@ -226,7 +362,7 @@ static bool goes_on(const struct windows *w, unsigned piece)
 {
     const struct piece *p = &w->piece[piece - 1], *next = p + 1;
 
-    return p->bank == next->bank && p->va + PIECE_SIZE == next->va;
+    return p->open && next->open && p->bank == next->bank && p->va + PIECE_SIZE == next->va;
 }
 
 /* The end of the run that page `n` is in, and its beginning. */
@@ -266,7 +402,7 @@ uint64_t window_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
 {
     struct windows *w = v->windows;
 
-    if (!w || (e->rd ^ va) >= 4096 || !is_in(piece_of(w, va), b, va) || !agree(w, b, va, e))
+    if (!w || (e->rd ^ va) >= 4096 || !is_in(piece_of(w, va), b, va) || !agree(v, b, va, e))
         return 0;
     unsigned n = number_of(va);
     const uint64_t *bits = set_has(w->write, n) ? w->write : w->read;
@@ -282,21 +418,11 @@ uint64_t window_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
 static const struct tlb_entry *entry_of(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
 {
     const struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
-    const struct tlb_second *s = &v->second[(va >> 12) % TLB_SECOND_ENTRIES];
+    const struct tlb_second *s = second_of(v, va);
 
     if ((e->rd ^ va) < 4096)
         return e;
     return s->owner == tlb_owner(b) && (s->e.rd ^ va) < 4096 ? &s->e : NULL;
-}
-
-static uint64_t pa_of(const struct tlb_entry *e)
-{
-    return align_down(e->pa, 4096);
-}
-
-static bool is_mapped(const struct windows *w, uint64_t va, uint64_t pa)
-{
-    return w->pa[number_of(va)] == (pa | MAPPED);
 }
 
 /* Map the page of `va`, and those before `end` behind it that lie behind it in the memory as well.
@@ -342,10 +468,13 @@ static void claim(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
     if (is_in(p, b, va))
         return;
     for (unsigned n = 0; p->bank && n < SOFT_EL0_BANKS; n++)
-        if (p->bank == &v->bank[n])
+        if (p->bank == &v->bank[n]) {
             tlb_drop_found(&v->bank[n].tlb, p->va, PIECE_PAGES);
+            if (p->bank != b || p->va != align_down(va, PIECE_SIZE))
+                leave_piece(v, &v->bank[n], p->va);
+        }
     clear_bits(w, (unsigned)(p - w->piece) * PIECE_PAGES, PIECE_PAGES);
-    *p = (struct piece){ .bank = b, .va = align_down(va, PIECE_SIZE) };
+    *p = (struct piece){ .bank = b, .va = align_down(va, PIECE_SIZE), .open = true };
 }
 
 /* All of [va, end) have entries. */
@@ -358,7 +487,7 @@ static void map_all(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64
         if (!is_mapped(v->windows, va, pa_of(e)) &&
             !map_run(v, b, va, end < piece_end ? end : piece_end))
             return;
-        (void)agree(v->windows, b, va, e);
+        (void)agree(v, b, va, e);
     }
 }
 

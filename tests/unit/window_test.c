@@ -105,6 +105,17 @@ static const struct tlb_page *look(uint64_t va)
     return &bank()->tlb.page[PLACE];
 }
 
+/* Where the bank's entry for the page leads: to the `k`th one's bytes, in the window or not. */
+static void leads(uint64_t va, unsigned n, bool in_window)
+{
+    const struct tlb_entry *e = tlb_find(vcpu(), bank(), va, false);
+
+    assert_non_null(e);
+    const uint8_t *host = (const uint8_t *)(e->add + va); /* NOLINT: as translated code does */
+    assert_memory_equal(host, w.file + n * 4096, 4096);
+    assert_int_equal(host != w.file + n * 4096, in_window);
+}
+
 /* How many pages it holds, for reading. */
 static unsigned pages_found(const struct tlb_page *p)
 {
@@ -154,6 +165,50 @@ static void pages_lie_in_a_row(void **state)
     memcpy(host_of(look(FIRST), FIRST + 4093), &value, 8);
     assert_memory_equal(w.file + 9 * 4096 + 4093, (uint8_t *)&value, 3);
     assert_memory_equal(w.file + 40 * 4096, (uint8_t *)&value + 3, 5);
+}
+
+/* As long as the page is mapped there: loads and stores of both kinds are to be at one address. */
+static void entries_lead_there(void **state)
+{
+    struct mmu_bank *other = &vcpu()->bank[4];
+    const uint64_t va = FIRST + WINDOW_PAGES * 4096ull;
+
+    (void)state;
+    fill_all();
+    leads(FIRST, 9, false);
+    window_build(vcpu(), bank(), FIRST);
+    for (unsigned k = 0; k < PAGES; k++)
+        leads(FIRST + k * 4096, page_of(k), true);
+    fill_in(bank(), FIRST, page_of(0), MMU_READ); /* again */
+    leads(FIRST, page_of(0), true);
+    fill(FIRST + 4096, 60); /* another one */
+    leads(FIRST + 4096, 60, false);
+    window_build(vcpu(), bank(), FIRST);
+    leads(FIRST + 4096, 60, true);
+
+    /* what leaves the first level comes back from the second */
+    tlb_clear(&bank()->tlb);
+    for (unsigned k = 0; k < PAGES; k++)
+        leads(FIRST + k * 4096, k == 1 ? 60 : page_of(k), true);
+
+    /* not any more, when another bank has the place; those of the other piece stay */
+    for (unsigned k = 1; k < 4; k++)
+        fill_in(other, va + k * 4096, 32 + k, MMU_READ | MMU_WRITE);
+    window_build(vcpu(), other, va + 4096);
+    leads(FIRST, page_of(0), true);
+    for (unsigned k = 1; k < PAGES; k++)
+        leads(FIRST + k * 4096, k == 1 ? 60 : page_of(k), false);
+    window_build(vcpu(), bank(), FIRST);
+    for (unsigned k = 2; k < PAGES; k++)
+        leads(FIRST + k * 4096, page_of(k), true);
+    window_forget(vcpu());
+    for (unsigned k = 2; k < PAGES; k++)
+        leads(FIRST + k * 4096, page_of(k), false);
+
+    vcpu()->hot.aliased = true;
+    window_build(vcpu(), bank(), FIRST);
+    assert_true(pages_found(look(FIRST + 2 * 4096)) >= PAGES - 1);
+    leads(FIRST + 2 * 4096, page_of(2), false);
 }
 
 static void a_page_that_is_dropped_divides_it(void **state)
@@ -334,6 +389,7 @@ static void the_host_refuses(void **state)
     fill_all();
     window_build(vcpu(), bank(), FIRST);
     assert_int_equal(pages_found(look(FIRST)), 1);
+    leads(FIRST + 4096, page_of(1), false);
     assert_true(vcpu()->hot.shut);
     assert_int_equal(atomic_load(&vcpu()->cpu.vm->mappings), 0);
 }
@@ -345,6 +401,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(pages_lie_in_a_row),
+        TEST(entries_lead_there),
         TEST(a_page_that_is_dropped_divides_it),
         TEST(whatever_drops_pages_drops_it),
         TEST(an_address_has_a_tag),
