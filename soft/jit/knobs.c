@@ -38,6 +38,7 @@ static const struct {
     { "unpaired", offsetof(struct jit_knobs, unpaired) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },
     { "unleaped", offsetof(struct jit_knobs, unleaped) },
+    { "unended", offsetof(struct jit_knobs, unended) },
     { "unmerged", offsetof(struct jit_knobs, unmerged) },
     { "unnested", offsetof(struct jit_knobs, unnested) },
     { "unstreamed", offsetof(struct jit_knobs, unstreamed) },

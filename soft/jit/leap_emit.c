@@ -1,7 +1,8 @@
 /*
  * The code of a leap (leap.c): look at the bytes of several turns; if none of them would end the
- * loop, move what the loop moves. It lies between the look-up of the loop's pages and the body that
- * relies on it.
+ * loop, move what the loop moves. If one of them might, all is moved by the turns before it, so the
+ * body has that turn to execute, and no other. It lies between the look-up of the loop's pages and
+ * the body that relies on it.
  *
  * A loop that copies stores in each turn what it loaded in the one before. So a leap stores what
  * its register has, behind it all that it loaded but for the last 16 bytes, and these stay in the
@@ -50,31 +51,52 @@ static void add(struct x86_buf *b, bool *first, enum x86_xmm x)
     *first = false;
 }
 
-/* LEAST = the least of the bytes that are looked at, those that would end the loop made zero. */
-static void look_for(jit_t t)
+/* The bytes that a leap looks at, of the one stream or of both. */
+struct places {
+    struct x86_mem one, two;
+};
+
+/* Changes RCX; RAX, and RDX if there are two, may be in them. */
+static struct places places_of(jit_t t)
 {
     const struct jit_leap *leap = &t->loop.s->leap;
-    struct x86_mem one = bytes_of(t, &t->loop.s->at[leap->first], RAX), two = one;
+    struct places p;
+
+    p.one = p.two = bytes_of(t, &t->loop.s->at[leap->first], RAX);
+    if (leap->exits & JIT_LEAP_DIFFERENCE)
+        p.two = bytes_of(t, &t->loop.s->at[leap->second], RDX);
+    return p;
+}
+
+/* Add the next bytes to LEAST, those that would end the loop made zero. */
+static void look_at(jit_t t, struct places *p, bool *first)
+{
+    const struct jit_leap *leap = &t->loop.s->leap;
     struct x86_buf *b = &t->hot;
+
+    x86_avx256_rm(b, SSE_MOVDQU, LOADED, XMM0, p->one);
+    if (leap->exits & JIT_LEAP_ZERO)
+        add(b, first, LOADED);
+    if (leap->exits & JIT_LEAP_BYTE) {
+        x86_avx256_rr(b, SSE_PXOR, FOUND, LOADED, BYTE);
+        add(b, first, FOUND);
+    }
+    if (leap->exits & JIT_LEAP_DIFFERENCE) {
+        x86_avx256_rm(b, SSE_PCMPEQB, FOUND, LOADED, p->two);
+        add(b, first, FOUND);
+    }
+    p->one.disp += WIDTH;
+    p->two.disp += WIDTH;
+}
+
+/* LEAST = the least of all. */
+static void look_for(jit_t t)
+{
+    struct places p = places_of(t);
     bool first = true;
 
-    if (leap->exits & JIT_LEAP_DIFFERENCE)
-        two = bytes_of(t, &t->loop.s->at[leap->second], RDX);
-    for (unsigned at = 0; at < leap->bytes; at += WIDTH) {
-        x86_avx256_rm(b, SSE_MOVDQU, LOADED, XMM0, one);
-        if (leap->exits & JIT_LEAP_ZERO)
-            add(b, &first, LOADED);
-        if (leap->exits & JIT_LEAP_BYTE) {
-            x86_avx256_rr(b, SSE_PXOR, FOUND, LOADED, BYTE);
-            add(b, &first, FOUND);
-        }
-        if (leap->exits & JIT_LEAP_DIFFERENCE) {
-            x86_avx256_rm(b, SSE_PCMPEQB, FOUND, LOADED, two);
-            add(b, &first, FOUND);
-        }
-        one.disp += WIDTH;
-        two.disp += WIDTH;
-    }
+    for (unsigned at = 0; at < t->loop.s->leap.bytes; at += WIDTH)
+        look_at(t, &p, &first);
 }
 
 /* The same, for zero, where all that is loaded is to be stored. */
@@ -145,6 +167,82 @@ static void move_all(jit_t t)
         move(t, leap->counter, -leap->take * leap->turns);
 }
 
+/* Which of the next bytes would end the loop, as bits of `mask`. */
+static void find_in(jit_t t, struct places *p, enum x86_reg mask)
+{
+    bool first = true;
+
+    look_at(t, p, &first);
+    x86_avx256_rr(&t->hot, SSE_PCMPEQB, LEAST, LEAST, ZERO);
+    x86_vpmovmskb256(&t->hot, mask, LEAST);
+}
+
+/* RAX = how many bytes come before the first that would end the loop; there is one. */
+static void find_first(jit_t t)
+{
+    struct places p = places_of(t);
+    struct x86_buf *b = &t->hot;
+
+    find_in(t, &p, RCX);
+    if (t->loop.s->leap.bytes == 2 * WIDTH) {
+        find_in(t, &p, RAX);
+        x86_shift_ri(b, 1, X86_SHL, RAX, WIDTH);
+        x86_alu_rr(b, 1, X86_OR, RCX, RAX);
+        x86_bsf(b, 1, RAX, RCX);
+        return;
+    }
+    find_in(t, &p, RDX);
+    x86_shift_ri(b, 1, X86_SHL, RDX, WIDTH);
+    x86_alu_rr(b, 1, X86_OR, RCX, RDX);
+    find_in(t, &p, RDX);
+    find_in(t, &p, RAX);
+    x86_shift_ri(b, 1, X86_SHL, RAX, WIDTH);
+    x86_alu_rr(b, 1, X86_OR, RDX, RAX);
+    x86_bsf(b, 1, RAX, RDX);
+    x86_alu_ri(b, 0, X86_ADD, RAX, 2 * WIDTH);
+    x86_bsf(b, 1, RDX, RCX);
+    x86_cmov_rr(b, 0, CC_NE, RAX, RDX);
+}
+
+static void move_by(jit_t t, enum x86_alu op, unsigned reg, enum x86_reg by)
+{
+    if (t->pinned[reg] != X86_NONE)
+        x86_alu_rr(&t->hot, 1, op, (enum x86_reg)t->pinned[reg], by);
+    else
+        x86_alu_mr(&t->hot, 1, op, jit_slot(reg), by);
+}
+
+/* The register moves by so much in each of RCX turns, which take RAX bytes. Changes RDX. */
+static void move_turns(jit_t t, unsigned reg, int64_t each, int64_t stride)
+{
+    if (each == stride) {
+        move_by(t, X86_ADD, reg, RAX);
+        return;
+    }
+    x86_mov_ri(&t->hot, RDX, (uint64_t)each);
+    x86_imul_rr(&t->hot, 1, RDX, RCX);
+    move_by(t, X86_ADD, reg, RDX);
+}
+
+/* One of the turns that were looked at might end the loop: go over those before it. */
+static void move_to_last(jit_t t)
+{
+    const struct jit_leap *leap = &t->loop.s->leap;
+    int64_t stride = t->loop.s->at[leap->first].stride;
+    struct x86_buf *b = &t->hot;
+
+    find_first(t);
+    x86_mov_rr(b, 0, RCX, RAX);
+    x86_alu_ri(b, 0, X86_AND, RAX, (int32_t)-stride);
+    x86_shift_ri(b, 0, X86_SHR, RCX, (unsigned)__builtin_ctzll((uint64_t)stride));
+    for (unsigned reg = 0; reg < REG_SP; reg++)
+        if (t->loop.s->moved[reg])
+            move_turns(t, reg, t->loop.s->moved[reg], stride);
+    if (leap->counter != REG_NONE)
+        move_turns(t, leap->counter, -(int64_t)leap->take, stride);
+    x86_alu_rr(b, 0, X86_SUB, JIT_TLB, RCX);
+}
+
 static void compare(jit_t t, unsigned reg, int32_t imm)
 {
     if (t->pinned[reg] != X86_NONE)
@@ -183,7 +281,7 @@ void jit_leap(jit_t t)
 {
     const struct jit_leap *leap = &t->loop.s->leap;
     struct x86_buf *b = &t->hot;
-    uint8_t *ones = NULL, *count = NULL, *overlap = NULL;
+    uint8_t *ones = NULL, *count = NULL, *overlap = NULL, *over = NULL;
 
     if (!t->loop.head)
         return;
@@ -215,7 +313,14 @@ void jit_leap(jit_t t)
     x86_alu_ri(b, 0, X86_SUB, JIT_TLB, leap->turns);
     x86_alu_ri(b, 0, X86_CMP, JIT_TLB, leap->turns);
     x86_patch(x86_jcc(b, CC_AE), again);
-    x86_here(b, found);
+    if (!(leap->exits & JIT_LEAP_COPIES) && !t->jit->knobs.unended) {
+        over = x86_jmp(b);
+        x86_here(b, found);
+        move_to_last(t);
+        x86_here(b, over);
+    } else {
+        x86_here(b, found);
+    }
     if (count)
         x86_here(b, count);
     x86_vzeroupper(b);

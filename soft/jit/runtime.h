@@ -213,6 +213,7 @@ struct jit_knobs {
     bool undelayed;   /* products are made where their instructions are */
     bool unlooped;    /* loops have the registers that all code has */
     bool unleaped;    /* searches execute every turn */
+    bool unended;     /* or those from the last leap on */
     bool unnested;    /* only loops of one block have registers of their own */
     bool unmerged;    /* pairs of registers that streams move stay two registers */
     bool unstreamed;  /* loops look every access up */

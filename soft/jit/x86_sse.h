@@ -234,6 +234,12 @@ static inline void x86_vptest256(struct x86_buf *b, enum x86_xmm x)
     x86_vex(b, 0, 5, 2, 0x17, (enum x86_reg)x, (enum x86_reg)0, (enum x86_reg)x);
 }
 
+/* d = the highest bits of all bytes. */
+static inline void x86_vpmovmskb256(struct x86_buf *b, enum x86_reg d, enum x86_xmm s)
+{
+    x86_vex(b, 0, 5, 1, 0xd7, d, (enum x86_reg)0, (enum x86_reg)s);
+}
+
 /* Both halves of d = 16 bytes; the lower half of n, and s above it. */
 static inline void x86_vbroadcasti128(struct x86_buf *b, enum x86_xmm d, struct x86_mem m)
 {

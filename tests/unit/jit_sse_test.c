@@ -274,6 +274,8 @@ static void test_numbers(void **state)
     EXPECT("vextracti128 xmm9, ymm5, 1");
     x86_vptest256(B, XMM3);
     EXPECT("vptest ymm3, ymm3");
+    x86_vpmovmskb256(B, R9, (enum x86_xmm)9);
+    EXPECT("vpmovmskb r9d, ymm9");
     x86_vbroadcasti128(B, XMM5, x86_at(R15, 208));
     EXPECT("vbroadcasti128 ymm5, [r15 + 208]");
     x86_vinserti128(B, XMM5, (enum x86_xmm)9, (enum x86_xmm)9);
