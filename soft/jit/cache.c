@@ -206,14 +206,14 @@ static uint32_t *page_bucket(struct jit *j, uint64_t pa)
     return &j->page_hash[pa >> 12 & (JIT_PAGE_HASH - 1)];
 }
 
-uint32_t jit_block_put(struct jit *j, const struct jit_block *b)
+uint32_t jit_block_put(struct jit *j)
 {
     uint32_t n = j->block_count++;
+    struct jit_block *b = &j->block[n];
 
-    j->block[n] = *b;
-    j->block[n].is_clone = false;
-    j->block[n].clones = 0;
-    chain(page_bucket(j, b->pa), n, &j->block[n].page_next);
+    b->is_clone = false;
+    b->clones = 0;
+    chain(page_bucket(j, b->pa), n, &b->page_next);
     jit_block_enter(j, n);
     return n;
 }
@@ -221,7 +221,8 @@ uint32_t jit_block_put(struct jit *j, const struct jit_block *b)
 uint32_t jit_block_add(struct jit *j, const struct jit_block *b)
 {
     lock_acquire(&j->lock);
-    uint32_t n = jit_block_put(j, b);
+    j->block[j->block_count] = *b;
+    uint32_t n = jit_block_put(j);
     lock_release(&j->lock);
     return n;
 }

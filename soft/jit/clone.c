@@ -28,6 +28,24 @@ enum kind {
     CODE = 2,     /* in the cold part: offset in the cache, of code of the block */
 };
 
+/*
+ * Of what is copied often, records of a file, it is said beforehand what is to be added: first come
+ * the constants of 64 bits, as ever, then the others, with one of these in place of part and kind.
+ * What no copy changes is left out.
+ */
+enum change {
+    HOT_VA, /* comes first, as it may not fit */
+    HOT_TO_THUNK,
+    HOT_TO_COLD,
+    COLD_TO_THUNK,
+    COLD_TO_HOT,
+    CODE_IN_HOT,
+    CODE_IN_COLD,
+    CHANGES,
+    WIDE = CHANGES,
+    NONE,
+};
+
 static void note(jit_t t, const struct x86_buf *b, enum kind kind, const uint8_t *at)
 {
     struct x86_sites *s = &t->jit->relocs.sites;
@@ -115,11 +133,15 @@ struct jit_image jit_image_of(const struct jit *j, const struct jit_block *b)
 bool jit_image_fits(const struct jit_image *from, uint64_t va)
 {
     const struct jit_block *o = from->block;
+    const unsigned narrow = from->sorted ? (unsigned)HOT_VA : (unsigned)VA32;
 
-    for (unsigned n = 0; n < o->reloc_count; n++)
-        if (from->relocs[n] >> KIND_SHIFT == VA32 &&
-            ld_le32(from->hot + (from->relocs[n] & OFFSET)) + va - o->va > UINT32_MAX)
+    for (unsigned n = from->wide; n < o->reloc_count; n++) {
+        bool is_narrow = from->relocs[n] >> KIND_SHIFT == narrow;
+        if (is_narrow && ld_le32(from->hot + (from->relocs[n] & OFFSET)) + va - o->va > UINT32_MAX)
             return false;
+        if (from->sorted && !is_narrow)
+            break;
+    }
     return true;
 }
 
@@ -130,20 +152,21 @@ static void copy_exits(const struct jit_image *from, struct jit *j, const struct
 
     for (uint32_t n = 0; n < o->exit_count; n++) {
         const struct jit_exit *old = &from->exit[n];
-        uint32_t number = b->exit_first + n;
-        struct jit_exit e = {
+        uint32_t number = b->exit_first + n, tail = old->tail + (b->cold - o->cold);
+        uint32_t site = (old->site + (b->code - o->code)) & JIT_OFFSET;
+        struct jit_exit *e = &j->exit[number];
+        *e = (struct jit_exit){
             .target = old->target + (b->va - o->va),
-            .site = (old->site + (b->code - o->code)) & JIT_OFFSET,
+            .site = site & JIT_OFFSET,
             .bound = old->bound,
             .called = old->called,
-            .tail = old->tail + (b->cold - o->cold),
+            .tail = tail,
             .block = JIT_NONE,
         };
-        x86_patch(j->rw + e.site, j->rw + e.tail);
-        st_le32(j->rw + e.tail + JIT_TAIL_NUMBER, number);
-        if (e.bound)
-            jit_bind_patch(j->rw + jit_exit_bind_site(&e), e.target);
-        j->exit[number] = e;
+        x86_patch(j->rw + site, j->rw + tail);
+        st_le32(j->rw + tail + JIT_TAIL_NUMBER, number);
+        if (old->bound)
+            jit_bind_patch(j->rw + jit_exit_bind_site(e), e->target);
     }
 }
 
@@ -162,10 +185,13 @@ static uint32_t displaced(const struct jit *j, const struct jit_block *o, bool i
     return (in_cold ? hot : cold) - own;
 }
 
-/* For copies that are made often: displacements that no copy changes are left out, and relocations
- * that are alike come one after the other. */
-
-enum change { SAME, OF_ADDRESS, OF_PLACE, TO_THUNK, TO_OTHER };
+static const uint16_t usual[CHANGES] = {
+    [HOT_VA] = VA32 << KIND_SHIFT,
+    [COLD_TO_THUNK] = IN_COLD,
+    [COLD_TO_HOT] = IN_COLD,
+    [CODE_IN_HOT] = IN_COLD | CODE << KIND_SHIFT,
+    [CODE_IN_COLD] = IN_COLD | CODE << KIND_SHIFT,
+};
 
 static bool is_site(const struct jit_image *from, uint32_t at)
 {
@@ -180,41 +206,81 @@ static enum change change_of(const struct jit *j, const struct jit_image *from, 
     const struct jit_block *o = from->block;
     bool in_cold = reloc & IN_COLD;
     uint32_t at = (in_cold ? o->cold : o->code) + (reloc & OFFSET);
+    uint32_t value = ld_le32((in_cold ? from->cold : from->hot) + (reloc & OFFSET));
 
-    if (reloc >> KIND_SHIFT & 3)
-        return (reloc >> KIND_SHIFT & 3) == CODE && in_cold ? OF_PLACE : OF_ADDRESS;
-    uint32_t to = at + 4 + ld_le32((in_cold ? from->cold : from->hot) + (reloc & OFFSET));
-    uint32_t delta = displaced(j, o, in_cold, to, 1, 2);
-    if (!delta || (!in_cold && is_site(from, at)))
-        return SAME;
-    return delta == (in_cold ? 0u - 2 : 0u - 1) ? TO_THUNK : TO_OTHER;
+    switch ((enum kind)(reloc >> KIND_SHIFT & 3)) {
+    case DISPLACEMENT:
+        break;
+    case VA64:
+        return WIDE;
+    default:
+        return !in_cold ? HOT_VA : value - o->cold < o->cold_size ? CODE_IN_COLD : CODE_IN_HOT;
+    }
+    if (!displaced(j, o, in_cold, at + 4 + value, 1, 2) || (!in_cold && is_site(from, at)))
+        return NONE;
+    if (at + 4 + value < j->start)
+        return in_cold ? COLD_TO_THUNK : HOT_TO_THUNK;
+    return in_cold ? COLD_TO_HOT : HOT_TO_COLD;
 }
 
-unsigned jit_image_relocs(const struct jit *j, const struct jit_image *from, uint16_t *relocs)
+unsigned jit_image_sort(const struct jit *j, const struct jit_image *from, uint16_t *relocs,
+                        unsigned *wide)
 {
-    unsigned count = 0, total = from->block->reloc_count;
+    unsigned total = from->block->reloc_count, count = 0;
     uint8_t change[X86_SITES];
 
-    for (unsigned n = 0; n < total; n++)
+    for (unsigned n = 0; n < total; n++) {
         change[n] = (uint8_t)change_of(j, from, from->relocs[n]);
-    for (unsigned c = OF_ADDRESS; c <= TO_OTHER; c++)
+        if (change[n] == WIDE)
+            relocs[count++] = from->relocs[n];
+    }
+    *wide = count;
+    for (unsigned c = 0; c < CHANGES; c++)
         for (unsigned n = 0; n < total; n++)
             if (change[n] == c)
-                relocs[count++] = from->relocs[n];
-    if (!count) /* none means that it cannot be copied */
-        relocs[count++] = from->relocs[0];
+                relocs[count++] = (uint16_t)(c << KIND_SHIFT) | (from->relocs[n] & OFFSET);
     return count;
 }
 
-static void copy_code(const struct jit_image *from, struct jit *j, const struct jit_block *b)
+/* The same of a sorted list; `relocs` is to be a usual one. */
+static void change_sorted(const struct jit_image *from, struct jit *j, const struct jit_block *b,
+                          uint16_t *relocs)
+{
+    uint8_t *hot = j->rw + b->code, *cold = j->rw + b->cold;
+    uint32_t hot_moves = b->code - from->block->code, cold_moves = b->cold - from->block->cold;
+    uint64_t va = b->va - from->block->va;
+    uint8_t *const part[CHANGES + 1] = { hot, hot, hot, cold, cold, cold, cold, cold };
+    const uint32_t add[CHANGES + 1] = {
+        [HOT_VA] = (uint32_t)va,
+        [HOT_TO_THUNK] = 0u - hot_moves,
+        [HOT_TO_COLD] = cold_moves - hot_moves,
+        [COLD_TO_THUNK] = 0u - cold_moves,
+        [COLD_TO_HOT] = hot_moves - cold_moves,
+        [CODE_IN_HOT] = hot_moves,
+        [CODE_IN_COLD] = cold_moves,
+    };
+    unsigned n = 0;
+
+    for (; n < from->wide; n++) {
+        uint8_t *p = (from->relocs[n] & IN_COLD ? cold : hot) + (from->relocs[n] & OFFSET);
+        st_le64(p, ld_le64(p) + va);
+        relocs[n] = from->relocs[n];
+    }
+    for (; n < from->block->reloc_count; n++) {
+        unsigned c = from->relocs[n] >> KIND_SHIFT, at = from->relocs[n] & OFFSET;
+        add_32(part[c] + at, add[c]);
+        relocs[n] = (uint16_t)(usual[c] | at);
+    }
+}
+
+/* In a copy of the code. */
+static void change(const struct jit_image *from, struct jit *j, const struct jit_block *b)
 {
     const struct jit_block *o = from->block;
     const uint16_t *reloc = from->relocs;
     uint32_t hot = b->code - o->code, cold = b->cold - o->cold;
     uint64_t va = b->va - o->va;
 
-    memcpy(j->rw + b->code, from->hot, o->hot_size);
-    memcpy(j->rw + b->cold, from->cold, o->cold_size);
     for (unsigned n = 0; n < o->reloc_count; n++) {
         bool in_cold = reloc[n] & IN_COLD;
         uint32_t at = (in_cold ? o->cold : o->code) + (reloc[n] & OFFSET);
@@ -234,6 +300,12 @@ static void copy_code(const struct jit_image *from, struct jit *j, const struct 
             break;
         }
     }
+}
+
+static void copy_code(const struct jit_image *from, struct jit *j, const struct jit_block *b)
+{
+    memcpy(j->rw + b->code, from->hot, b->hot_size);
+    memcpy(j->rw + b->cold, from->cold, b->cold_size);
 }
 
 static bool is_bound(const struct jit *j, const struct mmu_bank *bank, const struct jit_block *b)
@@ -293,6 +365,7 @@ uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode)
     from = jit_image_of(j, &j->block[origin]); /* tables may have moved */
     memcpy(j->rw + jit_block_lists(b), from.looked, b->looked * sizeof from.looked[0]);
     copy_code(&from, j, b);
+    change(&from, j, b);
     copy_exits(&from, j, b);
     jit_block_enter(j, n);
     j->stats.cloned++;
@@ -303,29 +376,18 @@ uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode)
 
 /* What comes from elsewhere becomes an original. */
 
-/* What of `o` is the same everywhere. Its other fields are its vCPU's. */
-static struct jit_block block_like(const struct jit_block *o)
+static bool has_site(const struct jit *j, unsigned first, unsigned count)
 {
-    return (struct jit_block){
-        .pa = o->pa,
-        .mode = o->mode,
-        .is_warm = o->is_warm,
-        .count = o->count,
-        .exit_count = o->exit_count,
-        .checksum = o->checksum,
-        .high = o->high,
-        .reloc_count = o->reloc_count,
-        .looked = o->looked,
-        .hot_size = o->hot_size,
-        .cold_size = o->cold_size,
-    };
-}
-
-static bool has_site(const struct jit *j, uint64_t pa, unsigned offset)
-{
-    unsigned site = jit_site((pa & ~4095ull) | offset);
-
-    return jit_is_site(j->far, site) || jit_is_site(j->wide, site);
+    for (unsigned n = first / 64; n <= (first + count - 1) / 64; n++) {
+        uint64_t sites = j->far[n] | j->wide[n];
+        if (n == first / 64)
+            sites &= ~0ull << first % 64;
+        if (n == (first + count - 1) / 64)
+            sites &= ~0ull >> (63 - (first + count - 1) % 64);
+        if (sites)
+            return true;
+    }
+    return false;
 }
 
 bool jit_is_other(const struct jit *j, const struct jit_image *from, uint64_t pa)
@@ -334,36 +396,51 @@ bool jit_is_other(const struct jit *j, const struct jit_image *from, uint64_t pa
 
     if (jit_is_warm(j, pa) && !o->is_warm)
         return true;
-    for (unsigned offset = pa & 4095; offset < o->high; offset += 4)
-        if (has_site(j, pa, offset))
-            return true;
+    if (has_site(j, jit_site(pa), (unsigned)(o->high - (pa & 4095)) / 4))
+        return true;
     for (unsigned n = 0; n < o->looked; n++) /* of a nest */
-        if (has_site(j, pa, from->looked[n]))
+        if (has_site(j, jit_site((pa & ~4095ull) | from->looked[n]), 1))
             return true;
     return false;
 }
 
-struct jit_block jit_image_copy(struct jit *j, const struct jit_image *from, uint64_t pa,
-                                uint64_t va, const uint8_t *page)
+void jit_image_copy(struct jit *j, const struct jit_image *from, uint64_t pa, uint64_t va,
+                    const uint8_t *page, struct jit_block *b)
 {
-    struct jit_block b = block_like(from->block);
+    const struct jit_block *o = from->block;
 
-    b.pa = pa;
-    b.va = va;
-    b.page = page;
-    b.code = j->hot;
-    b.cold = j->cold;
-    b.exit_first = j->exit_count;
-    uint16_t *lists = (void *)(j->rw + jit_block_lists(&b));
-    memcpy(lists, from->looked, b.looked * sizeof lists[0]);
-    memcpy(lists + b.looked, from->relocs, b.reloc_count * sizeof lists[0]);
-    copy_code(from, j, &b);
-    copy_exits(from, j, &b);
-    j->exit_count += b.exit_count;
-    j->hot = (uint32_t)align_up(b.code + b.hot_size, JIT_ALIGN);
+    *b = (struct jit_block){
+        .pa = pa,
+        .va = va,
+        .mode = o->mode,
+        .is_warm = o->is_warm,
+        .count = o->count,
+        .exit_count = o->exit_count,
+        .code = j->hot,
+        .page = page,
+        .checksum = o->checksum,
+        .high = o->high,
+        .reloc_count = o->reloc_count,
+        .looked = o->looked,
+        .hot_size = o->hot_size,
+        .cold_size = o->cold_size,
+        .cold = j->cold,
+        .exit_first = j->exit_count,
+    };
+    uint16_t *lists = (void *)(j->rw + jit_block_lists(b));
+    memcpy(lists, from->looked, o->looked * sizeof lists[0]);
+    copy_code(from, j, b);
+    if (from->sorted) {
+        change_sorted(from, j, b, lists + o->looked);
+    } else {
+        memcpy(lists + o->looked, from->relocs, o->reloc_count * sizeof lists[0]);
+        change(from, j, b);
+    }
+    copy_exits(from, j, b);
+    j->exit_count += o->exit_count;
+    j->hot = (uint32_t)align_up(j->hot + o->hot_size, JIT_ALIGN);
     j->cold = (uint32_t)align_up(
-        jit_block_lists(&b) + (b.looked + b.reloc_count) * sizeof(uint16_t), JIT_ALIGN);
-    return b;
+        jit_block_lists(b) + (o->looked + o->reloc_count) * sizeof(uint16_t), JIT_ALIGN);
 }
 
 uint32_t jit_image_enter(struct jit *j, const struct jit_block *b)

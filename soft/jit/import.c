@@ -99,7 +99,7 @@ static bool take(struct jit *j, struct batch *b, uint32_t origin, uint64_t pa, u
         !jit_image_fits(&image, va) || jit_is_other(j, &image, pa))
         return false;
     b->origin[b->count] = origin;
-    b->copy[b->count++] = jit_image_copy(j, &image, pa, va, page);
+    jit_image_copy(j, &image, pa, va, page, &b->copy[b->count++]);
     return true;
 }
 

@@ -374,7 +374,8 @@ bool jit_cache_ready(struct jit *j);
 /* And for a block like this one, behind `more` others that are in memory but not in the tables? */
 bool jit_cache_holds(const struct jit *j, const struct jit_block *b, unsigned more);
 uint32_t jit_block_add(struct jit *j, const struct jit_block *b);
-uint32_t jit_block_put(struct jit *j, const struct jit_block *b); /* the lock is held */
+/* The same of one that is at block[block_count] already. The lock is held. */
+uint32_t jit_block_put(struct jit *j);
 /* The youngest clone of `origin`; jit_block_enter() has it found. */
 uint32_t jit_block_add_clone(struct jit *j, const struct jit_block *b, uint32_t origin);
 void jit_block_enter(struct jit *j, uint32_t block);
@@ -467,16 +468,21 @@ struct jit_image {
     const uint8_t *hot, *cold;
     const uint16_t *looked, *relocs;
     const struct jit_exit *exit;
+    bool sorted;   /* relocations are as jit_image_sort() has them, */
+    uint16_t wide; /* with so many first */
 };
 
 struct jit_image jit_image_of(const struct jit *j, const struct jit_block *b);
-/* The relocations that copies of it need; there are some. Returns how many. */
-unsigned jit_image_relocs(const struct jit *j, const struct jit_image *from, uint16_t *relocs);
+/* The relocations that copies of it need, sorted by what they do. Returns how many; `wide` of them
+ * come first. */
+unsigned jit_image_sort(const struct jit *j, const struct jit_image *from, uint16_t *relocs,
+                        unsigned *wide);
 /* Can its constants be those of `va`? */
 bool jit_image_fits(const struct jit_image *from, uint64_t va);
-/* Copy it to the free memory of the cache, which is ready; and make an original of the copy. */
-struct jit_block jit_image_copy(struct jit *j, const struct jit_image *from, uint64_t pa,
-                                uint64_t va, const uint8_t *page);
+/* Copy it to the free memory of the cache, which is ready, as a block `b`; and make an original of
+ * that. */
+void jit_image_copy(struct jit *j, const struct jit_image *from, uint64_t pa, uint64_t va,
+                    const uint8_t *page, struct jit_block *b);
 uint32_t jit_image_enter(struct jit *j, const struct jit_block *b);
 /* Would this vCPU translate it at `pa` in another way: is it warm here only, or has it an access
  * that is known here to look elsewhere (soft/jit/refill.c)? */

@@ -164,7 +164,6 @@ static struct store_block stored_of(const struct jit_block *b)
         .va = b->va,
         .code = b->code,
         .cold = b->cold,
-        .offset = b->va & 4095,
         .words = (uint16_t)(b->count + b->looked),
         .high = b->high,
         .reloc_count = b->reloc_count,
@@ -193,7 +192,7 @@ void jit_store_note(jit_t t, uint32_t block)
     struct noted *n = store_list_add(&j->noted, size);
     if (!n)
         return;
-    n->hash = store_hash_of(t->page, s.offset, s.mode);
+    n->hash = store_hash_of(t->page, s.va & 4095, s.mode);
     n->block = block;
     n->size = (uint32_t)size;
     for (unsigned k = 0; k < s.count; k++)
@@ -229,7 +228,9 @@ static void kept_begin(struct kept *k, const struct jit *j, const struct noted *
     k->noted = noted;
     k->image = jit_image_of(j, &j->block[noted->block]);
     k->s = stored_of(k->image.block);
-    k->s.reloc_count = (uint16_t)jit_image_relocs(j, &k->image, k->relocs);
+    unsigned wide;
+    k->s.reloc_count = (uint16_t)jit_image_sort(j, &k->image, k->relocs, &wide);
+    k->s.wide = (uint16_t)wide;
 }
 
 /* `r` has room for it. */
@@ -241,10 +242,10 @@ static void kept_fill(const struct kept *k, struct store_record *r)
     uint8_t *to = (uint8_t *)(r + 1);
     uint16_t *at = (void *)(to + p.at);
     struct jit_exit *exit = (void *)(to + p.exits);
-    unsigned offset = s->offset;
+    unsigned offset = s->va & 4095;
 
     r->hash = k->noted->hash;
-    r->name = store_mix(s->mode, s->offset);
+    r->name = store_mix(s->mode, offset);
     memcpy(to, s, sizeof *s);
     memcpy(to + p.word, word, s->words * sizeof word[0]);
     for (unsigned n = 0; n < s->count; n++) {

@@ -30,8 +30,8 @@ struct jit_store {
 struct store_block {
     uint64_t va;
     uint32_t code, cold; /* offsets in the cache it was made in */
-    uint16_t offset;     /* in the page */
     uint16_t words;      /* those translated come first */
+    uint16_t wide;       /* relocations, of jit_image_sort() */
     uint16_t high, reloc_count, hot_size, cold_size;
     uint8_t mode, is_warm, count, exit_count;
 };

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "soft/jit/store.h"
 
-#define STORE_MAGIC "ireko-2"
+#define STORE_MAGIC "ireko-3"
 
 struct store_header {
     char magic[8];

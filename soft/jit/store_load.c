@@ -35,7 +35,7 @@ static bool is_of(const struct store_record *r, const struct store_block *s,
     const uint32_t *word = (const void *)(from + p->word);
     const uint16_t *at = (const void *)(from + p->at);
 
-    if (s->offset != offset || s->mode != mode || r->size != p->end || s->count > s->words ||
+    if ((s->va & 4095) != offset || s->mode != mode || r->size != p->end || s->count > s->words ||
         s->words - s->count > JIT_LOOKED)
         return false;
     for (unsigned n = 0; n < s->words; n++)
@@ -83,12 +83,14 @@ static uint32_t load(struct jit *j, uint64_t hash, uint64_t pa, uint64_t va, con
             .looked = (const uint16_t *)(const void *)(from + p.at) + s.count,
             .relocs = (const void *)(from + p.relocs),
             .exit = (const void *)(from + p.exits),
+            .sorted = true,
+            .wide = s.wide,
         };
         if (jit_is_other(j, &image, pa) || !jit_image_fits(&image, va) ||
             !jit_cache_holds(j, &o, 0))
             continue;
-        struct jit_block b = jit_image_copy(j, &image, pa, va, page);
-        uint32_t n = jit_block_put(j, &b);
+        jit_image_copy(j, &image, pa, va, page, &j->block[j->block_count]);
+        uint32_t n = jit_block_put(j);
         if (UNLIKELY(j->trace))
             jit_trace_write(j, n);
         j->stats.loaded++;
