@@ -1,9 +1,9 @@
 # A C project of 16 files, built with $1 jobs. A first build is not timed: it is to be work that both CPUs know.
 # shellcheck shell=sh
 set -eu
-rm -rf /tmp/project
-mkdir /tmp/project
-cd /tmp/project
+rm -rf project
+mkdir project
+cd project
 i=0
 while [ $i -lt 16 ]; do
     sed "s/main(void)/part$i(void)/" "$T/core.c" > p$i.c
