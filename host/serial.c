@@ -8,6 +8,11 @@
  * to bring input; a device alarm. For the same reason nobody waits while this thread is on its way
  * into the UART (`entering`): it is the one that empties the queues.
  *
+ * A UART sends byte by byte, and to wake this thread for each would cost the guest more than the
+ * byte, and those who read it, too. So the first byte is written at once, and for a moment behind a
+ * write output is gathered: this thread looks by itself then. Input ends the moment, as who sends
+ * some may wait for the answer.
+ *
  * Host to guest: bytes wait in `in` until the UART takes them; while `in` is full nothing is read,
  * so that the sender waits.
  *
@@ -34,6 +39,8 @@
 #define SERIAL_OUTPUT_MAX (64u << 20) /* per endpoint; what a stalled reader costs at most */
 #define SERIAL_STOP_NS    1000000000u
 #define SERIAL_CHECK_MS   200 /* how often a pty that is closed is looked at */
+#define SERIAL_GATHER_MS  1   /* between two writes, unless there is much to write */
+#define SERIAL_GATHER_MAX (SERIAL_BACKLOG / 2)
 
 struct serial {
     struct endpoint endpoint[SERIAL_MAX];
@@ -42,12 +49,14 @@ struct serial {
     size_t (*receive)(void *ctx, const uint8_t *bytes, size_t n);
     void *receive_ctx;
     pthread_t thread;
-    struct fifo in; /* for the guest; the thread's */
-    int wake[2];    /* a pipe: a byte in it wakes the thread */
+    struct fifo in;        /* for the guest; the thread's */
+    int wake[2];           /* a pipe: a byte in it wakes the thread */
+    uint64_t gather_until; /* clock_monotonic_ns(); the thread's */
 
     struct lock lock;
     pthread_cond_t changed; /* output left, or one of the following changed */
     bool woken;             /* a byte is in `wake` */
+    bool gathers;           /* the thread looks at output without being woken */
     bool room;              /* the guest may have room for input */
     bool entering;          /* the thread is calling `receive` */
     bool started;           /* there is, or was, a thread */
@@ -99,7 +108,8 @@ void serial_send(void *serial, const uint8_t *bytes, size_t n)
     for (unsigned i = 0; i < s->count; i++)
         serial_queue_locked(&s->endpoint[i], bytes, n);
     if (s->running) {
-        serial_wake_locked(s);
+        if (!s->gathers || serial_queued_locked(s) > SERIAL_GATHER_MAX)
+            serial_wake_locked(s);
         uint64_t deadline = 0;
         while (serial_queued_locked(s) > SERIAL_BACKLOG && !s->entering && !s->stopping) {
             if (deadline == 0)
@@ -205,6 +215,7 @@ static void serial_read(struct serial *s, struct endpoint *p, bool hung_up)
     }
     if (p->escape_active)
         n = (long)term_escape_filter(&p->escape, bytes, (size_t)n, &keys);
+    s->gather_until = 0;
     if (fifo_put(&s->in, bytes, (size_t)n) < 0)
         log_limited(LOG_WARN, "serial", "input is lost: no memory");
     serial_do_keys(s, keys);
@@ -225,6 +236,8 @@ static void serial_write(struct serial *s, struct endpoint *p)
     lock_acquire(&s->lock);
     if (put >= 0) {
         fifo_drop(&p->out, (size_t)put);
+        if (p->out.used == 0)
+            s->gather_until = clock_monotonic_ns() + SERIAL_GATHER_MS * 1000000;
     } else {
         if (!endpoint_can_return(p)) {
             log_warn("serial", "no more output goes to %s: %s", p->path ? p->path : "stdout",
@@ -243,12 +256,14 @@ static int serial_prepare_poll(struct serial *s, struct pollfd *fd)
     int timeout = -1;
     lock_acquire(&s->lock);
     bool want_input = s->in.used < SERIAL_INPUT_MAX && !s->stopping;
+    s->gathers = clock_monotonic_ns() < s->gather_until && !s->stopping &&
+                 serial_queued_locked(s) <= SERIAL_GATHER_MAX;
     for (unsigned i = 0; i < s->count; i++, fd += SLOTS) {
         struct endpoint *p = &s->endpoint[i];
         if (endpoint_check(p))
             timeout = SERIAL_CHECK_MS;
         bool half_closed = p->listen_fd >= 0 && p->in_fd < 0; /* watched for its end only */
-        bool want_output = p->out.used > 0;
+        bool want_output = p->out.used > 0 && !s->gathers;
         fd[SLOT_IN] = (struct pollfd){ .fd = want_input ? p->in_fd : -1, .events = POLLIN };
         fd[SLOT_OUT] = (struct pollfd){
             .fd = p->present && (want_output || half_closed) ? p->out_fd : -1,
@@ -259,6 +274,8 @@ static int serial_prepare_poll(struct serial *s, struct pollfd *fd)
             .events = POLLIN,
         };
     }
+    if (s->gathers)
+        timeout = SERIAL_GATHER_MS;
     if (s->stopping) {
         uint64_t now = clock_monotonic_ns();
         timeout = now < s->stop_deadline ? (int)((s->stop_deadline - now) / 1000000) + 1 : 0;
@@ -284,12 +301,14 @@ static void serial_serve(struct serial *s, struct endpoint *p, const struct poll
         serial_read(s, p, fd[SLOT_IN].revents & POLLHUP);
 }
 
+/* Without the lock while it reads, which a vCPU may want meanwhile: nobody writes while `woken` is
+ * set. */
 static void serial_drain_wake(struct serial *s)
 {
     char bytes[16];
-    lock_acquire(&s->lock);
     while (read(s->wake[0], bytes, sizeof bytes) > 0)
         ;
+    lock_acquire(&s->lock);
     s->woken = false;
     lock_release(&s->lock);
 }

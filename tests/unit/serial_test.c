@@ -210,6 +210,47 @@ static void test_paste_into_socket(void **state)
     free(u);
 }
 
+/* Bytes that come one by one leave together: at most one write a millisecond. */
+#define GATHERED 20000
+
+static void *count_reads(void *arg)
+{
+    int fd = *(int *)arg;
+    uint8_t bytes[4096];
+    uintptr_t reads = 0;
+    for (size_t n = 0; n < GATHERED; reads++) {
+        ssize_t got = read(fd, bytes, sizeof bytes);
+        if (got <= 0)
+            break;
+        check_pattern(bytes, n, (size_t)got);
+        n += (size_t)got;
+    }
+    return (void *)reads;
+}
+
+static void test_output_is_gathered(void **state)
+{
+    (void)state;
+    char path[64], spec[80];
+    path_in_tmp(path, sizeof path, "gathered");
+    snprintf(spec, sizeof spec, "unix:%s", path);
+    struct uart *u = uart_create();
+    struct serial *s = start(u, 1, (const char *[]){ spec });
+    int fd = connect_to(path);
+    pthread_t t;
+    void *reads;
+    uint64_t start_ns = clock_monotonic_ns();
+    assert_int_equal(pthread_create(&t, NULL, count_reads, &fd), 0);
+    send_pattern(s, GATHERED);
+    pthread_join(t, &reads);
+    uint64_t ms = (clock_monotonic_ns() - start_ns) / 1000000;
+    /* Writes and reads have 4096 bytes at most. */
+    assert_in_range((uintptr_t)reads, 1, ms + 2 + 2 * (GATHERED / 4096));
+    close(fd);
+    serial_destroy(s);
+    free(u);
+}
+
 static void test_socket_reconnect(void **state)
 {
     (void)state;
@@ -426,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_fifo),
         cmocka_unit_test(test_several_at_once),
         cmocka_unit_test(test_paste_into_socket),
+        cmocka_unit_test(test_output_is_gathered),
         cmocka_unit_test(test_socket_reconnect),
         cmocka_unit_test(test_pty),
         cmocka_unit_test(test_slow_reader),
