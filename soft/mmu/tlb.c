@@ -284,22 +284,32 @@ void tlb_flush_guarded(struct soft_vcpu *v)
     v->guarded_count = 0;
 }
 
-/* The bank of the current ASID: its own if it still has one, else the one that rested longest. */
+/* Is `b` the better one to take for another ASID? An empty one has nothing to lose (Linux flushes a
+ * process's when that ends), and of those the one that was used last is in the host's caches. */
+static bool is_better(const struct mmu_bank *b, const struct mmu_bank *than)
+{
+    if (b->empty != than->empty)
+        return b->empty;
+    return b->empty ? b->used > than->used : b->used < than->used;
+}
+
+/* The bank of the current ASID: its own if it still has one, else an empty one, else the one that
+ * rested longest. */
 static struct mmu_bank *tlb_bank_of(struct soft_vcpu *v, int asid)
 {
-    struct mmu_bank *oldest = &v->bank[0];
+    struct mmu_bank *best = &v->bank[0];
 
     for (unsigned n = 0; n < SOFT_EL0_BANKS; n++) {
         if (v->bank[n].asid == asid)
             return &v->bank[n];
-        if (v->bank[n].used < oldest->used)
-            oldest = &v->bank[n];
+        if (is_better(&v->bank[n], best))
+            best = &v->bank[n];
     }
-    bank_flush(v, oldest);
-    if (oldest->asid < 0 && v->hot.jit && atomic_load(&v->cpu.vm->shared))
-        bank_populate(oldest);
-    oldest->asid = asid;
-    return oldest;
+    bank_flush(v, best);
+    if (best->asid < 0 && v->hot.jit && atomic_load(&v->cpu.vm->shared))
+        bank_populate(best);
+    best->asid = asid;
+    return best;
 }
 
 void tlb_switch_asid(struct soft_vcpu *v)
