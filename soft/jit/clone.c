@@ -193,53 +193,50 @@ static const uint16_t usual[CHANGES] = {
     [CODE_IN_COLD] = IN_COLD | CODE << KIND_SHIFT,
 };
 
-static bool is_site(const struct jit_image *from, uint32_t at)
-{
-    for (unsigned n = 0; n < from->block->exit_count; n++)
-        if (from->exit[n].site == at)
-            return true;
-    return false;
-}
+/* Where a displacement leads, by its part, and whether that is a thunk, or the part itself: a
+ * table, as a branch for each would often be mispredicted. */
+static const uint8_t leads[2][2][2] = {
+    { { HOT_TO_COLD, NONE }, { HOT_TO_THUNK, HOT_TO_THUNK } },
+    { { COLD_TO_HOT, NONE }, { COLD_TO_THUNK, COLD_TO_THUNK } },
+};
 
-static enum change change_of(const struct jit *j, const struct jit_image *from, uint16_t reloc)
+static enum change change_of(const struct jit *j, const struct jit_image *from, unsigned reloc)
 {
     const struct jit_block *o = from->block;
-    bool in_cold = reloc & IN_COLD;
-    uint32_t at = (in_cold ? o->cold : o->code) + (reloc & OFFSET);
+    const unsigned in_cold = reloc >> 15, kind = reloc >> KIND_SHIFT & 3;
+    const uint32_t place = in_cold ? o->cold : o->code, size = in_cold ? o->cold_size : o->hot_size;
     uint32_t value = ld_le32((in_cold ? from->cold : from->hot) + (reloc & OFFSET));
+    uint32_t to = (reloc & OFFSET) + 4 + value; /* from its part on */
 
-    switch ((enum kind)(reloc >> KIND_SHIFT & 3)) {
-    case DISPLACEMENT:
-        break;
-    case VA64:
+    if (kind == DISPLACEMENT)
+        return leads[in_cold][to + place < j->start][to <= size];
+    if (kind == VA64)
         return WIDE;
-    default:
-        return !in_cold ? HOT_VA : value - o->cold < o->cold_size ? CODE_IN_COLD : CODE_IN_HOT;
-    }
-    if (!displaced(j, o, in_cold, at + 4 + value, 1, 2) || (!in_cold && is_site(from, at)))
-        return NONE;
-    if (at + 4 + value < j->start)
-        return in_cold ? COLD_TO_THUNK : HOT_TO_THUNK;
-    return in_cold ? COLD_TO_HOT : HOT_TO_COLD;
+    return !in_cold ? HOT_VA : value - o->cold < o->cold_size ? CODE_IN_COLD : CODE_IN_HOT;
 }
 
 unsigned jit_image_sort(const struct jit *j, const struct jit_image *from, uint16_t *relocs,
                         unsigned *wide)
 {
-    unsigned total = from->block->reloc_count, count = 0;
+    unsigned total = from->block->reloc_count, at[NONE + 1] = { 0 };
     uint8_t change[X86_SITES];
 
     for (unsigned n = 0; n < total; n++) {
         change[n] = (uint8_t)change_of(j, from, from->relocs[n]);
-        if (change[n] == WIDE)
-            relocs[count++] = from->relocs[n];
+        at[change[n]]++;
     }
-    *wide = count;
-    for (unsigned c = 0; c < CHANGES; c++)
-        for (unsigned n = 0; n < total; n++)
-            if (change[n] == c)
-                relocs[count++] = (uint16_t)(c << KIND_SHIFT) | (from->relocs[n] & OFFSET);
-    return count;
+    unsigned sum = *wide = at[WIDE];
+    at[WIDE] = 0;
+    for (unsigned c = 0; c < CHANGES; c++) { /* from numbers to places */
+        sum += at[c];
+        at[c] = sum - at[c];
+    }
+    at[NONE] = sum;
+    for (unsigned n = 0; n < total; n++) {
+        unsigned c = change[n], r = from->relocs[n];
+        relocs[at[c]++] = (uint16_t)(c == WIDE ? r : c << KIND_SHIFT | (r & OFFSET));
+    }
+    return sum;
 }
 
 /* The same of a sorted list; `relocs` is to be a usual one. */

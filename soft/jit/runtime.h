@@ -474,7 +474,7 @@ struct jit_image {
 
 struct jit_image jit_image_of(const struct jit *j, const struct jit_block *b);
 /* The relocations that copies of it need, sorted by what they do. Returns how many; `wide` of them
- * come first. */
+ * come first. No exit is linked, and there is room for all relocations. */
 unsigned jit_image_sort(const struct jit *j, const struct jit_image *from, uint16_t *relocs,
                         unsigned *wide);
 /* Can its constants be those of `va`? */

@@ -215,51 +215,47 @@ static void copy_hot(uint8_t *hot, const struct jit_image *image)
     }
 }
 
-/* A block that becomes a record. */
-struct kept {
-    const struct noted *noted;
-    struct jit_image image;
-    struct store_block s;
-    uint16_t relocs[X86_SITES];
-};
-
-static void kept_begin(struct kept *k, const struct jit *j, const struct noted *noted)
+static void fill_exits(struct store_exit *to, const struct store_block *s,
+                       const struct jit_exit *from)
 {
-    k->noted = noted;
-    k->image = jit_image_of(j, &j->block[noted->block]);
-    k->s = stored_of(k->image.block);
-    unsigned wide;
-    k->s.reloc_count = (uint16_t)jit_image_sort(j, &k->image, k->relocs, &wide);
-    k->s.wide = (uint16_t)wide;
+    for (unsigned n = 0; n < s->exit_count; n++) {
+        const struct jit_exit *e = &from[n];
+        to[n].target = (int32_t)(int64_t)(e->target - s->va); /* B reaches 128 MiB */
+        to[n].site = (uint16_t)((e->site - s->code) | (e->bound ? STORE_BOUND : 0) |
+                                (e->called ? STORE_CALLED : 0));
+        to[n].tail = (uint16_t)(e->tail - s->cold);
+    }
 }
 
-/* `r` has room for it. */
-static void kept_fill(const struct kept *k, struct store_record *r)
+/* `r` has room for all relocations; its size becomes that with those that are kept. */
+static void fill(struct store_record *r, const struct jit *j, const struct noted *noted,
+                 struct store_block s)
 {
-    const struct store_block *s = &k->s;
-    const struct store_parts p = store_parts_of(s);
-    const uint32_t *word = k->noted->word;
+    const struct jit_block *b = &j->block[noted->block];
+    struct store_parts p = store_parts_of(&s);
+    struct jit_image image = jit_image_of(j, b);
     uint8_t *to = (uint8_t *)(r + 1);
-    uint16_t *at = (void *)(to + p.at);
-    struct jit_exit *exit = (void *)(to + p.exits);
-    unsigned offset = s->va & 4095;
 
-    r->hash = k->noted->hash;
-    r->name = store_mix(s->mode, offset);
-    memcpy(to, s, sizeof *s);
-    memcpy(to + p.word, word, s->words * sizeof word[0]);
-    for (unsigned n = 0; n < s->count; n++) {
-        at[n] = (uint16_t)offset;
-        r->name = store_mix(r->name, word[n]);
-        offset = jit_block_next(word[n], offset);
-    }
-    memcpy(at + s->count, k->image.looked, (s->words - s->count) * sizeof at[0]);
-    memcpy(to + p.relocs, k->relocs, s->reloc_count * sizeof k->relocs[0]);
-    memcpy(exit, k->image.exit, s->exit_count * sizeof exit[0]);
-    for (unsigned n = 0; n < s->exit_count; n++)
-        exit[n].block = exit[n].incoming_next = 0;
-    copy_hot(to + p.hot, &k->image);
-    memcpy(to + p.cold, k->image.cold, s->cold_size);
+    uint64_t name = store_mix(s.mode, s.va & 4095);
+
+    for (unsigned n = 0; n < s.count; n++)
+        name = store_mix(name, noted->word[n]);
+    memcpy(to + p.word, noted->word, s.words * sizeof noted->word[0]);
+    fill_exits((void *)(to + p.exits), &s, image.exit);
+    memcpy(to + p.looked, image.looked, p.hot - p.looked);
+    copy_hot(to + p.hot, &image);
+    memcpy(to + p.cold, image.cold, s.cold_size);
+    memset(to + p.cold + s.cold_size, 0, p.relocs - p.cold - s.cold_size);
+    image.hot = to + p.hot;
+    image.cold = to + p.cold;
+    unsigned wide;
+    s.reloc_count = (uint16_t)jit_image_sort(j, &image, (void *)(to + p.relocs), &wide);
+    s.wide = (uint16_t)wide;
+    memcpy(to, &s, sizeof s);
+    p = store_parts_of(&s);
+    size_t end = p.relocs + s.reloc_count * sizeof(uint16_t);
+    memset(to + end, 0, store_span(p.end) - sizeof *r - end);
+    *r = (struct store_record){ .hash = noted->hash, .name = name, .size = (uint32_t)p.end };
 }
 
 /* Records of what was noted and is still there, to the writer, or without one to the list of those
@@ -267,22 +263,22 @@ static void kept_fill(const struct kept *k, struct store_record *r)
 static void make_records(struct jit *j, struct store_writer *w)
 {
     const struct noted *n;
-    struct kept k;
 
     for (size_t at = 0; at < j->noted.size; at += n->size) {
         n = (const void *)(j->noted.data + at);
         if (!j->block[n->block].code)
             continue;
-        kept_begin(&k, j, n);
-        size_t size = store_parts_of(&k.s).end;
+        const struct store_block s = stored_of(&j->block[n->block]);
+        size_t room = store_parts_of(&s).end;
         struct store_record *r =
-            w ? store_writer_room(w, size) : store_list_add(&j->waiting, store_span(size));
+            w ? store_writer_room(w, room) : store_list_add(&j->waiting, store_span(room));
         if (!r)
             return;
-        r->size = (uint32_t)size;
-        kept_fill(&k, r);
+        fill(r, j, n, s);
         if (w)
             store_writer_add(w, r);
+        else
+            j->waiting.size -= store_span(room) - store_span(r->size);
     }
 }
 

@@ -84,8 +84,9 @@ struct store_writer {
  * another error. After that there is nothing to end. */
 int store_writer_begin(struct store_writer *w, int folder, uint64_t key, bool anew,
                        size_t expected);
-/* Room for a record with `size` bytes behind it, all zeros but for `size`; add it. NULL: it is too
- * large, or something failed, which store_writer_end() returns. */
+/* Room for a record with `size` bytes behind it; all of the header but `size` is zero. Add it; it
+ * may be smaller by then, with zeros up to the next one. NULL: it is too large, or something
+ * failed, which store_writer_end() returns. */
 struct store_record *store_writer_room(struct store_writer *w, size_t size);
 void store_writer_add(struct store_writer *w, struct store_record *r);
 /* The file has what was added; or, after an error, what it had before. */

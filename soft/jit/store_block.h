@@ -25,8 +25,8 @@ struct jit_store {
     enum log_level level; /* of that, and of what else cannot be used */
 };
 
-/* What is behind a record's header: this, word[], at[], relocations, exits, the hot part and the
- * cold one, each at a multiple of its alignment. */
+/* What is behind a record's header: this, the words that it was made of, exits, places of the words
+ * looked at, the hot part and the cold one, relocations at a multiple of two. */
 struct store_block {
     uint64_t va;
     uint32_t code, cold; /* offsets in the cache it was made in */
@@ -36,9 +36,20 @@ struct store_block {
     uint8_t mode, is_warm, count, exit_count;
 };
 
+/* An exit, by its block's address and places. */
+struct store_exit {
+    int32_t target;
+    uint16_t site; /* STORE_BOUND, STORE_CALLED: as in struct jit_exit */
+    uint16_t tail;
+};
+
+#define STORE_BOUND  0x8000u
+#define STORE_CALLED 0x4000u
+#define STORE_SITE   0x1fffu /* parts with relocations are no larger */
+
 /* Where the parts of a record are, in bytes behind its header. */
 struct store_parts {
-    size_t word, at, relocs, exits, hot, cold, end;
+    size_t word, exits, looked, hot, cold, relocs, end;
 };
 
 static inline struct store_parts store_parts_of(const struct store_block *s)
@@ -46,12 +57,12 @@ static inline struct store_parts store_parts_of(const struct store_block *s)
     struct store_parts p;
 
     p.word = sizeof *s;
-    p.at = p.word + s->words * sizeof(uint32_t);
-    p.relocs = p.at + s->words * sizeof(uint16_t);
-    p.exits = align_up(p.relocs + s->reloc_count * sizeof(uint16_t), 4);
-    p.hot = align_up(p.exits + s->exit_count * sizeof(struct jit_exit), 8);
-    p.cold = align_up(p.hot + s->hot_size, 8);
-    p.end = align_up(p.cold + s->cold_size, 8);
+    p.exits = p.word + s->words * sizeof(uint32_t);
+    p.looked = p.exits + s->exit_count * sizeof(struct store_exit);
+    p.hot = p.looked + (unsigned)(s->words - s->count) * sizeof(uint16_t);
+    p.cold = p.hot + s->hot_size;
+    p.relocs = align_up(p.cold + s->cold_size, 2);
+    p.end = align_up(p.relocs + s->reloc_count * sizeof(uint16_t), 8);
     return p;
 }
 

@@ -33,15 +33,33 @@ static bool is_of(const struct store_record *r, const struct store_block *s,
 {
     const uint8_t *from = (const uint8_t *)(r + 1);
     const uint32_t *word = (const void *)(from + p->word);
-    const uint16_t *at = (const void *)(from + p->at);
+    const uint16_t *looked = (const void *)(from + p->looked);
 
-    if ((s->va & 4095) != offset || s->mode != mode || r->size != p->end || s->count > s->words ||
-        s->words - s->count > JIT_LOOKED)
+    if ((s->va & 4095) != offset || s->mode != mode || s->count > s->words || r->size != p->end ||
+        s->words - s->count > JIT_LOOKED || s->exit_count > JIT_BLOCK_EXITS)
         return false;
-    for (unsigned n = 0; n < s->words; n++)
-        if (at[n] > CODE_PAGE_SIZE - 4 || ld_le32(page + at[n]) != word[n])
+    for (unsigned n = 0; n < s->count; n++, word++) {
+        if (offset > CODE_PAGE_SIZE - 4 || ld_le32(page + offset) != *word)
+            return false;
+        offset = jit_block_next(*word, offset);
+    }
+    for (unsigned n = s->count; n < s->words; n++, word++, looked++)
+        if (*looked > CODE_PAGE_SIZE - 4 || ld_le32(page + *looked) != *word)
             return false;
     return true;
+}
+
+static void read_exits(struct jit_exit *exit, const struct store_block *s,
+                       const struct store_exit *from)
+{
+    for (unsigned n = 0; n < s->exit_count; n++)
+        exit[n] = (struct jit_exit){
+            .target = s->va + (uint64_t)(int64_t)from[n].target,
+            .site = (s->code + (from[n].site & STORE_SITE)) & JIT_OFFSET,
+            .bound = (from[n].site & STORE_BOUND) != 0,
+            .called = (from[n].site & STORE_CALLED) != 0,
+            .tail = s->cold + from[n].tail,
+        };
 }
 
 /* Of the file, if it is there: an original. The lock is held. */
@@ -76,13 +94,15 @@ static uint32_t load(struct jit *j, uint64_t hash, uint64_t pa, uint64_t va, con
         };
         for (unsigned n = 0; n < s.words; n++)
             o.checksum = jit_checksum_add(j, o.checksum, ld_le32(from + p.word + n * 4));
+        struct jit_exit exit[JIT_BLOCK_EXITS];
+        read_exits(exit, &s, (const void *)(from + p.exits));
         struct jit_image image = {
             .block = &o,
             .hot = from + p.hot,
             .cold = from + p.cold,
-            .looked = (const uint16_t *)(const void *)(from + p.at) + s.count,
+            .looked = (const void *)(from + p.looked),
             .relocs = (const void *)(from + p.relocs),
-            .exit = (const void *)(from + p.exits),
+            .exit = exit,
             .sorted = true,
             .wide = s.wide,
         };

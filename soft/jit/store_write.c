@@ -196,7 +196,8 @@ struct store_record *store_writer_room(struct store_writer *w, size_t size)
     if (w->err || span > BUFFER || w->at + w->filled + span > room(w))
         return NULL;
     struct store_record *r = (void *)(w->buffer + w->filled);
-    memset(r, 0, span);
+    memset(r, 0, sizeof *r);
+    memset((uint8_t *)r + span - STORE_ALIGN, 0, STORE_ALIGN); /* what `size` leaves */
     r->size = (uint32_t)size;
     return r;
 }
