@@ -189,7 +189,7 @@ static void serve(struct batch *b, const struct want *w)
         jit_exit_lead(j, w->exit, to, w->binding);
 }
 
-#define AHEAD 3
+#define AHEAD 6
 
 static void follow(struct batch *b, uint32_t block)
 {
