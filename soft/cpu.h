@@ -60,28 +60,46 @@ enum { BTYPE_NONE, BTYPE_ANY, BTYPE_CALL, BTYPE_JUMP };
 #define TLB_ENTRIES_MAX 32768
 /* What no address that maps to this slot matches: a page of the neighbouring slot. */
 #define TLB_NEVER(slot) (((uint64_t)(slot) ^ 1) << 12)
-/* A bit of tlb_entry.pa: the page may be written, but not unseen (soft/exclusive.c). */
+/* Bits of tlb_entry.pa: the page may be written, but not unseen (soft/exclusive.c); it is likely to
+ * be in a region or a window. */
 #define TLB_WATCHED 1u
+#define TLB_IN_ROW  2u
 
 struct tlb_entry {
     uint64_t rd, wr;
     uintptr_t add; /* host address = add + virtual address */
-    uint64_t pa;   /* of the page, and TLB_WATCHED */
+    uint64_t pa;   /* of the page, and TLB_WATCHED, TLB_IN_ROW */
 };
 
 /*
  * In front of it, for translated code: the page that a site of code found last, or pages that the
  * host has in a row (soft/mmu/window.c). It matches if the address, less `va`, is below the limit
- * for the kind of access and its size (up to TLB_PAGE_SIZES bytes); a limit of 0 matches nothing.
+ * for the kind of access; a limit of 0 matches nothing. Limits are made for accesses of up to so
+ * many bytes: of few in the first half of all, of many in the second.
+ *
+ * Behind them, by address, are regions and windows that were found lately, to be copied from.
  */
-#define TLB_PAGES      128
-#define TLB_PAGE_SIZES { 8, 16, 256 }
+#define TLB_PAGES     256
+#define TLB_PAGE_FEW  16
+#define TLB_PAGE_MANY 256
+#define TLB_ROWS      64
+#define TLB_ROW_SHIFT 18
 
 struct tlb_page {
     uint64_t va;
     uintptr_t add;
-    uint64_t rd[3], wr[3];
+    uint64_t rd, wr;
 };
+
+static inline unsigned tlb_page_bytes(unsigned n)
+{
+    return n < TLB_PAGES / 2 || n >= TLB_PAGES ? TLB_PAGE_FEW : TLB_PAGE_MANY;
+}
+
+static inline unsigned tlb_row_of(uint64_t va)
+{
+    return TLB_PAGES + (unsigned)(va >> TLB_ROW_SHIFT) % TLB_ROWS;
+}
 
 /*
  * Beside it, for translated code whose accesses go far: 2 MiB that the guest maps by one leaf, to
@@ -98,13 +116,13 @@ struct tlb_wide {
 };
 
 struct tlb {
-    uint32_t mask;                       /* of an entry's offset in `e` */
-    uint32_t refills;                    /* since it was flushed or grew */
-    uint64_t wides_used;                 /* bit n: wide[n] may match */
-    uint64_t pages_used[TLB_PAGES / 64]; /* bit n: page[n] may match */
-    uint8_t unused[32];                  /* an entry lies in one line of the host's cache */
+    uint32_t mask;       /* of an entry's offset in `e` */
+    uint32_t refills;    /* since it was flushed or grew */
+    uint64_t wides_used; /* bit n: wide[n] may match */
+    uint8_t unused[48];  /* an entry lies in one line of the host's cache */
     struct tlb_entry e[TLB_ENTRIES_MAX];
-    struct tlb_page page[TLB_PAGES];
+    struct tlb_page page[TLB_PAGES + TLB_ROWS];
+    uint8_t page_used[TLB_PAGES + TLB_ROWS]; /* 1: it may match */
     struct tlb_wide wide[TLB_WIDES];
 };
 

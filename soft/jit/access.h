@@ -67,6 +67,14 @@ static inline void jit_looks_up(jit_t t, struct x86_mem at, unsigned size, bool 
     t->look_up.disp = at.disp;
 }
 
+/* soft/jit/place.c: which of tlb.page[] an access of `size` bytes looks at, or -1; the look-up
+ * there, which returns the jump of a miss; and in cold code, with the address in RCX, what the miss
+ * does first. */
+int jit_place_of(jit_t t, unsigned base, unsigned size, unsigned site);
+uint8_t *jit_look_up_place(jit_t t, enum x86_reg at, int32_t disp, unsigned n, unsigned size,
+                           bool write);
+void jit_place_missed(jit_t t);
+
 /* rn += imm, flags stay. */
 void jit_write_back(jit_t t, const struct insn *i);
 

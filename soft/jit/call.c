@@ -6,7 +6,7 @@
  * but SIMD&FP registers can do none of that; only what the host's calling convention leaves to the
  * callee is put away for them.
  */
-#include "soft/jit/translate.h"
+#include "soft/jit/access.h"
 
 static uint32_t offset_of(jit_t t, const uint8_t *p)
 {
@@ -148,6 +148,8 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     const uint8_t *start = t->cold.p;
     if (look_up)
         x86_lea(&t->cold, 1, RCX, t->look_up.address);
+    if (look_up && t->look_up.page)
+        jit_place_missed(t);
     if (copies)
         vector_sha_write(t, &t->cold);
     jit_remake_store(t, &t->cold);

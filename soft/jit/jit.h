@@ -53,6 +53,7 @@ struct jit_hot {
     unsigned written_count;
     uint64_t written[JIT_WRITTEN];
     uint64_t helpers; /* calls by the thunk `helper` */
+    int32_t fills;    /* until C is asked again to fill a place: soft/jit/place.c */
     /* The stack pointer of C that translated code calls; that of translated code meanwhile, and
      * when there are no returns: soft/jit/returns.c. */
     uintptr_t c_stack, returns, returns_base;

@@ -29,6 +29,8 @@ static const struct {
     { "shut", offsetof(struct jit_knobs, shut) },
     { "aliased", offsetof(struct jit_knobs, aliased) },
     { "unpaged", offsetof(struct jit_knobs, unpaged) },
+    { "unfilled", offsetof(struct jit_knobs, unfilled) },
+    { "unspread", offsetof(struct jit_knobs, unspread) },
     { "uncrossed", offsetof(struct jit_knobs, uncrossed) },
     { "undelayed", offsetof(struct jit_knobs, undelayed) },
     { "unstraight", offsetof(struct jit_knobs, unstraight) },

@@ -15,12 +15,6 @@
 #include "soft/jit/access.h"
 #include "soft/jit/x86_sse.h"
 
-static struct x86_mem page_field(unsigned n, size_t offset)
-{
-    return x86_at(JIT_TLB,
-                  (int32_t)(offsetof(struct tlb, page) + n * sizeof(struct tlb_page) + offset));
-}
-
 void jit_check_base(jit_t t, const struct insn *i, uint8_t **slow)
 {
     *slow = NULL;
@@ -122,64 +116,22 @@ uint8_t *jit_look_up(jit_t t, unsigned size, bool write)
     return look_up(t, &t->hot, RAX, size, write);
 }
 
-#define STACK_PAGES 32
-
-/* The place that the access being emitted should look at, or -1: stacks, and what loops and
- * interpreters' dispatches work on, unless the site is known to leave its pages often. Functions
- * have places of their own for the stack, since they may work on different pages of one. Otherwise
- * a base of a block gets the next place, so blocks that are translated one after the other, as
- * those of loops are, have different ones. */
-static int place_of(jit_t t, unsigned base, unsigned site)
-{
-    unsigned block = t->start / 4;
-
-    if (t->jit->knobs.unpaged || !t->warm || jit_is_site(t->jit->far, site) || has_streams(t))
-        return -1;
-    if (base == REG_SP || base == 29)
-        return (int)((block ^ block / 32) % STACK_PAGES);
-    if (!t->stays)
-        return -1;
-    if (!t->place[base]) {
-        t->jit->place = (t->jit->place + 1) % (TLB_PAGES - STACK_PAGES);
-        t->place[base] = (uint8_t)(STACK_PAGES + t->jit->place);
-    }
-    return t->place[base];
-}
-
 uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, unsigned size,
                           bool write)
 {
-    static const unsigned sizes[] = TLB_PAGE_SIZES;
-    struct x86_buf *b = &t->hot;
-
     if (t->loop.streaming)
         return look_up_stream(t);
     unsigned site = jit_site(t->page_pa + t->insn[t->at].i.offset);
     bool wide = jit_is_site(t->jit->wide, site) && !has_streams(t);
-    int page = wide ? -1 : place_of(t, base, site);
-    unsigned n = (unsigned)page, k = 0;
+    int place = wide || has_streams(t) ? -1 : jit_place_of(t, base, size, site);
     enum x86_reg at = rn == REG_NONE ? RAX : jit_use(t, rn, RAX);
 
-    while (size > sizes[k])
-        k++;
-    if (page < 0) {
-        if (disp)
-            x86_lea(b, 1, RAX, x86_at(at, disp));
-        at = disp ? RAX : at;
-        return wide ? look_up_wide(t, at, size, write) : look_up(t, &t->hot, at, size, write);
-    }
-    jit_looks_up(t, x86_at(at, disp), size, write, n + 1);
+    if (place >= 0)
+        return jit_look_up_place(t, at, disp, (unsigned)place, size, write);
     if (disp)
-        x86_lea(b, 1, RDX, x86_at(at, disp));
-    else
-        x86_mov_rr(b, 1, RDX, at);
-    x86_alu_rm(b, 1, X86_SUB, RDX, page_field(n, offsetof(struct tlb_page, va)));
-    size_t limit = write ? offsetof(struct tlb_page, wr) : offsetof(struct tlb_page, rd);
-    x86_alu_rm(b, 1, X86_CMP, RDX, page_field(n, limit + 8 * k));
-    uint8_t *slow = x86_jcc(b, CC_AE);
-    x86_mov_rm(b, 1, RCX, page_field(n, offsetof(struct tlb_page, add)));
-    t->look_up.end = b->p;
-    return slow;
+        x86_lea(&t->hot, 1, RAX, x86_at(at, disp));
+    at = disp ? RAX : at;
+    return wide ? look_up_wide(t, at, size, write) : look_up(t, &t->hot, at, size, write);
 }
 
 struct x86_mem jit_found(jit_t t, unsigned offset)
@@ -199,6 +151,7 @@ void jit_found_physical(jit_t t)
     x86_mov_rm(
         b, 1, RAX,
         x86_indexed(JIT_TLB, RAX, 0, offsetof(struct tlb, e) + offsetof(struct tlb_entry, pa)));
+    x86_alu_ri(b, 1, X86_AND, RAX, -4096);
     x86_alu_rr(b, 1, X86_OR, RAX, RDX);
 }
 

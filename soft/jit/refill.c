@@ -2,9 +2,10 @@
  * Look-ups of translated code that found nothing: the second level of the TLB may have it.
  *
  * Where a site of code looks is learnt here. The page that it found last serves accesses that stay
- * in one. Of the others each miss costs more than hits save, so a site that misses often within a
- * short time looks into the TLB from then on: its block is translated anew. If it misses there what
- * lies in regions of 2 MiB, it looks among these first.
+ * in one (place.c). A site that misses often within a short time gets a window, and then a trial
+ * (trial.c): if it has more misses than hits make up for, it looks into the TLB from then on, and
+ * its block is translated anew. If it misses there what lies in regions of 2 MiB, it looks among
+ * these first.
  */
 #include <string.h>
 #include <time.h>
@@ -23,17 +24,41 @@ static uint64_t now_ns(void)
 #define STRAYS_OF_WINDOW 32   /* each time so many it is tried to have one */
 #define STRAYS           4096 /* of all sites; these count for one of them if they came within: */
 #define STRAYS_NS        (STRAYS * 2000ull)
+#define STRAYS_OF_FILLS  4 /* what JIT_FILLS misses that did not take C count */
+/* Instructions on each side of a site that leaves: */
+#define NEIGHBOURS 64
+
+/* The block is made anew, so others of it that will have to leave do so at once. */
+static void change_neighbours(struct jit *j, uint64_t pa)
+{
+    uint64_t first = pa - (pa % 4096 < 4 * NEIGHBOURS ? pa % 4096 : 4 * NEIGHBOURS);
+
+    for (unsigned n = 0; n < 2 * NEIGHBOURS; n++) {
+        unsigned site = jit_site(first + 4 * n);
+        if (j->stray[site] >= STRAYS_OF_SITE / 4 && !jit_is_site(j->near, site)) {
+            j->stray[site] = 0;
+            set_add(j->far, site);
+        }
+    }
+}
 
 static void change_site(struct jit *j, uint64_t pa, uint64_t *sites)
 {
     unsigned site = jit_site(pa);
 
     j->stray[site] = 0;
-    if (jit_is_site(sites, site))
+    if (sites == j->wide && jit_is_site(sites, site))
         return;
     set_add(sites, site);
+    if (sites == j->far)
+        change_neighbours(j, pa);
     jit_blocks_retire(j, pa, 4);
     cpu_attend(&j->v->cpu, ATTENTION_LOOK); /* out of a loop that is the block's own */
+}
+
+void jit_site_leaves(struct jit *j, uint64_t pa)
+{
+    change_site(j, pa, j->far);
 }
 
 struct jit_slow_common jit_slow_common_of(const uint8_t *record, const struct jit_slow *s)
@@ -62,10 +87,11 @@ static uint64_t pa_of(const struct jit *j, const struct mmu_bank *b, const uint8
     return page == j->binding || page->va != page_va ? 0 : page->pa + s->offset;
 }
 
-/* Something was not found, often by one of `sites` soon. Returns how often it was by this one. */
-static unsigned note_stray(struct jit *j, uint64_t pa, uint64_t *sites)
+/* Something was not found by a site; it counts `weight` times. How often before? */
+static unsigned note_stray(struct jit *j, uint64_t pa, unsigned weight)
 {
-    if (++j->strays == STRAYS) {
+    j->strays += weight;
+    if (j->strays >= STRAYS) {
         uint64_t now = now_ns();
         if (now - j->strays_since > STRAYS_NS)
             memset(j->stray, 0, sizeof j->stray);
@@ -73,11 +99,43 @@ static unsigned note_stray(struct jit *j, uint64_t pa, uint64_t *sites)
         j->strays_since = now;
     }
     if (!pa)
-        return 1;
-    unsigned count = ++j->stray[jit_site(pa)];
-    if (count >= STRAYS_OF_SITE)
-        change_site(j, pa, sites);
-    return count;
+        return 0;
+    unsigned before = j->stray[jit_site(pa)];
+    j->stray[jit_site(pa)] = (uint8_t)(before + weight);
+    return before;
+}
+
+/* A place missed: fill it. Did translated code fill places by itself since the last time? */
+static void refill_place(struct jit *j, struct mmu_bank *b, uint64_t va, uint64_t pa,
+                         unsigned place, const struct tlb_entry *e)
+{
+    struct soft_vcpu *v = j->v;
+    bool filled = v->hot.fills < 0, near = jit_is_site(j->near, jit_site(pa));
+
+    if (!jit_trial_is_on(j)) {
+        unsigned weight = filled && !near ? STRAYS_OF_FILLS : 1;
+        unsigned before = note_stray(j, pa, weight), count = before + weight;
+        if (filled)
+            v->hot.fills = JIT_FILLS;
+        if (before / STRAYS_OF_WINDOW != count / STRAYS_OF_WINDOW || v->hot.open)
+            window_build(v, b, va);
+        if (count >= STRAYS_OF_SITE) {
+            j->stray[jit_site(pa)] = 0;
+            jit_trial_begin(j, b, place);
+        }
+    }
+    tlb_fill_page(v, b, place, va, e);
+    if (!jit_trial_is_on(j))
+        return;
+    jit_trial_step(j, b, place, va, pa);
+    v->hot.fills = jit_trial_is_on(j) ? 0 : JIT_FILLS;
+}
+
+/* The TLB missed what a region has. */
+static void note_wide(struct jit *j, uint64_t pa)
+{
+    if (note_stray(j, pa, 1) + 1 >= STRAYS_OF_SITE)
+        change_site(j, pa, j->wide);
 }
 
 /* A site goes over the end of a page. What is to be added to the address, which is in `*add`, is
@@ -146,13 +204,9 @@ struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record
     const struct tlb_entry *e = tlb_find(v, b, va, s.write);
     if (!e)
         return (struct jit_refilled){ 0 };
-    if (s.page) {
-        unsigned strays = note_stray(j, pa_of(j, b, record, &s), j->far);
-        if (strays % STRAYS_OF_WINDOW == 0 || v->hot.open)
-            window_build(v, b, va);
-        tlb_fill_page(v, b, s.page - 1u, va, e);
-    } else if (tlb_find_wide(b, va, s.write)) {
-        note_stray(j, pa_of(j, b, record, &s), j->wide);
-    }
+    if (s.page)
+        refill_place(j, b, va, pa_of(j, b, record, &s), s.page - 1u, e);
+    else if (tlb_find_wide(b, va, s.write))
+        note_wide(j, pa_of(j, b, record, &s));
     return (struct jit_refilled){ jit_slow_place(j, record, &s, s.found), e->add };
 }

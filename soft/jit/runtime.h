@@ -166,6 +166,19 @@ struct jit_look_up {
     uint8_t size, limit, jump;
 };
 
+/* Sites of code that look at a place of tlb.page[], while it is found out whether that is worth it:
+ * soft/jit/trial.c. */
+struct jit_trial {
+    const struct mmu_bank *bank;
+    unsigned place, left, calls; /* 0 left: there is none */
+    uint64_t va, size;           /* what the place would hold */
+    unsigned sites;
+    struct {
+        uint64_t pa;
+        unsigned seen, missed;
+    } site[8];
+};
+
 #define JIT_LOOKED 127
 
 /* While a block is translated: words of the page that were looked at besides those translated
@@ -204,6 +217,8 @@ struct jit_knobs {
     bool aliased;     /* entries of the TLB lead to none */
     bool open;        /* windows wherever a page found last misses */
     bool unpaged;     /* every access looks into the TLB */
+    bool unfilled;    /* C fills the places of pages found last */
+    bool unspread;    /* nests have none but for the stack */
     bool uncrossed;   /* an access of two pages takes the slow path */
     bool unstraight;  /* all blocks are short, and have the registers that all code has */
     bool unrotated;   /* rotations of elements are two shifts */
@@ -304,6 +319,8 @@ struct jit {
      * regions first; how often they lately did not find what they should. All of the latter, and
      * the time when they began to be counted. */
     uint64_t far[JIT_SITES / 64], wide[JIT_SITES / 64];
+    uint64_t near[JIT_SITES / 64]; /* those that find it often enough, as far as is known */
+    struct jit_trial trial;
     uint8_t stray[JIT_SITES];
     unsigned strays;
     unsigned place; /* of tlb.page[], that a base of a loop got last */
@@ -320,6 +337,7 @@ struct jit {
     /* Thunks, offsets in the cache. */
     uint32_t enter, leave, bottom, link, miss, interp, slow, slow_v, refill, refill_v, vector,
         helper, svc, eret;
+    uint32_t fill[2][2]; /* soft/jit/place.c: for writing; of many bytes */
 
     struct jit_stats stats;
     uint64_t since_ns, since_ticks; /* both clocks, read at one time */
@@ -433,6 +451,11 @@ bool jit_returns_are_full(const struct soft_vcpu *v);
 
 /* soft/jit/thunks.c: emit the thunks at the start of the cache. */
 void jit_thunks_emit(struct jit *j);
+/* soft/jit/place.c: one of them, which fills places; C is asked after so many times, no multiple of
+ * what sites may take turns by. */
+#define JIT_FILLS 31
+struct x86_buf;
+void jit_fill_emit(const struct jit *j, struct x86_buf *b, bool write, bool many);
 /* soft/jit/memory.c: fill jit.look_up. */
 void jit_look_ups_make(struct jit *j);
 
@@ -549,6 +572,18 @@ struct jit_refilled {
     uintptr_t add;
 };
 struct jit_refilled jit_refill(struct cpu *c, uint64_t va, const uint8_t *record);
+/* The site looks into the TLB from now on. */
+void jit_site_leaves(struct jit *j, uint64_t pa);
+
+/* soft/jit/trial.c. Begin; every miss of a place is for C as long as it is on. The place, which the
+ * site at `pa` missed, or 0, was filled. */
+void jit_trial_begin(struct jit *j, const struct mmu_bank *b, unsigned place);
+void jit_trial_step(struct jit *j, struct mmu_bank *b, unsigned place, uint64_t va, uint64_t pa);
+static inline bool jit_trial_is_on(const struct jit *j)
+{
+    return j->trial.left > 0;
+}
+
 insn_fn jit_stop; /* of insn[1] */
 /* SVC that returns to `pc`; ERET from EL1. */
 const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm);

@@ -269,5 +269,11 @@ void jit_thunks_emit(struct jit *j)
     x86_call_r(b, RCX);
     end_call(b);
 
+    /* Called with an address in RCX and a place in EDX; return. */
+    for (unsigned n = 0; n < 4; n++) {
+        j->fill[n / 2][n % 2] = here(j, b);
+        jit_fill_emit(j, b, n / 2, n % 2);
+    }
+
     j->start = (here(j, b) + 63) & ~63u;
 }

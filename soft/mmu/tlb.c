@@ -54,23 +54,25 @@ static void clear_wides(struct tlb *t, uint64_t va, uint64_t pages)
 
 static uint64_t pages_of(const struct tlb_page *p)
 {
-    static const unsigned sizes[] = TLB_PAGE_SIZES;
-    uint64_t limit = p->rd[0] > p->wr[0] ? p->rd[0] : p->wr[0];
+    uint64_t limit = p->rd > p->wr ? p->rd : p->wr;
 
-    return (limit + sizes[0] - 1) >> 12;
+    return (limit + TLB_PAGE_MANY - 1) >> 12;
+}
+
+static void drop_page(struct tlb *t, unsigned n, uint64_t va, uint64_t pages)
+{
+    if (!t->page_used[n] || !overlaps(t->page[n].va, pages_of(&t->page[n]), va, pages))
+        return;
+    t->page[n] = (struct tlb_page){ 0 };
+    t->page_used[n] = 0;
 }
 
 void tlb_drop_found(struct tlb *t, uint64_t va, uint64_t pages)
 {
-    for (unsigned k = 0; k < ARRAY_LEN(t->pages_used); k++)
-        for (uint64_t used = t->pages_used[k]; used; used &= used - 1) {
-            unsigned n = k * 64 + (unsigned)__builtin_ctzll(used);
-            const struct tlb_page *p = &t->page[n];
-            if (!overlaps(p->va, pages_of(p), va, pages))
-                continue;
-            t->page[n] = (struct tlb_page){ 0 };
-            t->pages_used[k] &= ~(1ull << n % 64);
-        }
+    for (unsigned n = 0; n < TLB_PAGES + TLB_ROWS; n += 8) /* few are in use */
+        if (ld_le64(&t->page_used[n]))
+            for (unsigned k = n; k < n + 8; k++)
+                drop_page(t, k, va, pages);
     if (t->wides_used)
         clear_wides(t, va, pages);
 }
@@ -363,7 +365,8 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
     e->wr = write && !watched ? page : TLB_NEVER(slot);
     uintptr_t window = window_add(v, b, va, leaf->pa);
     e->add = window ? window : (uintptr_t)host_page - page;
-    e->pa = align_down(leaf->pa, 4096) | (watched ? TLB_WATCHED : 0);
+    e->pa = align_down(leaf->pa, 4096) | (watched ? TLB_WATCHED : 0) |
+            (window || leaf->shift >= TLB_WIDE_SHIFT ? TLB_IN_ROW : 0);
     if (e->wr == page)
         tlb_note_writer(v, b, va, leaf->pa);
     *second_of(v, va) = (struct tlb_second){ .e = *e, .owner = tlb_owner(b) };
@@ -429,28 +432,66 @@ const struct tlb_wide *tlb_find_wide(struct mmu_bank *b, uint64_t va, bool write
     return ((write ? w->wr : w->rd) ^ va) >> TLB_WIDE_SHIFT == 0 ? w : NULL;
 }
 
+#define RUN 8 /* pages on each side */
+
+static void put_page(struct tlb *t, unsigned n, struct tlb_page p, uint64_t size, bool read,
+                     bool write)
+{
+    uint64_t limit = size + 1 - tlb_page_bytes(n);
+
+    p.rd = read ? limit : 0;
+    p.wr = write ? limit : 0;
+    t->page[n] = p;
+    t->page_used[n] = 1;
+}
+
+/* Does the bank let `va`'s page be accessed as that of `e`, and the host have it as far from there?
+ */
+static bool is_alike(const struct tlb *t, const struct tlb_entry *e, bool write, uint64_t va)
+{
+    const struct tlb_entry *other = &t->e[(va >> 12) % tlb_entries(t)];
+
+    return other->rd == va && other->add == e->add && (other->wr == va) == write;
+}
+
+/* The run of pages around that of `e` that lie in the host's memory as in the guest's, as va of
+ * `p`. Returns its bytes. */
+static uint64_t find_run(struct tlb *t, uint64_t va, const struct tlb_entry *e, struct tlb_page *p)
+{
+    uint64_t first = align_down(va, 4096), end = first + 4096;
+    bool write = (e->wr ^ va) < 4096;
+
+    if (e->rd != first)
+        return 4096;
+    for (unsigned n = 0; n < RUN && is_alike(t, e, write, end); n++)
+        end += 4096;
+    for (unsigned n = 0; n < RUN && is_alike(t, e, write, first - 4096); n++)
+        first -= 4096;
+    p->va = first;
+    return end - first;
+}
+
 void tlb_fill_page(struct soft_vcpu *v, struct mmu_bank *b, unsigned n, uint64_t va,
                    const struct tlb_entry *e)
 {
-    static const unsigned sizes[] = TLB_PAGE_SIZES;
-    struct tlb_page *p = &b->tlb.page[n];
     const struct tlb_wide *w = tlb_find_wide(b, va, false);
     bool read = (e->rd ^ va) < 4096, write = (e->wr ^ va) < 4096;
-    uint64_t size = 4096, window;
+    uint64_t size, *pa = &tlb_entry_of(&b->tlb, va)->pa;
+    struct tlb_page p = { .va = align_down(va, 4096), .add = e->add };
+    bool in_row = true;
 
-    *p = (struct tlb_page){ .va = align_down(va, 4096), .add = e->add };
     if (w && write <= ((w->wr ^ va) >> TLB_WIDE_SHIFT == 0)) {
         size = 1ull << TLB_WIDE_SHIFT;
-        p->va = w->rd;
-        p->add = w->add;
-    } else if ((window = window_find(v, b, va, e, p)) != 0) {
-        size = window;
+        p.va = w->rd;
+        p.add = w->add;
+    } else if ((size = window_find(v, b, va, e, &p)) == 0) {
+        size = find_run(&b->tlb, va, e, &p); /* short, as it happens to be */
+        in_row = false;
     }
-    for (unsigned k = 0; k < ARRAY_LEN(sizes); k++) {
-        p->rd[k] = read ? size + 1 - sizes[k] : 0;
-        p->wr[k] = write ? size + 1 - sizes[k] : 0;
-    }
-    set_add(b->tlb.pages_used, n);
+    put_page(&b->tlb, n, p, size, read, write);
+    if (in_row)
+        put_page(&b->tlb, tlb_row_of(va), p, size, read, write);
+    *pa = in_row ? *pa | TLB_IN_ROW : *pa & ~(uint64_t)TLB_IN_ROW;
 }
 
 void tlb_note_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,

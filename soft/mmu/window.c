@@ -21,6 +21,10 @@
  * same page, the load waits until the store is done. But memory's own pages are larger, so that is
  * for the first LED pages of a program only.
  *
+ * Of an entry whose page has a window, the bit TLB_IN_ROW says so, as that of a region does:
+ * translated code that fills a place by itself then looks for what was found there last
+ * (soft/jit/place.c).
+ *
  * To map costs some microseconds for each run of pages that is one in the memory, so it is done
  * for sites that miss often, and there is a budget of time; and a limit to mappings, since the host
  * has one for the process. At the limit the vCPU gives its room back, and begins anew.
@@ -440,11 +444,8 @@ static bool map_run(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64
     while (va + size < end && size < max && pa_of(entry_of(v, b, va + size)) == pa + size &&
            !is_mapped(w, va + size, pa + size))
         size += 4096;
-    for (unsigned k = 0; k < size / 4096; k++)
-        if (set_has(w->read, n + k)) {
-            tlb_drop_found(&b->tlb, va + k * 4096ull, 1);
-            clear_bits(w, n + k, 1);
-        }
+    tlb_drop_found(&b->tlb, va, size / 4096);
+    clear_bits(w, n, (unsigned)(size / 4096));
     w->mappings++;
     atomic_fetch_add(&v->cpu.vm->mappings, 1);
     if (mmap(w->host + n * (size_t)4096, size, PROT_READ | PROT_WRITE,
@@ -477,6 +478,18 @@ static void claim(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
     *p = (struct piece){ .bank = b, .va = align_down(va, PIECE_SIZE), .open = true };
 }
 
+/* Translated code is not to fill a place from the page's entry (soft/jit/place.c). */
+static void note_row(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
+{
+    struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
+    struct tlb_second *s = second_of(v, va);
+
+    if ((e->rd ^ va) < 4096)
+        e->pa |= TLB_IN_ROW;
+    if (s->owner == tlb_owner(b) && (s->e.rd ^ va) < 4096)
+        s->e.pa |= TLB_IN_ROW;
+}
+
 /* All of [va, end) have entries. */
 static void map_all(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64_t end)
 {
@@ -488,6 +501,7 @@ static void map_all(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64
             !map_run(v, b, va, end < piece_end ? end : piece_end))
             return;
         (void)agree(v, b, va, e);
+        note_row(v, b, va);
     }
 }
 

@@ -79,7 +79,7 @@ static void entry_forbid(struct tlb *t, unsigned n, uint64_t pa, bool watch)
 {
     struct tlb_entry *e = &t->e[n];
 
-    if ((e->pa & ~(uint64_t)TLB_WATCHED) != pa || e->wr != e->rd)
+    if (align_down(e->pa, 4096) != pa || e->wr != e->rd)
         return;
     e->wr = TLB_NEVER(n);
     e->pa |= watch ? TLB_WATCHED : 0;
@@ -87,7 +87,7 @@ static void entry_forbid(struct tlb *t, unsigned n, uint64_t pa, bool watch)
 
 static void second_forbid(struct tlb_second *s, uint64_t pa)
 {
-    if ((s->e.pa & ~(uint64_t)TLB_WATCHED) == pa)
+    if (align_down(s->e.pa, 4096) == pa)
         s->owner = 0;
 }
 

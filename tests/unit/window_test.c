@@ -5,11 +5,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define FILE_BASE  0x60000000ull
-#define FILE_PAGES 64u
-#define FIRST      0x5ff000ull /* the window begins one page before a piece of 2 MiB ends */
-#define PAGES      12u
-#define PLACE      3u
+#define FILE_BASE     0x60000000ull
+#define FILE_PAGES    64u
+#define FIRST         0x5ff000ull /* the window begins one page before a piece of 2 MiB ends */
+#define PAGES         12u
+#define PLACE         3u
+#define PLACE_OF_MANY (TLB_PAGES / 2 + PLACE)
 
 struct window_fixture {
     struct fixture *f;
@@ -102,6 +103,7 @@ static const struct tlb_page *look(uint64_t va)
 
     assert_non_null(e);
     tlb_fill_page(vcpu(), bank(), PLACE, va, e);
+    tlb_fill_page(vcpu(), bank(), PLACE_OF_MANY, va, e);
     return &bank()->tlb.page[PLACE];
 }
 
@@ -119,12 +121,12 @@ static void leads(uint64_t va, unsigned n, bool in_window)
 /* How many pages it holds, for reading. */
 static unsigned pages_found(const struct tlb_page *p)
 {
-    return (unsigned)((p->rd[0] + 7) / 4096);
+    return (unsigned)((p->rd + TLB_PAGE_FEW - 1) / 4096);
 }
 
-static bool matches(const struct tlb_page *p, uint64_t va, unsigned k, bool write)
+static bool matches(const struct tlb_page *p, uint64_t va, bool write)
 {
-    return va - p->va < (write ? p->wr : p->rd)[k];
+    return va - p->va < (write ? p->wr : p->rd);
 }
 
 static uint8_t *host_of(const struct tlb_page *p, uint64_t va)
@@ -134,14 +136,15 @@ static uint8_t *host_of(const struct tlb_page *p, uint64_t va)
 
 static void covers(const struct tlb_page *p, unsigned from, unsigned to, bool write)
 {
-    static const unsigned sizes[] = TLB_PAGE_SIZES;
     const uint64_t begin = FIRST + from * 4096, end = FIRST + to * 4096;
 
-    for (unsigned k = 0; k < ARRAY_LEN(sizes); k++) {
-        assert_true(matches(p, begin, k, write));
-        assert_false(matches(p, begin - 1, k, write));
-        assert_true(matches(p, end - sizes[k], k, write));
-        assert_false(matches(p, end - sizes[k] + 1, k, write));
+    for (unsigned many = 0; many < 2; many++) {
+        const struct tlb_page *q = many ? &bank()->tlb.page[PLACE_OF_MANY] : p;
+        unsigned size = many ? TLB_PAGE_MANY : TLB_PAGE_FEW;
+        assert_true(matches(q, begin, write));
+        assert_false(matches(q, begin - 1, write));
+        assert_true(matches(q, end - size, write));
+        assert_false(matches(q, end - size + 1, write));
     }
     for (unsigned k = from; k < to; k++)
         assert_memory_equal(host_of(p, FIRST + k * 4096), w.file + page_of(k) * 4096, 4096);
@@ -211,6 +214,46 @@ static void entries_lead_there(void **state)
     leads(FIRST + 2 * 4096, page_of(2), false);
 }
 
+/* What the host happens to have in a row needs no window. */
+static void neighbours_are_one(void **state)
+{
+    (void)state;
+    fill_all();
+    assert_int_equal(pages_found(look(FIRST)), 1);
+    for (unsigned k = 1; k < 4; k++)
+        covers(look(FIRST + k * 4096), 1, 4, true);
+    fill_in(bank(), FIRST + 3 * 4096, page_of(3), MMU_READ); /* it may be written no longer */
+    tlb_flush_va(vcpu(), FIRST + 3 * 4096, 4096, 7);
+    assert_int_equal(bank()->tlb.page[PLACE].rd, 0);
+    fill_in(bank(), FIRST + 3 * 4096, page_of(3), MMU_READ);
+    covers(look(FIRST + 4096), 1, 3, true);
+    covers(look(FIRST + 3 * 4096), 3, 4, false);
+    assert_int_equal(bank()->tlb.page[PLACE].wr, 0);
+    assert_int_equal(tlb_entry_of(&bank()->tlb, FIRST)->pa & TLB_IN_ROW, 0);
+}
+
+/* Translated code copies windows from where they were found last, which goes with their pages. */
+static void windows_are_kept_for_others(void **state)
+{
+    struct tlb_page *kept = &bank()->tlb.page[tlb_row_of(FIRST)];
+
+    (void)state;
+    fill_all();
+    (void)look(FIRST);
+    assert_int_equal(kept->rd, 0);
+    window_build(vcpu(), bank(), FIRST);
+    for (unsigned k = 0; k < PAGES; k++)
+        assert_int_equal(tlb_entry_of(&bank()->tlb, FIRST + k * 4096)->pa & TLB_IN_ROW, TLB_IN_ROW);
+    const struct tlb_page *p = look(FIRST);
+    assert_int_equal(kept->va, p->va);
+    assert_int_equal(kept->add, p->add);
+    assert_int_equal(kept->rd, p->rd);
+    assert_int_equal(kept->wr, p->wr);
+    tlb_flush_va(vcpu(), FIRST + 5 * 4096, 4096, 7);
+    assert_int_equal(kept->rd, 0);
+    assert_int_equal(kept->wr, 0);
+}
+
 static void a_page_that_is_dropped_divides_it(void **state)
 {
     (void)state;
@@ -218,7 +261,7 @@ static void a_page_that_is_dropped_divides_it(void **state)
     window_build(vcpu(), bank(), FIRST);
     covers(look(FIRST), 0, PAGES, true);
     tlb_flush_va(vcpu(), FIRST + 4 * 4096, 4096, 7);
-    assert_int_equal(bank()->tlb.page[PLACE].rd[0], 0);
+    assert_int_equal(bank()->tlb.page[PLACE].rd, 0);
     covers(look(FIRST), 0, 4, true);
     covers(look(FIRST + 5 * 4096), 5, PAGES, true);
 
@@ -265,7 +308,7 @@ static void whatever_drops_pages_drops_it(void **state)
             assert_int_equal(atomic_load(&w.f->v->cpu.vm->mappings), 0);
             break;
         }
-        assert_int_equal(bank()->tlb.page[PLACE].rd[0], 0);
+        assert_int_equal(bank()->tlb.page[PLACE].rd, 0);
         bank()->asid = 7;
         fill(FIRST, page_of(0));
         assert_int_equal(pages_found(look(FIRST)), how == 2 ? 1 : how == 4 ? PAGES : 1);
@@ -283,9 +326,9 @@ static void an_address_has_a_tag(void **state)
         fill(tag + FIRST + k * 4096, page_of(k));
     window_build(vcpu(), bank(), tag + FIRST);
     assert_int_equal(pages_found(look(tag + FIRST)), PAGES);
-    assert_false(matches(look(tag + FIRST), FIRST, 0, false));
+    assert_false(matches(look(tag + FIRST), FIRST, false));
     tlb_flush_va(vcpu(), FIRST + 4096, 4096, 7);
-    assert_int_equal(bank()->tlb.page[PLACE].rd[0], 0);
+    assert_int_equal(bank()->tlb.page[PLACE].rd, 0);
     assert_int_equal(pages_found(look(tag + FIRST)), 1);
 }
 
@@ -299,12 +342,12 @@ static void what_may_only_be_read_is_not_written(void **state)
     covers(look(FIRST + 7 * 4096), 7, PAGES, true);
     const struct tlb_page *p = look(FIRST + 6 * 4096);
     covers(p, 0, PAGES, false);
-    assert_int_equal(p->wr[0], 0);
+    assert_int_equal(p->wr, 0);
 
     /* the guest takes the right away, and does not say so */
     covers(look(FIRST), 0, 6, true);
     fill_in(bank(), FIRST + 2 * 4096, page_of(2), MMU_READ);
-    assert_int_equal(look(FIRST + 2 * 4096)->wr[0], 0);
+    assert_int_equal(look(FIRST + 2 * 4096)->wr, 0);
     covers(look(FIRST), 0, 2, true);
 }
 
@@ -319,9 +362,9 @@ static void a_page_is_watched(void **state)
         window_build(vcpu(), bank(), FIRST);
         covers(look(FIRST), 0, PAGES, true);
         tlb_watch(vcpu(), FILE_BASE + (page_of(3) - 4) * 4096ull);
-        assert_int_equal(bank()->tlb.page[PLACE].wr[0], 0);
+        assert_int_equal(bank()->tlb.page[PLACE].wr, 0);
         look(FIRST);
-        assert_false(matches(&bank()->tlb.page[PLACE], FIRST + 3 * 4096, 0, true));
+        assert_false(matches(&bank()->tlb.page[PLACE], FIRST + 3 * 4096, true));
         window_build(vcpu(), bank(), FIRST);
         covers(look(FIRST), 0, 3, true);
         covers(look(FIRST + 4 * 4096), 4, PAGES, true);
@@ -341,7 +384,7 @@ static void another_bank_takes_it(void **state)
     for (unsigned k = 0; k < 2; k++)
         fill_in(other, va + k * 4096, 32 + k, MMU_READ | MMU_WRITE);
     window_build(vcpu(), other, va);
-    assert_int_equal(bank()->tlb.page[PLACE].rd[0], 0);
+    assert_int_equal(bank()->tlb.page[PLACE].rd, 0);
     assert_int_equal(pages_found(look(FIRST)), 1);
     window_build(vcpu(), bank(), FIRST);
     covers(look(FIRST), 0, PAGES, true);
@@ -402,6 +445,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(pages_lie_in_a_row),
         TEST(entries_lead_there),
+        TEST(neighbours_are_one),
+        TEST(windows_are_kept_for_others),
         TEST(a_page_that_is_dropped_divides_it),
         TEST(whatever_drops_pages_drops_it),
         TEST(an_address_has_a_tag),

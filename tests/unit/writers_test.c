@@ -134,16 +134,16 @@ static void so_does_a_region_that_has_it(void **state)
     assert_int_equal(b->tlb.page[3].va, va & ~0x1fffffull);
     tlb_forbid_write(f->v, PAGE); /* which has no entry of its own */
     assert_null(tlb_find_wide(b, va, true));
-    assert_int_equal(b->tlb.page[3].wr[0], 0);
+    assert_int_equal(b->tlb.page[3].wr, 0);
 
     fill_region(f, b, va, PAGE + 0x2000);
     tlb_fill_page(f->v, b, 5, va, tlb_entry_of(&b->tlb, va));
     fill_region(f, b, next, PAGE + 0x200000);
     assert_null(tlb_find_wide(b, va, true));
-    assert_int_equal(b->tlb.page[5].wr[0], 0);
+    assert_int_equal(b->tlb.page[5].wr, 0);
     tlb_flush_va(f->v, next ^ 0x1ff000, 4096, -1);
     assert_null(tlb_find_wide(b, next, false));
-    assert_int_equal(b->tlb.page[3].rd[0], 0);
+    assert_int_equal(b->tlb.page[3].rd, 0);
 }
 
 static void what_drops_a_page_drops_its_region(void **state)
@@ -167,7 +167,7 @@ static void what_drops_a_page_drops_its_region(void **state)
         else
             tlb_flush_va(f->v, va - 0x10000000, 0x20000000, 7);
         assert_null(tlb_find_wide(b, va, false));
-        assert_int_equal(b->tlb.page[3].rd[0], 0);
+        assert_int_equal(b->tlb.page[3].rd, 0);
         assert_int_equal(b->tlb.wides_used, 0);
         b->asid = 7;
     }
