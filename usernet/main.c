@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "host/net.h"
@@ -24,6 +25,7 @@
 #define IN_SIZE  (512u << 10)
 #define OUT_SIZE (4u << 20)
 #define OUT_HIGH (512u << 10)
+#define SEND_NOW 4096 /* from so many bytes on a frame is worth a system call */
 #define TIMER_MS 1000 /* router advertisements are seconds apart */
 
 struct usernet {
@@ -32,8 +34,27 @@ struct usernet {
     size_t in_end, out_start, out_end;
 };
 
+static void queue_bytes(struct usernet *u, const uint8_t *bytes, size_t n)
+{
+    memcpy(u->out + u->out_end, bytes, n);
+    u->out_end += n;
+}
+
+/* How much of a long frame went without being copied: what waits goes first, and what is short goes
+ * with what comes next. */
+static size_t send_now(const struct usernet *u, uint8_t prefix[PREFIX], const uint8_t *frame,
+                       size_t n)
+{
+    struct iovec v[] = { { prefix, PREFIX }, { (void *)(uintptr_t)frame, n } };
+    const struct msghdr message = { .msg_iov = v, .msg_iovlen = ARRAY_LEN(v) };
+    if (n < SEND_NOW || u->out_end > u->out_start)
+        return 0;
+    ssize_t sent = sendmsg(NET_USER_DATA_FD, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent > 0 ? (size_t)sent : 0;
+}
+
 /* For the guest. A frame that does not fit is lost, as on any wire; OUT_HIGH makes that rare. */
-static void queue_frame(void *ctx, const uint8_t *frame, size_t n)
+static void send_frame(void *ctx, const uint8_t *frame, size_t n)
 {
     struct usernet *u = ctx;
     if (n == 0 || n > NET_FRAME_MAX)
@@ -45,13 +66,12 @@ static void queue_frame(void *ctx, const uint8_t *frame, size_t n)
         if (OUT_SIZE - u->out_end < PREFIX + n)
             return;
     }
-    uint8_t *p = u->out + u->out_end;
-    p[0] = 0;
-    p[1] = (uint8_t)(n >> 16);
-    p[2] = (uint8_t)(n >> 8);
-    p[3] = (uint8_t)n;
-    memcpy(p + PREFIX, frame, n);
-    u->out_end += PREFIX + n;
+    uint8_t prefix[PREFIX] = { 0, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n };
+    size_t sent = send_now(u, prefix, frame, n);
+    if (sent < PREFIX)
+        queue_bytes(u, prefix + sent, PREFIX - sent);
+    size_t done = sent > PREFIX ? sent - PREFIX : 0;
+    queue_bytes(u, frame + done, n - done);
 }
 
 /* False when the other end is gone. */
@@ -150,7 +170,7 @@ int main(int argc, char **argv)
     raise_limits();
     int r = u ? net_spec_parse(argv[1], &spec, &e) : err_set(&e, -ENOMEM, "no memory");
     if (r == 0)
-        r = stack_create(&spec, queue_frame, u, &u->stack, &e);
+        r = stack_create(&spec, send_frame, u, &u->stack, &e);
     if (r == 0)
         r = sandbox_enter(NET_USER_CONTROL_FD, &e);
     report(r < 0 ? e.text : "");
