@@ -1,17 +1,16 @@
 /*
- * How much of the host is busy with other work than this VM's vCPUs: a vCPU that looks for what it
- * waits for uses up a core, which it may only do if nobody else wants that (soft/wait.c).
+ * Whether the host has a core for a vCPU that only looks for what it waits for: it may use one up
+ * only if nobody else wants it (soft/wait.c).
  *
- * Linux says in the fourth field of /proc/loadavg how many threads run or want to run now. Others'
- * are what is left of them without the ticker, whose thread reads it, and the vCPUs that are awake
- * or were just woken; their average over about 100 ms counts. Elsewhere nothing is known, and
- * others have no threads.
+ * How many threads want to run is something that the host tells late and roughly, and of a guest
+ * that goes to sleep and wakes all the time it counts the threads that it has just woken; so that
+ * is not asked. A vCPU that looks gives its core away every microsecond. Threads that it waits for
+ * itself, such as a network's, have it back within a few of them; if it takes as long as a slice of
+ * the host's scheduler, others compute there. Then the vCPU sleeps for some time when it waits, for
+ * twice as long if that happens again soon.
  */
 #include "soft/load.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sched.h>
@@ -19,11 +18,14 @@
 
 #include "soft/vcpu.h"
 
-/* One sample is worth 1 / 8 of the average. It is rounded up, so a host at rest is one of 7. */
-#define LOAD_WEIGHT 8
+#define LOAD_MS(ms) ((ms) * (HVX_COUNTER_HZ / 1000))
 
-/* The average may be this much above what the cores can do: others run for a moment, too. */
-#define LOAD_SLACK (LOAD_ONE / 4)
+/* So long only work takes that nobody of ours does. Linux's shortest slice is 0.7 ms. */
+#define CROWD_TICKS (LOAD_MS(1) / 2)
+
+/* How long the core is others', first and at most. */
+#define CROWD_FIRST LOAD_MS(10)
+#define CROWD_MOST  LOAD_MS(320)
 
 static unsigned host_cores(void)
 {
@@ -39,63 +41,16 @@ static unsigned host_cores(void)
 void load_init(struct load *l)
 {
     l->cores = host_cores();
-    l->fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 }
 
-void load_fini(struct load *l)
+bool crowd_note(struct crowd *c, uint64_t now, uint64_t ticks)
 {
-    if (l->fd >= 0)
-        close(l->fd);
-}
-
-int load_thread(void)
-{
-#ifdef __linux__
-    return gettid();
-#else
-    return 0;
-#endif
-}
-
-bool load_thread_is_ready(int thread)
-{
-    char path[64], text[128];
-
-    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (ticks < CROWD_TICKS)
         return false;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = 0;
-    const char *name_ends = strrchr(text, ')'); /* the name may have any character */
-    return name_ends && strncmp(name_ends, ") R", 3) == 0;
-}
-
-void load_sample(struct load *l, unsigned ready)
-{
-    char text[128];
-    unsigned runnable;
-
-    if (l->fd < 0)
-        return;
-    unsigned ours = atomic_load(&l->awake) + ready + 1;
-    ssize_t n = pread(l->fd, text, sizeof text - 1, 0);
-    if (n <= 0)
-        return;
-    text[n] = 0;
-    if (sscanf(text, "%*s %*s %*s %u/", &runnable) != 1)
-        return;
-    unsigned others = runnable > ours ? runnable - ours : 0;
-    unsigned average = atomic_load(&l->others);
-    average = (average * (LOAD_WEIGHT - 1) + others * LOAD_ONE + LOAD_WEIGHT - 1) / LOAD_WEIGHT;
-    atomic_store(&l->others, average);
-}
-
-bool load_leaves_cores(const struct load *l, unsigned least)
-{
-    unsigned awake = atomic_load_explicit(&l->awake, memory_order_relaxed);
-    unsigned others = atomic_load_explicit(&l->others, memory_order_relaxed);
-
-    return (awake > least ? awake : least) * LOAD_ONE + others <= l->cores * LOAD_ONE + LOAD_SLACK;
+    bool again = now - c->until < c->pause;
+    c->pause = again ? 2 * c->pause : CROWD_FIRST;
+    if (c->pause > CROWD_MOST)
+        c->pause = CROWD_MOST;
+    c->until = now + c->pause;
+    return true;
 }

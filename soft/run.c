@@ -224,7 +224,7 @@ void soft_run(struct soft_vcpu *v)
         run_first(v);
     if (UNLIKELY(!atomic_load_explicit(&v->cpu.vm->shared, memory_order_relaxed)))
         run_share(v);
-    if (UNLIKELY(atomic_load_explicit(&v->wait_exit, memory_order_relaxed)))
+    if (UNLIKELY(v->wait_exit))
         soft_waited(v);
     v->exiting = false;
     v->cpu.budget = 0;

@@ -36,23 +36,6 @@ static bool tick(struct soft_vm *vm)
     return any;
 }
 
-/* Those that the VMM waits for, and has woken: the host counts them as ready to run for some time
- * before they come back. */
-static unsigned count_ready(struct soft_vm *vm)
-{
-    int thread[SOFT_MAX_VCPUS];
-    unsigned count = 0, ready = 0;
-
-    lock_acquire(&vm->lock);
-    for (unsigned n = 0; n < vm->vcpu_end; n++)
-        if (vm->vcpu[n] && atomic_load(&vm->vcpu[n]->wait_exit))
-            thread[count++] = atomic_load(&vm->vcpu[n]->thread);
-    lock_release(&vm->lock);
-    while (count > 0)
-        ready += load_thread_is_ready(thread[--count]);
-    return ready;
-}
-
 /* Is there nobody to kick? Then `idle` is set, and whoever enters the guest from now on clears it.
  */
 static bool all_idle(struct soft_vm *vm)
@@ -108,14 +91,9 @@ static void *ticker_main(void *arg)
 {
     struct soft_vm *vm = arg;
     struct ticker *t = &vm->ticker;
-    uint64_t sampled = 0;
 
     for (;;) {
         ticker_sleep(vm);
-        if (soft_ticks() - sampled >= LOAD_PERIOD * TICK) {
-            load_sample(&vm->load, count_ready(vm));
-            sampled = soft_ticks();
-        }
         t->quiet = atomic_exchange(&t->warming, false) ? 0 : t->quiet + 1;
         bool idle = all_idle(vm);
         lock_acquire(&t->lock);

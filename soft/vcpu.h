@@ -172,9 +172,9 @@ struct soft_vcpu {
     bool counted; /* in load.awake: no longer asleep; with wait_lock */
     pthread_cond_t wait_cond;
     uint32_t spin_interrupt, spin_event; /* ticks to look before sleeping */
+    struct crowd crowd;                  /* on the core that it looks on */
     uint64_t wait_start;                 /* of a WFI that the VMM waits for; */
-    _Atomic uint64_t wait_exit;          /* 0: of none */
-    _Atomic int thread;                  /* load_thread(), then */
+    uint64_t wait_exit;                  /* 0: of none */
 
     _Atomic bool in_guest;
     _Atomic bool has_run;

@@ -233,6 +233,5 @@ void soft_vm_destroy(struct soft_vm *vm)
     free(atomic_load(&vm->map));
     lock_fini(&vm->lock);
     lock_fini(&vm->check_lock);
-    load_fini(&vm->load);
     free(vm);
 }

@@ -5,8 +5,8 @@
  * To wake a thread costs more than most waits of a busy guest last, so looking comes first, for as
  * long as it paid lately: waits that are over soon make the moment longer, others shorter. While
  * more vCPUs are awake than the host has cores nobody looks; who is waited for may need the core.
- * For an interrupt, which may take longer, nobody looks either while others' work wants the cores
- * (soft/load.c).
+ * Who looks for an interrupt, which may take longer, gives its core away now and then, to threads
+ * that the interrupt is to come from and to others' work; the latter it leaves alone (soft/load.c).
  *
  * A WFE that follows a load-exclusive waits for the monitor to be cleared (B2.12.4), most often in
  * Linux's smp_cond_load_relaxed(). Watching the page for that (soft/exclusive.c) would cost every
@@ -23,6 +23,7 @@
 #include "soft/wait.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #include "soft/vcpu.h"
 
@@ -119,15 +120,32 @@ static bool monitor_is_cleared(const struct soft_vcpu *v, const uint8_t *host)
 
 /* --- looking --- */
 
+/* May the vCPU look for an interrupt, rather than sleep? */
+static bool may_spin(struct soft_vcpu *v, uint64_t now)
+{
+    struct soft_vm *vm = v->cpu.vm;
+
+    return crowd_is_over(&v->crowd, now) &&
+           load_awake_fit(&vm->load, atomic_load(&vm->shared) ? 2 : 1);
+}
+
 /* Look for an interrupt until `end`. */
 static bool spin_interrupt(struct soft_vcpu *v, uint64_t end)
 {
-    while (soft_ticks() < end)
+    uint64_t now = soft_ticks(), last;
+
+    while (now < end) {
         for (unsigned n = 0; n < WAIT_LOOKS; n++) {
             if (interrupt_is_there(v))
                 return true;
             wait_pause();
         }
+        (void)sched_yield();
+        last = now;
+        now = soft_ticks();
+        if (crowd_note(&v->crowd, now, now - last))
+            break;
+    }
     return false;
 }
 
@@ -166,8 +184,8 @@ static uint32_t shorter(uint32_t ticks, uint32_t least)
 /*
  * Sleep until `is_there`, or at `deadline`, a host counter value. Not in the guest.
  *
- * The host counts a thread as one that wants to run from when it is woken, which may be long before
- * it does; so who wakes it counts it as awake, or it would be taken for others' work.
+ * A thread wants a core from when it is woken, which may be long before it has one; so who wakes it
+ * counts it as awake.
  */
 static void sleep_until(struct soft_vcpu *v, uint64_t deadline,
                         bool (*is_there)(struct soft_vcpu *))
@@ -231,7 +249,7 @@ void soft_wait_interrupt(struct soft_vcpu *v, uint64_t deadline)
         uint64_t end = sooner(until, soft_gic_deadline(v, now));
         pmu_leave(v); /* its clock stops */
         atomic_store(&v->in_guest, false);
-        if (!first || !load_leaves_cores(&vm->load, atomic_load(&vm->shared) ? 2 : 1) ||
+        if (!first || !may_spin(v, now) ||
             !spin_interrupt(v, sooner(end, start + v->spin_interrupt)))
             sleep_until(v, end, interrupt_is_there);
         atomic_store(&v->in_guest, true);
@@ -249,14 +267,13 @@ void soft_wait_interrupt(struct soft_vcpu *v, uint64_t deadline)
  * so whether it was for long is seen when it runs the vCPU again. */
 void soft_look_interrupt(struct soft_vcpu *v, uint64_t deadline)
 {
-    struct load *load = &v->cpu.vm->load;
     uint64_t start = soft_ticks(),
              end = sooner(sooner(host_ticks(v, deadline), soft_gic_deadline(v, start)),
                           start + v->spin_interrupt);
 
     if (interrupt_is_there(v) || timer_fires(v))
         return;
-    if (v->spin_interrupt && load_leaves_cores(load, atomic_load(&v->cpu.vm->shared) ? 2 : 1)) {
+    if (v->spin_interrupt && may_spin(v, start)) {
         pmu_leave(v);
         atomic_store(&v->in_guest, false);
         bool came = spin_interrupt(v, end);
@@ -269,16 +286,16 @@ void soft_look_interrupt(struct soft_vcpu *v, uint64_t deadline)
         }
     }
     v->wait_start = start;
-    atomic_store(&v->thread, load_thread());
-    atomic_store(&v->wait_exit, soft_ticks());
+    v->wait_exit = soft_ticks();
 }
 
 void soft_waited(struct soft_vcpu *v)
 {
-    uint64_t now = soft_ticks(), exit = atomic_exchange(&v->wait_exit, 0);
+    uint64_t now = soft_ticks();
 
-    if (exit)
-        interrupt_came(v, now - exit >= WAIT_VMM_LEAST && now - v->wait_start < WAIT_INTERRUPT_MAX);
+    interrupt_came(v, now - v->wait_exit >= WAIT_VMM_LEAST &&
+                          now - v->wait_start < WAIT_INTERRUPT_MAX);
+    v->wait_exit = 0;
 }
 
 /* --- WFE --- */
@@ -288,7 +305,7 @@ bool soft_spin_event(struct soft_vcpu *v)
     if (atomic_exchange(&v->event, false)) /* SEVL; WFE begins every wait for a lock */
         return true;
     uint64_t start = soft_ticks();
-    if (!spin_event(v, load_awake_fit(&v->cpu.vm->load) ? start + v->spin_event : 0))
+    if (!spin_event(v, load_awake_fit(&v->cpu.vm->load, 1) ? start + v->spin_event : 0))
         return false;
     v->spin_event = longer(v->spin_event, WAIT_EVENT_LEAST, WAIT_EVENT_MAX);
     atomic_store(&v->event, false);

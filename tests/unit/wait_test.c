@@ -1,9 +1,7 @@
 /* What ends a WFE before it sleeps (DDI 0487 D1.6.1), and when the host has a core for waiting. */
 #include "tests/unit/soft_fixture.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PLACE 0x10000
 
@@ -93,83 +91,53 @@ static void whatever_is_asked_ends_it(void **state)
     assert_true(soft_spin_event(f->v));
 }
 
-/* The average of a steady host, in threads. */
-static unsigned others_beside(struct load *l, unsigned ready, const char *text)
-{
-    FILE *file = tmpfile();
-
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0 && fflush(file) == 0);
-    l->fd = fileno(file);
-    for (unsigned n = 0; n < 100; n++)
-        load_sample(l, ready);
-    assert_int_equal(fclose(file), 0);
-    return (atomic_load(&l->others) + LOAD_ONE / 2) / LOAD_ONE;
-}
-
-static unsigned others_after(struct load *l, const char *text)
-{
-    return others_beside(l, 0, text);
-}
-
-static void others_are_counted(void **state)
-{
-    struct load l = { .cores = 2, .awake = 2 };
-
-    (void)state;
-    assert_int_equal(others_after(&l, "0.10 0.20 0.30 8/345 4711\n"), 5); /* and the ticker */
-    assert_int_equal(others_after(&l, "0.10 0.20 0.30 3/345 4711\n"), 0);
-    assert_int_equal(others_after(&l, "0.10 0.20 0.30 1/345 4711\n"), 0);
-    assert_int_equal(others_after(&l, "0.10 0.20 0.30 5/345 4711\n"), 2);
-    assert_int_equal(others_beside(&l, 1, "0.10 0.20 0.30 6/345 4711\n"), 2);
-    assert_int_equal(others_after(&l, "nothing"), 2);
-    assert_int_equal(others_after(&l, ""), 2);
-    l.fd = -1;
-    load_sample(&l, 0);
-    assert_int_equal(l.others, 2 * LOAD_ONE);
-}
-
-static void a_thread_is_ready_while_it_runs(void **state)
-{
-    (void)state;
-#ifdef __linux__
-    assert_true(load_thread_is_ready(load_thread()));
-#endif
-    assert_false(load_thread_is_ready(0));
-}
-
-/* Work that is over does not count for ever. */
-static void others_are_forgotten(void **state)
-{
-    struct load l = { .cores = 2, .awake = 2 };
-
-    (void)state;
-    assert_int_equal(others_after(&l, "0.10 0.20 0.30 5/345 4711\n"), 2);
-    assert_false(load_leaves_cores(&l, 2));
-    assert_int_equal(others_after(&l, "0.10 0.20 0.30 3/345 4711\n"), 0);
-    assert_true(load_leaves_cores(&l, 2));
-}
-
 static void everybody_needs_a_core(void **state)
 {
     static const struct {
-        unsigned cores, awake, others, least;
-        bool fit, leaves;
+        unsigned cores, awake, least;
+        bool fit;
     } cases[] = {
-        { 2, 1, 0, 1, true, true },   { 2, 1, 0, 2, true, true },  { 2, 2, 0, 2, true, true },
-        { 2, 1, 1, 1, true, true },   { 2, 1, 1, 2, true, false }, { 2, 2, 1, 2, true, false },
-        { 2, 3, 0, 2, false, false }, { 1, 1, 0, 2, true, false }, { 8, 4, 4, 2, true, true },
-        { 8, 4, 5, 2, true, false },
+        { 2, 1, 1, true },  { 2, 1, 2, true }, { 2, 2, 2, true }, { 2, 3, 2, false },
+        { 1, 1, 2, false }, { 1, 1, 1, true }, { 8, 8, 2, true }, { 8, 9, 1, false },
     };
 
     (void)state;
     for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
-        const struct load l = { .cores = cases[n].cores,
-                                .awake = cases[n].awake,
-                                .others = cases[n].others * LOAD_ONE };
-        assert_int_equal(load_awake_fit(&l), cases[n].fit);
-        assert_int_equal(load_leaves_cores(&l, cases[n].least), cases[n].leaves);
+        const struct load l = { .cores = cases[n].cores, .awake = cases[n].awake };
+        assert_int_equal(load_awake_fit(&l, cases[n].least), cases[n].fit);
     }
+}
+
+#define MS (HVX_COUNTER_HZ / 1000)
+
+/* Threads that give the core back soon are no crowd. */
+static void others_work_is_left_alone(void **state)
+{
+    struct crowd c = { 0 };
+
+    (void)state;
+    assert_true(crowd_is_over(&c, 0));
+    assert_false(crowd_note(&c, 1000 * MS, MS / 4));
+    assert_true(crowd_is_over(&c, 1000 * MS));
+    assert_true(crowd_note(&c, 1000 * MS, MS));
+    assert_false(crowd_is_over(&c, 1000 * MS + 10 * MS - 1));
+    assert_true(crowd_is_over(&c, 1000 * MS + 10 * MS));
+}
+
+/* For longer while they stay, but never for good. */
+static void it_may_have_gone(void **state)
+{
+    struct crowd c = { 0 };
+    uint64_t now = 1000 * MS;
+
+    (void)state;
+    for (unsigned pause = 10; pause < 1000; pause *= 2) {
+        assert_true(crowd_note(&c, now, 3 * MS));
+        now = c.until;
+        assert_int_equal(c.pause, (pause < 320 ? pause : 320) * MS);
+    }
+    assert_true(crowd_note(&c, now + 320 * MS, 3 * MS));
+    assert_int_equal(c.pause, 10 * MS);
 }
 
 int main(void)
@@ -181,10 +149,9 @@ int main(void)
         TEST(memory_may_be_gone),
         TEST(only_an_interrupt_that_is_taken_ends_it),
         TEST(whatever_is_asked_ends_it),
-        cmocka_unit_test(others_are_counted),
-        cmocka_unit_test(a_thread_is_ready_while_it_runs),
-        cmocka_unit_test(others_are_forgotten),
         cmocka_unit_test(everybody_needs_a_core),
+        cmocka_unit_test(others_work_is_left_alone),
+        cmocka_unit_test(it_may_have_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
