@@ -236,7 +236,7 @@ static void serial_write(struct serial *s, struct endpoint *p)
     lock_acquire(&s->lock);
     if (put >= 0) {
         fifo_drop(&p->out, (size_t)put);
-        if (p->out.used == 0)
+        if ((size_t)put == n && n < sizeof bytes) /* all that there was */
             s->gather_until = clock_monotonic_ns() + SERIAL_GATHER_MS * 1000000;
     } else {
         if (!endpoint_can_return(p)) {
