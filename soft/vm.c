@@ -34,7 +34,7 @@ const struct soft_region *soft_map_find_slow(const struct soft_map *map, uint64_
 void soft_map_adopt(struct soft_vcpu *v)
 {
     tlb_flush_all(v);
-    window_forget(v);
+    window_destroy(v);
     code_drop_all(v);
     jit_drop_all(v);
     v->last_region = NULL;

@@ -206,8 +206,9 @@ void window_drop(struct soft_vcpu *v, const struct mmu_bank *b, uint64_t va, uin
  * wherever. The same of places. */
 void window_forbid(struct soft_vcpu *v, const struct mmu_bank *b, unsigned slot, uint64_t pa);
 void window_forbid_all(struct soft_vcpu *v);
-/* The memory map changes. */
+/* There are none until the next one is built. All that leads there leads to memory again; */
 void window_forget(struct soft_vcpu *v);
+/* nothing does, as banks were flushed. */
 void window_destroy(struct soft_vcpu *v);
 
 /* soft/mmu/access.c */
