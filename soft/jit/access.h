@@ -37,16 +37,17 @@ bool jit_access_of(jit_t t, const struct jit_insn *n, int64_t *offset, int64_t *
 
 _Static_assert(sizeof(struct tlb_entry) == 1u << JIT_TLB_SHIFT, "the index is a shift");
 
-/* RCX = where in the TLB the entry for the address in `at` would be; its fields. */
-static inline void jit_tlb_index(const struct jit *j, struct x86_buf *b, enum x86_reg at)
+/* `to` = where in the TLB the entry for the address in `at` would be; its fields if that is RCX. */
+static inline void jit_tlb_index(const struct jit *j, struct x86_buf *b, enum x86_reg to,
+                                 enum x86_reg at)
 {
     if (j->host.bmi2) {
-        x86_rorx(b, 0, RCX, at, 12 - JIT_TLB_SHIFT);
+        x86_rorx(b, 0, to, at, 12 - JIT_TLB_SHIFT);
     } else {
-        x86_mov_rr(b, 0, RCX, at);
-        x86_shift_ri(b, 0, X86_SHR, RCX, 12 - JIT_TLB_SHIFT);
+        x86_mov_rr(b, 0, to, at);
+        x86_shift_ri(b, 0, X86_SHR, to, 12 - JIT_TLB_SHIFT);
     }
-    x86_alu_rm(b, 0, X86_AND, RCX, x86_at(JIT_TLB, offsetof(struct tlb, mask)));
+    x86_alu_rm(b, 0, X86_AND, to, x86_at(JIT_TLB, offsetof(struct tlb, mask)));
 }
 static inline struct x86_mem jit_tlb_field(size_t offset)
 {

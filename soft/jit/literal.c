@@ -37,7 +37,7 @@ static uint8_t *look_up(jit_t t, int32_t disp, unsigned size)
     struct x86_buf *b = &t->hot;
 
     jit_looks_up(t, x86_at(RAX, disp), size, false, 0);
-    jit_tlb_index(t->jit, b, RAX);
+    jit_tlb_index(t->jit, b, RCX, RAX);
     x86_alu_rm(b, 1, X86_CMP, RAX, jit_tlb_field(offsetof(struct tlb_entry, rd)));
     uint8_t *slow = x86_jcc(b, CC_NE);
     x86_mov_rm(b, 1, RCX, jit_tlb_field(offsetof(struct tlb_entry, add)));

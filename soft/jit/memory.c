@@ -48,7 +48,7 @@ static void make_look_up(struct jit *j, enum x86_reg at, bool write)
     struct x86_buf buf = { .p = code, .sites = &j->relocs.sites }, *b = &buf;
     size_t tag = write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd);
 
-    jit_tlb_index(j, b, at);
+    jit_tlb_index(j, b, RCX, at);
     x86_mov_rm(b, 1, RDX, jit_tlb_field(tag));
     x86_alu_rr(b, 1, X86_XOR, RDX, at);
     x86_alu_ri(b, 1, X86_CMP, RDX, 4096);

@@ -175,13 +175,7 @@ static uint8_t *match_entry(const struct jit *j, struct x86_buf *b, bool write)
 {
     size_t tag = write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd);
 
-    if (j->host.bmi2) {
-        x86_rorx(b, 0, RBX, RCX, 12 - JIT_TLB_SHIFT);
-    } else {
-        x86_mov_rr(b, 0, RBX, RCX);
-        x86_shift_ri(b, 0, X86_SHR, RBX, 12 - JIT_TLB_SHIFT);
-    }
-    x86_alu_rm(b, 0, X86_AND, RBX, x86_at(JIT_TLB, offsetof(struct tlb, mask)));
+    jit_tlb_index(j, b, RBX, RCX);
     x86_mov_rm(b, 1, RAX, entry(tag));
     x86_alu_rr(b, 1, X86_XOR, RAX, RCX);
     x86_alu_ri(b, 1, X86_CMP, RAX, 4095);

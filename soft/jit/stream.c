@@ -249,7 +249,7 @@ static void look_up(jit_t t, unsigned n, uint8_t *miss[2])
     enum x86_reg turns = is_last ? JIT_TLB : (enum x86_reg)t->loop.s->at[n + 1].add;
 
     address(t, s);
-    jit_tlb_index(t->jit, b, RAX);
+    jit_tlb_index(t->jit, b, RCX, RAX);
     x86_mov_rm(
         b, 1, RDX,
         jit_tlb_field(s->write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd)));
