@@ -187,6 +187,11 @@ static inline struct soft_vcpu *vcpu_of(struct cpu *c)
     return c->vcpu;
 }
 
+static inline struct tlb_second *tlb_second_of(struct soft_vcpu *v, uint64_t va)
+{
+    return &v->second[(va >> 12) % TLB_SECOND_ENTRIES];
+}
+
 /* soft/run.c */
 
 /* BranchAddr(): a tagged address loses its tag (DDI 0487 D8.8). */

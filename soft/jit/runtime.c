@@ -179,53 +179,53 @@ void jit_drop_all(struct soft_vcpu *v)
 
 /* Finding code. */
 
+static struct mmu_bank *bank_now(struct soft_vcpu *v)
+{
+    return v->cpu.el ? &v->kernel : v->user;
+}
+
+uint32_t jit_bound(struct soft_vcpu *v, uint64_t va)
+{
+    uint32_t id = bank_now(v)->jit.bind[jit_bind_slot(va)];
+
+    return id && v->hot.jit->binding[id].va == (va & ~4095ull) ? id : 0;
+}
+
+/* A fetch finds the page of `va` there. Returns the binding's id; 0: no memory, the slot stays. */
+static uint32_t bind(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *host)
+{
+    uint64_t page = va & ~4095ull;
+    uint32_t id = jit_binding_id(v->hot.jit, page, pa, host, v->cpu.el);
+
+    if (id) {
+        bank_now(v)->jit.bind[jit_bind_slot(page)] = id;
+        filter_add(bank_now(v), page);
+    }
+    return id;
+}
+
 /* The binding of the page of `pc`; faults do not return. NULL: no memory. */
 static const struct jit_binding *bind_page(struct cpu *c, uint64_t pc)
 {
     struct soft_vcpu *v = vcpu_of(c);
-    struct jit *j = v->hot.jit;
-    uint64_t va = pc & ~4095ull;
-    struct mmu_bank *bank = c->el ? &v->kernel : v->user;
-    uint32_t *slot = &bank->jit.bind[jit_bind_slot(va)];
+    uint32_t id = jit_bound(v, pc);
 
-    if (*slot) {
-        const struct jit_binding *b = &j->binding[*slot];
-        if (b->va == va)
-            return b;
+    if (!id) {
+        uint64_t pa;
+        const uint8_t *host = mmu_fetch_host(c, pc, &pa);
+        id = bind(v, pc, pa, host);
     }
-    uint64_t pa;
-    const uint8_t *host = mmu_fetch_host(c, pc, &pa);
-    uint32_t id = jit_binding_id(j, va, pa, host, c->el);
-    if (!id)
-        return NULL;
-    *slot = id;
-    filter_add(bank, va);
-    return &j->binding[id];
-}
-
-uint32_t jit_bound(const struct soft_vcpu *v, uint64_t va)
-{
-    const struct mmu_bank *bank = v->cpu.el ? &v->kernel : v->user;
-    uint32_t id = bank->jit.bind[jit_bind_slot(va)];
-
-    return v->hot.jit->binding[id].va == (va & ~4095ull) ? id : 0;
+    return id ? &v->hot.jit->binding[id] : NULL;
 }
 
 uint32_t jit_bind(struct soft_vcpu *v, uint64_t va)
 {
-    struct mmu_bank *bank = v->cpu.el ? &v->kernel : v->user;
-    uint32_t *slot = &bank->jit.bind[jit_bind_slot(va)];
-    uint64_t page = va & ~4095ull, pa;
+    uint64_t pa;
 
-    if (*slot)
+    if (bank_now(v)->jit.bind[jit_bind_slot(va)])
         return jit_bound(v, va);
-    const uint8_t *host = mmu_fetch_query(&v->cpu, page, &pa);
-    if (!host)
-        return 0;
-    *slot = jit_binding_id(v->hot.jit, page, pa, host, v->cpu.el);
-    if (*slot)
-        filter_add(bank, page);
-    return *slot;
+    const uint8_t *host = mmu_fetch_query(&v->cpu, va & ~4095ull, &pa);
+    return host ? bind(v, va, pa, host) : 0;
 }
 
 /* Away from where it is, for the knob `cloned`. */

@@ -535,7 +535,7 @@ void jit_run_block(struct soft_vcpu *v, uint32_t block);
 
 /* soft/jit/runtime.c: the binding of the page of `va`; 0: it has none. The other one makes it, if a
  * fetch would find the page and no other one has its slot. */
-uint32_t jit_bound(const struct soft_vcpu *v, uint64_t va);
+uint32_t jit_bound(struct soft_vcpu *v, uint64_t va);
 uint32_t jit_bind(struct soft_vcpu *v, uint64_t va);
 
 /* soft/jit/track.c: code of the page is about to be translated. True: it was not known to have

@@ -118,11 +118,6 @@ static void tlb_shrink(struct tlb *t)
         set_entries(t, tlb_entries(t) / 2);
 }
 
-static struct tlb_second *second_of(struct soft_vcpu *v, uint64_t va)
-{
-    return &v->second[(va >> 12) % TLB_SECOND_ENTRIES];
-}
-
 static void bank_clear_fetch(struct mmu_bank *b)
 {
     for (unsigned n = 0; n < FETCH_ENTRIES; n++)
@@ -159,7 +154,7 @@ static void bank_flush_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t v
         b->generation++;
     else
         for (uint64_t n = 0; n < pages; n++)
-            second_of(v, va + (n << 12))->owner = 0;
+            tlb_second_of(v, va + (n << 12))->owner = 0;
     for (uint64_t n = 0; n < pages && n < FETCH_ENTRIES; n++)
         b->fetch[(page + n) % FETCH_ENTRIES].va = TLB_NEVER((page + n) % FETCH_ENTRIES);
     jit_forget_pages(v, b, va, pages);
@@ -369,7 +364,7 @@ void tlb_fill(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, const struct
             (window || leaf->shift >= TLB_WIDE_SHIFT ? TLB_IN_ROW : 0);
     if (e->wr == page)
         tlb_note_writer(v, b, va, leaf->pa);
-    *second_of(v, va) = (struct tlb_second){ .e = *e, .owner = tlb_owner(b) };
+    *tlb_second_of(v, va) = (struct tlb_second){ .e = *e, .owner = tlb_owner(b) };
 }
 
 /* Is the page among those whose stores exclusive_hold() has to see? */
@@ -406,7 +401,7 @@ void tlb_fill_wide(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
 const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write)
 {
     struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
-    const struct tlb_second *s = second_of(v, va);
+    const struct tlb_second *s = tlb_second_of(v, va);
 
     if (((write ? e->wr : e->rd) ^ va) < 4096)
         return e;

@@ -118,9 +118,19 @@ static uintptr_t add_of(const struct windows *w, uint64_t va)
     return (uintptr_t)w->host + number_of(va) * (uintptr_t)4096 - align_down(va, 4096);
 }
 
-static struct tlb_second *second_of(struct soft_vcpu *v, uint64_t va)
+/* The bank's entry for the page of `va` in the first level, and in the second; or NULL. */
+static struct tlb_entry *first_of(struct mmu_bank *b, uint64_t va)
 {
-    return &v->second[(va >> 12) % TLB_SECOND_ENTRIES];
+    struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
+
+    return (e->rd ^ va) < 4096 ? e : NULL;
+}
+
+static struct tlb_second *second_of(struct soft_vcpu *v, const struct mmu_bank *b, uint64_t va)
+{
+    struct tlb_second *s = tlb_second_of(v, va);
+
+    return s->owner == tlb_owner(b) && (s->e.rd ^ va) < 4096 ? s : NULL;
 }
 
 /* Of the bank, which has a piece. */
@@ -151,16 +161,16 @@ uintptr_t window_add(const struct soft_vcpu *v, const struct mmu_bank *b, uint64
 /* The page is mapped: its entries lead here. */
 static void lead_here(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
 {
-    struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
-    struct tlb_second *s = second_of(v, va);
+    struct tlb_entry *e = first_of(b, va);
+    struct tlb_second *s = second_of(v, b, va);
     uintptr_t add = add_of(v->windows, va);
 
-    if (((e->rd ^ va) < 4096 && e->add == add) || !may_lead(v, b))
+    if ((e && e->add == add) || !may_lead(v, b))
         return;
     led_of(v, b)->pages++;
-    if ((e->rd ^ va) < 4096)
+    if (e)
         e->add = add;
-    if (s->owner == tlb_owner(b) && (s->e.rd ^ va) < 4096)
+    if (s)
         s->e.add = add;
 }
 
@@ -197,11 +207,11 @@ static void leave_second(struct soft_vcpu *v, struct tlb_second *s)
 static void leave_piece(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
 {
     for (uint64_t end = va + PIECE_SIZE; va != end; va += 4096) {
-        struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
-        struct tlb_second *s = second_of(v, va);
-        if ((e->rd ^ va) < 4096)
+        struct tlb_entry *e = first_of(b, va);
+        struct tlb_second *s = second_of(v, b, va);
+        if (e)
             leave_slot(v, b, (unsigned)(e - b->tlb.e));
-        if (s->owner == tlb_owner(b) && (s->e.rd ^ va) < 4096)
+        if (s)
             leave_second(v, s);
     }
 }
@@ -421,12 +431,10 @@ uint64_t window_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
 
 static const struct tlb_entry *entry_of(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
 {
-    const struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
-    const struct tlb_second *s = second_of(v, va);
+    const struct tlb_entry *e = first_of(b, va);
+    const struct tlb_second *s = e ? NULL : second_of(v, b, va);
 
-    if ((e->rd ^ va) < 4096)
-        return e;
-    return s->owner == tlb_owner(b) && (s->e.rd ^ va) < 4096 ? &s->e : NULL;
+    return s ? &s->e : e;
 }
 
 /* Map the page of `va`, and those before `end` behind it that lie behind it in the memory as well.
@@ -481,12 +489,12 @@ static void claim(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
 /* Translated code is not to fill a place from the page's entry (soft/jit/place.c). */
 static void note_row(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
 {
-    struct tlb_entry *e = tlb_entry_of(&b->tlb, va);
-    struct tlb_second *s = second_of(v, va);
+    struct tlb_entry *e = first_of(b, va);
+    struct tlb_second *s = second_of(v, b, va);
 
-    if ((e->rd ^ va) < 4096)
+    if (e)
         e->pa |= TLB_IN_ROW;
-    if (s->owner == tlb_owner(b) && (s->e.rd ^ va) < 4096)
+    if (s)
         s->e.pa |= TLB_IN_ROW;
 }
 
