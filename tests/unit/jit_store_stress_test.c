@@ -4,58 +4,16 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
 
-#define KEY     0x1234567890abcdefull
+#include "tests/unit/store_folder.h"
+
 #define RECORDS 2000 /* that there can be */
 #define PART    150  /* that one process adds at a time */
-
-struct folder {
-    char path[64];
-    int fd;
-};
-
-static int setup(void **state)
-{
-    struct folder *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    strcpy(f->path, "/tmp/ireko-store-XXXXXX");
-    assert_non_null(mkdtemp(f->path));
-    f->fd = open(f->path, O_RDONLY | O_DIRECTORY);
-    assert_true(f->fd >= 0);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct folder *f = *state;
-    char command[128];
-
-    close(f->fd);
-    snprintf(command, sizeof command, "rm -rf %s", f->path);
-    assert_int_equal(system(command), 0);
-    free(f);
-    return 0;
-}
-
-static uint64_t hash_of(uint32_t n)
-{
-    return n * 0x9e3779b97f4a7c15ull;
-}
 
 static uint32_t next(uint32_t *dice)
 {
