@@ -34,19 +34,27 @@ int store_folder_check(int folder)
     return is_ours(&st) ? 0 : -EPERM;
 }
 
+/* Who adds to the file may write its header meanwhile, or give its name to a new one. */
+#define TRIES 3
+
 int store_file_descriptor(int folder, uint64_t key, int flags)
 {
-    struct stat st;
-    int fd = openat(folder, store_name_of(key).text, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-
-    if (fd < 0)
-        return -errno;
-    int err = fstat(fd, &st) != 0 ? -errno : 0;
-    if (!err && (!S_ISREG(st.st_mode) || !is_ours(&st) || st.st_nlink != 1))
-        err = -EPERM;
-    if (err)
+    for (unsigned n = 1;; n++) {
+        struct stat st;
+        int fd =
+            openat(folder, store_name_of(key).text, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+            return -errno;
+        int err = fstat(fd, &st) != 0 ? -errno : 0;
+        bool replaced = !err && !st.st_nlink;
+        if (!err && (!S_ISREG(st.st_mode) || !is_ours(&st) || st.st_nlink != 1))
+            err = -EPERM;
+        if (!err)
+            return fd;
         close(fd);
-    return err ? err : fd;
+        if (!replaced || n == TRIES)
+            return err;
+    }
 }
 
 static bool is_header(const struct store_header *h, uint64_t key, uint64_t size)
@@ -57,9 +65,6 @@ static bool is_header(const struct store_header *h, uint64_t key, uint64_t size)
            (h->size | h->table) % STORE_ALIGN == 0 && h->table >= sizeof *h &&
            h->table <= h->size && h->slots <= (h->size - h->table) / sizeof(struct store_slot);
 }
-
-/* Who adds to the file may write its header meanwhile. */
-#define TRIES 3
 
 int store_file_map(struct store_file *f, int fd, uint64_t key)
 {
