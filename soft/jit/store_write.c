@@ -251,8 +251,8 @@ static struct store_slot *free_slot(const struct store_writer *w, const struct t
 
 static bool make_table(const struct store_writer *w, struct table *t)
 {
-    const struct store_slot *old = (const void *)(w->old.map + w->old.table);
-    const size_t old_slots = w->old.map ? w->old.slots : 0;
+    const struct store_slot *old = w->old.map ? (const void *)(w->old.map + w->old.table) : NULL;
+    const size_t old_slots = old ? w->old.slots : 0;
     const struct added *new = (const void *)w->added.data;
     size_t count = w->added.size / sizeof *new, all = count;
     struct store_slot *s;

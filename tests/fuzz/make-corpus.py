@@ -300,7 +300,7 @@ def store(count, slots, add=True, beyond=b""):
 
 
 store_seeds = {"whole": store(3, 8), "full": store(64, 64), "unfinished": store(2, 4, beyond=b"x" * 100), "cut-off": store(2, 8, False)[:-9],
-               "table": store(0, 4)}
+               "refused": store(2, 8)[:-9], "table": store(0, 4)}
 
 corpus = pathlib.Path(__file__).parent / "corpus"
 for target, seeds in {"balloon": balloon_seeds, "virtq": virtq_seeds, "vsock": vsock_seeds, "fs": fs_seeds,
