@@ -29,8 +29,10 @@ from rows import GROUPS, ROWS  # noqa: E402
 HERE = pathlib.Path(__file__).resolve().parent
 
 # What others do to the machine for a moment meets a short row whole. So a row goes around all machines at most TURNS times
-# in a run, as long as it has taken less than ENOUGH seconds; and guests that boot fast boot again.
+# in a run, as long as it has taken less than ENOUGH seconds, but at least LEAST times, since the first turn of a program pays
+# for what no earlier run had translated; and guests that boot fast boot again.
 TURNS = 5
+LEAST = 3
 ENOUGH = 8
 
 
@@ -114,7 +116,7 @@ def turns(args):
     begin = time.monotonic()
     for turn in range(args.turns):
         yield turn
-        if time.monotonic() - begin > ENOUGH:
+        if turn + 1 >= LEAST and time.monotonic() - begin > ENOUGH:
             break
 
 
@@ -185,7 +187,7 @@ def facts(args, files, found, results, loads):
         ("QEMU", first_line(args.qemu, "--version").removeprefix("QEMU emulator version ") if any(m.name.startswith("qemu-") for m in found) else "none"),
         ("host", f"{cpu_model()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"),
         ("guest", f"Linux {kernel}, 1 CPU (several in the last group), {machines.MEMORY[:-1]} MiB, {machines.COMMAND_LINE}, Debian's programs"),
-        ("runs", f"{args.runs}, of fresh guests each; a row goes around all machines up to {args.turns} times in a run, until that has taken {ENOUGH} s"),
+        ("runs", f"{args.runs}, of fresh guests each; a row goes around all machines {min(LEAST, args.turns)} to {args.turns} times in a run, until that has taken {ENOUGH} s"),
         ("ireko's translations", "none of an earlier run (--keep none)" if args.no_keep else
          "as for its user from the second run on: one run of the same rows came before, unmeasured, and its translations are found"),
         ("time", "processor time" if args.clock == "cpu" else "wall clock"),
