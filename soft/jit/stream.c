@@ -15,9 +15,10 @@
  */
 #include "soft/jit/access.h"
 
-#define TURNS      256 /* where no stream moves, before it looks at attention */
-#define SPAN       512 /* bytes of one turn; of its stride */
-#define WAYS_OUT   24  /* of the block */
+#define TURNS      256       /* where no stream moves, before it looks at attention */
+#define SPAN       512       /* bytes of one turn; of its stride */
+#define AWAY       (1 << 30) /* from the base: a displacement has 32 bits */
+#define WAYS_OUT   24        /* of the block */
 #define STRUCTURES 4
 
 /* Of a register, up to an instruction of the body: by how much it has moved. */
@@ -142,6 +143,8 @@ static bool add(jit_t t, unsigned at, const struct walk *w, const struct walk *a
     if (found == JIT_STREAMS)
         return false;
     int64_t low = moved(w, n->i.rn, &a) + a.offset, high = low + a.size;
+    if (low < -AWAY || high > AWAY)
+        return false;
     struct jit_stream *s = &l->s->at[found];
     if (found == l->streams) {
         *s = (struct jit_stream){ .rn = n->i.rn, .rm = (uint8_t)a.rm, .scale = (uint8_t)a.scale };

@@ -205,6 +205,8 @@ static const uint32_t loops[][WORDS] = {
 #define LOOPS (sizeof loops / sizeof loops[0])
 #define END   (GUEST_RAM + GUEST_RAM_SIZE)
 
+#define FAR_STEPS 17
+
 /* What a loop is run with: x0, x3, and turns at most. */
 static const struct setting {
     uint64_t from, to, count;
@@ -258,6 +260,48 @@ static void every_loop(void)
             compare(loops[n], &settings[s]);
 }
 
+/* Its index goes so far and comes back that what is loaded lies 2 GiB and more from the base: not
+ * where the same 32 bits lead to, though there is memory there as well. */
+static void run_far(const char *engine, struct loop_result *r)
+{
+    uint32_t code[64];
+    unsigned n = 0;
+    struct guest g;
+
+    for (unsigned k = 0; k < FAR_STEPS; k++)
+        code[n++] = 0x917ffca5; /* loop: add x5, x5, #0xfff000 */
+    code[n++] = 0xf8657806;     /* ldr x6, [x0, x5, lsl #3] */
+    code[n++] = 0x8b0600e7;     /* add x7, x7, x6 */
+    code[n++] = 0xf9400068;     /* ldr x8, [x3]: there is an entry for what is there */
+    for (unsigned k = 0; k < FAR_STEPS; k++)
+        code[n++] = 0xd17ffca5;                       /* sub x5, x5, #0xfff000 */
+    code[n++] = 0xf1000421;                           /* subs x1, x1, #1 */
+    code[n] = 0x54000001 | ((0u - n) & 0x7ffff) << 5; /* b.ne loop */
+    memcpy(&code[n + 1], (const uint32_t[]){ LOOP_END }, 12);
+
+    CHECK_OK(hvx_set_engine(engine));
+    guest_open(&g, code, n + 4);
+    loop_memory(&g, 0x20000);
+    uint64_t *level1 = (uint64_t *)(void *)(g.ram + (LOOP_TABLES - GUEST_RAM));
+    level1[5] = level1[1]; /* RAM, 4 GiB further on */
+    for (unsigned reg = 0; reg < 29; reg++)
+        guest_set_reg(&g, HV_REG_X0 + reg, reg);
+    guest_set_reg(&g, HV_REG_X0, GUEST_DATA + (4ull << 30) - FAR_STEPS * 0xfff000ull * 8);
+    guest_set_reg(&g, HV_REG_X1, 300);
+    guest_set_reg(&g, HV_REG_X2, GUEST_MMIO_HIGH);
+    guest_set_reg(&g, HV_REG_X3, GUEST_DATA);
+    loop_run(&g, r);
+}
+
+static void far_from_the_base(void)
+{
+    static struct loop_result want, got;
+
+    run_far("interp", &want);
+    run_far(getenv("IREKO_ENGINE"), &got);
+    loop_compare(&want, &got);
+}
+
 /* One that never leaves its page looks at what others want all the same. */
 static void an_endless_one_is_left(void)
 {
@@ -280,6 +324,7 @@ static void an_endless_one_is_left(void)
 int main(void)
 {
     RUN(every_loop);
+    RUN(far_from_the_base);
     RUN(an_endless_one_is_left);
     return check_finish();
 }
