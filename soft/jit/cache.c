@@ -22,30 +22,52 @@
 #define BLOCK_HOT_MAX  32768u
 #define BLOCK_COLD_MAX 32768u
 
-#define TABLE_ROOM 4096 /* entries to begin with; makes whole pages */
+/* Entries to begin with, in addresses, which cost nothing: to move a table costs a page's fault
+ * once more for each, at least on hosts that are virtual machines. */
+#define TABLE_MAPPED (1u << 18)
+
+/* Bytes of a table that are made at once. */
+#define TABLE_CHUNK (64u << 10)
+
+#define HASH_FIRST 4096u /* buckets */
 
 #define HASH_SIZE(buckets) ((size_t)(buckets) * 2 * sizeof(uint32_t)) /* clones and originals */
 
-static void table_free(void *table, uint32_t room, size_t size)
+static void table_free(void *table, struct jit_room room, size_t size)
 {
-    if (room)
-        munmap(table, room * size);
+    if (room.mapped)
+        munmap(table, room.mapped * size);
 }
 
-/* Room for `more` entries. False: no memory; then the caller does as if the cache were full. Pages
- * are moved, not copied, and those that are not used yet cost nothing. */
-static bool table_grow(void **table, uint32_t count, uint32_t more, uint32_t *room, size_t size)
+/* Pages are moved, not copied. */
+static bool table_map(void **table, struct jit_room *room, size_t size)
 {
-    if (count + more <= *room)
-        return true;
-    uint32_t wanted = *room ? *room * 2 : TABLE_ROOM;
-    void *grown = *room ? mremap(*table, *room * size, wanted * size, MREMAP_MAYMOVE)
-                        : mmap(NULL, wanted * size, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (grown == MAP_FAILED)
+    uint32_t wanted = room->mapped ? room->mapped * 2 : TABLE_MAPPED;
+    void *mapped = room->mapped ? mremap(*table, room->mapped * size, wanted * size, MREMAP_MAYMOVE)
+                                : mmap(NULL, wanted * size, PROT_READ | PROT_WRITE,
+                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED)
         return false;
-    *table = grown;
-    *room = wanted;
+    (void)madvise(mapped, wanted * size, MADV_NOHUGEPAGE); /* of which most would be for nothing */
+    *table = mapped;
+    room->mapped = wanted;
+    return true;
+}
+
+/* Room for `more` entries. False: no memory; then the caller does as if the cache were full. The
+ * first ones are made by faults, as many a vCPU never runs. */
+static bool table_grow(void **table, uint32_t count, uint32_t more, struct jit_room *room,
+                       size_t size)
+{
+    const uint32_t step = (uint32_t)(TABLE_CHUNK / size);
+
+    while (count + more > room->made) {
+        if (room->made + step > room->mapped && !table_map(table, room, size))
+            return false;
+        if (room->made)
+            (void)populate((uint8_t *)*table + room->made * size, step * size);
+        room->made += step;
+    }
     return true;
 }
 
@@ -92,17 +114,19 @@ static uint32_t seek(const struct jit *j, uint32_t n, uint64_t pa, uint32_t mode
     return n;
 }
 
-/* Both tables of hashes grow with the table of blocks. No memory: their chains grow. */
+/* Both tables of hashes grow with the table of blocks, seldom, as all blocks are put into them
+ * again. No memory: their chains grow. */
 static void hash_grow(struct jit *j)
 {
-    uint32_t *hash = mmap(NULL, HASH_SIZE(j->block_room), PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint32_t buckets = j->buckets ? 4 * j->buckets : HASH_FIRST;
+    uint32_t *hash =
+        mmap(NULL, HASH_SIZE(buckets), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (hash == MAP_FAILED)
         return;
-    (void)populate(hash, HASH_SIZE(j->block_room));
+    (void)populate(hash, HASH_SIZE(buckets));
     if (j->buckets)
         munmap(j->clone_hash, HASH_SIZE(j->buckets));
-    j->buckets = j->block_room;
+    j->buckets = buckets;
     j->clone_hash = hash;
     j->origin_hash = hash + j->buckets;
     for (uint32_t n = 1; n < j->block_count; n++) {
@@ -113,19 +137,24 @@ static void hash_grow(struct jit *j)
 }
 
 /* Room for one more block, or a batch of small ones. */
-#define BATCH 64
+#define BATCH       64
+#define BATCH_EXITS (4 * BATCH)
+
+_Static_assert(BATCH_EXITS >= JIT_BLOCK_EXITS, "one more block");
 
 static bool tables_grow(struct jit *j)
 {
-    if (j->block_count + BATCH <= j->block_room && j->exit_count + JIT_BLOCK_EXITS <= j->exit_room)
-        return j->buckets;
+    const uint32_t blocks = j->block_count + BATCH, exits = j->exit_count + BATCH_EXITS;
+
+    if (blocks <= j->block_room.made && blocks <= j->chain_room.made && blocks <= j->buckets &&
+        exits <= j->exit_room.made)
+        return true;
     lock_acquire(&j->lock);
     bool ok =
         table_grow((void **)&j->block, j->block_count, BATCH, &j->block_room, sizeof *j->block) &&
         table_grow((void **)&j->chain, j->block_count, BATCH, &j->chain_room, sizeof *j->chain) &&
-        table_grow((void **)&j->exit, j->exit_count, JIT_BLOCK_EXITS, &j->exit_room,
-                   sizeof *j->exit);
-    if (ok && j->buckets < j->block_room)
+        table_grow((void **)&j->exit, j->exit_count, BATCH_EXITS, &j->exit_room, sizeof *j->exit);
+    if (ok && blocks > j->buckets)
         hash_grow(j);
     lock_release(&j->lock);
     return ok && j->buckets;
@@ -158,7 +187,8 @@ void jit_cache_destroy(struct jit *j)
 {
     jit_arena_destroy(j);
     free(j->insn);
-    table_free(j->clone_hash, j->buckets, HASH_SIZE(1));
+    if (j->buckets)
+        munmap(j->clone_hash, HASH_SIZE(j->buckets));
     table_free(j->block, j->block_room, sizeof *j->block);
     table_free(j->chain, j->chain_room, sizeof *j->chain);
     table_free(j->exit, j->exit_room, sizeof *j->exit);
@@ -196,7 +226,8 @@ bool jit_cache_holds(const struct jit *j, const struct jit_block *b, unsigned mo
 
     return j->hot + b->hot_size + JIT_ALIGN <= j->hot_end &&
            j->cold + b->cold_size + 2 + lists + JIT_ALIGN <= j->cold_end &&
-           j->block_count + more < j->block_room && j->exit_count + b->exit_count <= j->exit_room;
+           j->block_count + more < j->block_room.made &&
+           j->exit_count + b->exit_count <= j->exit_room.made;
 }
 
 /* Blocks. */

@@ -59,6 +59,11 @@ struct jit_block {
     };
 } __attribute__((packed, aligned(4))); /* there are many */
 
+/* Of a table: entries that there is memory for, and that have addresses. */
+struct jit_room {
+    uint32_t made, mapped;
+};
+
 /* How blocks are found, apart from them, since those of other addresses need not be touched then.
  */
 struct jit_chain {
@@ -301,13 +306,16 @@ struct jit {
 
     struct jit_block *block;
     struct jit_chain *chain; /* by the block's number */
-    uint32_t block_count, block_room, chain_room;
+    uint32_t block_count;
+    struct jit_room block_room, chain_room;
     struct jit_exit *exit;
-    uint32_t exit_count, exit_room;
+    uint32_t exit_count;
+    struct jit_room exit_room;
     struct jit_binding *binding; /* by id; 0 is none */
-    uint32_t binding_count, binding_room;
+    uint32_t binding_count;
+    struct jit_room binding_room;
     uint32_t *clone_hash, *origin_hash; /* both in one mapping */
-    uint32_t buckets;                   /* of each: as many as there is room for blocks */
+    uint32_t buckets;                   /* of each */
     uint32_t page_hash[JIT_PAGE_HASH], bind_hash[JIT_BIND_HASH];
     uint64_t checksum_key;
     uint64_t reused; /* clones that became other ones */
