@@ -164,7 +164,7 @@ void soft_request_all(struct soft_vm *vm, const struct request *r)
     (void)post_all(vm, NULL, r);
 }
 
-/* Has every other vCPU that is in the guest done what was asked of it? */
+/* Has every other vCPU that executes something in the guest done what was asked of it? */
 static bool all_done(struct soft_vcpu *v)
 {
     struct soft_vm *vm = v->cpu.vm;
@@ -174,6 +174,7 @@ static bool all_done(struct soft_vcpu *v)
     for (unsigned n = 0; n < vm->vcpu_end; n++) {
         struct soft_vcpu *other = vm->vcpu[n];
         if (other && other != v && atomic_load(&other->in_guest) &&
+            !atomic_load(&other->at_barrier) &&
             (atomic_load(&other->cpu.attention) & ATTENTION_REQUEST))
             all = false;
     }
@@ -182,9 +183,9 @@ static bool all_done(struct soft_vcpu *v)
 }
 
 /*
- * A vCPU that is outside the guest looks at its requests before it enters, so only those inside
- * are waited for. Two that wait for each other do each other's requests meanwhile. One that runs is
- * soon done; for one that waits for a core of the host this thread gives its own away, and as
+ * A vCPU that is outside the guest looks at its requests before it enters, and one that waits here
+ * before it goes on, so only those that execute something are waited for. One that runs is soon
+ * done; for one that waits for a core of the host this thread gives its own away, and as
  * sched_yield() may give it back at once, by sleeping.
  */
 void soft_barrier(struct soft_vcpu *v)
@@ -194,12 +195,14 @@ void soft_barrier(struct soft_vcpu *v)
     if (!v->barrier_needed)
         return;
     v->barrier_needed = false;
+    atomic_store(&v->at_barrier, true);
     for (unsigned looks = 0; !all_done(v); looks++) {
-        if (atomic_load(&v->cpu.attention) & ATTENTION_REQUEST)
-            request_drain(v);
         if (looks < BARRIER_LOOKS)
             sched_yield();
         else
             nanosleep(&nap, NULL);
     }
+    atomic_store(&v->at_barrier, false);
+    if (atomic_load(&v->cpu.attention) & ATTENTION_REQUEST)
+        request_drain(v);
 }

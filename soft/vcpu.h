@@ -179,7 +179,8 @@ struct soft_vcpu {
     _Atomic bool in_guest;
     _Atomic bool has_run;
     struct requests requests;
-    bool barrier_needed; /* this vCPU posted requests since its last DSB */
+    bool barrier_needed;     /* this vCPU posted requests since its last DSB */
+    _Atomic bool at_barrier; /* it waits there for others */
 };
 
 static inline struct soft_vcpu *vcpu_of(struct cpu *c)

@@ -151,13 +151,36 @@ static void lost_requests_for_code_check_its_pages(void **state)
     end_second(v);
 }
 
+/* Both wait at a barrier, and each does what the other one asked before it goes on. */
+static void who_waits_is_not_waited_for(void **state)
+{
+    struct soft_vcpu *v;
+    struct fixture *f = with_second(state, &v);
+
+    atomic_store(&v->has_run, true);
+    atomic_store(&v->in_guest, true);
+    atomic_store(&v->at_barrier, true);
+    (void)has_seen(f, v);
+    ask_va(f, RAM_BASE + DATA, REQUEST_ANY_ASID);
+    soft_barrier(f->v);
+    assert_true(sees(v));
+    assert_false(atomic_load(&f->v->at_barrier));
+    v->barrier_needed = true;
+    soft_barrier(v);
+    assert_false(sees(v));
+    assert_int_equal(v->requests.count, 0);
+    assert_false(atomic_load(&v->at_barrier));
+    assert_false(v->barrier_needed);
+    atomic_store(&v->in_guest, false);
+    end_second(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(who_never_ran_is_not_asked),
-        TEST(neighbours_are_one_request),
-        TEST(lost_requests_for_tlbs_empty_them),
-        TEST(lost_requests_for_code_check_its_pages),
+        TEST(who_never_ran_is_not_asked),        TEST(neighbours_are_one_request),
+        TEST(lost_requests_for_tlbs_empty_them), TEST(lost_requests_for_code_check_its_pages),
+        TEST(who_waits_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
