@@ -324,8 +324,8 @@ static void jump_remove(struct mmu_bank *b, uint64_t va, const uint8_t *code)
 {
     struct jit_jump *jump = jit_jump_of(b->jit.jump, va);
 
-    if (jump->code == code)
-        *jump = (struct jit_jump){ .pc = UINT64_MAX };
+    if (jump->code == code) /* an address that is looked up elsewhere */
+        *jump = (struct jit_jump){ .pc = jump == b->jit.jump ? UINT64_MAX : 0 };
 }
 
 /* Nothing leads to the block any more. */
