@@ -2,6 +2,7 @@
  * IREKO_JIT: switches of the JIT, for tests that press it hard and for measuring what a technique
  * is worth. A list of words separated by commas; one that nobody knows is ignored with a warning.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +94,7 @@ static bool read_word(struct jit_knobs *k, const char *word, size_t length)
     }
     if (length > 5 && strncmp(word, "warm=", 5) == 0) {
         unsigned long warm = strtoul(word + 5, NULL, 10);
-        k->warm = warm > UINT8_MAX ? UINT8_MAX : (unsigned)warm;
+        k->warm = warm > UINT8_MAX ? UINT_MAX : (unsigned)warm; /* jit.heat gets no higher */
         return true;
     }
     if (length > 6 && strncmp(word, "trace=", 6) == 0 && length - 6 < sizeof k->trace) {

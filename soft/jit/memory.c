@@ -348,8 +348,15 @@ static bool are_neighbours(jit_t t, const struct insn *i)
            t->pinned[i->rd] == X86_NONE && t->pinned[i->ra] == X86_NONE;
 }
 
-/* Were both loaded by one instruction of the block, so that the host, too, has them together? From
- * two stores of 8 bytes it would not forward what a load of 16 wants. */
+/* Does LDP move them so? From two stores of 8 bytes the host would not forward what a load of 16
+ * wants, and a function that is left soon after it was entered finds in its frame what STP put
+ * there just now. */
+static bool load_together(jit_t t, const struct insn *i)
+{
+    return are_neighbours(t, i) && i->rn != REG_SP && i->rn != 29;
+}
+
+/* Were both loaded by one instruction of the block, so that the host, too, has them together? */
 static bool came_together(jit_t t, const struct insn *i)
 {
     uint32_t both = 1u << i->rd | 1u << i->ra;
@@ -361,7 +368,7 @@ static bool came_together(jit_t t, const struct insn *i)
             return false;
         if (u.writes & both)
             return (before->i.word & 0xfe400000) == 0xa8400000 && before->i.rd == i->rd &&
-                   before->i.ra == i->ra;
+                   before->i.ra == i->ra && load_together(t, &before->i);
     }
     return false;
 }
@@ -383,7 +390,7 @@ static bool load_pair(jit_t t, const struct insn *i, enum jit_form form, unsigne
 
     if (i->rd == i->ra || (jit_writes_back(form) && (i->rd == i->rn || i->ra == i->rn)))
         return false;
-    if (size == 8 && are_neighbours(t, i)) {
+    if (size == 8 && load_together(t, i)) {
         move_together(t, i, true);
         return true;
     }
