@@ -36,6 +36,9 @@ const uint8_t jit_facts[A64_OP_COUNT] = {
     [A64_FCSEL] = FLAGS_READ,
     [A64_FCMP] = FLAGS_WRITE,
     [A64_FCCMP] = FLAGS_READ | FLAGS_WRITE,
+    [A64_CPYP] = FLAGS_READ | FLAGS_WRITE, /* read, where they are undefined */
+    [A64_CPYFP] = FLAGS_READ | FLAGS_WRITE,
+    [A64_SETP] = FLAGS_READ | FLAGS_WRITE,
 
     /* branches that go on */
     [A64_B] = FACT_JUMPS,

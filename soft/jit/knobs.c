@@ -37,6 +37,7 @@ static const struct {
     { "unstraight", offsetof(struct jit_knobs, unstraight) },
     { "unrotated", offsetof(struct jit_knobs, unrotated) },
     { "unfused", offsetof(struct jit_knobs, unfused) },
+    { "uncopied", offsetof(struct jit_knobs, uncopied) },
     { "unjoined", offsetof(struct jit_knobs, unjoined) },
     { "unpaired", offsetof(struct jit_knobs, unpaired) },
     { "unlooped", offsetof(struct jit_knobs, unlooped) },

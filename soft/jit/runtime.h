@@ -228,6 +228,7 @@ struct jit_knobs {
     bool unstraight;  /* all blocks are short, and have the registers that all code has */
     bool unrotated;   /* rotations of elements are two shifts */
     bool unfused;     /* ADRP and a load from there are two instructions */
+    bool uncopied;    /* memory copy and memory set are the interpreter's */
     bool unjoined;    /* LDP and STP are two accesses */
     bool unpaired;    /* MUL and UMULH of the same factors are two multiplications */
     bool undelayed;   /* products are made where their instructions are */
@@ -346,6 +347,7 @@ struct jit {
     uint32_t enter, leave, bottom, link, miss, interp, slow, slow_v, refill, refill_v, vector,
         helper, svc, eret;
     uint32_t fill[2][2]; /* soft/jit/place.c: for writing; of many bytes */
+    uint32_t copy, set;  /* soft/jit/mops.c */
 
     struct jit_stats stats;
     uint64_t since_ns, since_ticks; /* both clocks, read at one time */
@@ -464,6 +466,8 @@ void jit_thunks_emit(struct jit *j);
 #define JIT_FILLS 31
 struct x86_buf;
 void jit_fill_emit(const struct jit *j, struct x86_buf *b, bool write, bool many);
+/* soft/jit/mops.c: those that copy and set memory. */
+void jit_mops_emit(struct jit *j, struct x86_buf *b);
 /* soft/jit/memory.c: fill jit.look_up. */
 void jit_look_ups_make(struct jit *j);
 

@@ -217,8 +217,7 @@ static struct x86_mem sysreg_slot(int r)
     return m;
 }
 
-/* To the slow path unless a bit of a register is set. Changes EFLAGS. */
-static uint8_t *unless_set(jit_t t, int r, unsigned n)
+uint8_t *jit_unless_set(jit_t t, int r, unsigned n)
 {
     struct x86_mem m = sysreg_slot(r);
 
@@ -265,7 +264,7 @@ bool emit_mrs(jit_t t, const struct insn *i)
         return false;
     if (!el1 && el0_needs(r, &control, &n)) {
         jit_clobber(t);
-        slow = unless_set(t, control, n);
+        slow = jit_unless_set(t, control, n);
     }
     enum x86_reg d = jit_def(t, i->rd, RAX);
     switch (move) {
@@ -466,7 +465,7 @@ bool emit_sys(jit_t t, const struct insn *i)
         return false;
     jit_clobber(t);
     if (!(t->mode & JIT_MODE_EL1))
-        slow[0] = unless_set(t, SYSREG_SCTLR_EL1, 14); /* DZE */
+        slow[0] = jit_unless_set(t, SYSREG_SCTLR_EL1, 14); /* DZE */
     jit_copy(t, 1, i->rn, RAX);
     x86_alu_ri(&t->hot, 1, X86_AND, RAX, -64);
     slow[1] = jit_look_up(t, 64, true);

@@ -275,5 +275,9 @@ void jit_thunks_emit(struct jit *j)
         jit_fill_emit(j, b, n / 2, n % 2);
     }
 
+    /* Called with a place in RAX, where to copy from in RCX or what to put there in XMM0, and the
+     * size in RDX; return. */
+    jit_mops_emit(j, b);
+
     j->start = (here(j, b) + 63) & ~63u;
 }

@@ -448,6 +448,8 @@ void jit_emit_interp_vector(jit_t t, const struct insn *i);
 bool jit_is_plain_msr(uint32_t word);
 bool jit_is_plain_sys(uint32_t word);
 bool jit_is_system_call(jit_t t, const struct jit_insn *n);
+/* The jump to the slow path unless bit n of a system register is set. Changes EFLAGS. */
+uint8_t *jit_unless_set(jit_t t, int r, unsigned n);
 /* Leave the hot code for a slow path, which executes all of the instruction and goes on where
  * `after` says; the jump is at `from`. */
 void jit_slow_path(jit_t t, uint8_t *from, const uint8_t *after);

@@ -118,6 +118,99 @@ static void forward_copies_are_memcpy(void)
     copies(CPYFP, false);
 }
 
+/* Sizes that take no loop, where pages end, near each other, and where registers are in memory. */
+static void every_small_size_is_moved(void)
+{
+    const uint32_t other = 10u << 16 | 11u << 5 | 9; /* [x9]!, [x10]!, x11! */
+    const uint32_t first[] = { CPYP, CPYFP, (CPYP & 0xffe0fc00) | other };
+    static const int away[] = { 0x5000, -0x3000, -1, -17, -40, 3, 20, 64 };
+    uint8_t *want = malloc(DATA_SIZE);
+    struct guest g;
+
+    if (!CHECK(want != NULL) || !open_with(&g, (const uint32_t[])COPY(CPYP), true))
+        return;
+    for (unsigned k = 0; k < 3; k++) {
+        uint64_t pc = put_code(&g, (const uint32_t[])COPY(first[k]), 4);
+        memcpy(want, data_of(&g), DATA_SIZE);
+        for (unsigned n = 0; n < 2 * 8 * 140; n++) {
+            unsigned size = n / 16, from = n % 2 ? 0x4fc0 : 0x4800;
+            unsigned to = from + (unsigned)away[n / 2 % 8];
+            if (k == 1 && to > from && to < from + size)
+                continue;
+            memmove(want + to, want + from, size);
+            guest_set_reg(&g, HV_REG_PC, pc);
+            for (unsigned reg = 0; reg <= 9; reg += 9) {
+                guest_set_reg(&g, HV_REG_X0 + reg, GUEST_DATA + to);
+                guest_set_reg(&g, HV_REG_X0 + reg + 1, GUEST_DATA + from);
+                guest_set_reg(&g, HV_REG_X0 + reg + 2, size);
+            }
+            if (!guest_run_brk(&g, 0))
+                break;
+            CHECK_EQ(guest_reg(&g, k == 2 ? HV_REG_X11 : HV_REG_X2), 0);
+            if (!CHECK(memcmp(want, data_of(&g), DATA_SIZE) == 0))
+                break;
+            data_of(&g)[from + n % 64] = want[from + n % 64] = (uint8_t)next(256);
+        }
+    }
+    guest_close(&g);
+    free(want);
+}
+
+/* In a loop, with a V register that changes each turn and flags that are read behind it: of copies
+ * that stay in a page, and of ones that do not. */
+static void copies_leave_other_registers_alone(void)
+{
+    static const uint32_t words[] = {
+        0x4ea08421,    /* 0: add v1.4s, v1.4s, v0.4s */
+        0xaa0303e0,    /* mov x0, x3 */
+        0xaa0403e1,    /* mov x1, x4 */
+        0xaa0503e2,    /* mov x2, x5 */
+        0xeb1f03ff,    /* cmp xzr, xzr */
+        CPYFP,         /* */
+        CPYFP + STAGE, /* */
+        CPYFP + 2 * STAGE,
+        0x9a8820e8, /* csel x8, x7, x8, hs: C = 0 */
+        0xf10004c6, /* subs x6, x6, #1 */
+        0x54fffec1, /* b.ne 0 */
+        A64_BRK(0),
+    };
+    struct guest g;
+
+    guest_open(&g, words, sizeof words / sizeof words[0]);
+    if (!g.good)
+        return;
+    guest_write_tables(g.ram + (TABLES - GUEST_RAM), TABLES);
+    guest_mmu_on(g.vcpu, TABLES);
+    guest_set_sys(&g, HV_SYS_REG_CPACR_EL1, 3 << 20);
+    for (unsigned n = 0; n < 200; n++)
+        data_of(&g)[0xf80 + n] = (uint8_t)(n + 1);
+    for (unsigned k = 0; k < 2; k++) {
+        const uint32_t one[4] = { 1, 2, 3, 4 };
+        hv_simd_fp_uchar16_t v;
+        memcpy(&v, one, sizeof v);
+        CHECK_EQ(hv_vcpu_set_simd_fp_reg(g.vcpu, HV_SIMD_FP_REG_Q0, v), HV_SUCCESS);
+        memset(&v, 0, sizeof v);
+        CHECK_EQ(hv_vcpu_set_simd_fp_reg(g.vcpu, HV_SIMD_FP_REG_Q1, v), HV_SUCCESS);
+        guest_set_reg(&g, HV_REG_X3, GUEST_DATA + 0x3000);
+        guest_set_reg(&g, HV_REG_X4, GUEST_DATA + 0xf80);
+        guest_set_reg(&g, HV_REG_X5, k ? 150 : 100);
+        guest_set_reg(&g, HV_REG_X6, 5000);
+        guest_set_reg(&g, HV_REG_X7, 1000);
+        guest_set_reg(&g, HV_REG_X8, 7);
+        guest_set_reg(&g, HV_REG_PC, GUEST_CODE);
+        CHECK(guest_run_brk(&g, 0));
+        uint32_t sum[4];
+        CHECK_EQ(hv_vcpu_get_simd_fp_reg(g.vcpu, HV_SIMD_FP_REG_Q1, &v), HV_SUCCESS);
+        memcpy(sum, &v, sizeof v);
+        for (unsigned n = 0; n < 4; n++)
+            CHECK_EQ(sum[n], 5000 * (n + 1));
+        CHECK_EQ(guest_reg(&g, HV_REG_X8), 7);
+        CHECK_EQ(guest_reg(&g, HV_REG_X0), GUEST_DATA + 0x3000 + (k ? 150 : 100));
+        CHECK(memcmp(data_of(&g) + 0x3000, data_of(&g) + 0xf80, k ? 150 : 100) == 0);
+    }
+    guest_close(&g);
+}
+
 static void sets_are_memset(void)
 {
     static const uint32_t words[] = { SETP, SETM, SETE, A64_BRK(0) };
@@ -129,13 +222,15 @@ static void sets_are_memset(void)
     if (!CHECK(want != NULL) || !open_with(&g, words, true))
         return;
     memcpy(want, data_of(&g), DATA_SIZE);
-    for (unsigned turn = 0; turn < 40; turn++) {
-        unsigned size = next(turn % 2 ? 40 : 20000), to = next(DATA_SIZE - size);
-        uint8_t value = (uint8_t)(turn == 39 ? 0 : next(256));
+    uint64_t pc = put_code(&g, words, 4), pc_of_zero = put_code(&g, zero, 4);
+    for (unsigned turn = 0; turn < 400; turn++) {
+        unsigned size = next(turn % 4 ? 90 : 20000), to = next(DATA_SIZE - size);
+        bool zeroes = turn % 8 == 7;
+        uint8_t value = (uint8_t)(zeroes ? 0 : next(256));
         memset(want + to, value, size);
-        put_code(&g, turn == 39 ? zero : words, 4);
+        guest_set_reg(&g, HV_REG_PC, zeroes ? pc_of_zero : pc);
         set_registers(&g, GUEST_DATA + to, 0, size);
-        guest_set_reg(&g, HV_REG_X3, 0xabcd00u | (turn == 39 ? 5 : value));
+        guest_set_reg(&g, HV_REG_X3, 0xabcd00u | (zeroes ? 5 : value));
         if (!guest_run_brk(&g, 0))
             break;
         CHECK_EQ(guest_reg(&g, HV_REG_X0), GUEST_DATA + to + size);
@@ -275,6 +370,8 @@ int main(void)
 {
     RUN(copies_are_memmove);
     RUN(forward_copies_are_memcpy);
+    RUN(every_small_size_is_moved);
+    RUN(copies_leave_other_registers_alone);
     RUN(sets_are_memset);
     RUN(a_fault_in_the_middle_loses_nothing);
     RUN(a_backward_copy_goes_on);
