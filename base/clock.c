@@ -23,6 +23,11 @@ uint64_t clock_monotonic_ns(void)
     return clock_read(CLOCK_HOST);
 }
 
+uint64_t clock_thread_ns(void)
+{
+    return clock_read(CLOCK_THREAD_CPUTIME_ID);
+}
+
 static uint64_t clock_host_monotonic(void *ctx)
 {
     (void)ctx;

@@ -33,6 +33,9 @@ static inline uint64_t clock_realtime(const struct clock *c)
  */
 uint64_t clock_monotonic_ns(void);
 
+/* The calling thread's processor time. */
+uint64_t clock_thread_ns(void);
+
 /* The same in ticks of 24 MHz, the rate of every guest's counter. Any thread. */
 static inline uint64_t clock_ticks_24mhz(void)
 {

@@ -54,6 +54,13 @@ static inline struct x86_mem jit_tlb_field(size_t offset)
     return x86_indexed(JIT_TLB, RCX, 0, (int32_t)(offsetof(struct tlb, e) + offset));
 }
 
+/* A field of one of tlb.page[]. */
+static inline struct x86_mem jit_place_field(unsigned n, size_t offset)
+{
+    return x86_at(JIT_TLB,
+                  (int32_t)(offsetof(struct tlb, page) + n * sizeof(struct tlb_page) + offset));
+}
+
 /* What is looked up is `at`; what is to be added to it will be in RCX. `page`: as in struct
  * jit_slow. */
 static inline void jit_looks_up(jit_t t, struct x86_mem at, unsigned size, bool write,
@@ -72,6 +79,7 @@ static inline void jit_looks_up(jit_t t, struct x86_mem at, unsigned size, bool 
  * there, which returns the jump of a miss; and in cold code, with the address in RCX, what the miss
  * does first. */
 int jit_place_of(jit_t t, unsigned base, unsigned size, unsigned site);
+int jit_place_of_far(jit_t t, unsigned stream, unsigned size); /* jit_place_is_far() */
 uint8_t *jit_look_up_place(jit_t t, enum x86_reg at, int32_t disp, unsigned n, unsigned size,
                            bool write);
 void jit_place_missed(jit_t t);

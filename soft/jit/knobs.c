@@ -46,6 +46,7 @@ static const struct {
     { "unmerged", offsetof(struct jit_knobs, unmerged) },
     { "unnested", offsetof(struct jit_knobs, unnested) },
     { "unstreamed", offsetof(struct jit_knobs, unstreamed) },
+    { "unstrided", offsetof(struct jit_knobs, unstrided) },
     { "unremade", offsetof(struct jit_knobs, unremade) },
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "uncloned", offsetof(struct jit_knobs, uncloned) },

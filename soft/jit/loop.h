@@ -55,6 +55,7 @@ struct jit_vector_cache {
 struct jit_stream {
     uint8_t rn, rm, scale; /* the base, and the index or REG_NONE */
     bool read, write;
+    uint16_t page;     /* 1 + which of tlb.page[] it is looked up in, or 0: in the TLB */
     int8_t add;        /* the host register that has what is to be added to them */
     int64_t low, high; /* the bytes of a turn, from the address at its beginning */
     int64_t stride;

@@ -123,7 +123,9 @@ uint8_t *jit_look_up_page(jit_t t, unsigned rn, unsigned base, int32_t disp, uns
         return look_up_stream(t);
     unsigned site = jit_site(t->page_pa + t->insn[t->at].i.offset);
     bool wide = jit_is_site(t->jit->wide, site) && !has_streams(t);
-    int place = wide || has_streams(t) ? -1 : jit_place_of(t, base, size, site);
+    int place = wide             ? -1
+                : has_streams(t) ? jit_stream_place(t)
+                                 : jit_place_of(t, base, size, site);
     enum x86_reg at = rn == REG_NONE ? RAX : jit_use(t, rn, RAX);
 
     if (place >= 0)

@@ -10,14 +10,7 @@
  */
 #include "soft/jit/access.h"
 
-static struct x86_mem place_field(unsigned n, size_t offset)
-{
-    return x86_at(JIT_TLB,
-                  (int32_t)(offsetof(struct tlb, page) + n * sizeof(struct tlb_page) + offset));
-}
-
 #define STACK_PLACES 32
-#define PLACES       (TLB_PAGES / 2) /* twice: of few bytes and of many */
 
 /* Stacks, and what loops and interpreters' dispatches work on, unless the site is known to leave
  * its pages often. Functions have places of their own for the stack, since they may work on
@@ -25,7 +18,7 @@ static struct x86_mem place_field(unsigned n, size_t offset)
  * are translated one after the other, as a program's loops are, have different ones. */
 int jit_place_of(jit_t t, unsigned base, unsigned size, unsigned site)
 {
-    unsigned block = t->start / 4, many = size > TLB_PAGE_FEW ? PLACES : 0;
+    unsigned block = t->start / 4, many = size > TLB_PAGE_FEW ? JIT_PLACES : 0;
 
     if (t->jit->knobs.unpaged || !t->warm || jit_is_site(t->jit->far, site))
         return -1;
@@ -34,10 +27,18 @@ int jit_place_of(jit_t t, unsigned base, unsigned size, unsigned site)
     if (!t->stays && (!t->nest || t->jit->knobs.unspread))
         return -1;
     if (!t->place[base]) {
-        t->jit->place = (t->jit->place + 1) % (PLACES - STACK_PLACES);
+        t->jit->place = (t->jit->place + 1) % (JIT_PLACES - JIT_FAR_PLACES - STACK_PLACES);
         t->place[base] = (uint8_t)(STACK_PLACES + t->jit->place);
     }
     return (int)(many + t->place[base]);
+}
+
+int jit_place_of_far(jit_t t, unsigned stream, unsigned size)
+{
+    unsigned block = t->start / 4, many = size > TLB_PAGE_FEW ? JIT_PLACES : 0;
+    unsigned n = ((block ^ block / 32) + stream) % JIT_FAR_PLACES;
+
+    return t->jit->knobs.unpaged ? -1 : (int)(many + JIT_PLACES - JIT_FAR_PLACES + n);
 }
 
 uint8_t *jit_look_up_place(jit_t t, enum x86_reg at, int32_t disp, unsigned n, unsigned size,
@@ -51,10 +52,10 @@ uint8_t *jit_look_up_place(jit_t t, enum x86_reg at, int32_t disp, unsigned n, u
         x86_lea(b, 1, RDX, x86_at(at, disp));
     else
         x86_mov_rr(b, 1, RDX, at);
-    x86_alu_rm(b, 1, X86_SUB, RDX, place_field(n, offsetof(struct tlb_page, va)));
-    x86_alu_rm(b, 1, X86_CMP, RDX, place_field(n, limit));
+    x86_alu_rm(b, 1, X86_SUB, RDX, jit_place_field(n, offsetof(struct tlb_page, va)));
+    x86_alu_rm(b, 1, X86_CMP, RDX, jit_place_field(n, limit));
     uint8_t *miss = x86_jcc(b, CC_AE);
-    x86_mov_rm(b, 1, RCX, place_field(n, offsetof(struct tlb_page, add)));
+    x86_mov_rm(b, 1, RCX, jit_place_field(n, offsetof(struct tlb_page, add)));
     t->look_up.end = b->p;
     return miss;
 }
@@ -72,7 +73,7 @@ void jit_place_missed(jit_t t)
     if (t->jit->knobs.unfilled)
         return;
     x86_mov_ri(&t->cold, RDX, n << (PLACE_SHIFT + ARG_SHIFT) | (t->look_up.size - 1));
-    x86_call_to(&t->cold, t->jit->rw + t->jit->fill[t->look_up.write][n >= PLACES]);
+    x86_call_to(&t->cold, t->jit->rw + t->jit->fill[t->look_up.write][n >= JIT_PLACES]);
     x86_patch(x86_jcc(&t->cold, CC_E), t->look_up.end);
 }
 

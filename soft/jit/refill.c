@@ -105,6 +105,20 @@ static unsigned note_stray(struct jit *j, uint64_t pa, unsigned weight)
     return before;
 }
 
+/* A site missed its place, `count` times by now and `before` these: it gets a window, perhaps.
+ * Streams that go far do where there is none so far. False: that has to wait. */
+static bool ask_for_window(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, unsigned place,
+                           const struct tlb_entry *e, unsigned before, unsigned count)
+{
+    struct tlb_page p;
+
+    if (jit_place_is_far(place) && (count >= STRAYS_OF_WINDOW || v->hot.open))
+        return window_find(v, b, va, e, &p) || window_build(v, b, va, true);
+    if (before / STRAYS_OF_WINDOW != count / STRAYS_OF_WINDOW || v->hot.open)
+        (void)window_build(v, b, va, false);
+    return true;
+}
+
 /* A place missed: fill it. Did translated code fill places by itself since the last time? */
 static void refill_place(struct jit *j, struct mmu_bank *b, uint64_t va, uint64_t pa,
                          unsigned place, const struct tlb_entry *e)
@@ -117,12 +131,11 @@ static void refill_place(struct jit *j, struct mmu_bank *b, uint64_t va, uint64_
         unsigned before = note_stray(j, pa, weight), count = before + weight;
         if (filled)
             v->hot.fills = JIT_FILLS;
-        if (before / STRAYS_OF_WINDOW != count / STRAYS_OF_WINDOW || v->hot.open)
-            window_build(v, b, va);
-        if (count >= STRAYS_OF_SITE) {
+        bool may_begin = ask_for_window(v, b, va, place, e, before, count);
+        if (!may_begin || count >= STRAYS_OF_SITE)
             j->stray[jit_site(pa)] = 0;
+        if (may_begin && count >= STRAYS_OF_SITE)
             jit_trial_begin(j, b, place);
-        }
     }
     tlb_fill_page(v, b, place, va, e);
     if (!jit_trial_is_on(j))
@@ -170,7 +183,7 @@ static bool try_window(struct jit *j, struct mmu_bank *b, uint64_t va, const uin
     if (!pa || (++j->stray[jit_site(pa)] < STRAYS_OF_WINDOW && !j->v->hot.open))
         return false;
     j->stray[jit_site(pa)] = 0;
-    window_build(j->v, b, va);
+    (void)window_build(j->v, b, va, false);
     return true;
 }
 

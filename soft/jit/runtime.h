@@ -238,6 +238,7 @@ struct jit_knobs {
     bool unnested;    /* only loops of one block have registers of their own */
     bool unmerged;    /* pairs of registers that streams move stay two registers */
     bool unstreamed;  /* loops look every access up */
+    bool unstrided;   /* and those whose strides leave pages soon */
     bool unremade;    /* flags that are needed again are stored, not made again */
     bool unlinked;    /* no direct links */
     bool uncloned;    /* each virtual address has a translation of its own */
@@ -464,6 +465,14 @@ void jit_thunks_emit(struct jit *j);
 /* soft/jit/place.c: one of them, which fills places; C is asked after so many times, no multiple of
  * what sites may take turns by. */
 #define JIT_FILLS 31
+/* Of tlb.page[]: so many twice, of few bytes and of many, of which the last ones are for streams
+ * with long strides (stream.c). */
+#define JIT_PLACES     (TLB_PAGES / 2)
+#define JIT_FAR_PLACES 32
+static inline bool jit_place_is_far(unsigned n)
+{
+    return n % JIT_PLACES >= JIT_PLACES - JIT_FAR_PLACES;
+}
 struct x86_buf;
 void jit_fill_emit(const struct jit *j, struct x86_buf *b, bool write, bool many);
 /* soft/jit/mops.c: those that copy and set memory. */

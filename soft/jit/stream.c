@@ -9,14 +9,19 @@
  * access of this body faults. What leaves it (exits, slow paths of other instructions, calls) finds
  * R14 as it is elsewhere; what comes back to it has no turns left, so it looks pages up again.
  *
- * The turns are as many as stay in a page, 4096 at most, and behind the last one is a look at
+ * Streams with long strides are looked up in places of tlb.page[] (place.c), which hold a window or
+ * a region and not only a page; the accesses of the usual body fill them.
+ *
+ * The turns are as many as stay in that, 4096 at most, and behind the last one is a look at
  * cpu.attention: whoever wants something of this vCPU, such as that it forgets a page, waits for no
  * longer than that.
  */
 #include "soft/jit/access.h"
 
-#define TURNS      256       /* where no stream moves, before it looks at attention */
-#define SPAN       512       /* bytes of one turn; of its stride */
+#define TURNS      256 /* where no stream moves, before it looks at attention */
+#define SPAN       512 /* bytes of one turn */
+#define NEAR       512 /* longer strides leave a page soon */
+#define FAR        32768
 #define AWAY       (1 << 30) /* from the base: a displacement has 32 bits */
 #define WAYS_OUT   24        /* of the block */
 #define STRUCTURES 4
@@ -160,7 +165,30 @@ static bool add(jit_t t, unsigned at, const struct walk *w, const struct walk *a
     l->s->place[at] = (struct jit_place){
         .stream = (uint8_t)found, .size = (uint8_t)a.size, .write = a.write, .at = (int32_t)low
     };
-    return s->high - s->low <= SPAN && s->stride <= SPAN && s->stride >= -SPAN;
+    return s->high - s->low <= SPAN && s->stride <= FAR && s->stride >= -FAR;
+}
+
+/* One that leaves its page soon is looked up in the place of tlb.page[] that the accesses of the
+ * usual body fill, unless one of them is known to miss it often. */
+static bool choose_place(jit_t t, unsigned stream)
+{
+    struct jit_streams *l = t->loop.s;
+    struct jit_stream *s = &l->at[stream];
+    unsigned bytes = (unsigned)(s->high - s->low);
+
+    s->page = 0;
+    if (s->stride <= NEAR && s->stride >= -NEAR)
+        return true;
+    for (unsigned n = 0; n <= t->loop.end; n++) {
+        const struct jit_insn *insn = &t->insn[n];
+        if (l->place[n].size && l->place[n].stream == stream &&
+            (is_structures(insn) ||
+             jit_is_site(t->jit->far, jit_site(t->page_pa + insn->i.offset))))
+            return false;
+    }
+    int page = jit_place_of_far(t, stream, bytes);
+    s->page = (uint16_t)(page + 1);
+    return page >= 0 && bytes <= TLB_PAGE_MANY && !t->jit->knobs.unstrided;
 }
 
 static bool find_all(jit_t t)
@@ -183,6 +211,9 @@ static bool find_all(jit_t t)
             return false;
         step(t, &t->insn[n], &w);
     }
+    for (unsigned n = 0; n < t->loop.streams; n++)
+        if (!choose_place(t, n))
+            return false;
     for (unsigned reg = 0; reg < REG_SP; reg++)
         t->loop.s->moved[reg] = all.unsteady >> reg & 1 ? 0 : all.moved[reg];
     return true;
@@ -240,6 +271,59 @@ static void count_turns(struct x86_buf *b, const struct jit_stream *s, unsigned 
     x86_shift_ri(b, 0, X86_SHR, d, 16);
 }
 
+/* The same of what a place holds: RAX is the offset in it, and RDX what is left of it. */
+static void count_far_turns(struct x86_buf *b, const struct jit_stream *s, enum x86_reg d)
+{
+    unsigned stride = (unsigned)(s->stride < 0 ? -s->stride : s->stride);
+    enum x86_reg bytes = s->stride < 0 ? RAX : RDX;
+
+    if (s->stride > 0)
+        x86_alu_ri(b, 1, X86_SUB, RDX, 1);
+    x86_mov_ri(b, RCX, (1ull << 32) / stride);
+    x86_imul_rr(b, 1, bytes, RCX);
+    x86_shift_ri(b, 1, X86_SHR, bytes, 32);
+    if (d != bytes)
+        x86_mov_rr(b, 0, d, bytes);
+}
+
+_Static_assert(1u << TLB_WIDE_SHIFT <= 4096 * NEAR, "a place has 4096 turns at most");
+
+static void count(struct x86_buf *b, const struct jit_stream *s, unsigned last, enum x86_reg d)
+{
+    if (s->page)
+        count_far_turns(b, s, d);
+    else
+        count_turns(b, s, last, d);
+}
+
+/* The jump if the address in RAX is not what the place holds. */
+static uint8_t *match_place(struct x86_buf *b, const struct jit_stream *s)
+{
+    size_t limit = s->write ? offsetof(struct tlb_page, wr) : offsetof(struct tlb_page, rd);
+
+    x86_alu_rm(b, 1, X86_SUB, RAX, jit_place_field(s->page - 1u, offsetof(struct tlb_page, va)));
+    x86_mov_rm(b, 1, RDX, jit_place_field(s->page - 1u, limit));
+    x86_alu_rr(b, 1, X86_SUB, RDX, RAX);
+    return x86_jcc(b, CC_BE);
+}
+
+/* The same of the TLB, where its entry is at RCX afterwards, and in EDX the offset in the page. */
+static uint8_t *match_entry(jit_t t, const struct jit_stream *s, unsigned last, uint8_t **both)
+{
+    struct x86_buf *b = &t->hot;
+    size_t tag = s->write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd);
+
+    jit_tlb_index(t->jit, b, RCX, RAX);
+    x86_mov_rm(b, 1, RDX, jit_tlb_field(tag));
+    if (s->read && s->write) {
+        x86_alu_rm(b, 1, X86_CMP, RDX, jit_tlb_field(offsetof(struct tlb_entry, rd)));
+        *both = x86_jcc(b, CC_NE);
+    }
+    x86_alu_rr(b, 1, X86_XOR, RDX, RAX);
+    x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)last);
+    return x86_jcc(b, CC_A);
+}
+
 /* Look one up. The turns that are left by those before it are where its addend is to be; the next
  * one's find theirs in the same way, behind the last one they are in R14. */
 static void look_up(jit_t t, unsigned n, uint8_t *miss[2])
@@ -251,30 +335,22 @@ static void look_up(jit_t t, unsigned n, uint8_t *miss[2])
     bool is_last = n + 1 == t->loop.streams;
     enum x86_reg turns = is_last ? JIT_TLB : (enum x86_reg)t->loop.s->at[n + 1].add;
 
-    address(t, s);
-    jit_tlb_index(t->jit, b, RCX, RAX);
-    x86_mov_rm(
-        b, 1, RDX,
-        jit_tlb_field(s->write ? offsetof(struct tlb_entry, wr) : offsetof(struct tlb_entry, rd)));
     miss[1] = NULL;
-    if (s->read && s->write) {
-        x86_alu_rm(b, 1, X86_CMP, RDX, jit_tlb_field(offsetof(struct tlb_entry, rd)));
-        miss[1] = x86_jcc(b, CC_NE);
-    }
-    x86_alu_rr(b, 1, X86_XOR, RDX, RAX);
-    x86_alu_ri(b, 1, X86_CMP, RDX, (int32_t)last);
-    miss[0] = x86_jcc(b, CC_A);
+    address(t, s);
+    miss[0] = s->page ? match_place(b, s) : match_entry(t, s, last, &miss[1]);
     if (n) {
-        count_turns(b, s, last, RAX);
+        count(b, s, last, RAX);
         x86_alu_rr(b, 0, X86_CMP, RAX, add);
         x86_cmov_rr(b, 0, CC_A, RAX, add);
     }
-    x86_mov_rm(b, 1, add, jit_tlb_field(offsetof(struct tlb_entry, add)));
+    x86_mov_rm(b, 1, add,
+               s->page ? jit_place_field(s->page - 1u, offsetof(struct tlb_page, add))
+                       : jit_tlb_field(offsetof(struct tlb_entry, add)));
     x86_mov_mr(b, 1, JIT_VCPU(hot.stream[n]), add);
     if (n)
         x86_mov_rr(b, 0, turns, RAX);
     else
-        count_turns(b, s, last, turns);
+        count(b, s, last, turns);
 }
 
 _Static_assert(ARRAY_LEN(((struct jit_hot *)0)->stream) == JIT_STREAMS, "an addend for each");
@@ -350,6 +426,13 @@ void jit_streams_leave(jit_t t, struct x86_buf *b)
         return;
     jit_pairs_leave(t, b);
     x86_mov_rm(b, 1, JIT_TLB, JIT_CPU(tlb));
+}
+
+int jit_stream_place(jit_t t)
+{
+    const struct jit_place *p = &t->loop.s->place[t->at];
+
+    return p->size ? (int)t->loop.s->at[p->stream].page - 1 : -1;
 }
 
 enum x86_reg jit_stream_found(jit_t t)

@@ -361,6 +361,8 @@ void jit_streams_enter(jit_t t, struct x86_buf *b);
 void jit_streams_leave(jit_t t, struct x86_buf *b);
 /* What is to be added to the address of the access being emitted. */
 enum x86_reg jit_stream_found(jit_t t);
+/* In the usual body: which of tlb.page[] it looks at, or -1. */
+int jit_stream_place(jit_t t);
 
 /* soft/jit/leap.c, leap_emit.c: is the block a loop of what searches are made of? Does the warm
  * loop search? In front of its body: go over turns that find nothing. */

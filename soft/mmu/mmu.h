@@ -192,8 +192,9 @@ void tlb_fill_fetch(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,
  * window_destroy(). */
 #define WINDOW_PAGES 65536u /* of a vCPU */
 
-/* Map pages around `va`, which the bank has an entry for, if there is time for it. */
-void window_build(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va);
+/* Map pages around `va`, which the bank has an entry for, if there is time for it; or, if `worth`
+ * is set, if there will have been. False: it has to wait. */
+bool window_build(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool worth);
 /* `e` is the bank's entry for `va`: the run of pages around it that may be accessed as this one
  * may, as va and add of `p`. Returns its bytes; 0: it is in no window. */
 uint64_t window_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va,

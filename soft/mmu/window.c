@@ -53,7 +53,7 @@
 /* A mapping made splits one of the host's in three. Of 65530 (vm.max_map_count) most are left. */
 #define MAPPINGS 8192
 
-/* One part in 50 of the time may be spent, and so much at once. */
+/* One part in 50 of the time may be spent, so much at once, and as much before it is saved. */
 #define BUDGET_PART 50
 #define BUDGET_NS   4000000
 
@@ -513,38 +513,51 @@ static void map_all(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint64
     }
 }
 
-/* Time that is saved counts up to a limit. */
-static bool can_afford(struct windows *w, uint64_t now)
+/* Time that is saved counts up to a limit, and so does what is spent before it is saved. */
+static bool can_afford(struct windows *w, bool worth)
 {
+    uint64_t now = clock_monotonic_ns();
+
     w->budget += (int64_t)((now - w->time) / BUDGET_PART);
     w->time = now;
     if (w->budget > BUDGET_NS)
         w->budget = BUDGET_NS;
-    return w->budget > 0;
+    return w->budget > (worth ? -BUDGET_NS : 0);
 }
 
-void window_build(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
+static bool is_wanted(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
 {
-    uint64_t first = align_down(va, 4096), end = first + 4096, now = clock_monotonic_ns();
+    return !v->hot.shut && b != &v->kernel && !v->hot.track && !v->hot.one_entry &&
+           !tlb_find_wide(b, va, false);
+}
 
-    if (v->hot.shut || b == &v->kernel || v->hot.track || v->hot.one_entry ||
-        tlb_find_wide(b, va, false))
-        return;
+static bool has_room(struct soft_vcpu *v)
+{
     if (v->windows && atomic_load(&v->cpu.vm->mappings) > MAPPINGS)
         window_forget(v);
-    if (atomic_load(&v->cpu.vm->mappings) > MAPPINGS || (!v->windows && !create(v)) ||
-        (!can_afford(v->windows, now) && !v->hot.open))
-        return;
+    return atomic_load(&v->cpu.vm->mappings) <= MAPPINGS && (v->windows || create(v));
+}
+
+bool window_build(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool worth)
+{
+    uint64_t first = align_down(va, 4096), end = first + 4096;
+
+    if (!is_wanted(v, b, va) || !has_room(v))
+        return true;
+    if (!can_afford(v->windows, worth) && !v->hot.open)
+        return false;
     for (unsigned n = 1; n < REACH && number_of(first) && entry_of(v, b, first - 4096); n++)
         first -= 4096;
     for (unsigned n = 1; n < REACH && number_of(end) && entry_of(v, b, end); n++)
         end += 4096;
     if (end - first <= 4096 || !entry_of(v, b, va))
-        return;
+        return true;
+    uint64_t start = clock_thread_ns(); /* the host may be busy */
     v->stats.windows++;
     map_all(v, b, first, end);
-    uint64_t took = clock_monotonic_ns() - now;
+    uint64_t took = clock_thread_ns() - start;
     v->stats.window_ns += took;
     if (v->windows)
         v->windows->budget -= (int64_t)took;
+    return true;
 }

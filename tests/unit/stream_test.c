@@ -188,6 +188,40 @@ static const uint32_t loops[][WORDS] = {
         LOOP_END,   /* out: */
     },
     {
+        /* strides that leave pages soon */
+        0xf9400006, /* loop: ldr x6, [x0] */
+        0x91144000, /* add x0, x0, #1296 */
+        0x8b0600e7, /* add x7, x7, x6 */
+        0xf9000067, /* str x7, [x3] */
+        0x91082063, /* add x3, x3, #520 */
+        0xd1000421, /* sub x1, x1, #1 */
+        0xb5ffff41, /* cbnz x1, loop */
+        LOOP_END,   /* out: */
+    },
+    {
+        /* and backwards, two off one base */
+        0x38656806, /* loop: ldrb w6, [x0, x5] */
+        0x8b0600e7, /* add x7, x7, x6 */
+        0xf940000c, /* ldr x12, [x0] */
+        0xca0c00e7, /* eor x7, x7, x12 */
+        0xd10b20a5, /* sub x5, x5, #712 */
+        0xd1400400, /* sub x0, x0, #4096 */
+        0xf1000421, /* subs x1, x1, #1 */
+        0x378fff20, /* tbnz x0, #17, loop: from GUEST_DATA on */
+        LOOP_END,   /* out: */
+    },
+    {
+        /* and of more bytes */
+        0xad400400, /* loop: ldp q0, q1, [x0] */
+        0x91100000, /* add x0, x0, #1024 */
+        0xad000460, /* stp q0, q1, [x3] */
+        0xf9002066, /* str x6, [x3, #64] */
+        0x91104063, /* add x3, x3, #1040 */
+        0xf1000421, /* subs x1, x1, #1 */
+        0x54ffff41, /* b.ne loop */
+        LOOP_END,   /* out: */
+    },
+    {
         /* half of a pair comes from elsewhere */
         0xa8c24410, /* loop: ldp x16, x17, [x0], #32 */
         0xa9403c6e, /* ldp x14, x15, [x3] */

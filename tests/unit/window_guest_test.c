@@ -1,7 +1,8 @@
 /*
  * A program that goes all over pages which lie in memory in another order than in its address
  * space, and over their ends, so that the JIT maps them in a row. Then its kernel exchanges two of
- * them, and it has to find each where it is now.
+ * them, and it has to find each where it is now. Then the same of columns, at a stride that leaves
+ * a page every few turns.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,24 @@ static const uint32_t program[] = {
     0xf1000421, /* subs x1, x1, #1 */
     0x54ffff61, /* b.ne loop */
     0xd42000e0, /* brk #7 */
+    0xaa0003e4, /* outer: mov x4, x0 */
+    0x528004a5, /* mov w5, #37 */
+    0xf9400083, /* inner: ldr x3, [x4] */
+    0x8b010063, /* add x3, x3, x1 */
+    0xf9000083, /* str x3, [x4] */
+    0x91148084, /* add x4, x4, #1312 */
+    0xf10004a5, /* subs x5, x5, #1 */
+    0x54ffff61, /* b.ne inner */
+    0x91002000, /* add x0, x0, #8 */
+    0xf1000421, /* subs x1, x1, #1 */
+    0x54fffec1, /* b.ne outer */
+    0xd42000e0, /* brk #7 */
 };
+
+#define COLUMNS (PROGRAM + 7 * 4)
+#define STRIDE  1312u
+#define ROWS    37u
+#define FIRST   4u /* so that some go over the end of a page */
 
 static const uint32_t kernel[] = {
     0xd508871f, /* tlbi vmalle1 */
@@ -99,16 +117,34 @@ static uint64_t run_model(uint8_t *data, uint64_t x0)
     return x0;
 }
 
+static void run_program(struct guest *g, uint64_t pc, uint64_t x0, uint64_t x1)
+{
+    guest_set_reg(g, HV_REG_CPSR, CPSR_EL0 | CPSR_DAIF);
+    guest_set_reg(g, HV_REG_PC, pc);
+    guest_set_reg(g, HV_REG_X0, x0);
+    guest_set_reg(g, HV_REG_X1, x1);
+    guest_run_brk(g, 7);
+}
+
 static void run_both(struct guest *g, uint8_t *data, uint8_t *got)
 {
     uint64_t want = run_model(data, DATA);
 
-    guest_set_reg(g, HV_REG_CPSR, CPSR_EL0 | CPSR_DAIF);
-    guest_set_reg(g, HV_REG_PC, PROGRAM);
-    guest_set_reg(g, HV_REG_X0, DATA);
-    guest_set_reg(g, HV_REG_X1, TURNS);
-    guest_run_brk(g, 7);
+    run_program(g, PROGRAM, DATA, TURNS);
     CHECK_EQ(guest_reg(g, HV_REG_X0), want);
+    copy(got, true);
+    CHECK(memcmp(got, data, PAGES * 4096) == 0);
+}
+
+static void run_columns(struct guest *g, uint8_t *data, uint8_t *got)
+{
+    for (unsigned x1 = STRIDE / 8; x1; x1--)
+        for (unsigned row = 0; row < ROWS; row++) {
+            uint8_t *p = data + FIRST + (STRIDE / 8 - x1) * 8 + row * STRIDE;
+            uint64_t sum = get(p) + x1;
+            memcpy(p, &sum, 8);
+        }
+    run_program(g, COLUMNS, DATA + FIRST, STRIDE / 8);
     copy(got, true);
     CHECK(memcmp(got, data, PAGES * 4096) == 0);
 }
@@ -137,6 +173,18 @@ static uint64_t windows(struct guest *g)
     return stats.windows;
 }
 
+static void exchange_all(struct guest *g, uint8_t *data, uint8_t *got,
+                         void (*run)(struct guest *g, uint8_t *data, uint8_t *got))
+{
+    run(g, data, got);
+    run(g, data, got);
+    for (unsigned n = 0; n < 6; n++) {
+        exchange(g, n, PAGES - 1 - n % 2, n % 2 ? KERNEL : KERNEL_PAGES);
+        make_ring(data);
+        run(g, data, got);
+    }
+}
+
 static void pages_are_exchanged(void)
 {
     static uint8_t data[PAGES * 4096], got[PAGES * 4096];
@@ -157,13 +205,8 @@ static void pages_are_exchanged(void)
     guest_write_tables(g.ram + (TABLES - GUEST_RAM), TABLES);
     write_leaves(&g);
     guest_mmu_on(g.vcpu, TABLES);
-    run_both(&g, data, got);
-    run_both(&g, data, got);
-    for (unsigned n = 0; n < 6; n++) {
-        exchange(&g, n, PAGES - 1 - n % 2, n % 2 ? KERNEL : KERNEL_PAGES);
-        make_ring(data);
-        run_both(&g, data, got);
-    }
+    exchange_all(&g, data, got, run_both);
+    exchange_all(&g, data, got, run_columns);
     const char *knobs = getenv("IREKO_JIT");
     if (knobs && strstr(knobs, "open") && strcmp(getenv("IREKO_ENGINE"), "jit") == 0)
         CHECK(windows(&g) > 6);

@@ -155,7 +155,7 @@ static void pages_lie_in_a_row(void **state)
     (void)state;
     fill_all();
     assert_int_equal(pages_found(look(FIRST)), 1);
-    window_build(vcpu(), bank(), FIRST + 5 * 4096);
+    (void)window_build(vcpu(), bank(), FIRST + 5 * 4096, false);
     for (unsigned k = 0; k < PAGES; k++) {
         covers(look(FIRST + k * 4096 + 5), 0, PAGES, false);
         covers(look(FIRST + k * 4096 + 5), 0, PAGES, true);
@@ -179,14 +179,14 @@ static void entries_lead_there(void **state)
     (void)state;
     fill_all();
     leads(FIRST, 9, false);
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     for (unsigned k = 0; k < PAGES; k++)
         leads(FIRST + k * 4096, page_of(k), true);
     fill_in(bank(), FIRST, page_of(0), MMU_READ); /* again */
     leads(FIRST, page_of(0), true);
     fill(FIRST + 4096, 60); /* another one */
     leads(FIRST + 4096, 60, false);
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     leads(FIRST + 4096, 60, true);
 
     /* what leaves the first level comes back from the second */
@@ -197,11 +197,11 @@ static void entries_lead_there(void **state)
     /* not any more, when another bank has the place; those of the other piece stay */
     for (unsigned k = 1; k < 4; k++)
         fill_in(other, va + k * 4096, 32 + k, MMU_READ | MMU_WRITE);
-    window_build(vcpu(), other, va + 4096);
+    (void)window_build(vcpu(), other, va + 4096, false);
     leads(FIRST, page_of(0), true);
     for (unsigned k = 1; k < PAGES; k++)
         leads(FIRST + k * 4096, k == 1 ? 60 : page_of(k), false);
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     for (unsigned k = 2; k < PAGES; k++)
         leads(FIRST + k * 4096, page_of(k), true);
     window_forget(vcpu());
@@ -209,7 +209,7 @@ static void entries_lead_there(void **state)
         leads(FIRST + k * 4096, page_of(k), false);
 
     vcpu()->hot.aliased = true;
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     assert_true(pages_found(look(FIRST + 2 * 4096)) >= PAGES - 1);
     leads(FIRST + 2 * 4096, page_of(2), false);
 }
@@ -241,7 +241,7 @@ static void windows_are_kept_for_others(void **state)
     fill_all();
     (void)look(FIRST);
     assert_int_equal(kept->rd, 0);
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     for (unsigned k = 0; k < PAGES; k++)
         assert_int_equal(tlb_entry_of(&bank()->tlb, FIRST + k * 4096)->pa & TLB_IN_ROW, TLB_IN_ROW);
     const struct tlb_page *p = look(FIRST);
@@ -258,7 +258,7 @@ static void a_page_that_is_dropped_divides_it(void **state)
 {
     (void)state;
     fill_all();
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     covers(look(FIRST), 0, PAGES, true);
     tlb_flush_va(vcpu(), FIRST + 4 * 4096, 4096, 7);
     assert_int_equal(bank()->tlb.page[PLACE].rd, 0);
@@ -273,7 +273,7 @@ static void a_page_that_is_dropped_divides_it(void **state)
     fill(FIRST + 4 * 4096, 60); /* another one does */
     covers(look(FIRST), 0, 4, true);
     assert_int_equal(pages_found(look(FIRST + 4 * 4096)), 1);
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     assert_int_equal(vcpu()->stats.window_pages, PAGES + 1);
     assert_memory_equal(host_of(look(FIRST), FIRST + 4 * 4096), w.file + 60 * 4096, 4096);
     assert_int_equal(pages_found(look(FIRST)), PAGES);
@@ -284,7 +284,7 @@ static void whatever_drops_pages_drops_it(void **state)
     (void)state;
     for (unsigned how = 0; how < 6; how++) {
         fill_all();
-        window_build(vcpu(), bank(), FIRST);
+        (void)window_build(vcpu(), bank(), FIRST, false);
         covers(look(FIRST), 0, PAGES, true);
         switch (how) {
         case 0:
@@ -324,7 +324,7 @@ static void an_address_has_a_tag(void **state)
     (void)state;
     for (unsigned k = 0; k < PAGES; k++)
         fill(tag + FIRST + k * 4096, page_of(k));
-    window_build(vcpu(), bank(), tag + FIRST);
+    (void)window_build(vcpu(), bank(), tag + FIRST, false);
     assert_int_equal(pages_found(look(tag + FIRST)), PAGES);
     assert_false(matches(look(tag + FIRST), FIRST, false));
     tlb_flush_va(vcpu(), FIRST + 4096, 4096, 7);
@@ -337,7 +337,7 @@ static void what_may_only_be_read_is_not_written(void **state)
     (void)state;
     fill_all();
     fill_in(bank(), FIRST + 6 * 4096, page_of(6), MMU_READ);
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     covers(look(FIRST), 0, 6, true);
     covers(look(FIRST + 7 * 4096), 7, PAGES, true);
     const struct tlb_page *p = look(FIRST + 6 * 4096);
@@ -359,13 +359,13 @@ static void a_page_is_watched(void **state)
         tlb_flush_all(vcpu());
         bank()->asid = 7;
         fill_all();
-        window_build(vcpu(), bank(), FIRST);
+        (void)window_build(vcpu(), bank(), FIRST, false);
         covers(look(FIRST), 0, PAGES, true);
         tlb_watch(vcpu(), FILE_BASE + (page_of(3) - 4) * 4096ull);
         assert_int_equal(bank()->tlb.page[PLACE].wr, 0);
         look(FIRST);
         assert_false(matches(&bank()->tlb.page[PLACE], FIRST + 3 * 4096, true));
-        window_build(vcpu(), bank(), FIRST);
+        (void)window_build(vcpu(), bank(), FIRST, false);
         covers(look(FIRST), 0, 3, true);
         covers(look(FIRST + 4 * 4096), 4, PAGES, true);
     }
@@ -379,15 +379,41 @@ static void another_bank_takes_it(void **state)
 
     (void)state;
     fill_all();
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     covers(look(FIRST), 0, PAGES, true);
     for (unsigned k = 0; k < 2; k++)
         fill_in(other, va + k * 4096, 32 + k, MMU_READ | MMU_WRITE);
-    window_build(vcpu(), other, va);
+    (void)window_build(vcpu(), other, va, false);
     assert_int_equal(bank()->tlb.page[PLACE].rd, 0);
     assert_int_equal(pages_found(look(FIRST)), 1);
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     covers(look(FIRST), 0, PAGES, true);
+}
+
+/* By turns, so that each has to map what the other had mapped over. */
+static bool build_turn(unsigned n, bool worth)
+{
+    return n % 2 ? window_build(vcpu(), &vcpu()->bank[4], FIRST + WINDOW_PAGES * 4096ull, worth)
+                 : window_build(vcpu(), bank(), FIRST, worth);
+}
+
+static void time_is_limited(void **state)
+{
+    unsigned n = 0;
+
+    (void)state;
+    vcpu()->hot.open = false;
+    fill_all();
+    for (unsigned k = 0; k < PAGES; k++)
+        fill_in(&vcpu()->bank[4], FIRST + (WINDOW_PAGES + k) * 4096ull, page_of(k), MMU_READ);
+    while (build_turn(n, false))
+        n++;
+    uint64_t before = vcpu()->stats.windows;
+    assert_true(build_turn(n++, true));
+    assert_int_equal(vcpu()->stats.windows, before + 1);
+    while (build_turn(n, true))
+        n++;
+    assert_false(build_turn(n, false));
 }
 
 static void not_everything_gets_one(void **state)
@@ -397,25 +423,25 @@ static void not_everything_gets_one(void **state)
 
     (void)state;
     fill(FIRST, 9); /* one page */
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     for (unsigned k = 0; k < 3; k++) { /* EL1's */
         fill_in(kernel, FIRST + k * 4096, 9 + k, MMU_READ | MMU_WRITE);
-        window_build(vcpu(), kernel, FIRST);
+        (void)window_build(vcpu(), kernel, FIRST, false);
     }
     for (unsigned k = 0; k < 3; k++) /* memory without a file */
         tlb_fill(vcpu(), bank(), 0x900000 + k * 4096, &leaf, w.f->ram, MMU_READ);
-    window_build(vcpu(), bank(), 0x900000);
+    (void)window_build(vcpu(), bank(), 0x900000, false);
     assert_int_equal(pages_found(look(0x900000)), 1);
     assert_int_equal(vcpu()->stats.window_pages, 0);
 
     fill_all();
     atomic_store(&vcpu()->cpu.vm->mappings, 60000); /* of other vCPUs */
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     assert_int_equal(pages_found(look(FIRST)), 1);
     assert_null(vcpu()->windows);
     atomic_store(&vcpu()->cpu.vm->mappings, 0);
     vcpu()->hot.shut = true;
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     assert_null(vcpu()->windows);
 }
 
@@ -424,13 +450,13 @@ static void the_host_refuses(void **state)
 {
     (void)state;
     fill_all();
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     covers(look(FIRST), 0, PAGES, true);
     assert_int_equal(hv_backend_soft.vm_unmap(w.f->vm, FILE_BASE, (FILE_PAGES - 4) * 4096), 0);
     map_file(w.unwritable, FILE_BASE);
     bank()->asid = 7;
     fill_all();
-    window_build(vcpu(), bank(), FIRST);
+    (void)window_build(vcpu(), bank(), FIRST, false);
     assert_int_equal(pages_found(look(FIRST)), 1);
     leads(FIRST + 4096, page_of(1), false);
     assert_true(vcpu()->hot.shut);
@@ -453,6 +479,7 @@ int main(void)
         TEST(what_may_only_be_read_is_not_written),
         TEST(a_page_is_watched),
         TEST(another_bank_takes_it),
+        TEST(time_is_limited),
         TEST(not_everything_gets_one),
         TEST(the_host_refuses),
     };
