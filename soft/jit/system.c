@@ -184,10 +184,18 @@ bool jit_is_plain_msr(uint32_t word)
     return move_of(word, true, true, &r) != MOVE_NONE;
 }
 
-/* DC ZVA */
+/* DC CVAC, CVAU, CVAP, CVADP, CIVAC: there is nothing to clean. */
+static bool is_clean(uint32_t word)
+{
+    unsigned crm = (unsigned)bits(word, 11, 8);
+
+    return (word & ~0xf1fu) == 0xd50b7020 && crm >= 10 && crm <= 14;
+}
+
+/* And DC ZVA. */
 bool jit_is_plain_sys(uint32_t word)
 {
-    return (word & ~31u) == 0xd50b7420;
+    return (word & ~31u) == 0xd50b7420 || is_clean(word);
 }
 
 bool jit_is_system_call(jit_t t, const struct jit_insn *n)
@@ -456,22 +464,26 @@ bool emit_clrex(jit_t t, const struct insn *i)
     return true;
 }
 
-/* Maintenance: only DC ZVA, of 64 bytes. */
+/* Maintenance of data by address: what there is no page for faults; DC ZVA is of 64 bytes. */
 bool emit_sys(jit_t t, const struct insn *i)
 {
+    const bool zero = !is_clean(i->word);
     uint8_t *slow[2] = { NULL, NULL };
 
     if (!jit_is_plain_sys(i->word))
         return false;
     jit_clobber(t);
     if (!(t->mode & JIT_MODE_EL1))
-        slow[0] = jit_unless_set(t, SYSREG_SCTLR_EL1, 14); /* DZE */
+        slow[0] = jit_unless_set(t, SYSREG_SCTLR_EL1, zero ? 14 : 26); /* DZE, UCI */
     jit_copy(t, 1, i->rn, RAX);
-    x86_alu_ri(&t->hot, 1, X86_AND, RAX, -64);
-    slow[1] = jit_look_up(t, 64, true);
-    x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
-    for (unsigned n = 0; n < 64; n += 16)
-        x86_sse_store(&t->hot, 16, jit_found(t, n), XMM0);
+    if (zero)
+        x86_alu_ri(&t->hot, 1, X86_AND, RAX, -64);
+    slow[1] = jit_look_up(t, zero ? 64 : 1, zero);
+    if (zero) {
+        x86_sse_rr(&t->hot, SSE_PXOR, XMM0, XMM0);
+        for (unsigned n = 0; n < 64; n += 16)
+            x86_sse_store(&t->hot, 16, jit_found(t, n), XMM0);
+    }
     jit_slow_access(t, slow[0], slow[1]);
     return true;
 }

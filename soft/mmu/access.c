@@ -71,6 +71,24 @@ static bool access_is_watched(const struct soft_vcpu *v, const struct tlb_entry 
            exclusive_watches(v->cpu.vm->exclusives, e->pa);
 }
 
+/* `host` is where `va` is, in region `r`: an entry of the TLB, if it may have one. */
+static void access_fill(struct soft_vcpu *v, struct mmu_bank *bank, uint64_t va,
+                        const struct mmu_leaf *leaf, const struct soft_region *r, uint8_t *host)
+{
+    unsigned allowed = leaf->allowed;
+
+    if (mmu_is_device(leaf->attr) || v->regime.align_check ||
+        (v->debug.watches && debug_watches_in(v, va)))
+        return;
+    if (!(r->flags & HV_MEMORY_READ))
+        allowed &= ~(unsigned)MMU_READ;
+    if (!(r->flags & HV_MEMORY_WRITE))
+        allowed &= ~(unsigned)MMU_WRITE;
+    tlb_fill(v, bank, va, leaf, host - (va & 4095), allowed);
+    if (!v->debug.watches)
+        tlb_fill_wide(v, bank, va, leaf, r, allowed);
+}
+
 /*
  * The host address of `va`, which may be used up to the end of its 4 KiB page. Fills the TLB.
  */
@@ -100,8 +118,6 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
     v->stats.tlb_misses++;
     if (!mmu_translate(v, &q, &leaf, &f))
         abort_data(c, a->i, va, a->kind == MMU_WRITE ? ISS_WNR : 0, &f);
-    bool device = mmu_is_device(leaf.attr);
-
     unsigned wanted = a->kind == MMU_WRITE ? HV_MEMORY_WRITE : HV_MEMORY_READ;
     const struct soft_region *r = soft_region_of(v, leaf.pa);
     if (!r || !(r->flags & wanted))
@@ -110,16 +126,7 @@ static uint8_t *access_host(const struct access *a, uint64_t va, uint64_t *pa)
     *pa = leaf.pa;
     if (UNLIKELY(v->hot.track) && a->kind == MMU_WRITE)
         jit_track_write(v, leaf.pa);
-    if (!device && !v->regime.align_check && !(v->debug.watches && debug_watches_in(v, va))) {
-        unsigned allowed = leaf.allowed;
-        if (!(r->flags & HV_MEMORY_READ))
-            allowed &= ~(unsigned)MMU_READ;
-        if (!(r->flags & HV_MEMORY_WRITE))
-            allowed &= ~(unsigned)MMU_WRITE;
-        tlb_fill(v, bank, va, &leaf, host - (va & 4095), allowed);
-        if (!v->debug.watches)
-            tlb_fill_wide(v, bank, va, &leaf, r, allowed);
-    }
+    access_fill(v, bank, va, &leaf, r, host);
     return host;
 }
 
@@ -340,23 +347,34 @@ bool mmu_maintain(struct cpu *c, const struct insn *i, uint64_t va, enum mmu_mai
                   uint64_t *pa)
 {
     struct soft_vcpu *v = vcpu_of(c);
+    struct mmu_bank *bank = c->el ? &v->kernel : v->user;
+    const bool write = kind == MMU_INVALIDATE;
     /* EL0 needs to be able to read what it maintains (D8.4.2); EL1 only a translation, but to be
-     * able to write what it would throw away (C5.3, DC IVAC). PAN is for neither. */
+     * able to write what it would throw away (C5.3, DC IVAC). PAN is for neither, but for what the
+     * TLB gets to know of a page. */
     struct mmu_request q = {
         .va = va,
-        .access = kind == MMU_INVALIDATE ? MMU_WRITE : MMU_READ,
+        .access = write ? MMU_WRITE : MMU_READ,
         .el = c->el,
-        .any = c->el == 1 && kind != MMU_INVALIDATE,
+        .pan = c->pan && !write,
+        .any = c->el == 1 && !write,
         .query = true,
     };
+    const struct tlb_entry *e = write ? NULL : tlb_find(v, bank, va, false);
     struct mmu_leaf leaf;
     struct mmu_fault f;
 
+    if (e) {
+        *pa = (e->pa & ~4095ull) | (va & 4095);
+        return true;
+    }
     if (!mmu_translate(v, &q, &leaf, &f))
         abort_data(c, i, va, ISS_CM | ISS_WNR, &f);
     const struct soft_region *r = soft_region_of(v, leaf.pa);
     if (!r && kind != MMU_INVALIDATE_CODE)
         abort_stage2_data(c, i, va, leaf.pa, ISS_CM | ISS_WNR, false);
+    if (r && !write)
+        access_fill(v, bank, va, &leaf, r, soft_region_host(r, leaf.pa));
     *pa = leaf.pa;
     return r != NULL;
 }
