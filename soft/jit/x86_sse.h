@@ -10,9 +10,9 @@
 #ifndef SOFT_JIT_X86_SSE_H
 #define SOFT_JIT_X86_SSE_H
 
-#include "soft/jit/x86.h"
+#include "soft/jit/x86_evex.h"
 
-enum x86_xmm { XMM0, XMM1, XMM2, XMM3, XMM4, XMM5, XMM6, XMM15 = 15 };
+enum x86_xmm { XMM0, XMM1, XMM2, XMM3, XMM4, XMM5, XMM6, XMM14 = 14, XMM15, XMM16, XMM31 = 31 };
 
 /* Name and encoding of all that have the form xmm, xmm/m; tests/unit/jit_sse_test.c checks them by
  * their names. */
@@ -98,17 +98,29 @@ static inline unsigned x86_sse_opcode(unsigned op)
 /* d = d op s */
 static inline void x86_sse_rr(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm s)
 {
+    if (x86_is_high(d | s)) {
+        x86_high_rr(b, op, d, d, s, X86_NO_IMM);
+        return;
+    }
     x86_op_rr(b, x86_sse_prefix(op), 0, x86_sse_opcode(op), d, s, false);
 }
 
 static inline void x86_sse_rm(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, struct x86_mem m)
 {
+    if (x86_is_high(d)) {
+        x86_high_rm(b, op, d, d, m, X86_NO_IMM);
+        return;
+    }
     x86_op_rm(b, x86_sse_prefix(op), 0, x86_sse_opcode(op), d, m, false);
 }
 
 static inline void x86_sse_rri(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm s,
                                unsigned imm)
 {
+    if (x86_is_high(d | s)) {
+        x86_high_rr(b, op, d, d, s, imm);
+        return;
+    }
     x86_sse_rr(b, op, d, s);
     x86_imm8(b, imm);
 }
@@ -116,6 +128,10 @@ static inline void x86_sse_rri(struct x86_buf *b, enum x86_sse op, enum x86_xmm 
 static inline void x86_sse_rmi(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, struct x86_mem m,
                                unsigned imm)
 {
+    if (x86_is_high(d)) {
+        x86_high_rm(b, op, d, d, m, imm);
+        return;
+    }
     x86_sse_rm(b, op, d, m);
     x86_imm8(b, imm);
 }
@@ -132,12 +148,20 @@ static inline void x86_sse_rip_before(struct x86_buf *b, enum x86_sse op, enum x
 static inline void x86_sse_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm d,
                                const uint8_t *to)
 {
+    if (x86_is_high(d)) {
+        x86_high_rip(b, op, d, d, to, X86_NO_IMM);
+        return;
+    }
     x86_sse_rip_before(b, op, d, to, 0);
 }
 
 static inline void x86_sse_rip_imm(struct x86_buf *b, enum x86_sse op, enum x86_xmm d,
                                    const uint8_t *to, unsigned imm)
 {
+    if (x86_is_high(d)) {
+        x86_high_rip(b, op, d, d, to, imm);
+        return;
+    }
     x86_sse_rip_before(b, op, d, to, 1);
     x86_imm8(b, imm);
 }
@@ -162,6 +186,10 @@ static inline void x86_avx_rr(struct x86_buf *b, enum x86_sse op, enum x86_xmm d
 {
     struct x86_bytes modrm = { 0xc0 | (d & 7) << 3 | (s & 7), 1 };
 
+    if (x86_is_high(d | n | s)) {
+        x86_high_rr(b, op, d, n, s, X86_NO_IMM);
+        return;
+    }
     struct x86_bytes v = x86_vex_op(op, d, n, s, 0, modrm);
     x86_put(b, v.bytes, v.size);
 }
@@ -171,6 +199,10 @@ static inline void x86_avx_rm(struct x86_buf *b, enum x86_sse op, enum x86_xmm d
 {
     unsigned index = m.index == X86_NONE ? 0 : (unsigned)m.index, disp_size;
 
+    if (x86_is_high(d | n)) {
+        x86_high_rm(b, op, d, n, m, X86_NO_IMM);
+        return;
+    }
     struct x86_bytes v = x86_modrm_mem(d, m, &disp_size);
     x86_put_mem(b, x86_vex_op(op, d, n, (unsigned)m.base, index, v), m.disp, disp_size);
 }
@@ -178,6 +210,10 @@ static inline void x86_avx_rm(struct x86_buf *b, enum x86_sse op, enum x86_xmm d
 static inline void x86_avx_rip(struct x86_buf *b, enum x86_sse op, enum x86_xmm d, enum x86_xmm n,
                                const uint8_t *to)
 {
+    if (x86_is_high(d | n)) {
+        x86_high_rip(b, op, d, n, to, X86_NO_IMM);
+        return;
+    }
     struct x86_bytes v = x86_vex_op(op, d, n, 0, 0, x86_modrm_rip(d));
     x86_put_mem(b, v, 0, 4);
     x86_rip_to(b, to, 0);
@@ -188,6 +224,10 @@ static inline void x86_avx_shift(struct x86_buf *b, enum x86_sse_shift op, enum 
 {
     struct x86_bytes modrm = { 0xc0 | (op & 7) << 3 | (s & 7), 1 };
 
+    if (x86_is_high(d | s)) {
+        x86_high_shift(b, op, d, s, count);
+        return;
+    }
     struct x86_bytes v = x86_vex_op(0x66000f00 | op >> 8, op & 7, d, s, 0, modrm);
     x86_put(b, v.bytes, v.size);
     x86_imm8(b, count);
@@ -218,14 +258,18 @@ static inline void x86_avx256_rm(struct x86_buf *b, enum x86_sse op, enum x86_xm
 /* To memory, wherever: all of it, or the lower half. */
 static inline void x86_avx_store(struct x86_buf *b, bool wide, struct x86_mem m, enum x86_xmm s)
 {
+    s = (enum x86_xmm)x86_low_copy(b, XMM15, s); /* then it is not wide */
     x86_vex_rm(b, 0, wide ? 6 : 2, 1, 0x7f, (enum x86_reg)s, (enum x86_reg)0, m);
 }
 
 /* d = the upper half. */
 static inline void x86_vextracti128(struct x86_buf *b, enum x86_xmm d, enum x86_xmm s)
 {
-    x86_vex(b, 0, 5, 3, 0x39, (enum x86_reg)s, (enum x86_reg)0, (enum x86_reg)d);
+    x86_vex(b, 0, 5, 3, 0x39, (enum x86_reg)s, (enum x86_reg)0,
+            (enum x86_reg)(x86_is_high(d) ? XMM15 : d));
     x86_imm8(b, 1);
+    if (x86_is_high(d))
+        x86_high_move(b, d, XMM15);
 }
 
 /* ZF unless a bit of x is set. */
@@ -249,6 +293,8 @@ static inline void x86_vbroadcasti128(struct x86_buf *b, enum x86_xmm d, struct 
 static inline void x86_vinserti128(struct x86_buf *b, enum x86_xmm d, enum x86_xmm n,
                                    enum x86_xmm s)
 {
+    n = (enum x86_xmm)x86_low_copy(b, XMM14, n);
+    s = (enum x86_xmm)x86_low_copy(b, XMM15, s);
     x86_vex(b, 0, 5, 3, 0x38, (enum x86_reg)d, (enum x86_reg)n, (enum x86_reg)s);
     x86_imm8(b, 1);
 }
@@ -268,38 +314,63 @@ static inline void x86_vtestps(struct x86_buf *b, enum x86_xmm x)
 static inline void x86_sse_shift(struct x86_buf *b, enum x86_sse_shift op, enum x86_xmm d,
                                  unsigned count)
 {
+    if (x86_is_high(d)) {
+        x86_high_shift(b, op, d, d, count);
+        return;
+    }
     x86_op_rr(b, 0x66, 0, 0x0f00 | op >> 8, op & 7, d, false);
     x86_imm8(b, count);
 }
 
+/* EVEX forms of what is not in a table, by its fields: x86_evex.h. */
+#define X86_EVEX(w, pp, map, op)                                                                   \
+    (struct x86_evex)                                                                              \
+    {                                                                                              \
+        (uint8_t)(w), pp, map, (uint8_t)(op)                                                       \
+    }
+
 /* Stores: of 4, 8 or 16 bytes, wherever; and to a multiple of 16. */
 static inline void x86_sse_store(struct x86_buf *b, unsigned size, struct x86_mem m, enum x86_xmm s)
 {
-    if (size == 16)
-        x86_op_rm(b, 0xf3, 0, 0x0f7f, s, m, false);
+    unsigned op = size == 16 ? 0x7f : size == 8 ? 0xd6 : 0x7e;
+
+    if (x86_is_high(s))
+        x86_evex_rm(b, X86_EVEX(size == 8, size == 16 ? 2 : 1, 1, op), size, s, 0, m);
     else
-        x86_op_rm(b, 0x66, 0, size == 8 ? 0x0fd6 : 0x0f7e, s, m, false);
+        x86_op_rm(b, size == 16 ? 0xf3 : 0x66, 0, 0x0f00 | op, s, m, false);
 }
 
 static inline void x86_movaps_mr(struct x86_buf *b, struct x86_mem m, enum x86_xmm s)
 {
-    x86_op_rm(b, 0, 0, 0x0f29, s, m, false);
+    if (x86_is_high(s))
+        x86_evex_rm(b, X86_EVEX(0, 0, 1, 0x29), 16, s, 0, m);
+    else
+        x86_op_rm(b, 0, 0, 0x0f29, s, m, false);
 }
 
 /* To and from general registers; the rest of an xmm register is cleared. */
 static inline void x86_movd_to(struct x86_buf *b, unsigned w, enum x86_xmm d, enum x86_reg s)
 {
-    x86_op_rr(b, 0x66, w, 0x0f6e, d, s, false);
+    if (x86_is_high(d))
+        x86_evex_rr(b, X86_EVEX(w, 1, 1, 0x6e), d, 0, s);
+    else
+        x86_op_rr(b, 0x66, w, 0x0f6e, d, s, false);
 }
 
 static inline void x86_movd_to_m(struct x86_buf *b, enum x86_xmm d, struct x86_mem m)
 {
-    x86_op_rm(b, 0x66, 0, 0x0f6e, d, m, false);
+    if (x86_is_high(d))
+        x86_evex_rm(b, X86_EVEX(0, 1, 1, 0x6e), 4, d, 0, m);
+    else
+        x86_op_rm(b, 0x66, 0, 0x0f6e, d, m, false);
 }
 
 static inline void x86_movd_from(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_xmm s)
 {
-    x86_op_rr(b, 0x66, w, 0x0f7e, s, d, false);
+    if (x86_is_high(s))
+        x86_evex_rr(b, X86_EVEX(w, 1, 1, 0x7e), s, 0, d);
+    else
+        x86_op_rr(b, 0x66, w, 0x0f7e, s, d, false);
 }
 
 /* PINSRB, PINSRW; PINSRD, which REX.W makes PINSRQ. */
@@ -308,18 +379,29 @@ static inline unsigned x86_pinsr_opcode(unsigned size)
     return size == 1 ? 0x0f3a20 : size == 2 ? 0x0fc4 : 0x0f3a22;
 }
 
+static inline struct x86_evex x86_pinsr_evex(unsigned size)
+{
+    return X86_EVEX(size == 8, 1, size == 2 ? 1 : 3, x86_pinsr_opcode(size));
+}
+
 /* Put the low `size` (1, 2, 4, 8) bytes of s into element k. */
 static inline void x86_pinsr(struct x86_buf *b, unsigned size, enum x86_xmm d, enum x86_reg s,
                              unsigned k)
 {
-    x86_op_rr(b, 0x66, size == 8, x86_pinsr_opcode(size), d, s, false);
+    if (x86_is_high(d))
+        x86_evex_rr(b, x86_pinsr_evex(size), d, d, s);
+    else
+        x86_op_rr(b, 0x66, size == 8, x86_pinsr_opcode(size), d, s, false);
     x86_imm8(b, k);
 }
 
 static inline void x86_pinsr_m(struct x86_buf *b, unsigned size, enum x86_xmm d, struct x86_mem m,
                                unsigned k)
 {
-    x86_op_rm(b, 0x66, size == 8, x86_pinsr_opcode(size), d, m, false);
+    if (x86_is_high(d))
+        x86_evex_rm(b, x86_pinsr_evex(size), size, d, d, m);
+    else
+        x86_op_rm(b, 0x66, size == 8, x86_pinsr_opcode(size), d, m, false);
     x86_imm8(b, k);
 }
 
@@ -327,41 +409,62 @@ static inline void x86_pinsr_m(struct x86_buf *b, unsigned size, enum x86_xmm d,
 static inline void x86_pextr(struct x86_buf *b, unsigned size, enum x86_reg d, enum x86_xmm s,
                              unsigned k)
 {
-    x86_op_rr(b, 0x66, size == 8,
-              size == 1   ? 0x0f3a14
-              : size == 2 ? 0x0f3a15
-                          : 0x0f3a16,
-              s, d, false);
+    unsigned op = size == 1 ? 0x14 : size == 2 ? 0x15 : 0x16;
+
+    if (x86_is_high(s))
+        x86_evex_rr(b, X86_EVEX(size == 8, 1, 3, op), s, 0, d);
+    else
+        x86_op_rr(b, 0x66, size == 8, 0x0f3a00 | op, s, d, false);
     x86_imm8(b, k);
 }
 
 static inline void x86_pmovmskb(struct x86_buf *b, enum x86_reg d, enum x86_xmm s)
 {
-    x86_op_rr(b, 0x66, 0, 0x0fd7, d, s, false);
+    x86_op_rr(b, 0x66, 0, 0x0fd7, d, x86_low_copy(b, XMM15, s), false);
 }
 
 static inline void x86_movmsk(struct x86_buf *b, bool f64, enum x86_reg d, enum x86_xmm s)
 {
-    x86_op_rr(b, f64 ? 0x66 : 0, 0, 0x0f50, d, s, false);
+    x86_op_rr(b, f64 ? 0x66 : 0, 0, 0x0f50, d, x86_low_copy(b, XMM15, s), false);
 }
 
 /* From and to integers: w is the integer's width. */
 static inline void x86_cvtsi2f(struct x86_buf *b, bool f64, unsigned w, enum x86_xmm d,
                                enum x86_reg s)
 {
-    x86_op_rr(b, f64 ? 0xf2 : 0xf3, w, 0x0f2a, d, s, false);
+    if (x86_is_high(d))
+        x86_evex_rr(b, X86_EVEX(w, f64 ? 3 : 2, 1, 0x2a), d, d, s);
+    else
+        x86_op_rr(b, f64 ? 0xf2 : 0xf3, w, 0x0f2a, d, s, false);
 }
 
 static inline void x86_cvttf2si(struct x86_buf *b, bool f64, unsigned w, enum x86_reg d,
                                 enum x86_xmm s)
 {
-    x86_op_rr(b, f64 ? 0xf2 : 0xf3, w, 0x0f2c, d, s, false);
+    if (x86_is_high(s))
+        x86_evex_rr(b, X86_EVEX(w, f64 ? 3 : 2, 1, 0x2c), d, 0, s);
+    else
+        x86_op_rr(b, f64 ? 0xf2 : 0xf3, w, 0x0f2c, d, s, false);
 }
 
 /* SHA256RNDS2: XMM0 is the third operand. */
 static inline void x86_sha256rnds2(struct x86_buf *b, enum x86_xmm d, enum x86_xmm s)
 {
-    x86_op_rr(b, 0, 0, 0x0f38cb, d, s, false);
+    unsigned source = x86_low_copy(b, XMM15, s), result = x86_low_copy(b, XMM14, d);
+
+    x86_op_rr(b, 0, 0, 0x0f38cb, result, source, false);
+    if (x86_is_high(d))
+        x86_high_move(b, d, result);
+}
+
+/* An operation by its fields as VEX has them, or EVEX if it must. */
+static inline void x86_vex_or_evex(struct x86_buf *b, unsigned w, unsigned pp, unsigned map,
+                                   unsigned op, unsigned reg, unsigned vvvv, unsigned rm)
+{
+    if (x86_is_high(reg | vvvv | rm))
+        x86_evex_rr(b, X86_EVEX(w, (uint8_t)pp, (uint8_t)map, op), reg, vvvv, rm);
+    else
+        x86_vex(b, w, pp, map, op, (enum x86_reg)reg, (enum x86_reg)vvvv, (enum x86_reg)rm);
 }
 
 /* FMA3: d = d * c + s with one rounding (VFMADD213), or with d * c and s negated. */
@@ -370,7 +473,7 @@ enum x86_fma { X86_FMADD = 0xa8, X86_FMSUB = 0xaa, X86_FNMADD = 0xac, X86_FNMSUB
 static inline void x86_fma(struct x86_buf *b, enum x86_fma op, bool f64, bool scalar,
                            enum x86_xmm d, enum x86_xmm c, enum x86_xmm s)
 {
-    x86_vex(b, f64, 1, 2, op | scalar, (enum x86_reg)d, (enum x86_reg)c, (enum x86_reg)s);
+    x86_vex_or_evex(b, f64, 1, 2, op | scalar, d, c, s);
 }
 
 /* AVX2: each element of 4 bytes, or with w of 8, of s shifted by that of count; by its width or
@@ -380,30 +483,26 @@ enum x86_shift_each { X86_SRL_EACH = 0x45, X86_SRA_EACH = 0x46, X86_SLL_EACH = 0
 static inline void x86_shift_each(struct x86_buf *b, enum x86_shift_each op, unsigned w,
                                   enum x86_xmm d, enum x86_xmm s, enum x86_xmm count)
 {
-    x86_vex(b, w, 1, 2, op, (enum x86_reg)d, (enum x86_reg)s, (enum x86_reg)count);
+    x86_vex_or_evex(b, w, 1, 2, op, d, s, count);
 }
 
 /* F16C: half to single precision, of the lower four; and back, as MXCSR rounds. */
 static inline void x86_cvtph2ps(struct x86_buf *b, enum x86_xmm d, enum x86_xmm s)
 {
-    x86_vex(b, 0, 1, 2, 0x13, (enum x86_reg)d, (enum x86_reg)0, (enum x86_reg)s);
+    x86_vex_or_evex(b, 0, 1, 2, 0x13, d, 0, s);
 }
 
 static inline void x86_cvtps2ph(struct x86_buf *b, enum x86_xmm d, enum x86_xmm s)
 {
-    x86_vex(b, 0, 1, 3, 0x1d, (enum x86_reg)s, (enum x86_reg)0, (enum x86_reg)d);
+    x86_vex_or_evex(b, 0, 1, 3, 0x1d, s, 0, d);
     x86_imm8(b, 4);
 }
 
-/* AVX-512: elements of 4 bytes, or with w of 8, rotated to the left. EVEX has the ones' complement
- * of the registers' high bits. */
+/* AVX-512: elements of 4 bytes, or with w of 8, rotated to the left. */
 static inline void x86_vprol(struct x86_buf *b, unsigned w, enum x86_xmm d, enum x86_xmm s,
                              unsigned count)
 {
-    uint64_t p0 = 0xd1 | (~(unsigned)s >> 3 & 1) << 5, p1 = w << 7 | (~(unsigned)d & 15) << 3 | 5;
-    uint64_t modrm = 0xc8 | (s & 7);
-
-    x86_put(b, 0x62 | p0 << 8 | p1 << 16 | 0x08ull << 24 | 0x72ull << 32 | modrm << 40, 6);
+    x86_evex_rr(b, X86_EVEX(w, 1, 1, 0x72), 1, d, s);
     x86_imm8(b, count);
 }
 
