@@ -130,16 +130,16 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
 {
     const struct jit *j = t->jit;
     const uint8_t *common = LIKELY(t->slow_common != NULL) ? t->slow_common : slow_common(t);
-    bool copies = t->cache.used || t->before.used;
+    bool copies = t->cache.used || t->before.used, wide = t->cache.wide || t->before.wide;
     struct jit_slow s = {
         .next = slow_place(t, common, jit_loop_return(t, after)),
         .offset = t->insn[first].i.offset,
         .count = (uint8_t)(t->at - first + 1),
     };
-    uint32_t thunk = copies ? j->slow_v : j->slow;
+    uint32_t thunk = copies ? j->slow_v[wide] : j->slow;
 
     if (look_up) {
-        thunk = copies ? j->refill_v : j->refill;
+        thunk = copies ? j->refill_v[wide] : j->refill;
         s.found = slow_place(t, common, jit_loop_return(t, t->look_up.end));
         s.size = t->look_up.size & 0x3ff;
         s.write = t->look_up.write;
@@ -160,7 +160,8 @@ static const uint8_t *slow_record(jit_t t, unsigned first, bool look_up, const u
     slow_data(t, &s, &t->insn[first]);
     if (copies) {
         struct jit_slow_copies v = vector_cache_record(t);
-        cold_data(t, &v, sizeof v);
+        cold_data(t, v.store, jit_copies(wide));
+        cold_data(t, v.load, jit_copies(wide));
     }
     return start;
 }

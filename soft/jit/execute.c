@@ -132,20 +132,20 @@ const uint8_t *jit_slow(struct cpu *c, const uint8_t *record)
     return jit_slow_place(j, record, &s, s.next);
 }
 
-const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg *copy)
+const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg *copy,
+                               size_t copies)
 {
     struct jit_slow s;
-    struct jit_slow_copies v;
 
     memcpy(&s, record, sizeof s);
-    memcpy(&v, record + sizeof s + s.count * sizeof(uint32_t), sizeof v);
-    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
-        if (v.store[k] < 32)
-            c->v[v.store[k]] = copy[k];
+    const uint8_t *store = record + sizeof s + s.count * sizeof(uint32_t), *load = store + copies;
+    for (size_t k = 0; k < copies; k++)
+        if (store[k] < 32)
+            c->v[store[k]] = copy[k];
     const uint8_t *next = jit_slow(c, record);
-    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
-        if (v.load[k] < 32)
-            copy[k] = c->v[v.load[k]];
+    for (size_t k = 0; k < copies; k++)
+        if (load[k] < 32)
+            copy[k] = c->v[load[k]];
     return next;
 }
 

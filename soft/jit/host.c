@@ -11,6 +11,8 @@
 #define V2_ECX     (1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23) /* leaf 1 */
 #define AVX_ECX    (1u << 27 | 1u << 28) /* OSXSAVE and AVX */
 #define AVX512_EBX (1u << 16 | 1u << 31) /* leaf 7: F and VL */
+#define XMM32_EBX  (1u << 17 | 1u << 30) /* DQ and BW */
+#define XMM32_ECX  (1u << 9 | 1u << 10)  /* VAES and VPCLMULQDQ */
 #define V2_LAHF    (1u << 0)             /* leaf 0x80000001 */
 
 bool jit_host_is_able(void)
@@ -41,10 +43,11 @@ struct jit_host jit_host_read(const struct jit_host *without)
 {
     struct jit_host h = { 0 };
     unsigned a, b, c, d;
-    bool evex = false;
+    bool evex = false, more = false;
 
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         evex = (b & AVX512_EBX) == AVX512_EBX;
+        more = (b & XMM32_EBX) == XMM32_EBX && (c & XMM32_ECX) == XMM32_ECX;
         h.bmi1 = b >> 3 & 1;
         h.avx2 = b >> 5 & 1;
         h.bmi2 = b >> 8 & 1;
@@ -56,6 +59,7 @@ struct jit_host jit_host_read(const struct jit_host *without)
         h.aes = c >> 25 & 1;
         h.avx = (c & AVX_ECX) == AVX_ECX && has_state(YMM_STATE);
         h.avx512 = h.avx && evex && has_state(ZMM_STATE);
+        h.xmm32 = h.avx512 && more;
         h.fma = h.avx && c >> 12 & 1;
         h.f16c = h.avx && c >> 29 & 1;
     }
@@ -66,6 +70,7 @@ struct jit_host jit_host_read(const struct jit_host *without)
     h.fma &= h.avx; /* they are VEX forms */
     h.avx2 &= h.avx;
     h.avx512 &= h.avx;
+    h.xmm32 &= h.avx512;
     h.f16c &= h.avx;
     return h;
 }

@@ -34,6 +34,8 @@ static const struct {
     { "unspread", offsetof(struct jit_knobs, unspread) },
     { "uncrossed", offsetof(struct jit_knobs, uncrossed) },
     { "undelayed", offsetof(struct jit_knobs, undelayed) },
+    { "sixteen", offsetof(struct jit_knobs, sixteen) },
+    { "high", offsetof(struct jit_knobs, high) },
     { "unstraight", offsetof(struct jit_knobs, unstraight) },
     { "unrotated", offsetof(struct jit_knobs, unrotated) },
     { "unfused", offsetof(struct jit_knobs, unfused) },

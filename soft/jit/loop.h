@@ -38,8 +38,9 @@ struct jit_vector_cache {
     uint8_t host[32];  /* the xmm register, or 0 */
     uint8_t bytes[32]; /* above these the register is known to be zero */
     uint8_t owner[JIT_VECTOR_COPIES], next;
-    uint16_t used;  /* owner[] that count */
+    uint32_t used;  /* owner[] that count */
     uint32_t dirty; /* V registers that memory does not have */
+    bool wide;      /* XMM16 to XMM31 are in use, and XMM14 and XMM15 scratch: x86_evex.h */
     /* The copies of two of them have SHA-256's state in the host's order: vector_sha256.c. */
     struct {
         bool on;

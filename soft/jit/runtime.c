@@ -466,6 +466,7 @@ int jit_create(struct soft_vcpu *v)
         j->knobs.unlinked = j->knobs.unjumped = true;
     if (!j->knobs.baseline)
         j->host = jit_host_read(&j->knobs.without);
+    j->host.xmm32 &= !j->knobs.sixteen;
     j->checksum_key = checksum_key(v->cpu.vm);
     int err = jit_cache_create(j, j->knobs.cache_size);
     if (!err)

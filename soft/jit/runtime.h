@@ -150,13 +150,15 @@ struct jit_slow_common {
     uint32_t code; /* offset of the hot part */
 } __attribute__((packed));
 
-/* Behind the instructions of a slow path that is taken by thunk `slow_v` or `refill_v`: the copies
- * of V registers, soft/jit/vector_cache.c. */
-#define JIT_VECTOR_COPIES 10 /* in XMM6 and so on */
+/* Copies of V registers: in XMM6 to XMM15, and where the host has 32 of them, XMM16 to XMM31. */
+#define JIT_COPIES_LOW    10
+#define JIT_VECTOR_COPIES 26
 
+/* Behind the instructions of a slow path that is taken by thunk `slow_v` or `refill_v`: for each
+ * copy that there may be the V register that it has in memory's stead, or 0xff, and then the one
+ * that it is to have afterwards (soft/jit/vector_cache.c). */
 struct jit_slow_copies {
-    uint8_t store[JIT_VECTOR_COPIES]; /* the V register that each has in memory's stead, or 0xff */
-    uint8_t load[JIT_VECTOR_COPIES];  /* the one that it is to have afterwards */
+    uint8_t store[JIT_VECTOR_COPIES], load[JIT_VECTOR_COPIES];
 };
 
 /* While a block is translated: what its code says of where it lies. */
@@ -204,6 +206,7 @@ struct jit_looked {
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
     bool avx, avx2, avx512, f16c, fma, aes, pclmul, sha, gfni; /* avx512: F and VL */
+    bool xmm32; /* all of 32 registers, for all but a few operations: x86_evex.h */
 };
 
 /* IREKO_JIT: switches for tests and measurements. */
@@ -225,6 +228,8 @@ struct jit_knobs {
     bool unfilled;    /* C fills the places of pages found last */
     bool unspread;    /* nests have none but for the stack */
     bool uncrossed;   /* an access of two pages takes the slow path */
+    bool sixteen;     /* xmm registers, where the host has more */
+    bool high;        /* of those the ones beyond XMM15 first */
     bool unstraight;  /* all blocks are short, and have the registers that all code has */
     bool unrotated;   /* rotations of elements are two shifts */
     bool unfused;     /* ADRP and a load from there are two instructions */
@@ -345,7 +350,7 @@ struct jit {
     struct jit_look_up look_up[2][16]; /* for reading and writing, by the register of the address */
 
     /* Thunks, offsets in the cache. */
-    uint32_t enter, leave, bottom, link, miss, interp, slow, slow_v, refill, refill_v, vector,
+    uint32_t enter, leave, bottom, link, miss, interp, slow, slow_v[2], refill, refill_v[2], vector,
         helper, svc, eret;
     uint32_t fill[2][2]; /* soft/jit/place.c: for writing; of many bytes */
     uint32_t copy, set;  /* soft/jit/mops.c */
@@ -459,6 +464,12 @@ void jit_returns_forget(struct jit *j);
 /* The context is one of the current exception level, `bank` and `mode`; nobody wants attention. */
 void jit_returns_update(struct soft_vcpu *v, const struct mmu_bank *bank, uint32_t mode);
 bool jit_returns_are_full(const struct soft_vcpu *v);
+
+/* How many copies of V registers there may be; `wide`: those beyond XMM15, too. */
+static inline unsigned jit_copies(bool wide)
+{
+    return wide ? JIT_VECTOR_COPIES : JIT_COPIES_LOW;
+}
 
 /* soft/jit/thunks.c: emit the thunks at the start of the cache. */
 void jit_thunks_emit(struct jit *j);
@@ -581,7 +592,8 @@ const uint8_t *jit_miss(struct cpu *c, uint64_t pc);
 const uint8_t *jit_interp(struct cpu *c, const struct jit_call *call);
 const uint8_t *jit_slow(struct cpu *c, const uint8_t *record);
 /* The same with the copies of V registers. */
-const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg *copy);
+const uint8_t *jit_slow_vector(struct cpu *c, const uint8_t *record, union vreg *copy,
+                               size_t copies);
 /* soft/jit/refill.c. What a slow path's record refers to; a place that it names, as an address. */
 struct jit_slow_common jit_slow_common_of(const uint8_t *record, const struct jit_slow *s);
 const uint8_t *jit_slow_place(const struct jit *j, const uint8_t *record, const struct jit_slow *s,

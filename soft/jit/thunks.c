@@ -7,7 +7,7 @@
  * of its own (returns.c), so they change stacks, too.
  */
 #include "soft/jit/translate.h"
-#include "soft/jit/x86_sse.h"
+#include "soft/jit/vector.h"
 
 const int8_t jit_pinned[REG_COUNT] = {
     [0] = RBX,
@@ -100,37 +100,38 @@ static void go_through(struct x86_buf *b, const void *function)
     x86_jmp_r(b, RAX);
 }
 
-/* XMM6 to XMM15, which may hold copies of V registers, on the stack. */
+/* Registers that may hold copies of V registers, on the stack. */
 
 static struct x86_mem copy_slot(unsigned k)
 {
     return x86_at(RSP, (int32_t)(k * 16));
 }
 
-static void save_copies(struct x86_buf *b)
+static void save_copies(struct x86_buf *b, unsigned copies)
 {
-    x86_alu_ri(b, 1, X86_SUB, RSP, JIT_VECTOR_COPIES * 16);
-    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
-        x86_movaps_mr(b, copy_slot(k), (enum x86_xmm)(XMM6 + k));
+    x86_alu_ri(b, 1, X86_SUB, RSP, (int32_t)copies * 16);
+    for (unsigned k = 0; k < copies; k++)
+        x86_movaps_mr(b, copy_slot(k), vector_copy(k));
 }
 
-static void restore_copies(struct x86_buf *b)
+static void restore_copies(struct x86_buf *b, unsigned copies)
 {
-    for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
-        x86_sse_rm(b, SSE_MOVAPS, (enum x86_xmm)(XMM6 + k), copy_slot(k));
-    x86_alu_ri(b, 1, X86_ADD, RSP, JIT_VECTOR_COPIES * 16);
+    for (unsigned k = 0; k < copies; k++)
+        x86_sse_rm(b, SSE_MOVAPS, vector_copy(k), copy_slot(k));
+    x86_alu_ri(b, 1, X86_ADD, RSP, (int32_t)copies * 16);
 }
 
 /* The slow path, with its record's address in RAX. */
-static void slow(struct x86_buf *b, bool copies)
+static void slow(struct x86_buf *b, unsigned copies)
 {
     spill(b, true);
     to_c(b);
     if (copies) {
-        save_copies(b);
+        save_copies(b, copies);
         x86_mov_rr(b, 1, RDX, RSP);
+        x86_mov_ri(b, RCX, copies);
         call(b, (const void *)jit_slow_vector);
-        restore_copies(b);
+        restore_copies(b, copies);
     } else {
         call(b, (const void *)jit_slow);
     }
@@ -141,20 +142,20 @@ static void slow(struct x86_buf *b, bool copies)
 
 /* The same, in RDX, with the address of a memory access in RCX: perhaps C knows it. RAX is kept
  * then. */
-static void refill(struct x86_buf *b, bool copies)
+static void refill(struct x86_buf *b, unsigned copies)
 {
     spill(b, false);
     to_c(b);
     x86_push(b, RAX);
     x86_push(b, RDX);
     if (copies)
-        save_copies(b);
+        save_copies(b, copies);
     x86_mov_rr(b, 1, RSI, RCX);
     x86_lea(b, 1, RDI, x86_at(JIT_STATE, -JIT_BIAS));
     x86_mov_ri(b, RAX, (uintptr_t)jit_refill);
     x86_call_r(b, RAX);
     if (copies)
-        restore_copies(b);
+        restore_copies(b, copies);
     fill(b, false);
     x86_mov_rr(b, 1, RCX, RDX);
     x86_mov_rr(b, 1, RDX, RAX);
@@ -228,13 +229,15 @@ void jit_thunks_emit(struct jit *j)
 
     /* Jumped to with the address of a record in RAX, or RDX for `refill`. */
     j->slow = here(j, b);
-    slow(b, false);
+    slow(b, 0);
     j->refill = here(j, b);
-    refill(b, false);
-    j->slow_v = here(j, b);
-    slow(b, true);
-    j->refill_v = here(j, b);
-    refill(b, true);
+    refill(b, 0);
+    for (unsigned wide = 0; wide <= j->host.xmm32; wide++) {
+        j->slow_v[wide] = here(j, b);
+        slow(b, jit_copies(wide));
+        j->refill_v[wide] = here(j, b);
+        refill(b, jit_copies(wide));
+    }
     j->interp = here(j, b);
     go_through(b, (const void *)jit_interp);
 

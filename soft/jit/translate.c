@@ -147,6 +147,8 @@ static void count_instructions(jit_t t, unsigned n)
 static void vectors_before(jit_t t, const struct jit_insn *n)
 {
     vector_sha_before(t, n);
+    if (!t->group.open)
+        vector_cache_widen(t);
     if (t->loop.inside && t->loop.head && jit_loops(n, &t->insn[0]))
         vector_cache_loop(t);
     else if (t->cache.used && (n->i.word & 0x1c000000) == 0x14000000)

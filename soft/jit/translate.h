@@ -425,6 +425,8 @@ void vector_cache_loop(jit_t t);
 void vector_cache_carry(jit_t t);
 /* Write to memory what it does not have, where code leaves; nothing else changes. */
 void vector_cache_write(jit_t t, struct x86_buf *b);
+/* Where all of XMM6 to XMM15 have copies, there are more from now on, if the host has them. */
+void vector_cache_widen(jit_t t);
 /* What the slow path of the instruction being emitted has to know. */
 struct jit_slow_copies vector_cache_record(jit_t t);
 

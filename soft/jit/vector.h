@@ -1,13 +1,19 @@
 /*
- * V registers in translated code: XMM6 to XMM15 have those that the block wrote last, cpu.v has the
- * others (vector_cache.c). XMM0 to XMM5 are scratch, and nothing is kept in them from one
- * instruction to the next.
+ * V registers in translated code: XMM6 to XMM15, and XMM16 to XMM31, have those that the block
+ * wrote last, cpu.v has the others (vector_cache.c). XMM0 to XMM5 are scratch, and nothing is kept
+ * in them from one instruction to the next.
  */
 #ifndef SOFT_JIT_VECTOR_H
 #define SOFT_JIT_VECTOR_H
 
 #include "soft/jit/translate.h"
 #include "soft/jit/x86_sse.h"
+
+/* The register of copy k of a V register: jit_copies(). */
+static inline enum x86_xmm vector_copy(unsigned k)
+{
+    return (enum x86_xmm)(k < JIT_COPIES_LOW ? XMM6 + k : XMM16 + k - JIT_COPIES_LOW);
+}
 
 /* May the block use V registers? If not, the interpreter raises the exception. */
 static inline bool vector_enabled(jit_t t)

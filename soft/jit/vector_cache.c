@@ -1,13 +1,16 @@
 /*
- * V registers in XMM6 to XMM15, within one block.
+ * V registers in XMM6 to XMM15, within one block; and in XMM16 to XMM31, where the host has them.
  *
  * A result stays in a register of the host's, and is written to cpu.v when another one needs the
  * place, when an emitter wants it in memory, and before a branch or C. One that a block only reads
- * is as good an operand in memory. The oldest copy makes room for the next.
+ * is as good an operand in memory. The oldest copy makes room for the next. When all of XMM6 to
+ * XMM15 have one, those in XMM14 and XMM15 move to XMM16 and XMM17 between two instructions, since
+ * what cannot work on registers beyond XMM15 needs two others (x86_evex.h); from then on until
+ * nothing is cached, there are 24.
  *
  * C may change all xmm registers: before functions that are called from hot code all is written,
  * and no copy counts afterwards. Slow paths come back to code that relies on copies, so their
- * thunks keep XMM6 to XMM15 (jit.slow_v, refill_v); jit_slow_vector() writes to cpu.v what they had
+ * thunks keep them (jit.slow_v, refill_v); jit_slow_vector() writes to cpu.v what they had
  * when the instruction began, and loads what they are to have behind it. So until an instruction's
  * last jump to a slow path the registers stay as they were.
  */
@@ -250,6 +253,11 @@ static bool is_state(const struct jit_vector_cache *c, unsigned k)
     return c->sha.on && (c->owner[k] == c->sha.abcd || c->owner[k] == c->sha.efgh);
 }
 
+static bool is_scratch(const struct jit_vector_cache *c, unsigned k)
+{
+    return c->wide && vector_copy(k) >= XMM14 && vector_copy(k) <= XMM15;
+}
+
 /* The xmm register for a copy of v: its own, or the one that was taken longest ago. */
 static enum x86_xmm take(jit_t t, unsigned v)
 {
@@ -257,18 +265,45 @@ static enum x86_xmm take(jit_t t, unsigned v)
 
     if (c->host[v])
         return (enum x86_xmm)c->host[v];
+    if (t->jit->knobs.high && t->jit->host.xmm32 && !c->used && !t->before.used) {
+        c->wide = true;
+        c->next = JIT_COPIES_LOW;
+    }
     unsigned k = c->next;
-    while (c->used >> k & 1 && is_state(c, k))
-        k = (k + 1) % JIT_VECTOR_COPIES;
-    c->next = (uint8_t)((k + 1) % JIT_VECTOR_COPIES);
+    while ((c->used >> k & 1 && is_state(c, k)) || is_scratch(c, k))
+        k = (k + 1) % jit_copies(c->wide);
+    c->next = (uint8_t)((k + 1) % jit_copies(c->wide));
     if (c->used >> k & 1) {
         store(t, c->owner[k]);
         c->host[c->owner[k]] = 0;
     }
-    c->used |= (uint16_t)(1u << k);
+    c->used |= 1u << k;
     c->owner[k] = (uint8_t)v;
-    c->host[v] = (uint8_t)(XMM6 + k);
+    c->host[v] = (uint8_t)vector_copy(k);
     return (enum x86_xmm)c->host[v];
+}
+
+/* A copy moves to another register. */
+static void move(jit_t t, unsigned from, unsigned to)
+{
+    struct jit_vector_cache *c = &t->cache;
+
+    x86_sse_rr(&t->hot, SSE_MOVAPS, vector_copy(to), vector_copy(from));
+    c->used ^= 1u << from | 1u << to;
+    c->owner[to] = c->owner[from];
+    c->host[c->owner[to]] = (uint8_t)vector_copy(to);
+}
+
+void vector_cache_widen(jit_t t)
+{
+    struct jit_vector_cache *c = &t->cache;
+
+    if (c->used != (1u << JIT_COPIES_LOW) - 1 || c->wide || c->sha.on || !t->jit->host.xmm32)
+        return;
+    c->next = JIT_COPIES_LOW;
+    for (unsigned from = XMM14 - XMM6; from < JIT_COPIES_LOW; from++)
+        move(t, from, c->next++);
+    c->wide = true;
 }
 
 enum x86_xmm vector_begin(jit_t t, unsigned v)
@@ -325,7 +360,7 @@ void vector_cache_write(jit_t t, struct x86_buf *b)
 
     for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
         if (c->used >> k & 1 && c->dirty >> c->owner[k] & 1)
-            x86_movaps_mr(b, vector_slot(c->owner[k]), (enum x86_xmm)(XMM6 + k));
+            x86_movaps_mr(b, vector_slot(c->owner[k]), vector_copy(k));
 }
 
 static bool is_carried(const struct jit_vector_cache *c, const struct jit_vector_cache *carry,
@@ -340,7 +375,7 @@ static void load_carried(jit_t t, const struct jit_vector_cache *from)
 
     for (unsigned k = 0; k < JIT_VECTOR_COPIES; k++)
         if (carry->used >> k & 1 && !is_carried(from, carry, k))
-            x86_sse_rm(&t->hot, SSE_MOVAPS, (enum x86_xmm)(XMM6 + k), vector_slot(carry->owner[k]));
+            x86_sse_rm(&t->hot, SSE_MOVAPS, vector_copy(k), vector_slot(carry->owner[k]));
 }
 
 void vector_cache_carry(jit_t t)
