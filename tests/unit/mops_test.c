@@ -345,6 +345,39 @@ static void who_may_not_gets_an_undefined_instruction(void)
     guest_close(&g);
 }
 
+/* At EL0, by another address of the memory: as long as the bit is set. */
+static void el0_copies_while_it_may(void)
+{
+    const uint64_t away = 0x200000;
+    static const uint32_t words[] = {
+        0x39400025, /* ldrb w5, [x1] */
+        0x39000005, /* strb w5, [x0] */
+        CPYP,       CPYP + STAGE, CPYP + 2 * STAGE, A64_BRK(0),
+    };
+    struct guest g;
+
+    if (!open_with(&g, words, true))
+        return;
+    uint64_t pc = put_code(&g, words, sizeof words / sizeof words[0]);
+    uint64_t *level2 = (uint64_t *)(void *)(g.ram + (TABLES - GUEST_RAM) + 0x1000);
+    level2[1] = level2[0] | 1u << 6; /* AP[1] */
+    uint64_t sctlr = guest_sys(&g, HV_SYS_REG_SCTLR_EL1);
+    for (unsigned turn = 0; turn < 8; turn++) {
+        bool may = turn % 4 != 3;
+        guest_set_sys(&g, HV_SYS_REG_SCTLR_EL1, sctlr | (may ? 1ull << 33 : 0));
+        guest_set_reg(&g, HV_REG_CPSR, CPSR_EL0);
+        guest_set_reg(&g, HV_REG_PC, pc + away);
+        memset(data_of(&g), (int)turn, 200);
+        set_registers(&g, GUEST_DATA + away + 300, GUEST_DATA + away, 200);
+        CHECK(guest_run_brk(&g, may ? 0 : VECTOR_BRK(VECTOR_SYNC_EL1 + 4)));
+        CHECK_EQ(guest_reg(&g, HV_REG_X2), may ? 0 : 200);
+        CHECK_EQ(data_of(&g)[499], may ? turn : turn - 1);
+        if (!may)
+            CHECK_EQ(SYNDROME_EC(guest_sys(&g, HV_SYS_REG_ESR_EL1)), 0);
+    }
+    guest_close(&g);
+}
+
 /* Sizes have 63 bits, and of CPYP 55. */
 static void sizes_are_limited(void)
 {
@@ -377,6 +410,7 @@ int main(void)
     RUN(a_backward_copy_goes_on);
     RUN(registers_of_the_other_option_are_told_apart);
     RUN(who_may_not_gets_an_undefined_instruction);
+    RUN(el0_copies_while_it_may);
     RUN(sizes_are_limited);
     return check_finish();
 }
