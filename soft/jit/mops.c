@@ -139,8 +139,7 @@ bool emit_mops(jit_t t, const struct insn *i)
 /* The thunks: RDX bytes at RAX. What is read is read before that place is written, if it is not
  * below it. */
 
-/* `size` bytes of an xmm register from where RCX says, or to where RAX says, plus `m`'s index and
- * displacement. */
+/* Where RCX, or RAX, says, or behind all bytes, and so many bytes further on. */
 static struct x86_mem from(bool behind, int32_t disp)
 {
     return x86_indexed(RCX, behind ? RDX : X86_NONE, 0, disp);
@@ -165,21 +164,24 @@ static void load(struct x86_buf *b, unsigned size, enum x86_xmm x, struct x86_me
         x86_sse_rm(b, size == 8 ? SSE_MOVQ : SSE_MOVDQU, x, m);
 }
 
-/* From `size` bytes to twice as many: the first and the last ones. */
+/* From `size` bytes to twice as many: the first ones, which XMM0 has, and the last ones. */
+static void store_ends(struct x86_buf *b, unsigned size, enum x86_xmm last)
+{
+    x86_sse_store(b, size, to(false, 0), XMM0);
+    x86_sse_store(b, size, to(true, -(int32_t)size), last);
+    x86_ret(b);
+}
+
 static void copy_ends(struct x86_buf *b, unsigned size)
 {
     load(b, size, XMM0, from(false, 0));
     load(b, size, XMM1, from(true, -(int32_t)size));
-    x86_sse_store(b, size, to(false, 0), XMM0);
-    x86_sse_store(b, size, to(true, -(int32_t)size), XMM1);
-    x86_ret(b);
+    store_ends(b, size, XMM1);
 }
 
 static void set_ends(struct x86_buf *b, unsigned size)
 {
-    x86_sse_store(b, size, to(false, 0), XMM0);
-    x86_sse_store(b, size, to(true, -(int32_t)size), XMM0);
-    x86_ret(b);
+    store_ends(b, size, XMM0);
 }
 
 /* Up to three: the last one and the first ones. */
@@ -213,7 +215,18 @@ static void set_few(struct x86_buf *b)
     x86_ret(b);
 }
 
-/* More than 32: 32 at a time, and the last 32 again. RDX = where these are. */
+/* More than 32: 32 at a time, and the last 32 again, which RDX says the place of; XMM0 and `last`
+ * have these. */
+static void end_many(struct x86_buf *b, const uint8_t *loop, enum x86_xmm last)
+{
+    x86_alu_ri(b, 1, X86_ADD, RAX, 32);
+    x86_alu_rr(b, 1, X86_CMP, RAX, RDX);
+    x86_patch(x86_jcc(b, CC_B), loop);
+    x86_sse_store(b, 16, x86_at(RDX, 0), XMM0);
+    x86_sse_store(b, 16, x86_at(RDX, 16), last);
+    x86_ret(b);
+}
+
 static void copy_many(struct x86_buf *b)
 {
     load(b, 16, XMM0, from(true, -32));
@@ -225,12 +238,7 @@ static void copy_many(struct x86_buf *b)
     load(b, 16, XMM3, x86_indexed(RAX, RCX, 0, 16));
     x86_sse_store(b, 16, to(false, 0), XMM2);
     x86_sse_store(b, 16, to(false, 16), XMM3);
-    x86_alu_ri(b, 1, X86_ADD, RAX, 32);
-    x86_alu_rr(b, 1, X86_CMP, RAX, RDX);
-    x86_patch(x86_jcc(b, CC_B), loop);
-    x86_sse_store(b, 16, x86_at(RDX, 0), XMM0);
-    x86_sse_store(b, 16, x86_at(RDX, 16), XMM1);
-    x86_ret(b);
+    end_many(b, loop, XMM1);
 }
 
 static void set_many(struct x86_buf *b)
@@ -239,12 +247,7 @@ static void set_many(struct x86_buf *b)
     const uint8_t *loop = b->p;
     x86_sse_store(b, 16, to(false, 0), XMM0);
     x86_sse_store(b, 16, to(false, 16), XMM0);
-    x86_alu_ri(b, 1, X86_ADD, RAX, 32);
-    x86_alu_rr(b, 1, X86_CMP, RAX, RDX);
-    x86_patch(x86_jcc(b, CC_B), loop);
-    x86_sse_store(b, 16, x86_at(RDX, 0), XMM0);
-    x86_sse_store(b, 16, x86_at(RDX, 16), XMM0);
-    x86_ret(b);
+    end_many(b, loop, XMM0);
 }
 
 static void by_size(struct x86_buf *b, void (*few)(struct x86_buf *),
