@@ -12,33 +12,46 @@
 
 #define STACK_PLACES 32
 
+/* Of a block in its page, so that few have the same place. */
+static unsigned block_number(jit_t t)
+{
+    unsigned block = t->start / 4;
+
+    return block ^ block / 32;
+}
+
+/* The first place for accesses of so many bytes. */
+static unsigned first_place(unsigned size)
+{
+    return size > TLB_PAGE_FEW ? JIT_PLACES : 0;
+}
+
 /* Stacks, and what loops and interpreters' dispatches work on, unless the site is known to leave
  * its pages often. Functions have places of their own for the stack, since they may work on
  * different pages of one. Otherwise a base of a block, or nest, gets the next place, so those that
  * are translated one after the other, as a program's loops are, have different ones. */
 int jit_place_of(jit_t t, unsigned base, unsigned size, unsigned site)
 {
-    unsigned block = t->start / 4, many = size > TLB_PAGE_FEW ? JIT_PLACES : 0;
+    unsigned first = first_place(size);
 
     if (t->jit->knobs.unpaged || !t->warm || jit_is_site(t->jit->far, site))
         return -1;
     if (base == REG_SP || base == 29)
-        return (int)(many + (block ^ block / 32) % STACK_PLACES);
+        return (int)(first + block_number(t) % STACK_PLACES);
     if (!t->stays && (!t->nest || t->jit->knobs.unspread))
         return -1;
     if (!t->place[base]) {
         t->jit->place = (t->jit->place + 1) % (JIT_PLACES - JIT_FAR_PLACES - STACK_PLACES);
         t->place[base] = (uint8_t)(STACK_PLACES + t->jit->place);
     }
-    return (int)(many + t->place[base]);
+    return (int)(first + t->place[base]);
 }
 
 int jit_place_of_far(jit_t t, unsigned stream, unsigned size)
 {
-    unsigned block = t->start / 4, many = size > TLB_PAGE_FEW ? JIT_PLACES : 0;
-    unsigned n = ((block ^ block / 32) + stream) % JIT_FAR_PLACES;
+    unsigned n = (block_number(t) + stream) % JIT_FAR_PLACES;
 
-    return t->jit->knobs.unpaged ? -1 : (int)(many + JIT_PLACES - JIT_FAR_PLACES + n);
+    return t->jit->knobs.unpaged ? -1 : (int)(first_place(size) + JIT_PLACES - JIT_FAR_PLACES + n);
 }
 
 uint8_t *jit_look_up_place(jit_t t, enum x86_reg at, int32_t disp, unsigned n, unsigned size,

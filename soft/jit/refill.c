@@ -8,17 +8,10 @@
  * these first.
  */
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "soft/jit/runtime.h"
 #include "soft/vcpu.h"
-
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 #define STRAYS_OF_SITE   128
 #define STRAYS_OF_WINDOW 32   /* each time so many it is tried to have one */
@@ -92,7 +85,7 @@ static unsigned note_stray(struct jit *j, uint64_t pa, unsigned weight)
 {
     j->strays += weight;
     if (j->strays >= STRAYS) {
-        uint64_t now = now_ns();
+        uint64_t now = clock_monotonic_ns();
         if (now - j->strays_since > STRAYS_NS)
             memset(j->stray, 0, sizeof j->stray);
         j->strays = 0;
