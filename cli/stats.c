@@ -55,7 +55,6 @@ static const struct row rows[] = {
     { "Translation", HVX_STATS_TRANSLATION, UNIT_TITLE, 0, 0 },
     { "blocks", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.blocks), 0 },
     { "copies for other addresses", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.cloned), 0 },
-    { "copies from other CPUs", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.imported), 0 },
     { "copies from earlier runs", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.loaded), 0 },
     { "guest instructions in them", HVX_STATS_TRANSLATION, UNIT_COUNT, ENGINE(translation.instructions), 0 },
     { "time", HVX_STATS_TRANSLATION, UNIT_NS, ENGINE(translation.ns), 0 },

@@ -4,15 +4,15 @@
  * that follows waits until it is.
  *
  * Requests are kept one by one as long as there is room, neighbours as one. Of what does not fit
- * (kernels patch tens of thousands of instructions while another vCPU sleeps) only a little is
- * remembered: TLBs are to be emptied, or which pages had code that changed, by a hash.
+ * (kernels patch tens of thousands of instructions while another vCPU sleeps) only is remembered
+ * that TLBs are to be emptied, or that any code may have changed. Translations, which all vCPUs
+ * have together, are then forgotten already.
  *
  * A vCPU that has never run has nothing to drop, and is not asked.
  */
 #include "soft/request.h"
 
 #include <sched.h>
-#include <string.h>
 #include <time.h>
 
 #include "soft/model.h"
@@ -23,7 +23,8 @@
 #define BARRIER_LOOKS  32
 #define BARRIER_NAP_NS 20000
 
-static void apply(struct soft_vcpu *v, const struct request *r)
+/* `own`: the vCPU's, which changes translations for all; the others only hear of that. */
+static void apply(struct soft_vcpu *v, const struct request *r, bool own)
 {
     switch (r->kind) {
     case REQUEST_TLB_ALL:
@@ -37,10 +38,12 @@ static void apply(struct soft_vcpu *v, const struct request *r)
         break;
     case REQUEST_CODE_LINE:
         code_invalidate_line(v, r->address);
-        jit_invalidate_line(v, r->address);
+        if (own)
+            jit_invalidate_line(v, r->address);
         break;
     case REQUEST_CODE_PAGE:
-        jit_invalidate_page(v, r->address);
+        if (own)
+            jit_invalidate_page(v, r->address);
         break;
     case REQUEST_WRITE_PROTECT:
         tlb_forbid_write(v, r->address);
@@ -50,7 +53,8 @@ static void apply(struct soft_vcpu *v, const struct request *r)
         break;
     case REQUEST_CODE_ALL:
         code_invalidate_all(v);
-        jit_invalidate_all(v);
+        if (own)
+            jit_invalidate_all(v);
         break;
     }
 }
@@ -63,14 +67,12 @@ void request_drain(struct soft_vcpu *v)
 
     lock_acquire(&q->lock);
     for (unsigned n = 0; n < q->count; n++)
-        apply(v, &q->ring[n]);
+        apply(v, &q->ring[n], false);
     if (q->lost_tlb)
         tlb_flush_all(v); /* among them entries for writing */
-    if (q->lost_code) {
+    if (q->lost_code)
         code_invalidate_all(v);
-        jit_invalidate_pages(v, q->pages);
-        memset(q->pages, 0, sizeof q->pages);
-    }
+    jit_hear_changes(v);
     q->count = 0;
     q->lost_tlb = q->lost_code = false;
     atomic_fetch_and(&v->cpu.attention, ~(uint32_t)ATTENTION_REQUEST);
@@ -106,14 +108,8 @@ static void lose(struct requests *q, const struct request *r)
 {
     switch (r->kind) {
     case REQUEST_CODE_LINE:
-    case REQUEST_CODE_PAGE: {
-        unsigned page = (unsigned)(r->address >> 12) % REQUEST_PAGES;
-        q->pages[page / 64] |= 1ull << page % 64;
-        q->lost_code = true;
-        break;
-    }
+    case REQUEST_CODE_PAGE:
     case REQUEST_CODE_ALL:
-        memset(q->pages, 0xff, sizeof q->pages);
         q->lost_code = true;
         break;
     default:
@@ -154,7 +150,7 @@ static bool post_all(struct soft_vm *vm, const struct soft_vcpu *but, const stru
 
 void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast)
 {
-    apply(v, r);
+    apply(v, r, true);
     if (broadcast && post_all(v->cpu.vm, v, r))
         v->barrier_needed = true;
 }

@@ -35,15 +35,11 @@ struct request {
 /* Ranges do not grow beyond this, so that sizes do not wrap. */
 #define REQUEST_SIZE_MAX (1ull << 40)
 
-/* Bits that pages of code are hashed to: JIT_PAGE_HASH. */
-#define REQUEST_PAGES 16384
-
 struct requests {
     struct lock lock;
     unsigned count;
     struct request ring[REQUEST_RING];
-    bool lost_tlb, lost_code;           /* there was no room */
-    uint64_t pages[REQUEST_PAGES / 64]; /* of the code: bit (pa >> 12) % REQUEST_PAGES */
+    bool lost_tlb, lost_code; /* there was no room */
 };
 
 /* Carry out a request here, and with `broadcast` ask the other vCPUs too. They are done at

@@ -96,6 +96,7 @@ void soft_kick(struct soft_vcpu *v, uint32_t why)
 static void run_attend(struct soft_vcpu *v)
 {
     struct cpu *c = &v->cpu;
+    jit_await(v);
     uint32_t attention = atomic_load(&c->attention);
 
     c->budget = CPU_BUDGET;
@@ -213,7 +214,6 @@ static void run_first(struct soft_vcpu *v)
     if (!v->hot.jit || !atomic_load(&v->cpu.vm->first))
         return;
     tlb_populate(v);
-    jit_populate(v);
 }
 
 void soft_run(struct soft_vcpu *v)

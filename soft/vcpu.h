@@ -48,6 +48,7 @@ struct soft_region {
 };
 
 struct soft_map {
+    uint64_t number; /* of the VM's maps, from 1 on */
     unsigned count;
     struct soft_region region[]; /* ascending, not overlapping */
 };
@@ -71,25 +72,23 @@ struct soft_vm {
     struct soft_vcpu *vcpu[SOFT_MAX_VCPUS]; /* by handle; NULL for none */
     unsigned vcpu_end;                      /* no vCPU at or above this one */
     unsigned ipa_bits;
-    unsigned options;        /* enum model_option: what the CPU has beyond its base */
-    bool native_debug_pmu;   /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
-    bool jit;                /* engine jit, not the interpreter */
-    bool check;              /* both: the engine check */
-    int trace_fd;            /* where the JIT writes what it translates, or 0 */
-    int code_folder;         /* where translations are kept, or 0 */
-    bool code_quiet;         /* what is wrong with it is no warning */
-    struct jit_store *store; /* what was found there; or NULL */
-    bool store_tried;        /* to open it */
-    struct lock check_lock;  /* one vCPU at a time is compared */
-    struct ticker ticker;    /* for the JIT, which does not count branches */
-    struct soft_gic *gic;    /* or NULL; set before there are vCPUs */
+    unsigned options;       /* enum model_option: what the CPU has beyond its base */
+    bool native_debug_pmu;  /* HVX_NATIVE_DEBUG_PMU; not changed once there are vCPUs */
+    bool jit;               /* engine jit, not the interpreter */
+    bool check;             /* both: the engine check */
+    int trace_fd;           /* where the JIT writes what it translates, or 0 */
+    int code_folder;        /* where translations are kept, or 0 */
+    bool code_quiet;        /* what is wrong with it is no warning */
+    struct lock check_lock; /* one vCPU at a time is compared */
+    struct ticker ticker;   /* for the JIT, which does not count branches */
+    struct soft_gic *gic;   /* or NULL; set before there are vCPUs */
     struct exclusives *exclusives;
     _Atomic(struct soft_vcpu *) first; /* to run; */
     _Atomic bool shared;               /* and another one did */
     struct load load;
     _Atomic unsigned mappings; /* of all vCPUs: soft/mmu/window.c */
-    struct jit_origins *origins;
-    struct jit_track *track; /* used, and so in memory, with the knob `track` only */
+    struct jit_cache *cache;   /* of translations, or NULL */
+    struct jit_track *track;   /* used, and so in memory, with the knob `track` only */
 };
 
 /* Bits of cpu.attention. */

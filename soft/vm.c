@@ -36,9 +36,9 @@ void soft_map_adopt(struct soft_vcpu *v)
     tlb_flush_all(v);
     window_destroy(v);
     code_drop_all(v);
-    jit_drop_all(v);
     v->last_region = NULL;
     v->map = atomic_load(&v->cpu.vm->map);
+    jit_adopt_map(v);
 }
 
 static struct soft_map *map_new(unsigned regions)
@@ -66,8 +66,10 @@ static bool map_is_adopted(struct soft_vcpu *v)
  */
 static void map_publish(struct soft_vm *vm, struct soft_map *map)
 {
-    struct soft_map *old = atomic_exchange(&vm->map, map);
+    struct soft_map *old = atomic_load(&vm->map);
 
+    map->number = old->number + 1;
+    atomic_store(&vm->map, map);
     lock_acquire(&vm->lock);
     for (unsigned n = 0; n < vm->vcpu_end; n++)
         if (vm->vcpu[n])
@@ -193,19 +195,15 @@ int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
     struct soft_vm *vm = calloc(1, sizeof *vm);
     struct soft_map *map = map_new(0);
     struct jit_track *track = calloc(1, sizeof *track);
-    struct jit_origins *origins = aligned_alloc(_Alignof(struct jit_origins), sizeof *origins);
 
-    if (origins)
-        memset(origins, 0, sizeof *origins);
     if (vm)
         vm->exclusives = exclusives_create();
-    if (!vm || !map || !track || !origins || !vm->exclusives) {
+    if (!vm || !map || !track || !vm->exclusives) {
         if (vm)
             exclusives_destroy(vm->exclusives);
         free(vm);
         free(map);
         free(track);
-        free(origins);
         return -ENOMEM;
     }
     lock_init(&vm->lock, LOCK_VCPU);
@@ -213,8 +211,8 @@ int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
     vm->ipa_bits = ipa_bits;
     vm->options = options;
     vm->track = track;
-    vm->origins = origins;
     load_init(&vm->load);
+    map->number = 1;
     atomic_store(&vm->map, map);
     *out = vm;
     return 0;
@@ -225,11 +223,10 @@ void soft_vm_destroy(struct soft_vm *vm)
     if (!vm)
         return;
     ticker_stop(vm);
-    jit_store_close(vm->store);
+    jit_cache_close(vm->cache);
     soft_gic_destroy(vm->gic);
     exclusives_destroy(vm->exclusives);
     free(vm->track);
-    free(vm->origins);
     free(atomic_load(&vm->map));
     lock_fini(&vm->lock);
     lock_fini(&vm->check_lock);

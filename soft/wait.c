@@ -43,10 +43,16 @@
 /* Looks between two readings of the clock. */
 #define WAIT_LOOKS 16
 
+static void enter(struct soft_vcpu *v)
+{
+    atomic_store(&v->in_guest, true);
+    jit_await(v);
+}
+
 void soft_enter_guest(struct soft_vcpu *v)
 {
     atomic_fetch_add(&v->cpu.vm->load.awake, 1);
-    atomic_store(&v->in_guest, true);
+    enter(v);
 }
 
 void soft_leave_guest(struct soft_vcpu *v)
@@ -252,7 +258,7 @@ void soft_wait_interrupt(struct soft_vcpu *v, uint64_t deadline)
         if (!first || !may_spin(v, now) ||
             !spin_interrupt(v, sooner(end, start + v->spin_interrupt)))
             sleep_until(v, end, interrupt_is_there);
-        atomic_store(&v->in_guest, true);
+        enter(v);
         pmu_enter(v);
         first = false;
         now = soft_ticks();
@@ -277,7 +283,7 @@ void soft_look_interrupt(struct soft_vcpu *v, uint64_t deadline)
         pmu_leave(v);
         atomic_store(&v->in_guest, false);
         bool came = spin_interrupt(v, end);
-        atomic_store(&v->in_guest, true);
+        enter(v);
         pmu_enter(v);
         wait_ends(v, start);
         if (came) {
@@ -325,7 +331,7 @@ void soft_wait_event(struct soft_vcpu *v, uint64_t deadline)
     pmu_leave(v);
     atomic_store(&v->in_guest, false);
     sleep_until(v, sooner(until, soft_gic_deadline(v, start)), event_is_there);
-    atomic_store(&v->in_guest, true);
+    enter(v);
     pmu_enter(v);
     if (v->hot.jit)
         ticker_wake(v->cpu.vm);

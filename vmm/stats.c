@@ -51,7 +51,6 @@ static void stats_add_engine(struct hvx_vcpu_stats *to, const struct hvx_vcpu_st
     to->translation.cold_bytes += from->translation.cold_bytes;
     to->translation.links += from->translation.links;
     to->translation.cloned += from->translation.cloned;
-    to->translation.imported += from->translation.imported;
     to->translation.loaded += from->translation.loaded;
     to->translation.retired += from->translation.retired;
     to->translation.resets += from->translation.resets;

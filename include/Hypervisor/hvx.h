@@ -44,7 +44,6 @@ struct hvx_vcpu_stats {
         uint64_t cold_bytes;   /* ... and that of slow paths */
         uint64_t links;        /* exits of blocks made to jump to another block */
         uint64_t cloned;       /* blocks copied for another virtual address */
-        uint64_t imported;     /* blocks copied from another vCPU */
         uint64_t loaded;       /* blocks of an earlier VM, see hvx_set_code_folder() */
         uint64_t retired;      /* blocks whose guest code changed */
         uint64_t resets;       /* times that all was forgotten: full, or memory was mapped anew */

@@ -32,79 +32,82 @@
 #define SMALL (8u << 20)
 #define CHUNK (64u << 10)
 
-int jit_arena_create(struct jit *j, size_t size)
+int jit_arena_create(struct jit_cache *c, size_t size)
 {
-    j->fd = memfd_create("ireko-code", MFD_CLOEXEC);
-    if (j->fd < 0)
+    c->fd = memfd_create("ireko-code", MFD_CLOEXEC);
+    if (c->fd < 0)
         return -errno;
-    if (ftruncate(j->fd, (off_t)size) != 0)
+    if (ftruncate(c->fd, (off_t)size) != 0)
         return -errno;
     /* both mappings begin at a multiple of a piece */
     size_t half = align_up(size, PIECE);
-    j->arena_size = 2 * half + PIECE;
-    void *room = mmap(NULL, j->arena_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    c->arena_size = 2 * half + PIECE;
+    void *room = mmap(NULL, c->arena_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED)
         return -errno;
-    j->arena = room;
-    uint8_t *start = j->arena + (-(uintptr_t)j->arena & (PIECE - 1));
-    j->rw = mmap(start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, j->fd, 0);
-    j->rx = mmap(start + half, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, j->fd, 0);
-    if (j->rw == MAP_FAILED || j->rx == MAP_FAILED)
+    c->arena = room;
+    uint8_t *start = c->arena + (-(uintptr_t)c->arena & (PIECE - 1));
+    c->rw = mmap(start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, c->fd, 0);
+    c->rx = mmap(start + half, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, c->fd, 0);
+    if (c->rw == MAP_FAILED || c->rx == MAP_FAILED)
         return -errno;
-    j->size = size;
+    c->size = size;
     return 0;
 }
 
-void jit_arena_destroy(struct jit *j)
+void jit_arena_destroy(struct jit_cache *c)
 {
-    if (j->arena)
-        munmap(j->arena, j->arena_size);
-    if (j->fd >= 0)
-        close(j->fd);
+    if (c->arena)
+        munmap(c->arena, c->arena_size);
+    if (c->fd >= 0)
+        close(c->fd);
 }
 
-void jit_arena_split(struct jit *j, uint32_t at)
+void jit_arena_split(struct jit_cache *c, uint32_t at, bool small)
 {
-    j->hot_end = at;
-    j->cold_end = (uint32_t)j->size;
-    j->hot_large = SMALL;
-    j->cold_large = at + SMALL;
-    j->hot_made = 0;
-    j->cold_made = (uint32_t)align_down(at, CHUNK);
-    if (j->knobs.small)
-        j->hot_large = j->cold_large = UINT32_MAX;
+    c->hot_end = at;
+    c->cold_end = (uint32_t)c->size;
+    c->hot_large = SMALL;
+    c->cold_large = at + SMALL;
+    c->hot_made = 0;
+    c->cold_made = (uint32_t)align_down(at, CHUNK);
+    if (small)
+        c->hot_large = c->cold_large = UINT32_MAX;
 }
 
-/* The piece with the byte before `end` becomes a large page, if it can. Returns where the next one
+/* The piece with the byte at `at` becomes a large page, if it can. Returns where the next one
  * begins. One that has nothing yet would be refused. */
-static uint32_t enlarge(struct jit *j, uint32_t end)
+static uint32_t enlarge(struct jit_cache *c, uint32_t at)
 {
-    uint32_t piece = (uint32_t)align_down(end - 1, PIECE);
+    uint32_t piece = (uint32_t)align_down(at, PIECE);
 
-    if (piece + PIECE > j->size)
+    if (piece + PIECE > c->size)
         return UINT32_MAX;
-    if (madvise(j->rx + piece, PIECE, MADV_COLLAPSE) != 0 && errno == EINVAL)
-        (void)madvise(j->rx + piece, PIECE, MADV_HUGEPAGE);
+    *(volatile uint8_t *)(c->rw + at) = 0;
+    if (madvise(c->rx + piece, PIECE, MADV_COLLAPSE) != 0 && errno == EINVAL)
+        (void)madvise(c->rx + piece, PIECE, MADV_HUGEPAGE);
     return piece + PIECE;
 }
 
 /* Small pages for the bytes from `at` on. Returns where the next ones begin; nowhere if the kernel
  * cannot, or at the end. */
-static uint32_t make(struct jit *j, uint32_t at)
+static uint32_t make(struct jit_cache *c, uint32_t at)
 {
-    if (at + CHUNK > j->size || !populate(j->rw + at, CHUNK))
+    if (at + CHUNK > c->size || !populate(c->rw + at, CHUNK))
         return UINT32_MAX;
     return at + CHUNK;
 }
 
-void jit_arena_extend(struct jit *j)
+static void extend(struct jit_cache *c, uint32_t end, uint32_t *made, uint32_t *large)
 {
-    if (j->hot > j->hot_large)
-        j->hot_made = j->hot_large = enlarge(j, j->hot);
-    if (j->cold > j->cold_large)
-        j->cold_made = j->cold_large = enlarge(j, j->cold);
-    if (j->hot + CHUNK / 2 > j->hot_made)
-        j->hot_made = make(j, j->hot_made);
-    if (j->cold + CHUNK / 2 > j->cold_made)
-        j->cold_made = make(j, j->cold_made);
+    while (end > *made && *made < *large)
+        *made = make(c, *made);
+    while (end > *large)
+        *made = *large = enlarge(c, *large);
+}
+
+void jit_arena_extend(struct jit_cache *c)
+{
+    extend(c, c->hot, &c->hot_made, &c->hot_large);
+    extend(c, c->cold, &c->cold_made, &c->cold_large);
 }

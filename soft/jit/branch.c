@@ -41,6 +41,31 @@ static void exit_tail(jit_t t, uint64_t target, uint8_t *site, bool called, bool
     x86_imm32(&t->cold, n);
 }
 
+/*
+ * Others may execute an exit while it is linked. So its displacement lies in 8 aligned bytes, and
+ * so does the id that was compared, in front of it: `ahead` bytes from here, in the first `most` or
+ * before. Blocks move by multiples of that.
+ */
+static void align_exit(jit_t t, unsigned ahead, unsigned most)
+{
+    unsigned at = (unsigned)(hot_offset(t, t->hot.p) + ahead) % 8;
+
+    if (at > most)
+        x86_nop(&t->hot, 8 - at);
+}
+
+/* Bytes of a comparison of a binding, of the jumps in front of displacements, and of PUSH R12. */
+#define COMPARE 11
+#define JMP     1
+#define CALL    1
+#define JCC     2
+#define PUSH    2
+
+/* Where a displacement may begin: alone, and 6 or 13 bytes behind the beginning of an id. */
+#define ALONE          4
+#define BEHIND_ID      2
+#define BEHIND_ID_CALL 1
+
 static bool polls(jit_t t, uint64_t target)
 {
     return target <= here_pc(t) || t->jit->knobs.polls;
@@ -78,13 +103,13 @@ static int32_t bind_offset(uint64_t target)
 static void compare_binding(jit_t t, uint64_t target)
 {
     x86_op_rm(&t->hot, 0, 0, 0x81, X86_CMP, x86_at(JIT_TLB, bind_offset(target)), false);
-    x86_imm32(&t->hot, UINT32_MAX); /* no binding */
+    x86_imm32(&t->hot, JIT_NO_BINDING);
 }
 
 void jit_bind_patch(uint8_t *at, uint64_t target)
 {
     st_le32(at - 4, (uint32_t)bind_offset(target));
-    st_le32(at, UINT32_MAX);
+    st_le32(at, JIT_NO_BINDING);
 }
 
 /* The part of the nest that is being emitted, if the target is in it. */
@@ -123,16 +148,19 @@ void jit_exit_direct(jit_t t, uint64_t target)
             poll(t);
             attend(t, x86_jcc(b, CC_NE), target, false);
         }
+        align_exit(t, COMPARE + JCC, BEHIND_ID);
         compare_binding(t, target);
         uint8_t *site = x86_jcc(b, CC_E);
         x86_jmp_to(b, t->cold.p);
         exit_tail(t, target, site, false, true);
     } else if (polls(t, target)) {
         poll(t);
+        align_exit(t, JCC, ALONE);
         uint8_t *site = x86_jcc(b, CC_E);
         attend(t, x86_jmp(b), target, false);
         exit_tail(t, target, site, false, false);
     } else {
+        align_exit(t, JMP, ALONE);
         exit_tail(t, target, x86_jmp(b), false, false);
     }
 }
@@ -153,6 +181,7 @@ static void exit_if(jit_t t, enum x86_cc cc, uint64_t target)
         return;
     }
     if (!store && !t->loop.inside && !is_other_page(t, target) && !polls(t, target)) {
+        align_exit(t, JCC, ALONE);
         exit_tail(t, target, x86_jcc(&t->hot, cc), false, false);
         return;
     }
@@ -308,8 +337,11 @@ static void call_direct(jit_t t, uint64_t target)
     attend(t, x86_jcc(b, CC_BE), target, false);
     uint8_t *mismatch = NULL;
     if (is_other_page(t, target)) {
+        align_exit(t, COMPARE + 4 + JCC + PUSH + CALL, BEHIND_ID_CALL);
         compare_binding(t, target);
         mismatch = x86_jcc(b, CC_NE);
+    } else {
+        align_exit(t, PUSH + CALL, ALONE);
     }
     x86_push(b, (enum x86_reg)jit_pinned[REG_LR]);
     uint8_t *site = x86_call(b);

@@ -389,6 +389,22 @@ static void tell(struct soft_vcpu *v, uint32_t block, const char *what)
     tell_states(v->check, v);
 }
 
+/* Nobody waits for a vCPU that waits for its turn. False: there is something to be looked at first.
+ */
+static bool take_turn(struct soft_vcpu *v)
+{
+    struct soft_vm *vm = v->cpu.vm;
+
+    atomic_store(&v->in_guest, false);
+    lock_acquire(&vm->check_lock);
+    atomic_store(&v->in_guest, true);
+    if (!atomic_load(&v->cpu.attention) && !jit_is_awaited(v))
+        return true;
+    lock_release(&vm->check_lock);
+    jit_await(v);
+    return false;
+}
+
 void check_run(struct soft_vcpu *v)
 {
     struct check *k = v->check;
@@ -400,9 +416,10 @@ void check_run(struct soft_vcpu *v)
         interp_step(c, i);
         return;
     }
+    if (!take_turn(v))
+        return;
     jmp_buf outer; /* of the caller, which is there until this function returns */
     memcpy(&outer, &c->unwind, sizeof outer);
-    lock_acquire(&c->vm->check_lock);
     k->ticks = soft_ticks();
     uint32_t block = find(v);
     if (block != JIT_NONE) {

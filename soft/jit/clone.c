@@ -1,7 +1,6 @@
 /*
- * The same code at another virtual address, or for another vCPU: processes map the same physical
- * pages of programs and libraries wherever they like, and the scheduler moves them between CPUs, so
- * what was translated once is copied.
+ * The same code at another virtual address: processes map the same physical pages of programs and
+ * libraries wherever they like, so what was translated once is copied.
  *
  * A block's code says where it lies in three ways: constants that are made of virtual addresses;
  * displacements; and offsets in records. All of them are noted while the block is translated and
@@ -11,8 +10,8 @@
  *
  * A clone whose page no bank binds to its address any more, since the process has ended or runs
  * another program, becomes the new one, in its place. So processes that come and go use no code
- * memory, and touch none that is cold. What other vCPUs and earlier runs translated is copied in
- * the same way (import.c, store.c).
+ * memory, and touch none that is cold. What earlier runs translated is copied in the same way
+ * (store.c).
  */
 #include "soft/jit/translate.h"
 
@@ -116,17 +115,17 @@ static void add_32(uint8_t *p, uint32_t delta)
     st_le32(p, ld_le32(p) + delta);
 }
 
-struct jit_image jit_image_of(const struct jit *j, const struct jit_block *b)
+struct jit_image jit_image_of(const struct jit_code *c, const struct jit_block *b)
 {
-    const uint16_t *lists = (const void *)(j->rw + jit_block_lists(b));
+    const uint16_t *lists = (const void *)(c->rw + jit_block_lists(b));
 
     return (struct jit_image){
         .block = b,
-        .hot = j->rw + b->code,
-        .cold = j->rw + b->cold,
+        .hot = c->rw + b->code,
+        .cold = c->rw + b->cold,
         .looked = lists,
         .relocs = lists + b->looked,
-        .exit = &j->exit[b->exit_first],
+        .exit = &c->exit[b->exit_first],
     };
 }
 
@@ -200,7 +199,8 @@ static const uint8_t leads[2][2][2] = {
     { { COLD_TO_HOT, NONE }, { COLD_TO_THUNK, COLD_TO_THUNK } },
 };
 
-static enum change change_of(const struct jit *j, const struct jit_image *from, unsigned reloc)
+static enum change change_of(const struct jit_code *code, const struct jit_image *from,
+                             unsigned reloc)
 {
     const struct jit_block *o = from->block;
     const unsigned in_cold = reloc >> 15, kind = reloc >> KIND_SHIFT & 3;
@@ -209,20 +209,20 @@ static enum change change_of(const struct jit *j, const struct jit_image *from, 
     uint32_t to = (reloc & OFFSET) + 4 + value; /* from its part on */
 
     if (kind == DISPLACEMENT)
-        return leads[in_cold][to + place < j->start][to <= size];
+        return leads[in_cold][to + place < code->start][to <= size];
     if (kind == VA64)
         return WIDE;
     return !in_cold ? HOT_VA : value - o->cold < o->cold_size ? CODE_IN_COLD : CODE_IN_HOT;
 }
 
-unsigned jit_image_sort(const struct jit *j, const struct jit_image *from, uint16_t *relocs,
+unsigned jit_image_sort(const struct jit_code *code, const struct jit_image *from, uint16_t *relocs,
                         unsigned *wide)
 {
     unsigned total = from->block->reloc_count, at[NONE + 1] = { 0 };
     uint8_t change[X86_SITES];
 
     for (unsigned n = 0; n < total; n++) {
-        change[n] = (uint8_t)change_of(j, from, from->relocs[n]);
+        change[n] = (uint8_t)change_of(code, from, from->relocs[n]);
         at[change[n]]++;
     }
     unsigned sum = *wide = at[WIDE];
@@ -321,28 +321,50 @@ static bool is_in_use(const struct soft_vcpu *v, const struct jit_block *b)
     return is_bound(v->hot.jit, &v->kernel, b);
 }
 
-/* Where the clone's code and exits go: to the place of one that nobody uses, or to a new one. */
-static uint32_t clone_place(const struct soft_vcpu *v, uint32_t origin)
+/* The place of a clone that this vCPU made and nobody uses, if one has been free for long enough.
+ */
+static uint32_t free_place(const struct soft_vcpu *v, struct jit_block *o)
 {
     struct jit *j = v->hot.jit;
-    struct jit_block *o = &j->block[origin];
 
     for (uint32_t n = 0; n < o->clones; n++) {
         uint32_t oldest = o->last_clone = j->block[o->last_clone].next_clone;
-        if (is_in_use(v, &j->block[oldest]))
+        struct jit_block *b = &j->block[oldest];
+        if (b->maker != (v->index & (JIT_MEMBERS - 1)) ||
+            (b->incoming != JIT_GONE && is_in_use(v, b)))
             continue;
-        jit_block_release(j, oldest);
+        if (b->incoming != JIT_GONE)
+            jit_block_release(j, oldest);
+        if (!jit_all_saw(j, b->gone))
+            continue;
+        jit_block_cut(j, oldest);
+        jit_hear_retired(j);
+        jit_returns_forget(j); /* this vCPU may have been in it since */
         j->reused++;
         return oldest;
     }
-    struct jit_block b = *o;
+    return JIT_NONE;
+}
+
+/* Where the clone's code and exits go: to such a place, or to a new one. */
+static uint32_t clone_place(const struct soft_vcpu *v, uint32_t origin)
+{
+    struct jit *j = v->hot.jit;
+    struct jit_block b = j->block[origin];
+    uint32_t n = free_place(v, &j->block[origin]);
+
+    if (n != JIT_NONE)
+        return n;
     b.code = j->hot;
     b.cold = j->cold;
-    b.exit_first = j->exit_count;
-    j->exit_count += b.exit_count;
-    j->hot = align_up(j->hot + b.hot_size, JIT_ALIGN);
-    j->cold = align_up(jit_block_lists(&b) + b.looked * sizeof(uint16_t), JIT_ALIGN);
-    return jit_block_add_clone(j, &b, origin);
+    b.exit_first = j->exit_next;
+    n = jit_block_add_clone(j, &b, origin);
+    if (n == JIT_NONE)
+        return n;
+    j->exit_next += b.exit_count;
+    j->hot = (uint32_t)align_up(j->hot + b.hot_size, JIT_ALIGN);
+    j->cold = (uint32_t)align_up(jit_block_lists(&b) + b.looked * sizeof(uint16_t), JIT_ALIGN);
+    return n;
 }
 
 uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode)
@@ -350,16 +372,17 @@ uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode)
     struct jit *j = v->hot.jit;
     uint32_t origin = jit_block_find_origin(j, pa, mode);
 
-    if (origin == JIT_NONE || !j->block[origin].reloc_count || !jit_cache_ready(j) ||
+    if (origin == JIT_NONE || !j->block[origin].reloc_count || !jit_map_is_current(j) ||
         !jit_block_is_current(j, origin))
         return JIT_NONE;
-    struct jit_image from = jit_image_of(j, &j->block[origin]);
+    struct jit_image from = jit_image_of(&j->code, &j->block[origin]);
     if (!jit_image_fits(&from, va))
         return JIT_NONE;
     uint32_t n = clone_place(v, origin);
+    if (n == JIT_NONE)
+        return n;
     struct jit_block *b = &j->block[n];
     b->va = va;
-    from = jit_image_of(j, &j->block[origin]); /* tables may have moved */
     memcpy(j->rw + jit_block_lists(b), from.looked, b->looked * sizeof from.looked[0]);
     copy_code(&from, j, b);
     change(&from, j, b);
@@ -376,7 +399,8 @@ uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode)
 static bool has_site(const struct jit *j, unsigned first, unsigned count)
 {
     for (unsigned n = first / 64; n <= (first + count - 1) / 64; n++) {
-        uint64_t sites = j->far[n] | j->wide[n];
+        uint64_t sites = __atomic_load_n(&j->far[n], __ATOMIC_RELAXED) |
+                         __atomic_load_n(&j->wide[n], __ATOMIC_RELAXED);
         if (n == first / 64)
             sites &= ~0ull << first % 64;
         if (n == (first + count - 1) / 64)
@@ -422,7 +446,7 @@ void jit_image_copy(struct jit *j, const struct jit_image *from, uint64_t pa, ui
         .hot_size = o->hot_size,
         .cold_size = o->cold_size,
         .cold = j->cold,
-        .exit_first = j->exit_count,
+        .exit_first = j->exit_next,
     };
     uint16_t *lists = (void *)(j->rw + jit_block_lists(b));
     memcpy(lists, from->looked, o->looked * sizeof lists[0]);
@@ -434,16 +458,8 @@ void jit_image_copy(struct jit *j, const struct jit_image *from, uint64_t pa, ui
         change(from, j, b);
     }
     copy_exits(from, j, b);
-    j->exit_count += o->exit_count;
+    j->exit_next += o->exit_count;
     j->hot = (uint32_t)align_up(j->hot + o->hot_size, JIT_ALIGN);
     j->cold = (uint32_t)align_up(
         jit_block_lists(b) + (o->looked + o->reloc_count) * sizeof(uint16_t), JIT_ALIGN);
-}
-
-uint32_t jit_image_enter(struct jit *j, const struct jit_block *b)
-{
-    uint32_t n = jit_block_add(j, b);
-    if (UNLIKELY(j->trace))
-        jit_trace_write(j, n);
-    return n;
 }

@@ -1,6 +1,6 @@
 /*
- * The JIT as the rest of soft/ sees it. Each vCPU has a translator and a code cache of its own, so
- * nothing here takes a lock, and everything is called on the vCPU's thread but for cpu_attend().
+ * The JIT as the rest of soft/ sees it. Each vCPU has a translator of its own, and all of a VM one
+ * cache of code; everything is called on the vCPU's thread but for cpu_attend().
  * docs/jit.md has the design and its invariants.
  */
 #ifndef SOFT_JIT_JIT_H
@@ -12,7 +12,7 @@
 struct cpu;
 struct hvx_vcpu_stats;
 struct jit;
-struct jit_store;
+struct jit_cache;
 struct mmu_bank;
 struct soft_vcpu;
 struct tlb;
@@ -83,34 +83,19 @@ struct jit_track {
     _Atomic uint64_t code[JIT_TRACK_BITS / 64], written[JIT_TRACK_BITS / 64];
 };
 
-/* Of a VM: by a hash of physical address and mode, the vCPU (its index + 1) that last translated
- * code there; those vCPUs, with the number of threads that look at each; and the key of all
- * checksums, set by the first one. */
-#define JIT_ORIGINS (1u << 16)
-#define JIT_OWNERS  64
-
-struct jit_owner {
-    _Alignas(64) _Atomic(struct jit *) jit; /* NULL: it is not there */
-    _Atomic unsigned readers;
-};
-
-struct jit_origins {
-    struct jit_owner owner[JIT_OWNERS];
-    uint64_t key;
-    _Atomic uint8_t vcpu[JIT_ORIGINS];
-};
-
 /* x86-64-v2, and not told otherwise by IREKO_JIT=off. */
 bool jit_host_is_able(void);
 
 /* -ENOMEM, or 0 with v->jit filled. */
 int jit_create(struct soft_vcpu *v);
 void jit_destroy(struct soft_vcpu *v);
-/* Its tables are in memory (base/populate.h). */
-void jit_populate(struct soft_vcpu *v);
 
-/* Write what the VM's vCPUs, which are gone, have translated to its folder. NULL: none is kept. */
-void jit_store_close(struct jit_store *s);
+/* The VM ends, and its vCPUs are gone. What they translated goes to its folder, if it has one. */
+void jit_cache_close(struct jit_cache *c);
+
+/* v->in_guest was set: code memory may be about to become free, which has to be waited for. */
+void jit_await(struct soft_vcpu *v);
+bool jit_is_awaited(const struct soft_vcpu *v); /* is it? */
 
 /* Fill in what the JIT counts. The vCPU has one. */
 void jit_read_stats(const struct soft_vcpu *v, struct hvx_vcpu_stats *stats);
@@ -137,13 +122,15 @@ void jit_track_write(struct soft_vcpu *v, uint64_t pa);
  * differ from it, those of other vCPUs soon. */
 void jit_track_settle(struct soft_vcpu *v);
 
-/* Guest code changed: one line of IREKO_V1_CODE_LINE bytes, perhaps a page, or anything.
- * jit_drop_all() frees all translations. */
+/* Guest code changed: one line of IREKO_V1_CODE_LINE bytes, perhaps a page, or anything; for all
+ * vCPUs, when each of them has called jit_hear_changes(). */
 void jit_invalidate_line(struct soft_vcpu *v, uint64_t pa);
 void jit_invalidate_page(struct soft_vcpu *v, uint64_t pa);
 void jit_invalidate_all(struct soft_vcpu *v);
-/* Pages whose bit (pa >> 12) % REQUEST_PAGES is set. */
-void jit_invalidate_pages(struct soft_vcpu *v, const uint64_t *pages);
+void jit_hear_changes(struct soft_vcpu *v);
+/* The vCPU has a new memory map. */
+void jit_adopt_map(struct soft_vcpu *v);
+/* Free all translations, of all vCPUs. */
 void jit_drop_all(struct soft_vcpu *v);
 
 #endif

@@ -53,7 +53,6 @@ static const struct {
     { "unlinked", offsetof(struct jit_knobs, unlinked) },
     { "uncloned", offsetof(struct jit_knobs, uncloned) },
     { "cloned", offsetof(struct jit_knobs, cloned) },
-    { "unimported", offsetof(struct jit_knobs, unimported) },
     { "unjumped", offsetof(struct jit_knobs, unjumped) },
     { "unpredicted", offsetof(struct jit_knobs, unpredicted) },
     { "near", offsetof(struct jit_knobs, near) },

@@ -12,7 +12,7 @@ bool jit_host_is_able(void)
     return false;
 }
 
-void jit_populate(struct soft_vcpu *v)
+void jit_await(struct soft_vcpu *v)
 {
     (void)v;
 }
@@ -28,9 +28,9 @@ void jit_destroy(struct soft_vcpu *v)
     (void)v;
 }
 
-void jit_store_close(struct jit_store *s)
+void jit_cache_close(struct jit_cache *c)
 {
-    (void)s;
+    (void)c;
 }
 
 void jit_read_stats(const struct soft_vcpu *v, struct hvx_vcpu_stats *stats)
@@ -94,9 +94,14 @@ void jit_track_settle(struct soft_vcpu *v)
     (void)v;
 }
 
-void jit_invalidate_pages(struct soft_vcpu *v, const uint64_t *pages)
+void jit_hear_changes(struct soft_vcpu *v)
 {
-    (void)v, (void)pages;
+    (void)v;
+}
+
+void jit_adopt_map(struct soft_vcpu *v)
+{
+    (void)v;
 }
 
 void jit_invalidate_all(struct soft_vcpu *v)

@@ -30,7 +30,7 @@ static void change_neighbours(struct jit *j, uint64_t pa)
         unsigned site = jit_site(first + 4 * n);
         if (j->stray[site] >= STRAYS_OF_SITE / 4 && !jit_is_site(j->near, site)) {
             j->stray[site] = 0;
-            set_add(j->far, site);
+            jit_note(j->far, site);
         }
     }
 }
@@ -42,7 +42,7 @@ static void change_site(struct jit *j, uint64_t pa, uint64_t *sites)
     j->stray[site] = 0;
     if (sites == j->wide && jit_is_site(sites, site))
         return;
-    set_add(sites, site);
+    jit_note(sites, site);
     if (sites == j->far)
         change_neighbours(j, pa);
     jit_blocks_retire(j, pa, 4);

@@ -21,17 +21,21 @@
 #include "soft/jit/translate.h"
 #include "soft/vcpu.h"
 
-_Static_assert(REQUEST_PAGES == JIT_PAGE_HASH, "a bit for each bucket");
-_Static_assert(SOFT_MAX_VCPUS <= JIT_OWNERS, "each may have translations");
-
 /* Contexts. */
 
-static void clear_jumps(struct mmu_bank *b)
+void jit_clear_jumps(struct mmu_bank *b)
 {
     for (; b->jit.used; b->jit.used &= b->jit.used - 1)
         memset(&b->jit.jump[(unsigned)__builtin_ctzll(b->jit.used) * JIT_JUMP_PIECE], 0,
                JIT_JUMP_PIECE * sizeof(struct jit_jump));
     b->jit.jump[0].pc = UINT64_MAX;
+}
+
+void jit_clear_all_jumps(struct soft_vcpu *v)
+{
+    jit_clear_jumps(&v->kernel);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        jit_clear_jumps(&v->bank[n]);
 }
 
 static uint32_t mode_of(const struct cpu *c)
@@ -70,7 +74,7 @@ static void add_jump(struct cpu *c, const uint8_t *code)
         if (b->used && ++b->strange < STRANGE_LIMIT)
             return;
         jit_returns_forget(v->hot.jit);
-        clear_jumps(c->el ? &v->kernel : v->user);
+        jit_clear_jumps(c->el ? &v->kernel : v->user);
         b->mode = mode_of(c);
         b->strange = 0;
         jit_update_context(c);
@@ -107,7 +111,7 @@ void jit_forget_bank(struct soft_vcpu *v, struct mmu_bank *b)
     if (!v->hot.jit)
         return;
     jit_returns_forget(v->hot.jit);
-    clear_jumps(b);
+    jit_clear_jumps(b);
     memset(b->jit.filter, 0, sizeof b->jit.filter);
     forget_binds(b);
 }
@@ -123,7 +127,7 @@ void jit_forget_pages(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, uint
     if (!any)
         return;
     jit_returns_forget(v->hot.jit);
-    clear_jumps(b);
+    jit_clear_jumps(b);
     if (pages > JIT_BINDS / 4)
         forget_binds(b);
     else
@@ -154,27 +158,10 @@ void jit_invalidate_page(struct soft_vcpu *v, uint64_t pa)
         jit_blocks_verify_page(v->hot.jit, pa);
 }
 
-void jit_invalidate_pages(struct soft_vcpu *v, const uint64_t *pages)
-{
-    if (!v->hot.jit)
-        return;
-    for (unsigned n = 0; n < REQUEST_PAGES / 64; n++)
-        for (uint64_t left = pages[n]; left; left &= left - 1)
-            jit_blocks_verify_page(v->hot.jit, (n * 64ull + (unsigned)__builtin_ctzll(left)) << 12);
-}
-
 void jit_invalidate_all(struct soft_vcpu *v)
 {
     if (v->hot.jit)
         jit_blocks_verify(v->hot.jit);
-}
-
-void jit_drop_all(struct soft_vcpu *v)
-{
-    if (!v->hot.jit)
-        return;
-    jit_cache_reset(v->hot.jit);
-    jit_forget_all(v);
 }
 
 /* Finding code. */
@@ -191,7 +178,8 @@ uint32_t jit_bound(struct soft_vcpu *v, uint64_t va)
     return id && v->hot.jit->binding[id].va == (va & ~4095ull) ? id : 0;
 }
 
-/* A fetch finds the page of `va` there. Returns the binding's id; 0: no memory, the slot stays. */
+/* A fetch finds the page of `va` there. Returns the binding's id; 0: there is none, and the slot
+ * stays. */
 static uint32_t bind(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *host)
 {
     uint64_t page = va & ~4095ull;
@@ -204,7 +192,7 @@ static uint32_t bind(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_
     return id;
 }
 
-/* The binding of the page of `pc`; faults do not return. NULL: no memory. */
+/* The binding of the page of `pc`; faults do not return. NULL: there is none. */
 static const struct jit_binding *bind_page(struct cpu *c, uint64_t pc)
 {
     struct soft_vcpu *v = vcpu_of(c);
@@ -231,7 +219,7 @@ uint32_t jit_bind(struct soft_vcpu *v, uint64_t va)
 /* Away from where it is, for the knob `cloned`. */
 #define ELSEWHERE 0x12345000u
 
-/* A copy of the same physical code, or a translation. JIT_NONE: no room. */
+/* What another vCPU made meanwhile, a copy, or a translation. JIT_NONE: no room, or later. */
 static uint32_t make_block(struct soft_vcpu *v, uint64_t pc, const struct jit_binding *b)
 {
     struct jit *j = v->hot.jit;
@@ -239,58 +227,86 @@ static uint32_t make_block(struct soft_vcpu *v, uint64_t pc, const struct jit_bi
     uint32_t mode = mode_of(&v->cpu);
 
     __builtin_prefetch(b->host + (pc & 4095)); /* nobody has read it so far */
-    if (UNLIKELY(j->knobs.cloned) && jit_block_find_origin(j, pa, mode) == JIT_NONE)
-        (void)jit_translate(v, pc + ELSEWHERE, pa, b->host, mode);
-    uint32_t n = jit_clone(v, pa, pc, mode);
-    if (n != JIT_NONE)
-        return n;
-    n = jit_import(v, pa, pc, b->host, mode);
-    if (n != JIT_NONE)
-        return n;
-    if (UNLIKELY(j->store))
-        n = jit_store_load(v, pa, pc, b->host, mode);
+    if (!jit_cache_ready(j))
+        return JIT_NONE;
+    lock_acquire(&j->cache->lock);
+    uint32_t n = jit_block_find(j, pa, pc, mode);
     if (n == JIT_NONE)
-        n = jit_translate(v, pc, pa, b->host, mode);
-    jit_export(v, pa, mode);
-    return n;
+        n = jit_clone(v, pa, pc, mode);
+    if (n == JIT_NONE && j->store)
+        n = jit_store_load(v, pa, pc, b->host, mode);
+    lock_release(&j->cache->lock);
+    return n != JIT_NONE ? n : jit_translate(v, pc, pa, b->host, mode);
 }
 
-/* The block at cpu.pc, translated if need be. Faults do not return. */
+/* The same with one at another address first. */
+static uint32_t make_clone(struct soft_vcpu *v, uint64_t pc, const struct jit_binding *b)
+{
+    struct jit *j = v->hot.jit;
+    uint64_t pa = b->pa | (pc & 4095);
+
+    lock_acquire(&j->cache->lock);
+    bool there = jit_block_find_origin(j, pa, mode_of(&v->cpu)) != JIT_NONE;
+    lock_release(&j->cache->lock);
+    if (!there)
+        (void)jit_translate(v, pc + ELSEWHERE, pa, b->host, mode_of(&v->cpu));
+    return make_block(v, pc, b);
+}
+
+/* The block at `pc`, whose page is `b`. */
+static uint32_t block_at(struct soft_vcpu *v, uint64_t pc, const struct jit_binding *b)
+{
+    struct jit *j = v->hot.jit;
+    uint32_t n = jit_block_glance(j, b->pa | (pc & 4095), pc, mode_of(&v->cpu));
+
+    if (UNLIKELY(j->knobs.checksum) && n != JIT_NONE && !jit_block_is_current(j, n)) {
+        jit_blocks_retire(j, b->pa | (pc & 4095), 4);
+        n = JIT_NONE;
+    }
+    if (n != JIT_NONE)
+        return n;
+    return UNLIKELY(j->knobs.cloned) ? make_clone(v, pc, b) : make_block(v, pc, b);
+}
+
+/* The block at cpu.pc, translated if need be. Faults do not return. JIT_NONE: there was no room,
+ * and all is forgotten, or something changed; the loop of soft/run.c comes here again. */
 static uint32_t find_block(struct cpu *c)
 {
     struct soft_vcpu *v = vcpu_of(c);
-    struct jit *j = v->hot.jit;
     uint64_t pc = c->pc = soft_branch_address(v, c->pc);
+    const struct jit_binding *b;
+    uint32_t n = JIT_NONE;
 
     if (UNLIKELY(pc & 3))
         exc_abort(c, EC_PC_ALIGNMENT, 0, pc, pc);
-    for (;;) {
-        const struct jit_binding *b = bind_page(c, pc);
+    do {
+        b = bind_page(c, pc);
         if (UNLIKELY(c->il))
             exc_sync(c, EC_ILLEGAL_STATE, 0, pc);
-        if (b) {
-            uint32_t n = jit_block_find(j, b->pa | (pc & 4095), pc, mode_of(c));
-            if (UNLIKELY(j->knobs.checksum) && n != JIT_NONE && !jit_block_is_current(j, n)) {
-                jit_blocks_retire(j, b->pa | (pc & 4095), 4);
-                n = JIT_NONE;
-            }
-            if (n == JIT_NONE && UNLIKELY(v->hot.track) && jit_track_code(v, b->pa))
-                continue;
-            if (n == JIT_NONE)
-                n = make_block(v, pc, b);
-            if (n != JIT_NONE)
-                return n;
-        }
+    } while (b && UNLIKELY(v->hot.track) && jit_track_code(v, b->pa));
+    if (b)
+        n = block_at(v, pc, b);
+    if (UNLIKELY(v->hot.jit->full)) {
         jit_drop_all(v);
+        return JIT_NONE;
     }
+    return n;
+}
+
+/* Its code, or what leads back to soft/run.c. */
+static const uint8_t *code_of(const struct jit *j, uint32_t block)
+{
+    uint32_t code = jit_block_code(j, block); /* of JIT_NONE, none */
+
+    return j->rx + (code ? code : j->leave);
 }
 
 static const uint8_t *block_code(struct cpu *c, uint32_t n)
 {
     struct jit *j = jit_of(c);
-    const uint8_t *code = j->rx + j->block[n].code;
+    const uint8_t *code = code_of(j, n);
 
-    if (!j->knobs.unjumped)
+    if (!j->knobs.unjumped && code != j->rx + j->leave)
         add_jump(c, code);
     return code;
 }
@@ -310,6 +326,7 @@ const uint8_t *jit_resume(struct cpu *c)
 
     if (UNLIKELY(is_wanted(c)))
         return j->rx + j->leave;
+    jit_note_between(j);
     struct jit_jump *table = c->jit_jumps;
     if (UNLIKELY(table == c->jit_no_jumps ||
                  atomic_load_explicit(&c->jit_returns_end, memory_order_relaxed) ==
@@ -378,7 +395,7 @@ static void note_heat(struct cpu *c)
     j->heat[region] = (uint8_t)(heat < UINT8_MAX ? heat : UINT8_MAX);
     if (heat < j->knobs.warm)
         return;
-    set_add(j->warm, region);
+    jit_note(j->warm, region);
     jit_blocks_retire_cold(j, pa, JIT_REGION);
 }
 
@@ -394,6 +411,14 @@ const uint8_t *jit_miss(struct cpu *c, uint64_t pc)
     return jit_resume(c);
 }
 
+/* It was written, perhaps by another vCPU, before anything led to its block. A host keeps that
+ * order for who came by a jump that was patched; ThreadSanitizer does not see such jumps. */
+static __attribute__((noinline, no_sanitize("thread"))) uint64_t target_of(const struct jit *j,
+                                                                           uint32_t exit)
+{
+    return j->exit[exit].target;
+}
+
 const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
 {
     struct jit *j = jit_of(c);
@@ -402,17 +427,20 @@ const uint8_t *jit_link(struct cpu *c, const uint8_t *record)
     j->stats.link_calls++;
     memcpy(&exit, record, sizeof exit);
     jit_enter_c(c);
-    c->pc = j->exit[exit].target;
+    c->pc = target_of(j, exit);
     if (UNLIKELY(is_wanted(c)))
         return j->rx + j->leave;
-    uint64_t changes = j->stats.resets + j->reused; /* of what the exit's number means */
+    uint64_t reused = j->reused; /* others use no exit's number again while this vCPU is here */
     uint32_t block = find_block(c);
     const struct mmu_bank *bank = c->el ? &vcpu_of(c)->kernel : vcpu_of(c)->user;
     uint32_t binding = bank->jit.bind[jit_bind_slot(c->pc)];
-    if (j->stats.resets + j->reused == changes && binding && !j->knobs.unlinked)
-        jit_exit_link(j, exit, block, binding);
+    if (block != JIT_NONE && j->reused == reused && binding && !j->knobs.unlinked) {
+        lock_acquire(&j->cache->lock);
+        jit_exit_lead(j, exit, block, binding);
+        lock_release(&j->cache->lock);
+    }
     c->jit_flags = jit_flags_from_nzcv(c->nzcv);
-    return j->rx + j->block[block].code; /* no entry of a jump table: it may never be looked up */
+    return code_of(j, block); /* no entry of a jump table: it may never be looked up */
 }
 
 const uint8_t *jit_svc(struct cpu *c, uint64_t pc, uint32_t imm)
@@ -432,53 +460,36 @@ const uint8_t *jit_eret(struct cpu *c)
     return jit_resume(c);
 }
 
-/* The VM's, which its first vCPU chooses. */
-static uint64_t checksum_key(struct soft_vm *vm)
-{
-    uint64_t key = 0;
-
-    if (getentropy(&key, sizeof key) != 0)
-        log_warn("jit", "no random numbers from the host: %s", strerror(errno));
-    lock_acquire(&vm->lock);
-    if (!vm->origins->key)
-        vm->origins->key = key | 1;
-    key = vm->origins->key;
-    lock_release(&vm->lock);
-    return key;
-}
-
 int jit_create(struct soft_vcpu *v)
 {
     struct jit *j = calloc(1, sizeof *j);
 
     if (!j)
         return -ENOMEM;
-    lock_init(&j->lock, LOCK_CODE);
-    j->fd = -1;
     j->v = v;
     j->since_ns = clock_monotonic_ns();
     j->since_ticks = __rdtsc();
     v->cpu.jit_no_jumps = j->empty.jit.jump;
     v->cpu.jit_estimates = jit_estimates();
-    clear_jumps(&j->empty);
+    jit_clear_jumps(&j->empty);
     j->knobs = jit_knobs_read(getenv("IREKO_JIT"));
     if (j->knobs.checksum) /* every way to a block is by find_block() */
         j->knobs.unlinked = j->knobs.unjumped = true;
     if (!j->knobs.baseline)
         j->host = jit_host_read(&j->knobs.without);
     j->host.xmm32 &= !j->knobs.sixteen;
-    j->checksum_key = checksum_key(v->cpu.vm);
-    int err = jit_cache_create(j, j->knobs.cache_size);
+    j->insn = malloc(JIT_STRAIGHT_MAX * sizeof *j->insn);
+    int err = j->insn ? jit_cache_open(j) : -ENOMEM;
     if (!err)
         err = jit_returns_create(j);
     if (err) {
-        jit_cache_destroy(j);
-        lock_fini(&j->lock);
+        free(j->insn);
         free(j);
         return err;
     }
+    jit_look_ups_make(j);
     j->trace = jit_trace_open(v->cpu.vm->trace_fd, j->knobs.trace);
-    jit_store_open(j);
+    jit_join(j);
     v->hot.jit = j;
     v->hot.one_entry = j->knobs.tlb;
     v->hot.ungrown = j->knobs.ungrown;
@@ -493,7 +504,6 @@ int jit_create(struct soft_vcpu *v)
     }
     jit_forget_all(v);
     cpu_update_context(&v->cpu);
-    jit_open(v);
     return 0;
 }
 
@@ -503,19 +513,12 @@ void jit_destroy(struct soft_vcpu *v)
 
     if (!j)
         return;
-    jit_close(v);
+    jit_part(j);
     jit_returns_destroy(j);
     if (j->trace)
         fclose(j->trace);
     v->hot.jit = NULL;
-    if (!jit_store_leave(j))
-        jit_free(j);
-}
-
-void jit_free(struct jit *j)
-{
-    jit_cache_destroy(j);
-    lock_fini(&j->lock);
+    free(j->insn);
     free(j);
 }
 
@@ -543,6 +546,7 @@ void jit_run(struct soft_vcpu *v)
 
 uint32_t jit_find_block(struct soft_vcpu *v)
 {
+    jit_note_between(v->hot.jit);
     return find_block(&v->cpu);
 }
 
@@ -551,5 +555,5 @@ void jit_run_block(struct soft_vcpu *v, uint32_t block)
     struct cpu *c = &v->cpu;
 
     c->jit_flags = jit_flags_from_nzcv(c->nzcv);
-    enter_code(c, jit_of(c)->rx + jit_of(c)->block[block].code);
+    enter_code(c, code_of(jit_of(c), block));
 }

@@ -39,10 +39,11 @@ struct jit_block {
     uint64_t pa, va;
     uint8_t mode;
     bool is_clone : 1, is_warm : 1;
-    uint8_t count; /* instructions */
+    uint8_t maker : 6; /* of a clone, the index of its vCPU, which may use its place again */
+    uint8_t count;     /* instructions */
     uint8_t exit_count;
     uint32_t code;             /* offset in the cache; 0: retired */
-    uint32_t incoming;         /* first exit that is linked to this block */
+    uint32_t incoming;         /* first exit that is linked to this block; or JIT_GONE */
     const uint8_t *page;       /* the guest's bytes */
     uint64_t checksum;         /* of the words that were translated, and of those looked at */
     uint32_t high : 13;        /* end, as an offset in the page */
@@ -51,15 +52,22 @@ struct jit_block {
     uint16_t hot_size, cold_size;
     uint32_t cold; /* offset of the cold part */
     uint32_t exit_first;
-    uint32_t page_next; /* originals of the same page bucket */
-    uint32_t clones;    /* of an original, which form a ring */
+    union {
+        uint32_t page_next; /* originals of the same page bucket */
+        uint32_t gone;      /* of a clone that is gone: the time, for jit_all_saw() */
+    };
+    uint32_t clones; /* of an original, which form a ring */
     union {
         uint32_t last_clone; /* of an original */
         uint32_t next_clone; /* of a clone */
     };
 } __attribute__((packed, aligned(4))); /* there are many */
 
-/* Of a table: entries that there is memory for, and that have addresses. */
+/* In place of its first exit: nothing leads to the clone, and nothing is to lead there. */
+#define JIT_GONE UINT32_MAX
+
+/* Of a table: entries that there is memory for, and that have addresses. Tables do not move, as
+ * vCPUs read them while others add to them. */
 struct jit_room {
     uint32_t made, mapped;
 };
@@ -90,8 +98,11 @@ struct jit_exit {
     uint32_t called : 1;             /* by CALL */
     uint32_t tail;                   /* offset of the cold tail */
     uint32_t block;                  /* linked to, or JIT_NONE */
-    uint32_t incoming_next;
+    uint32_t incoming_next;          /* of what it is linked to; else when its id was taken away */
 } __attribute__((packed, aligned(4)));
+
+/* The id of none. */
+#define JIT_NO_BINDING UINT32_MAX
 
 /* Where that id is: in front of JE, or of JNE, PUSH R12, CALL. */
 static inline uint32_t jit_exit_bind_site(const struct jit_exit *e)
@@ -101,8 +112,18 @@ static inline uint32_t jit_exit_bind_site(const struct jit_exit *e)
 
 #define JIT_BLOCK_EXITS 66
 
-/* Blocks that are copied from another vCPU at once: soft/jit/import.c. */
-#define JIT_BATCH 16
+/* Code that others may be executing: 32 bits that lie in 8 aligned bytes change at once (AMD64
+ * manual, volume 2, 7.6.1). */
+static inline void jit_put_32(uint8_t *at, uint32_t value)
+{
+    __asm__ volatile("movl %1, %0" : "=m"(*(uint8_t(*)[4])at) : "r"(value) : "memory");
+}
+
+/* As x86_patch(). */
+static inline void jit_patch(uint8_t *at, const uint8_t *to)
+{
+    jit_put_32(at, (uint32_t)(to - (at + 4)));
+}
 
 /* In an exit's tail: its number, behind the call of thunk `link`. */
 #define JIT_TAIL_NUMBER 5
@@ -202,6 +223,7 @@ struct jit_looked {
 #define JIT_SITES     65536
 #define JIT_REGION    1024 /* bytes of code that are warm together */
 #define JIT_REGIONS   16384
+#define JIT_BUCKETS   (1u << 20) /* of blocks, at most */
 
 struct jit_host {
     bool bmi1, bmi2, lzcnt;
@@ -248,7 +270,6 @@ struct jit_knobs {
     bool unlinked;    /* no direct links */
     bool uncloned;    /* each virtual address has a translation of its own */
     bool cloned;      /* every block is the clone of one at another address */
-    bool unimported;  /* each vCPU has translations of its own */
     bool unjumped;    /* indirect branches find nothing */
     bool unpredicted; /* returns are not paired with calls */
     bool near;        /* every exit is where its branch is */
@@ -276,7 +297,7 @@ struct jit_knobs jit_knobs_read(const char *text);
 /* hvx_vcpu_get_stats() says what they are: soft/jit/stats.c. */
 struct jit_stats {
     uint64_t blocks, instructions, hot_bytes, cold_bytes, resets, links, retired;
-    uint64_t cloned, imported, loaded;
+    uint64_t cloned, loaded;
     uint64_t translate_ticks; /* of the TSC */
     uint64_t link_calls, miss_calls, refill_calls, slow_calls, interp_calls, vector_calls;
     uint64_t svc_calls, eret_calls;
@@ -292,68 +313,127 @@ struct jit_returns {
 };
 
 /*
- * The lock is held when what other vCPUs look at changes, and by them while they do: originals, the
- * tables that lead to them, their code, exits and relocations. The vCPU's own thread looks without.
+ * Of the cache, what does not change as long as it is there: code memory, twice the same, for
+ * writing and for executing; thunks, which are offsets in it; where the tables are. Each vCPU has a
+ * copy.
  */
-struct jit {
-    struct lock lock;
-    struct jit_host host;
-    struct jit_knobs knobs;
-    struct soft_vcpu *v;
+#define JIT_CODE                                                                                   \
+    uint8_t *rw, *rx;                                                                              \
+    size_t size;                                                                                   \
+    uint32_t start; /* where blocks begin, behind the thunks */                                    \
+    uint32_t enter, leave, bottom, link, miss, interp, slow, slow_v[2], refill, refill_v[2];       \
+    uint32_t vector, helper, svc, eret;                                                            \
+    uint32_t fill[2][2];         /* soft/jit/place.c: for writing; of many bytes */                \
+    uint32_t copy, set;          /* soft/jit/mops.c */                                             \
+    struct jit_block *block;     /* by number */                                                   \
+    struct jit_chain *chain;     /* the same */                                                    \
+    struct jit_exit *exit;       /* by number */                                                   \
+    struct jit_binding *binding; /* by id; 0 is none */                                            \
+    uint64_t checksum_key;                                                                         \
+    /* By jit_region(): code that runs often. */                                                   \
+    uint64_t *warm;                                                                                \
+    /* By jit_site(): sites that do not find their last page often enough; those that look for     \
+     * regions first; those that find it often enough, as far as is known. */                      \
+    uint64_t *far, *wide, *near;                                                                   \
+    struct jit_store *store; /* or NULL */
+
+struct jit_code {
+    JIT_CODE
+};
+
+/* A block that leads nowhere any more: soft/jit/share.c. */
+struct jit_retired {
+    uint64_t va;
+    uint32_t code;
+    bool el1;
+};
+
+#define JIT_RETIRED 1024 /* the last ones are known */
+#define JIT_MEMBERS 64
+
+/*
+ * All translations of a VM. With the lock, blocks, exits and bindings are added, linked and
+ * retired, and pieces of code memory and runs of exits are given to vCPUs, which fill them without.
+ * They find blocks without it, too.
+ */
+struct jit_cache {
+    union {
+        struct jit_code code;
+        struct {
+            JIT_CODE
+        };
+    };
+    uint32_t *clone_hash, *origin_hash; /* both in one mapping */
+    _Atomic uint32_t buckets;           /* of each */
     int fd;
-    uint8_t *rw, *rx; /* the same memory, for writing and for executing */
-    size_t size;
-    uint8_t *arena; /* the mapping that both lie in */
+    uint64_t warm_bits[JIT_REGIONS / 64];
+    uint64_t site_bits[3][JIT_SITES / 64];
+    /* What is above seldom changes. */
+    struct lock lock;
+    uint8_t *arena; /* the mapping that code memory lies in, twice */
     size_t arena_size;
     uint32_t hot_large, cold_large; /* where the next piece begins that is to be a large page */
     uint32_t hot_made, cold_made;   /* and where the next small ones do that are to be made */
-    uint32_t start;                 /* where blocks begin, behind the thunks */
-    uint32_t hot, cold;             /* next free byte */
+    uint32_t hot, cold;             /* behind what vCPUs have */
     uint32_t hot_end, cold_end;
+    uint32_t piece; /* bytes that a vCPU gets at once */
 
-    struct jit_block *block;
-    struct jit_chain *chain; /* by the block's number */
-    uint32_t block_count;
-    struct jit_room block_room, chain_room;
-    struct jit_exit *exit;
-    uint32_t exit_count;
-    struct jit_room exit_room;
-    struct jit_binding *binding; /* by id; 0 is none */
-    uint32_t binding_count;
-    struct jit_room binding_room;
-    uint32_t *clone_hash, *origin_hash; /* both in one mapping */
-    uint32_t buckets;                   /* of each */
+    _Atomic uint32_t block_count;
+    uint32_t exit_count, binding_count;
+    struct jit_room block_room, chain_room, exit_room, binding_room;
     uint32_t page_hash[JIT_PAGE_HASH], bind_hash[JIT_BIND_HASH];
-    uint64_t checksum_key;
-    uint64_t reused; /* clones that became other ones */
-    /* By jit_region(): code that runs often; how often the ticker found it running. */
-    uint64_t warm[JIT_REGIONS / 64];
-    uint8_t heat[JIT_REGIONS];
-    unsigned heated; /* the region found last */
-    /* By jit_site(): sites that do not find their last page often enough; those that look for
-     * regions first; how often they lately did not find what they should. All of the latter, and
-     * the time when they began to be counted. */
-    uint64_t far[JIT_SITES / 64], wide[JIT_SITES / 64];
-    uint64_t near[JIT_SITES / 64]; /* those that find it often enough, as far as is known */
+    struct store_list noted;   /* of blocks in the cache */
+    struct store_list waiting; /* records of those that were before a reset */
+
+    /* soft/jit/share.c */
+    struct jit *member[JIT_MEMBERS]; /* or NULL */
+    unsigned member_end;
+    uint64_t resets;                     /* all was forgotten so often */
+    uint64_t map;                        /* the number of the memory map that blocks are of */
+    _Atomic uint64_t changes;            /* times that blocks were compared with memory */
+    _Atomic uint32_t time;               /* of jit_all_saw() */
+    _Atomic uint64_t retired;            /* blocks, ever */
+    _Atomic(struct soft_vcpu *) stopper; /* who has all others out of translated code, or NULL */
+    struct jit_retired last[JIT_RETIRED];
+};
+
+/* A vCPU's. */
+struct jit {
+    union {
+        struct jit_code code;
+        struct {
+            JIT_CODE
+        };
+    };
+    struct jit_cache *cache;
+    struct jit_host host;
+    struct jit_knobs knobs;
+    struct soft_vcpu *v;
+    /* Its piece of each part, and its run of exits. */
+    uint32_t hot, cold;
+    uint32_t hot_end, cold_end;
+    uint32_t exit_next, exit_end;
+    uint64_t taken; /* bytes of code memory */
+    bool full;      /* there was no room */
+    bool begun;     /* it has run */
+    /* soft/jit/share.c */
+    _Atomic uint32_t seen;     /* cache.time when it was last between blocks */
+    uint64_t told;             /* cache.retired that its jump tables know of */
+    uint64_t resets;           /* of the cache, that it knows of */
+    uint64_t reused;           /* clones that became other ones */
+    uint8_t heat[JIT_REGIONS]; /* how often the ticker found it running */
+    unsigned heated;           /* the region found last */
     struct jit_trial trial;
+    /* How often sites lately did not find what they should. All of them, and the time when they
+     * began to be counted. */
     uint8_t stray[JIT_SITES];
     unsigned strays;
     unsigned place; /* of tlb.page[], that a base of a loop got last */
     uint64_t strays_since;
     struct jit_relocs relocs;
-    struct jit_store *store;   /* the VM's, or NULL; what this vCPU adds to it: */
-    struct store_list noted;   /* of blocks in the cache */
-    struct store_list waiting; /* records of those that were before a reset */
-    struct jit *next_left;     /* of those of vCPUs that ended */
     struct jit_looked looked;
     struct jit_insn *insn;             /* JIT_STRAIGHT_MAX: of the block being translated */
     struct jit_look_up look_up[2][16]; /* for reading and writing, by the register of the address */
-
-    /* Thunks, offsets in the cache. */
-    uint32_t enter, leave, bottom, link, miss, interp, slow, slow_v[2], refill, refill_v[2], vector,
-        helper, svc, eret;
-    uint32_t fill[2][2]; /* soft/jit/place.c: for writing; of many bytes */
-    uint32_t copy, set;  /* soft/jit/mops.c */
 
     struct jit_stats stats;
     uint64_t since_ns, since_ticks; /* both clocks, read at one time */
@@ -374,9 +454,20 @@ static inline unsigned jit_site(uint64_t pa)
     return (unsigned)(pa >> 2) % JIT_SITES;
 }
 
+/* Of what is known of sites and regions, which all vCPUs add to. */
+static inline bool jit_is_noted(const uint64_t *set, unsigned n)
+{
+    return __atomic_load_n(&set[n / 64], __ATOMIC_RELAXED) >> n % 64 & 1;
+}
+
+static inline void jit_note(uint64_t *set, unsigned n)
+{
+    __atomic_fetch_or(&set[n / 64], 1ull << n % 64, __ATOMIC_RELAXED);
+}
+
 static inline bool jit_is_site(const uint64_t *sites, unsigned site)
 {
-    return set_has(sites, site);
+    return jit_is_noted(sites, site);
 }
 
 static inline unsigned jit_region(uint64_t pa)
@@ -387,37 +478,63 @@ static inline unsigned jit_region(uint64_t pa)
 /* Does the code at a physical address run often? */
 static inline bool jit_is_warm(const struct jit *j, uint64_t pa)
 {
-    return set_has(j->warm, jit_region(pa));
+    return jit_is_noted(j->warm, jit_region(pa));
 }
 
 /* soft/jit/arena.c: code memory. What a failure leaves is the caller's to destroy. */
-int jit_arena_create(struct jit *j, size_t size);
-void jit_arena_destroy(struct jit *j);
-/* Hot code lies below an offset, cold code behind it. */
-void jit_arena_split(struct jit *j, uint32_t at);
-/* Pages for what lies at the next free bytes. */
-void jit_arena_extend(struct jit *j);
+int jit_arena_create(struct jit_cache *c, size_t size);
+void jit_arena_destroy(struct jit_cache *c);
+/* Hot code lies below an offset, cold code behind it; `small`: in small pages only. */
+void jit_arena_split(struct jit_cache *c, uint32_t at, bool small);
+/* Pages for what lies before cache.hot and cache.cold. */
+void jit_arena_extend(struct jit_cache *c);
 
-/* soft/jit/cache.c: the tables of what is in it. */
-int jit_cache_create(struct jit *j, size_t size); /* the same of a failure */
-void jit_cache_destroy(struct jit *j);
-/* Forget every block, exit and binding; code memory is free behind the thunks. */
+/* soft/jit/cache.c: the VM's cache, made by its first vCPU. */
+int jit_cache_open(struct jit *j);
+/* Room for `more` entries of a table. False: there is none. */
+bool jit_table_grow(void *table, uint32_t count, uint32_t more, struct jit_room *room, size_t size);
+/* Forget every block, exit and binding; code memory is free behind the thunks. No vCPU is in
+ * translated code. The lock is held. */
 void jit_cache_reset(struct jit *j);
-/* Is there room in the tables and in memory for one more block? */
+/* Has the vCPU room in memory, and exits, for one more block? */
 bool jit_cache_ready(struct jit *j);
-/* And for a block like this one, behind `more` others that are in memory but not in the tables? */
-bool jit_cache_holds(const struct jit *j, const struct jit_block *b, unsigned more);
+/* And for a block like this one? The lock is held. */
+bool jit_cache_holds(struct jit *j, const struct jit_block *b);
+
+/* What others read while it is written. */
+static inline uint32_t jit_get(const uint32_t *p)
+{
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static inline void jit_put(uint32_t *p, uint32_t value)
+{
+    __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
+
+/* soft/jit/blocks.c: room for one more. The lock is held. */
+bool jit_blocks_grow(struct jit *j);
+/* The lock is held; JIT_NONE: the table is full. */
 uint32_t jit_block_add(struct jit *j, const struct jit_block *b);
-/* The same of one that is at block[block_count] already. The lock is held. */
+/* The same of one that is at block[block_count] already, where jit_cache_holds() made room. */
 uint32_t jit_block_put(struct jit *j);
-/* The youngest clone of `origin`; jit_block_enter() has it found. */
+/* The youngest clone of `origin`, with the same results; jit_block_enter() has it found. */
 uint32_t jit_block_add_clone(struct jit *j, const struct jit_block *b, uint32_t origin);
 void jit_block_enter(struct jit *j, uint32_t block);
-/* Nothing leads to the block any more, and it leads nowhere: its code and exits may be others'. */
+/* Nothing leads to the clone any more; it leads nowhere, so that, once no vCPU is in it, its code
+ * and exits may be others'. The lock is held. */
 void jit_block_release(struct jit *j, uint32_t block);
+void jit_block_cut(struct jit *j, uint32_t block);
 /* A block of the same physical code, translated at any virtual address. */
 uint32_t jit_block_find_origin(struct jit *j, uint64_t pa, uint32_t mode);
+/* The lock is held; or not, and then what is there may not be found. */
 uint32_t jit_block_find(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode);
+uint32_t jit_block_glance(struct jit *j, uint64_t pa, uint64_t va, uint32_t mode);
+/* Where its code is, as an offset; 0: it was retired. */
+static inline uint32_t jit_block_code(const struct jit *j, uint32_t block)
+{
+    return jit_get(&j->block[block].code);
+}
 /* Somebody will look for a block there soon; and sooner. */
 void jit_block_near(struct jit *j, uint64_t pa, uint32_t mode);
 void jit_block_nearer(struct jit *j, uint64_t pa, uint32_t mode);
@@ -436,15 +553,18 @@ bool jit_block_matches(const struct jit *j, const struct jit_block *b, const uin
 /* Room for it was made by jit_cache_ready(). */
 static inline uint32_t jit_exit_add(struct jit *j, const struct jit_exit *e)
 {
-    uint32_t n = j->exit_count++;
+    uint32_t n = j->exit_next++;
 
     j->exit[n] = *e;
     j->exit[n].block = JIT_NONE;
     return n;
 }
-void jit_exit_link(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding);
-void jit_exit_lead(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding); /* the same */
-/* The id of a binding, new or old; 0 without memory. */
+/* soft/jit/exits.c: it is linked to nothing, as far as tables say. The lock is held. */
+void jit_exit_unlink(struct jit *j, uint32_t exit);
+/* Link, unless the block is gone, or the exit was for another binding that somebody may still look
+ * at. The lock is held. */
+void jit_exit_lead(struct jit *j, uint32_t exit, uint32_t block, uint32_t binding);
+/* The id of a binding, new or old; 0: there is no room, or the memory map is an old one. */
 uint32_t jit_binding_id(struct jit *j, uint64_t va, uint64_t pa, const uint8_t *host, uint32_t el);
 /* One more word of a block's checksum; it begins with 0. The key is secret, so that a guest's
  * program cannot make code that is taken for another's. */
@@ -455,6 +575,32 @@ static inline uint64_t jit_checksum_add(const struct jit *j, uint64_t sum, uint3
 }
 /* What follows an instruction in a block: the next one, or the target of B. */
 unsigned jit_block_next(uint32_t word, unsigned offset);
+
+/* soft/jit/share.c: the vCPU has a part in the cache; and no longer. */
+void jit_join(struct jit *j);
+void jit_part(struct jit *j);
+/* A block is retired: jump tables of all are to forget it. The lock is held. */
+void jit_tell_retired(struct jit *j, const struct jit_block *b);
+/* This vCPU's do; the lock is held, or taken if there is anything. */
+void jit_hear_retired(struct jit *j);
+void jit_hear(struct jit *j);
+/* Later than whatever any vCPU looks at now; has each been between blocks since? This one is. The
+ * lock is held. */
+uint32_t jit_time_next(struct jit *j);
+bool jit_all_saw(const struct jit *j, uint32_t time);
+/* Of the memory map that the cache is of? The lock is held. */
+bool jit_map_is_current(const struct jit *j);
+
+/* Between blocks: the vCPU goes on by its PC. */
+static inline void jit_note_between(struct jit *j)
+{
+    struct jit_cache *c = j->cache;
+    uint32_t time = atomic_load_explicit(&c->time, memory_order_acquire);
+
+    if (UNLIKELY(atomic_load_explicit(&c->retired, memory_order_acquire) != j->told))
+        jit_hear(j);
+    atomic_store_explicit(&j->seen, time, memory_order_release);
+}
 
 /* soft/jit/returns.c: the stack of returns. */
 int jit_returns_create(struct jit *j);
@@ -492,7 +638,7 @@ void jit_mops_emit(struct jit *j, struct x86_buf *b);
 void jit_look_ups_make(struct jit *j);
 
 /* soft/jit/translate.c: the block at `va`, whose page's bytes are at `page` and at `pa` for the
- * guest. JIT_NONE: no room. */
+ * guest. JIT_NONE: no room (jit.full), or the code, or what is known of it, changed meanwhile. */
 uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *page,
                        unsigned mode);
 
@@ -503,19 +649,8 @@ FILE *jit_trace_open(int fd, const char *path);
 void jit_trace_write(struct jit *j, uint32_t block);
 
 /* soft/jit/clone.c: the same by copying a block of the same physical code. JIT_NONE: there is none,
- * or no room. */
+ * or no room. jit_cache_ready() was asked, and the lock is held. */
 uint32_t jit_clone(struct soft_vcpu *v, uint64_t pa, uint64_t va, uint32_t mode);
-
-/* soft/jit/import.c: the same by copying what another vCPU translated, and perhaps what that leads
- * to; the page's bytes are at `page`, and the page is bound. */
-uint32_t jit_import(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
-                    uint32_t mode);
-
-/* This vCPU's cache may be looked at by others from now on; and no longer, when it returns. */
-void jit_open(struct soft_vcpu *v);
-void jit_close(struct soft_vcpu *v);
-/* This vCPU has a translation that others may copy. */
-void jit_export(struct soft_vcpu *v, uint64_t pa, uint32_t mode);
 
 /* A block wherever it is: in a cache, or in a file. */
 struct jit_image {
@@ -527,41 +662,42 @@ struct jit_image {
     uint16_t wide; /* with so many first */
 };
 
-struct jit_image jit_image_of(const struct jit *j, const struct jit_block *b);
+struct jit_image jit_image_of(const struct jit_code *c, const struct jit_block *b);
 /* The relocations that copies of it need, sorted by what they do. Returns how many; `wide` of them
  * come first. No exit is linked, and there is room for all relocations. */
-unsigned jit_image_sort(const struct jit *j, const struct jit_image *from, uint16_t *relocs,
+unsigned jit_image_sort(const struct jit_code *c, const struct jit_image *from, uint16_t *relocs,
                         unsigned *wide);
 /* Can its constants be those of `va`? */
 bool jit_image_fits(const struct jit_image *from, uint64_t va);
-/* Copy it to the free memory of the cache, which is ready, as a block `b`; and make an original of
- * that. */
+/* Copy it to the vCPU's free memory, which is ready, as a block `b`. */
 void jit_image_copy(struct jit *j, const struct jit_image *from, uint64_t pa, uint64_t va,
                     const uint8_t *page, struct jit_block *b);
-uint32_t jit_image_enter(struct jit *j, const struct jit_block *b);
 /* Would this vCPU translate it at `pa` in another way: is it warm here only, or has it an access
  * that is known here to look elsewhere (soft/jit/refill.c)? */
 bool jit_is_other(const struct jit *j, const struct jit_image *from, uint64_t pa);
 
-/* soft/jit/store.c: j->store, if the VM keeps translations. */
-void jit_store_open(struct jit *j);
+/* soft/jit/store.c: what the VM keeps translations in, or NULL. */
+struct jit_store *jit_store_open(const struct jit *j);
 /* soft/jit/store_load.c: a block out of its file, and perhaps what that leads to; its page is
- * bound. JIT_NONE: it is not there. */
+ * bound. JIT_NONE: it is not there. jit_cache_ready() was asked, and the lock is held, but not all
+ * the time. */
 uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uint8_t *page,
                         uint32_t mode);
 /* soft/jit/store.c: before the cache forgets what is in it. */
-void jit_store_reset(struct jit *j);
-/* The vCPU ends: all of its cache is the store's, if it has something to keep, or false. */
-bool jit_store_leave(struct jit *j);
-/* soft/jit/runtime.c: what is left of a vCPU's that ended. */
-void jit_free(struct jit *j);
+void jit_store_reset(struct jit_cache *c);
+/* The VM ends: write what is to be kept. */
+void jit_store_close(struct jit_cache *c);
 
 /* soft/jit/branch.c: the comparison of a slot with a binding whose constant is at `at` becomes that
  * of the page of `target`, with no binding. */
 void jit_bind_patch(uint8_t *at, uint64_t target);
 
-/* soft/jit/runtime.c: the block at cpu.pc, translated if need be (faults leave by cpu.unwind); run
- * it alone, from where its code begins. */
+/* soft/jit/runtime.c: jump tables of a bank, or all, lead nowhere. */
+void jit_clear_jumps(struct mmu_bank *b);
+void jit_clear_all_jumps(struct soft_vcpu *v);
+
+/* soft/jit/runtime.c: the block at cpu.pc, translated if need be (faults leave by cpu.unwind;
+ * JIT_NONE: try again later); run it alone, from where its code begins. */
 uint32_t jit_find_block(struct soft_vcpu *v);
 void jit_run_block(struct soft_vcpu *v, uint32_t block);
 

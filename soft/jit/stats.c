@@ -37,12 +37,11 @@ void jit_read_stats(const struct soft_vcpu *v, struct hvx_vcpu_stats *stats)
     stats->translation.cold_bytes = s->cold_bytes;
     stats->translation.links = s->links;
     stats->translation.cloned = s->cloned;
-    stats->translation.imported = s->imported;
     stats->translation.loaded = s->loaded;
     stats->translation.retired = s->retired;
     stats->translation.resets = s->resets;
-    stats->translation.cache_used = j->hot - j->start + j->cold - j->hot_end;
-    stats->translation.cache_size = j->size;
+    stats->translation.cache_used = j->taken - (j->hot_end - j->hot) - (j->cold_end - j->cold);
+    stats->translation.cache_size = v->index ? 0 : j->size; /* all vCPUs' */
 
     stats->calls.link = s->link_calls;
     stats->calls.lookup = s->miss_calls;

@@ -8,12 +8,11 @@
  * same places of the page. Physical and virtual addresses do not count. All else that code depends
  * on is in the file's key: the build, what the host's CPU has, the switches, the guest's CPU.
  *
- * When a block is made, only those words are noted. A vCPU that ends leaves its cache to the store,
- * which makes records of the blocks that are still found when the VM ends, or before a cache is
- * reset. By then the guest's RAM is free, and the host has memory at hand for the file: where that
- * is dear, as in a virtual machine, writing takes a fraction of the time. Records go to the file's
- * end, by which those of warm code take the place of earlier ones of the same code. The file is
- * only read while vCPUs run, so nobody locks it.
+ * When a block is made, only those words are noted. Records are made of the blocks that are still
+ * found when the VM ends, or before the cache is reset. By then the guest's RAM is free, and the
+ * host has memory at hand for the file: where that is dear, as in a virtual machine, writing takes
+ * a fraction of the time. Records go to the file's end, by which those of warm code take the place
+ * of earlier ones of the same code. The file is only read while vCPUs run, so nobody locks it.
  */
 #include "soft/jit/store_block.h"
 
@@ -118,7 +117,7 @@ static int folder_of(const struct jit *j)
     return err ? err : folder;
 }
 
-static struct jit_store *store_new(struct jit *j)
+static struct jit_store *store_new(const struct jit *j)
 {
     const struct soft_vm *vm = j->v->cpu.vm;
     enum log_level level = vm->code_folder && vm->code_quiet ? LOG_INFO : LOG_WARN;
@@ -139,7 +138,6 @@ static struct jit_store *store_new(struct jit *j)
     s->folder = folder;
     s->key = key;
     s->level = level;
-    lock_init(&s->lock, LOCK_CODE);
     int err = store_file_open(&s->file, folder, key);
     if (err && err != -ENOENT)
         log_message(level, "jit", "the file of kept translations is not used: %s", reason(err));
@@ -189,7 +187,7 @@ void jit_store_note(jit_t t, uint32_t block)
     if (atomic_fetch_add_explicit(&j->store->noted, span, memory_order_relaxed) > STORE_LIMIT)
         return;
     size_t size = align_up(sizeof(struct noted) + s.words * sizeof(uint32_t), 8);
-    struct noted *n = store_list_add(&j->noted, size);
+    struct noted *n = store_list_add(&j->cache->noted, size);
     if (!n)
         return;
     n->hash = store_hash_of(t->page, s.va & 4095, s.mode);
@@ -228,12 +226,12 @@ static void fill_exits(struct store_exit *to, const struct store_block *s,
 }
 
 /* `r` has room for all relocations; its size becomes that with those that are kept. */
-static void fill(struct store_record *r, const struct jit *j, const struct noted *noted,
+static void fill(struct store_record *r, const struct jit_cache *c, const struct noted *noted,
                  struct store_block s)
 {
-    const struct jit_block *b = &j->block[noted->block];
+    const struct jit_block *b = &c->block[noted->block];
     struct store_parts p = store_parts_of(&s);
-    struct jit_image image = jit_image_of(j, b);
+    struct jit_image image = jit_image_of(&c->code, b);
     uint8_t *to = (uint8_t *)(r + 1);
 
     uint64_t name = store_mix(s.mode, s.va & 4095);
@@ -249,7 +247,7 @@ static void fill(struct store_record *r, const struct jit *j, const struct noted
     image.hot = to + p.hot;
     image.cold = to + p.cold;
     unsigned wide;
-    s.reloc_count = (uint16_t)jit_image_sort(j, &image, (void *)(to + p.relocs), &wide);
+    s.reloc_count = (uint16_t)jit_image_sort(&c->code, &image, (void *)(to + p.relocs), &wide);
     s.wide = (uint16_t)wide;
     memcpy(to, &s, sizeof s);
     p = store_parts_of(&s);
@@ -260,36 +258,36 @@ static void fill(struct store_record *r, const struct jit *j, const struct noted
 
 /* Records of what was noted and is still there, to the writer, or without one to the list of those
  * that wait. */
-static void make_records(struct jit *j, struct store_writer *w)
+static void make_records(struct jit_cache *c, struct store_writer *w)
 {
     const struct noted *n;
 
-    for (size_t at = 0; at < j->noted.size; at += n->size) {
-        n = (const void *)(j->noted.data + at);
-        if (!j->block[n->block].code)
+    for (size_t at = 0; at < c->noted.size; at += n->size) {
+        n = (const void *)(c->noted.data + at);
+        if (!c->block[n->block].code)
             continue;
-        const struct store_block s = stored_of(&j->block[n->block]);
+        const struct store_block s = stored_of(&c->block[n->block]);
         size_t room = store_parts_of(&s).end;
         struct store_record *r =
-            w ? store_writer_room(w, room) : store_list_add(&j->waiting, store_span(room));
+            w ? store_writer_room(w, room) : store_list_add(&c->waiting, store_span(room));
         if (!r)
             return;
-        fill(r, j, n, s);
+        fill(r, c, n, s);
         if (w)
             store_writer_add(w, r);
         else
-            j->waiting.size -= store_span(room) - store_span(r->size);
+            c->waiting.size -= store_span(room) - store_span(r->size);
     }
 }
 
-void jit_store_reset(struct jit *j)
+void jit_store_reset(struct jit_cache *c)
 {
-    if (j->store)
-        make_records(j, NULL);
-    store_list_free(&j->noted);
+    if (c->store)
+        make_records(c, NULL);
+    store_list_free(&c->noted);
 }
 
-/* The vCPU ends. */
+/* The VM ends. */
 
 /* A file is worth its writing if this much of it would be new. */
 #define WORTH 16
@@ -298,87 +296,47 @@ static bool writer_ready(struct jit_store *s)
 {
     size_t noted = atomic_load_explicit(&s->noted, memory_order_relaxed);
 
-    if (s->begun || s->err || !noted || noted < s->file.size / WORTH)
-        return s->begun;
-    s->err = store_writer_begin(&s->writer, s->folder, s->key, atomic_load(&s->told), noted);
-    s->begun = !s->err;
-    return s->begun;
-}
-
-bool jit_store_leave(struct jit *j)
-{
-    struct jit_store *s = j->store;
-
-    if (!s || !(j->noted.size || j->waiting.size))
+    if (!noted || noted < s->file.size / WORTH)
         return false;
-    lock_acquire(&s->lock);
-    j->next_left = s->left;
-    s->left = j;
-    lock_release(&s->lock);
-    return true;
+    s->err = store_writer_begin(&s->writer, s->folder, s->key, atomic_load(&s->told), noted);
+    return !s->err;
 }
 
-static void write_records(struct jit *j, struct store_writer *w)
+static void write_records(struct jit_cache *c, struct store_writer *w)
 {
     const struct store_record *r;
 
-    for (size_t at = 0; at < j->waiting.size; at += store_span(r->size)) {
-        r = (const void *)(j->waiting.data + at);
+    for (size_t at = 0; at < c->waiting.size; at += store_span(r->size)) {
+        r = (const void *)(c->waiting.data + at);
         struct store_record *to = store_writer_room(w, r->size);
         if (!to)
             return;
         memcpy(to, r, sizeof *r + r->size);
         store_writer_add(w, to);
     }
-    make_records(j, w);
+    make_records(c, w);
 }
 
-/* What vCPUs that ended have left. */
-static void write_left(struct jit_store *s)
+struct jit_store *jit_store_open(const struct jit *j)
 {
-    struct jit *next;
-
-    for (struct jit *j = s->left; j; j = next) {
-        next = j->next_left;
-        if (writer_ready(s))
-            write_records(j, &s->writer);
-        store_list_free(&j->noted);
-        store_list_free(&j->waiting);
-        jit_free(j);
-    }
-    s->left = NULL;
+    return j->v->cpu.vm->code_folder || j->knobs.keep[0] ? store_new(j) : NULL;
 }
 
-void jit_store_open(struct jit *j)
+void jit_store_close(struct jit_cache *c)
 {
-    struct soft_vm *vm = j->v->cpu.vm;
+    struct jit_store *s = c->store;
 
-    if (!vm->code_folder && !j->knobs.keep[0])
-        return;
-    lock_acquire(&vm->lock);
-    if (!vm->store_tried)
-        vm->store = store_new(j);
-    vm->store_tried = true;
-    j->store = vm->store;
-    lock_release(&vm->lock);
-    if (!j->store)
-        return;
-    lock_acquire(&j->store->lock); /* after a reset there are some of before it */
-    write_left(j->store);
-    lock_release(&j->store->lock);
-}
-
-void jit_store_close(struct jit_store *s)
-{
     if (!s)
         return;
-    write_left(s);
-    if (s->begun)
+    if (writer_ready(s)) {
+        write_records(c, &s->writer);
         s->err = store_writer_end(&s->writer);
+    }
+    store_list_free(&c->noted);
+    store_list_free(&c->waiting);
     if (s->err && s->err != -EBUSY)
         log_message(s->level, "jit", "translations are not kept: %s", strerror(-s->err));
     store_file_close(&s->file);
     close(s->folder);
-    lock_fini(&s->lock);
     free(s);
 }

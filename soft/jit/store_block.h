@@ -15,14 +15,11 @@ struct jit_store {
     int folder;
     uint64_t key;
     struct store_file file;
-    struct lock lock;           /* of what follows */
-    struct jit *left;           /* of vCPUs that ended, with what is to be kept */
     struct store_writer writer; /* once it is begun */
-    bool begun;
-    int err;              /* why it could not be */
-    _Atomic size_t noted; /* bytes of records, of all vCPUs */
-    _Atomic bool told;    /* that a record is damaged */
-    enum log_level level; /* of that, and of what else cannot be used */
+    int err;                    /* why it could not be */
+    _Atomic size_t noted;       /* bytes of records */
+    _Atomic bool told;          /* that a record is damaged */
+    enum log_level level;       /* of that, and of what else cannot be used */
 };
 
 /* What is behind a record's header: this, the words that it was made of, exits, places of the words

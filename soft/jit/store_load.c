@@ -106,10 +106,9 @@ static uint32_t load(struct jit *j, uint64_t hash, uint64_t pa, uint64_t va, con
             .sorted = true,
             .wide = s.wide,
         };
-        if (jit_is_other(j, &image, pa) || !jit_image_fits(&image, va) ||
-            !jit_cache_holds(j, &o, 0))
+        if (jit_is_other(j, &image, pa) || !jit_image_fits(&image, va) || !jit_cache_holds(j, &o))
             continue;
-        jit_image_copy(j, &image, pa, va, page, &j->block[j->block_count]);
+        jit_image_copy(j, &image, pa, va, page, &j->block[j->cache->block_count]);
         uint32_t n = jit_block_put(j);
         if (UNLIKELY(j->trace))
             jit_trace_write(j, n);
@@ -130,7 +129,8 @@ struct want {
 
 struct batch {
     struct soft_vcpu *v;
-    uint32_t mode, end; /* no block from the file has the number `end` */
+    uint32_t mode;
+    unsigned left; /* blocks that may come */
     unsigned head, tail;
     struct want want[WANTS];
 };
@@ -141,11 +141,11 @@ static uint32_t bind(struct batch *b, uint64_t va)
     struct jit *j = b->v->hot.jit;
     uint32_t binding = jit_bound(b->v, va);
 
-    if (binding || j->block_count >= b->end)
+    if (binding || !b->left)
         return binding;
-    lock_release(&j->lock);
+    lock_release(&j->cache->lock);
     binding = jit_bind(b->v, va);
-    lock_acquire(&j->lock);
+    lock_acquire(&j->cache->lock);
     return binding;
 }
 
@@ -177,11 +177,11 @@ static void serve(struct batch *b, const struct want *w)
     struct jit *j = b->v->hot.jit;
     uint32_t to = jit_block_find(j, w->pa, w->va, b->mode);
 
-    if (to == JIT_NONE && j->block_count < b->end &&
+    if (to == JIT_NONE && b->left && jit_map_is_current(j) &&
         jit_block_find_origin(j, w->pa, b->mode) == JIT_NONE) {
         to = load(j, w->hash, w->pa, w->va, w->page, b->mode);
         if (to != JIT_NONE) {
-            jit_export(b->v, w->pa, b->mode);
+            b->left--;
             want_exits(b, to);
         }
     }
@@ -212,19 +212,17 @@ uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uin
     struct jit *j = v->hot.jit;
     struct batch b;
 
-    if (!j->store->file.map || !jit_cache_ready(j))
+    if (!j->store->file.map || !jit_map_is_current(j))
         return JIT_NONE;
     uint64_t start = __rdtsc();
-    lock_acquire(&j->lock);
     uint32_t n = load(j, store_hash_of(page, va & 4095, mode), pa, va, page, mode);
     if (n != JIT_NONE && !j->knobs.unlinked && !j->knobs.check && !v->hot.track) {
         b.v = v;
         b.mode = mode;
-        b.end = n + LOADED;
+        b.left = LOADED - 1;
         b.head = b.tail = 0;
         follow(&b, n);
     }
-    lock_release(&j->lock);
     j->stats.translate_ticks += __rdtsc() - start;
     return n;
 }

@@ -258,7 +258,7 @@ static void emit_block(jit_t t)
 static void emit_twice(jit_t t)
 {
     struct jit_vector_cache carry = { .used = 0 }, seen = { .used = 0 };
-    uint32_t exits = t->jit->exit_count;
+    uint32_t exits = t->jit->exit_next;
 
     t->loop.carry = &carry;
     t->loop.seen = &seen;
@@ -267,7 +267,7 @@ static void emit_twice(jit_t t)
     if (!seen.used)
         return;
     carry = seen; /* once more, with V registers carried around the loop */
-    t->jit->exit_count = exits;
+    t->jit->exit_next = exits;
     *t = again;
     none_done(t);
     jit_relocs_begin(t);
@@ -299,14 +299,14 @@ static bool is_too_large(jit_t t)
 /* Back to the state before something was emitted. */
 static void undo(jit_t t, const struct jit_translation *before, uint32_t exits)
 {
-    t->jit->exit_count = exits;
+    t->jit->exit_next = exits;
     *t = *before;
     jit_relocs_begin(t);
 }
 
 static bool emit_nest(jit_t t, struct jit_nest *nest)
 {
-    uint32_t exits = t->jit->exit_count;
+    uint32_t exits = t->jit->exit_next;
     struct jit_translation before = *t;
 
     if (jit_loop_is_apart(t) || !jit_nest_find(t, nest))
@@ -326,7 +326,7 @@ static void emit_straight(jit_t t, unsigned *high)
         emit_alone(t);
         return;
     }
-    uint32_t exits = t->jit->exit_count;
+    uint32_t exits = t->jit->exit_next;
     struct jit_translation before = *t;
 
     emit_alone(t);
@@ -348,10 +348,45 @@ static inline __attribute__((always_inline)) void prefetch_places(const struct j
         __builtin_prefetch(j->rw + j->hot + n, 1);
         __builtin_prefetch(j->rw + j->cold + n, 1);
     }
-    __builtin_prefetch(&j->block[j->block_count], 1);
-    __builtin_prefetch((const uint8_t *)&j->block[j->block_count] + 64, 1);
-    __builtin_prefetch(&j->exit[j->exit_count], 1);
-    __builtin_prefetch((const uint8_t *)&j->exit[j->exit_count] + 64, 1);
+    uint32_t block = atomic_load_explicit(&j->cache->block_count, memory_order_relaxed);
+    __builtin_prefetch(&j->block[block], 1);
+    __builtin_prefetch((const uint8_t *)&j->block[block] + 64, 1);
+    __builtin_prefetch(&j->exit[j->exit_next], 1);
+    __builtin_prefetch((const uint8_t *)&j->exit[j->exit_next] + 64, 1);
+}
+
+/* Is the block what would be translated now, by all that vCPUs have said since? The lock is held.
+ */
+static bool is_right(const struct jit *j, const struct jit_block *b, uint64_t changes)
+{
+    if (!jit_map_is_current(j) || (!b->is_warm && jit_is_warm(j, b->pa)))
+        return false;
+    return atomic_load_explicit(&j->cache->changes, memory_order_relaxed) == changes ||
+           jit_block_matches(j, b, b->page);
+}
+
+/* Make a block of what was translated, unless another vCPU had the same idea. */
+static uint32_t publish(jit_t t, const struct jit_block *b, uint64_t changes)
+{
+    struct jit *j = t->jit;
+    uint32_t n;
+
+    lock_acquire(&j->cache->lock);
+    n = jit_block_find(j, b->pa, b->va, b->mode);
+    if (n == JIT_NONE && is_right(j, b, changes)) {
+        n = jit_block_add(j, b);
+        if (n != JIT_NONE) {
+            j->hot = align_up((uint32_t)(t->hot.p - j->rw), JIT_ALIGN);
+            j->cold = align_up((uint32_t)(t->cold.p - j->rw), JIT_ALIGN);
+            j->stats.blocks++;
+            if (UNLIKELY(j->store))
+                jit_store_note(t, n);
+            if (UNLIKELY(j->trace))
+                jit_trace_write(j, n);
+        }
+    }
+    lock_release(&j->cache->lock);
+    return n;
 }
 
 uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint8_t *page,
@@ -359,6 +394,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
 {
     struct jit *j = v->hot.jit;
     uint64_t start = __rdtsc();
+    uint64_t changes = atomic_load(&j->cache->changes);
 
     if (!jit_cache_ready(j))
         return JIT_NONE;
@@ -386,7 +422,7 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .warm = !j->knobs.warm || jit_is_warm(j, pa),
         .odd = j->knobs.count || j->knobs.wrong,
     };
-    uint32_t exits = j->exit_count;
+    uint32_t exits = j->exit_next;
     jit_relocs_begin(&t);
     unsigned high = decode_search(&t, t.start, decode_block(&t, t.start));
     if (t.warm && emit_nest(&t, &nest))
@@ -407,24 +443,19 @@ uint32_t jit_translate(struct soft_vcpu *v, uint64_t va, uint64_t pa, const uint
         .hot_size = (uint16_t)(t.hot.p - j->rw - j->hot),
         .cold_size = (uint16_t)(t.cold.p - j->rw - j->cold),
         .exit_first = exits,
-        .exit_count = (uint8_t)(j->exit_count - exits),
+        .exit_count = (uint8_t)(j->exit_next - exits),
     };
     jit_lists_end(&t, &b);
-    if (t.full) {
-        j->exit_count = exits;
-        return JIT_NONE;
+    uint64_t blocks = j->stats.blocks;
+    uint32_t n = t.full ? JIT_NONE : publish(&t, &b, changes);
+    j->full |= t.full;
+    if (j->stats.blocks == blocks) {
+        j->exit_next = exits;
+    } else {
+        j->stats.instructions += t.nest ? nest.count : t.count;
+        j->stats.hot_bytes += b.hot_size;
+        j->stats.cold_bytes += (uint32_t)(t.cold.p - j->rw) - b.cold;
     }
-    uint32_t n = jit_block_add(j, &b);
-    if (UNLIKELY(j->store))
-        jit_store_note(&t, n);
-    if (UNLIKELY(j->trace))
-        jit_trace_write(j, n);
-    j->stats.blocks++;
-    j->stats.instructions += t.nest ? nest.count : t.count;
-    j->stats.hot_bytes += (uint32_t)(t.hot.p - j->rw) - j->hot;
-    j->stats.cold_bytes += (uint32_t)(t.cold.p - j->rw) - j->cold;
-    j->hot = align_up((uint32_t)(t.hot.p - j->rw), JIT_ALIGN);
-    j->cold = align_up((uint32_t)(t.cold.p - j->rw), JIT_ALIGN);
     j->stats.translate_ticks += __rdtsc() - start;
     return n;
 }

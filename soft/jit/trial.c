@@ -45,7 +45,7 @@ static void judge(struct jit *j)
         if (t->site[n].missed * WORTH > t->site[n].seen)
             jit_site_leaves(j, pa);
         else
-            set_add(j->near, jit_site(pa));
+            jit_note(j->near, jit_site(pa));
         j->stray[jit_site(pa)] = 0;
     }
 }

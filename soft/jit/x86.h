@@ -451,6 +451,21 @@ static inline uint8_t *x86_call(struct x86_buf *b)
     return x86_jump(b, 0xe8);
 }
 
+/* So many bytes that do nothing, 7 at most. */
+static inline void x86_nop(struct x86_buf *b, unsigned size)
+{
+    static const uint64_t nop[8] = { 0,
+                                     0x90,
+                                     0x9066,
+                                     0x1f0f | 0x00ull << 16,
+                                     0x1f0f | 0x40ull << 16,
+                                     0x1f0f | 0x44ull << 16,
+                                     0x1f0f66 | 0x44ull << 24,
+                                     0x1f0f | 0x80ull << 16 };
+
+    x86_put(b, nop[size & 7], size);
+}
+
 /* Make the displacement at `at` lead to `to`, both as written. */
 static inline void x86_patch(uint8_t *at, const uint8_t *to)
 {

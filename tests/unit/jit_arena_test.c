@@ -36,46 +36,48 @@ static uint8_t pattern(uint32_t at)
     return (uint8_t)(at * 2654435761u >> 24);
 }
 
-static void put(struct jit *j, uint32_t *next, uint32_t end)
+static void put(struct jit_cache *c, uint32_t *next, uint32_t end)
 {
-    for (; *next < end; ++*next)
-        j->rw[*next] = pattern(*next);
-    jit_arena_extend(j);
+    uint32_t at = *next;
+
+    *next = end;
+    jit_arena_extend(c);
+    for (; at < end; at++)
+        c->rw[at] = pattern(at);
 }
 
-static void check(const struct jit *j, uint32_t from, uint32_t end)
+static void check(const struct jit_cache *c, uint32_t from, uint32_t end)
 {
     for (uint32_t at = from; at < end; at++)
-        assert_int_equal(j->rx[at], pattern(at));
+        assert_int_equal(c->rx[at], pattern(at));
 }
 
 /* Fill both parts in steps, as translation does. */
-static void fill(struct jit *j, uint32_t step)
+static void fill(struct jit_cache *c, uint32_t step)
 {
-    j->hot = 0;
-    j->cold = j->hot_end;
-    while (j->hot < j->hot_end || j->cold < j->cold_end) {
-        put(j, &j->hot, j->hot + step < j->hot_end ? j->hot + step : j->hot_end);
-        put(j, &j->cold, j->cold + step < j->cold_end ? j->cold + step : j->cold_end);
+    c->hot = 0;
+    c->cold = c->hot_end;
+    while (c->hot < c->hot_end || c->cold < c->cold_end) {
+        put(c, &c->hot, c->hot + step < c->hot_end ? c->hot + step : c->hot_end);
+        put(c, &c->cold, c->cold + step < c->cold_end ? c->cold + step : c->cold_end);
     }
-    check(j, 0, (uint32_t)j->size);
+    check(c, 0, (uint32_t)c->size);
 }
 
 static void fill_size(size_t size, uint32_t step, bool small)
 {
-    struct jit *j = calloc(1, sizeof *j);
+    struct jit_cache *c = calloc(1, sizeof *c);
 
-    assert_non_null(j);
-    j->knobs.small = small;
-    assert_int_equal(jit_arena_create(j, size), 0);
-    jit_arena_split(j, (uint32_t)(size / 8 * 5));
+    assert_non_null(c);
+    assert_int_equal(jit_arena_create(c, size), 0);
+    jit_arena_split(c, (uint32_t)(size / 8 * 5), small);
     assert_int_equal(mapped(), 2 * size);
-    fill(j, step);
+    fill(c, step);
     assert_int_equal(mapped(), 2 * size);
-    fill(j, step + 8); /* after a reset */
-    jit_arena_destroy(j);
+    fill(c, step + 8); /* after a reset */
+    jit_arena_destroy(c);
     assert_int_equal(mapped(), 0);
-    free(j);
+    free(c);
 }
 
 static void test_contents(void **state)
@@ -88,13 +90,13 @@ static void test_contents(void **state)
 }
 
 /* Bytes of code memory that the host has. */
-static size_t resident(const struct jit *j)
+static size_t resident(const struct jit_cache *c)
 {
-    size_t pages = j->size / 4096, count = 0;
+    size_t pages = c->size / 4096, count = 0;
     unsigned char *in = malloc(pages);
 
     assert_non_null(in);
-    assert_int_equal(mincore(j->rw, j->size, in), 0);
+    assert_int_equal(mincore(c->rw, c->size, in), 0);
     for (size_t n = 0; n < pages; n++)
         count += in[n] & 1;
     free(in);
@@ -104,26 +106,26 @@ static size_t resident(const struct jit *j)
 /* There is little memory that is not used: less than 128 KiB of each part, until it has 8 MiB. */
 static void test_beginning(void **state)
 {
-    struct jit *j = calloc(1, sizeof *j);
+    struct jit_cache *c = calloc(1, sizeof *c);
 
     (void)state;
-    assert_non_null(j);
-    assert_int_equal(jit_arena_create(j, 16 * MIB), 0);
-    jit_arena_split(j, 10 * MIB);
-    j->cold = j->hot_end;
-    assert_int_equal(resident(j), 0);
+    assert_non_null(c);
+    assert_int_equal(jit_arena_create(c, 16 * MIB), 0);
+    jit_arena_split(c, 10 * MIB, false);
+    c->cold = c->hot_end;
+    assert_int_equal(resident(c), 0);
     for (unsigned n = 1; n <= 8 * MIB / 4096; n++) {
-        put(j, &j->hot, n * 4096);
+        put(c, &c->hot, n * 4096);
         if (n <= 5 * MIB / 4096)
-            put(j, &j->cold, j->hot_end + n * 4096);
-        assert_in_range(resident(j), j->hot + j->cold - j->hot_end,
-                        j->hot + j->cold - j->hot_end + 2 * 128 * 1024);
+            put(c, &c->cold, c->hot_end + n * 4096);
+        assert_in_range(resident(c), c->hot + c->cold - c->hot_end,
+                        c->hot + c->cold - c->hot_end + 2 * 128 * 1024);
     }
-    assert_int_equal(j->hot_large, 8 * MIB);
-    put(j, &j->hot, 9 * MIB);
-    assert_int_equal(j->hot_large, 10 * MIB);
-    jit_arena_destroy(j);
-    free(j);
+    assert_int_equal(c->hot_large, 8 * MIB);
+    put(c, &c->hot, 9 * MIB);
+    assert_int_equal(c->hot_large, 10 * MIB);
+    jit_arena_destroy(c);
+    free(c);
 }
 
 int main(void)

@@ -495,6 +495,20 @@ static void test_conditions(void **state)
     expect("cmc");
     x86_stc(B);
     expect("stc");
+    static const char *const nops[] = {
+        "nop",
+        "nop",
+        "nop dword ptr [rax]",
+        "nop dword ptr [rax]",
+        "nop dword ptr [rax + rax]",
+        "nop word ptr [rax + rax]",
+        "nop dword ptr [rax]",
+    };
+    for (unsigned n = 1; n <= 7; n++) {
+        x86_nop(B, n);
+        assert_int_equal(B->p - test.bytes, n);
+        expect("%s", nops[n - 1]);
+    }
 }
 
 static void test_atomics(void **state)
