@@ -169,8 +169,7 @@ static bool all_done(struct soft_vcpu *v)
     lock_acquire(&vm->lock);
     for (unsigned n = 0; n < vm->vcpu_end; n++) {
         struct soft_vcpu *other = vm->vcpu[n];
-        if (other && other != v && atomic_load(&other->in_guest) &&
-            !atomic_load(&other->at_barrier) &&
+        if (other && other != v && soft_is_inside(other) && !atomic_load(&other->at_barrier) &&
             (atomic_load(&other->cpu.attention) & ATTENTION_REQUEST))
             all = false;
     }

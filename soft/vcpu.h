@@ -176,6 +176,8 @@ struct soft_vcpu {
     uint64_t wait_exit;                  /* 0: of none */
 
     _Atomic bool in_guest;
+    _Atomic bool
+        aside; /* but it waits for others between blocks, and looks at everything afterwards */
     _Atomic bool has_run;
     struct requests requests;
     bool barrier_needed;     /* this vCPU posted requests since its last DSB */
@@ -263,6 +265,12 @@ static inline uint8_t *soft_region_host(const struct soft_region *r, uint64_t pa
 
 /* Take over the VM's current map; drops everything that was derived from the old one. */
 void soft_map_adopt(struct soft_vcpu *v);
+
+/* Does it execute something, or may it go on with a block without looking at what it was asked? */
+static inline bool soft_is_inside(const struct soft_vcpu *v)
+{
+    return atomic_load(&v->in_guest) && !atomic_load(&v->aside);
+}
 
 /* soft/exc.c */
 

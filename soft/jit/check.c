@@ -395,9 +395,9 @@ static bool take_turn(struct soft_vcpu *v)
 {
     struct soft_vm *vm = v->cpu.vm;
 
-    atomic_store(&v->in_guest, false);
+    atomic_store(&v->aside, true);
     lock_acquire(&vm->check_lock);
-    atomic_store(&v->in_guest, true);
+    atomic_store(&v->aside, false);
     if (!atomic_load(&v->cpu.attention) && !jit_is_awaited(v))
         return true;
     lock_release(&vm->check_lock);

@@ -133,7 +133,7 @@ bool jit_all_saw(const struct jit *j, uint32_t time)
 
     for (unsigned n = 0; n < c->member_end; n++) {
         const struct jit *m = c->member[n];
-        if (m && m != j && atomic_load(&m->v->in_guest) &&
+        if (m && m != j && soft_is_inside(m->v) &&
             (int32_t)(atomic_load_explicit(&m->seen, memory_order_acquire) - time) < 0)
             return false;
     }
@@ -163,10 +163,10 @@ bool jit_is_awaited(const struct soft_vcpu *v)
 void jit_await(struct soft_vcpu *v)
 {
     while (UNLIKELY(jit_is_awaited(v))) {
-        atomic_store(&v->in_guest, false);
+        atomic_store(&v->aside, true);
         for (unsigned looks = 0; jit_is_awaited(v); looks++)
             nap(looks);
-        atomic_store(&v->in_guest, true);
+        atomic_store(&v->aside, false);
     }
 }
 
@@ -176,7 +176,7 @@ static bool all_are_out(struct jit_cache *c, const struct soft_vcpu *v)
 
     lock_acquire(&c->lock);
     for (unsigned n = 0; n < c->member_end; n++)
-        if (c->member[n] && c->member[n]->v != v && atomic_load(&c->member[n]->v->in_guest)) {
+        if (c->member[n] && c->member[n]->v != v && soft_is_inside(c->member[n]->v)) {
             cpu_attend(&c->member[n]->v->cpu, ATTENTION_LOOK);
             all = false;
         }
@@ -190,9 +190,9 @@ static bool stop_others(struct jit_cache *c, struct soft_vcpu *v)
 {
     struct soft_vcpu *none = NULL;
 
-    atomic_store(&v->in_guest, false);
+    atomic_store(&v->aside, true);
     if (!atomic_compare_exchange_strong(&c->stopper, &none, v)) {
-        atomic_store(&v->in_guest, true);
+        atomic_store(&v->aside, false);
         jit_await(v);
         return false;
     }
@@ -204,7 +204,7 @@ static bool stop_others(struct jit_cache *c, struct soft_vcpu *v)
 static void let_others_go_on(struct jit_cache *c, struct soft_vcpu *v)
 {
     atomic_store(&c->stopper, NULL);
-    atomic_store(&v->in_guest, true);
+    atomic_store(&v->aside, false);
     jit_await(v);
 }
 

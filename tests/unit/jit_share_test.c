@@ -1,6 +1,8 @@
 /* One cache of code for all vCPUs: what waits for others, and until when. */
 #include "soft/jit/runtime.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -216,6 +218,40 @@ static void a_place_is_used_again_when_nobody_is_in_it(void **state)
     atomic_store(&t->v[1]->in_guest, false);
 }
 
+static void *awaits(void *v)
+{
+    jit_await(v);
+    return NULL;
+}
+
+/* Nobody waits for it, and yet it runs: the ticker may not go to sleep. */
+static void who_waits_is_looked_after(void **state)
+{
+    struct two *t = *state;
+    struct soft_vcpu *v = t->v[1];
+    pthread_t thread;
+    bool kicked = false;
+
+    atomic_store(&v->in_guest, true);
+    atomic_store(&t->j[0]->cache->stopper, t->v[0]);
+    assert_int_equal(pthread_create(&thread, NULL, awaits, v), 0);
+    while (soft_is_inside(v))
+        sched_yield();
+    atomic_store(&v->cpu.attention, 0);
+    assert_int_equal(ticker_start(v->cpu.vm), 0);
+    ticker_wake(v->cpu.vm);
+    for (uint64_t end = soft_ticks() + 10 * HVX_COUNTER_HZ; !kicked && soft_ticks() < end;) {
+        sched_yield();
+        kicked = atomic_load(&v->cpu.attention) & ATTENTION_LOOK;
+    }
+    assert_true(kicked);
+    assert_false(soft_is_inside(v));
+    atomic_store(&t->j[0]->cache->stopper, NULL);
+    pthread_join(thread, NULL);
+    assert_true(soft_is_inside(v));
+    atomic_store(&v->in_guest, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +263,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(exits_are_aligned, setup, teardown),
         cmocka_unit_test_setup_teardown(a_place_is_used_again_when_nobody_is_in_it, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(who_waits_is_looked_after, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
