@@ -4,11 +4,9 @@
  *
  * Programs run through more code than the host's TLB has entries for pages of 4 KiB, so code lies
  * in pages of 2 MiB where the host can make them: MADV_COLLAPSE (Linux 6.1) puts one in the place
- * of what a piece of 2 MiB has so far, for both mappings, when the piece is begun. But clearing
- * memory that is never used costs as much as clearing what is, much on a host that is a virtual
- * machine itself, and each vCPU has an arena of two parts. So the first pieces of each part have
- * small pages, which are made some at once (MADV_POPULATE_WRITE, Linux 5.14), as a fault for each
- * takes longer than to clear it.
+ * of what a piece of 2 MiB has so far, for both mappings, when the piece is begun. One cache serves
+ * all vCPUs, so at most two pieces are not full. Where the host cannot, small pages are made some
+ * at once (MADV_POPULATE_WRITE, Linux 5.14), as a fault for each takes longer than to clear it.
  * The contents are not copied to where they would be writable and executable meanwhile.
  *
  * Older kernels do it by themselves, later, if they were asked to (MADV_HUGEPAGE) and may
@@ -28,8 +26,7 @@
 
 #define PIECE (2u << 20)
 
-/* Of each part in small pages, which are made so many bytes at once. */
-#define SMALL (8u << 20)
+/* So many bytes of small pages are made at once. */
 #define CHUNK (64u << 10)
 
 int jit_arena_create(struct jit_cache *c, size_t size)
@@ -67,47 +64,37 @@ void jit_arena_split(struct jit_cache *c, uint32_t at, bool small)
 {
     c->hot_end = at;
     c->cold_end = (uint32_t)c->size;
-    c->hot_large = SMALL;
-    c->cold_large = at + SMALL;
     c->hot_made = 0;
     c->cold_made = (uint32_t)align_down(at, CHUNK);
-    if (small)
-        c->hot_large = c->cold_large = UINT32_MAX;
+    c->small = small;
 }
 
-/* The piece with the byte at `at` becomes a large page, if it can. Returns where the next one
- * begins. One that has nothing yet would be refused. */
-static uint32_t enlarge(struct jit_cache *c, uint32_t at)
+/* The piece with the byte at `at` becomes a large page, unless there is no memory for one. One that
+ * has nothing yet would be refused. False: the host makes none. */
+static bool enlarge(struct jit_cache *c, uint32_t at)
 {
-    uint32_t piece = (uint32_t)align_down(at, PIECE);
-
-    if (piece + PIECE > c->size)
-        return UINT32_MAX;
     *(volatile uint8_t *)(c->rw + at) = 0;
-    if (madvise(c->rx + piece, PIECE, MADV_COLLAPSE) != 0 && errno == EINVAL)
-        (void)madvise(c->rx + piece, PIECE, MADV_HUGEPAGE);
-    return piece + PIECE;
+    if (madvise(c->rx + align_down(at, PIECE), PIECE, MADV_COLLAPSE) == 0 || errno != EINVAL)
+        return true;
+    (void)madvise(c->rx, c->size, MADV_HUGEPAGE);
+    c->small = true;
+    return false;
 }
 
-/* Small pages for the bytes from `at` on. Returns where the next ones begin; nowhere if the kernel
- * cannot, or at the end. */
+/* What begins at `at` is about to be used. Returns where the next begins. */
 static uint32_t make(struct jit_cache *c, uint32_t at)
 {
-    if (at + CHUNK > c->size || !populate(c->rw + at, CHUNK))
-        return UINT32_MAX;
-    return at + CHUNK;
-}
+    uint32_t next = (uint32_t)align_down(at, PIECE) + PIECE;
 
-static void extend(struct jit_cache *c, uint32_t end, uint32_t *made, uint32_t *large)
-{
-    while (end > *made && *made < *large)
-        *made = make(c, *made);
-    while (end > *large)
-        *made = *large = enlarge(c, *large);
+    if (!c->small && next <= c->size && enlarge(c, at))
+        return next;
+    return at + CHUNK <= c->size && populate(c->rw + at, CHUNK) ? at + CHUNK : UINT32_MAX;
 }
 
 void jit_arena_extend(struct jit_cache *c)
 {
-    extend(c, c->hot, &c->hot_made, &c->hot_large);
-    extend(c, c->cold, &c->cold_made, &c->cold_large);
+    while (c->hot > c->hot_made)
+        c->hot_made = make(c, c->hot_made);
+    while (c->cold > c->cold_made)
+        c->cold_made = make(c, c->cold_made);
 }

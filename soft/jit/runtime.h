@@ -372,9 +372,9 @@ struct jit_cache {
     struct lock lock;
     uint8_t *arena; /* the mapping that code memory lies in, twice */
     size_t arena_size;
-    uint32_t hot_large, cold_large; /* where the next piece begins that is to be a large page */
-    uint32_t hot_made, cold_made;   /* and where the next small ones do that are to be made */
-    uint32_t hot, cold;             /* behind what vCPUs have */
+    uint32_t hot_made, cold_made; /* where what is to be made next begins */
+    bool small;                   /* no large pages */
+    uint32_t hot, cold;           /* behind what vCPUs have */
     uint32_t hot_end, cold_end;
     uint32_t piece; /* bytes that a vCPU gets at once */
 
