@@ -143,8 +143,6 @@ static int vm_load(struct vm *vm, struct err *e)
         r = loader_load_file(&initrd, &vm->gmem, vm->places.initrd, e);
     vm->initrd_size = initrd.size;
     loader_close_file(&initrd);
-    if (r == 0)
-        vm_finish_loading(vm);
     return r;
 }
 
@@ -291,8 +289,10 @@ static void vm_power_cycle(struct vm *vm)
         else
             vm_fail(vm, "%s", e.text);
     }
-    if (r == 0) /* now that all have their redistributors */
+    if (r == 0) { /* now that all have their redistributors */
         vm_power_on(vm);
+        vm_finish_loading(vm);
+    }
     lock_acquire(&vm->lock);
     while (atomic_load_explicit(&vm->wish, memory_order_relaxed) == VM_WISH_NONE)
         lock_wait(&vm->lock, &vm->wished, UINT64_MAX);
