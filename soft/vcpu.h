@@ -121,6 +121,7 @@ struct soft_vcpu {
     struct mmu_regime regime;
     struct mmu_bank kernel __attribute__((aligned(64)));
     struct mmu_bank *user; /* the bank of the current ASID */
+    unsigned bank_count;   /* of bank[] were used */
     struct mmu_bank bank[SOFT_EL0_BANKS] __attribute__((aligned(64)));
     struct tlb_second second[TLB_SECOND_ENTRIES];
     struct tlb_writers writers[TLB_WRITERS];

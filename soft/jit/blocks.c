@@ -380,7 +380,8 @@ static void bucket_verify(struct jit *j, uint32_t *link)
 void jit_blocks_verify(struct jit *j)
 {
     retire_begin(j);
-    for (uint32_t bucket = 0; bucket < JIT_PAGE_HASH; bucket++)
+    bool any = j->cache->block_count > 1;
+    for (uint32_t bucket = 0; any && bucket < JIT_PAGE_HASH; bucket++)
         bucket_verify(j, &j->cache->page_hash[bucket]);
     retire_end(j);
 }

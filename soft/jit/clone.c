@@ -315,7 +315,7 @@ static bool is_bound(const struct jit *j, const struct mmu_bank *bank, const str
 /* Is the block's page bound to its address in any bank? */
 static bool is_in_use(const struct soft_vcpu *v, const struct jit_block *b)
 {
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+    for (unsigned n = 0; n < v->bank_count; n++)
         if (is_bound(v->hot.jit, &v->bank[n], b))
             return true;
     return is_bound(v->hot.jit, &v->kernel, b);

@@ -34,7 +34,7 @@ void jit_clear_jumps(struct mmu_bank *b)
 void jit_clear_all_jumps(struct soft_vcpu *v)
 {
     jit_clear_jumps(&v->kernel);
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+    for (unsigned n = 0; n < v->bank_count; n++)
         jit_clear_jumps(&v->bank[n]);
 }
 
@@ -140,7 +140,7 @@ void jit_forget_all(struct soft_vcpu *v)
     if (!v->hot.jit)
         return;
     jit_forget_bank(v, &v->kernel);
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+    for (unsigned n = 0; n < v->bank_count; n++)
         jit_forget_bank(v, &v->bank[n]);
 }
 

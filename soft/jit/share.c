@@ -73,7 +73,7 @@ static void remove_jumps(struct jit *j, const struct jit_retired *r)
     if (r->el1)
         jump_remove(&j->v->kernel, r->va, j->rx + r->code);
     else
-        for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+        for (unsigned n = 0; n < j->v->bank_count; n++)
             jump_remove(&j->v->bank[n], r->va, j->rx + r->code);
 }
 

@@ -83,7 +83,7 @@ struct tlb_second {
 
 struct tlb_writer {
     uint32_t slot : 15; /* in the second level; of the bank the same, modulo its size */
-    uint32_t bank : 4;  /* in soft_vcpu.bank[], from 1 on; behind them EL1's; 0 for none */
+    uint32_t bank : 4;  /* 1: EL1's; from 2 on those in soft_vcpu.bank[]; 0 for none */
     uint32_t life : 13; /* mmu_bank.lives, or the entry is gone */
 };
 
@@ -140,6 +140,8 @@ static inline bool mmu_is_device(uint8_t attr)
 
 /* soft/mmu/tlb.c */
 void tlb_init(struct soft_vcpu *v); /* once, of a zeroed vCPU */
+/* One more of EL0's; there are fewer than SOFT_EL0_BANKS. */
+struct mmu_bank *tlb_add_bank(struct soft_vcpu *v);
 /* The tables that translated code soon uses all over are in memory (base/populate.h); and those
  * that are used only when there are several vCPUs. Any thread. */
 void tlb_populate(struct soft_vcpu *v);

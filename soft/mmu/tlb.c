@@ -226,19 +226,26 @@ void tlb_populate_writers(struct soft_vcpu *v)
     (void)populate(v->writers, sizeof v->writers);
 }
 
+struct mmu_bank *tlb_add_bank(struct soft_vcpu *v)
+{
+    struct mmu_bank *b = &v->bank[v->bank_count++];
+
+    bank_init(b);
+    jit_forget_bank(v, b);
+    return b;
+}
+
 void tlb_init(struct soft_vcpu *v)
 {
     bank_init(&v->kernel);
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
-        bank_init(&v->bank[n]);
-    v->bank[0].asid = 0;
+    tlb_add_bank(v)->asid = 0;
     v->user = &v->bank[0];
 }
 
 void tlb_flush_all(struct soft_vcpu *v)
 {
     bank_flush(v, &v->kernel);
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+    for (unsigned n = 0; n < v->bank_count; n++)
         bank_flush(v, &v->bank[n]);
     v->guarded_count = 0;
     tlb_switch_asid(v);
@@ -246,7 +253,7 @@ void tlb_flush_all(struct soft_vcpu *v)
 
 void tlb_flush_asid(struct soft_vcpu *v, int asid)
 {
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+    for (unsigned n = 0; n < v->bank_count; n++)
         if (v->bank[n].asid == asid)
             bank_flush(v, &v->bank[n]);
     if (asid == v->regime.asid)
@@ -256,7 +263,7 @@ void tlb_flush_asid(struct soft_vcpu *v, int asid)
 void tlb_flush_va(struct soft_vcpu *v, uint64_t va, uint64_t size, int asid)
 {
     bank_flush_va(v, &v->kernel, va, size);
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++) {
+    for (unsigned n = 0; n < v->bank_count; n++) {
         struct mmu_bank *b = &v->bank[n];
         if (asid < 0 || b->asid == asid || b->global)
             bank_flush_va(v, b, va, size);
@@ -266,7 +273,7 @@ void tlb_flush_va(struct soft_vcpu *v, uint64_t va, uint64_t size, int asid)
 void tlb_flush_fetch(struct soft_vcpu *v)
 {
     bank_clear_fetch(&v->kernel);
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+    for (unsigned n = 0; n < v->bank_count; n++)
         if (!v->bank[n].empty)
             bank_clear_fetch(&v->bank[n]);
 }
@@ -290,18 +297,20 @@ static bool is_better(const struct mmu_bank *b, const struct mmu_bank *than)
     return b->empty ? b->used > than->used : b->used < than->used;
 }
 
-/* The bank of the current ASID: its own if it still has one, else an empty one, else the one that
- * rested longest. */
+/* The bank of the current ASID: its own if it still has one, else an empty one, else one that was
+ * never used, else the one that rested longest. */
 static struct mmu_bank *tlb_bank_of(struct soft_vcpu *v, int asid)
 {
     struct mmu_bank *best = &v->bank[0];
 
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++) {
+    for (unsigned n = 0; n < v->bank_count; n++) {
         if (v->bank[n].asid == asid)
             return &v->bank[n];
         if (is_better(&v->bank[n], best))
             best = &v->bank[n];
     }
+    if (!best->empty && v->bank_count < SOFT_EL0_BANKS)
+        best = tlb_add_bank(v);
     bank_flush(v, best);
     if (best->asid < 0 && v->hot.jit && atomic_load(&v->cpu.vm->shared))
         bank_populate(best);

@@ -219,7 +219,7 @@ static void leave_piece(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va)
 /* All that lead to the room. */
 static void leave_room(struct soft_vcpu *v)
 {
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+    for (unsigned n = 0; n < v->bank_count; n++)
         for (unsigned slot = 0; !v->bank[n].empty && slot < tlb_entries(&v->bank[n].tlb); slot++)
             leave_slot(v, &v->bank[n], slot);
     for (unsigned n = 0; n < TLB_SECOND_ENTRIES; n++)
@@ -249,7 +249,7 @@ static bool create(struct soft_vcpu *v)
 
 static void clear_places(struct soft_vcpu *v)
 {
-    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++)
+    for (unsigned n = 0; n < v->bank_count; n++)
         if (!v->bank[n].empty)
             tlb_clear_found(&v->bank[n].tlb);
 }

@@ -22,15 +22,15 @@ static struct tlb_writers *writers_of(struct soft_vcpu *v, uint64_t pa)
     return &v->writers[(pa >> 12) % TLB_WRITERS];
 }
 
-/* From 1 to SOFT_EL0_BANKS + 1. */
+/* From 1 to bank_count + 1. */
 static struct mmu_bank *bank_at(struct soft_vcpu *v, unsigned number)
 {
-    return number > SOFT_EL0_BANKS ? &v->kernel : &v->bank[number - 1];
+    return number == 1 ? &v->kernel : &v->bank[number - 2];
 }
 
 static unsigned number_of(const struct soft_vcpu *v, const struct mmu_bank *b)
 {
-    return b == &v->kernel ? SOFT_EL0_BANKS + 1 : (unsigned)(b - v->bank) + 1;
+    return b == &v->kernel ? 1 : (unsigned)(b - v->bank) + 2;
 }
 
 /* What is noted of an entry of bank `number`. */
@@ -94,7 +94,7 @@ static void second_forbid(struct tlb_second *s, uint64_t pa)
 /* The number of the bank that has the entry; 0: none. */
 static unsigned owner_of(struct soft_vcpu *v, const struct tlb_second *s)
 {
-    for (unsigned number = 1; number <= SOFT_EL0_BANKS + 1; number++)
+    for (unsigned number = 1; number <= v->bank_count + 1; number++)
         if (s->owner == tlb_owner(bank_at(v, number)))
             return number;
     return 0;
@@ -105,7 +105,7 @@ static void forbid_anywhere(struct soft_vcpu *v, struct tlb_writers *w, uint64_t
 {
     *w = (struct tlb_writers){ 0 };
     window_forbid_all(v);
-    for (unsigned number = 1; number <= SOFT_EL0_BANKS + 1; number++) {
+    for (unsigned number = 1; number <= v->bank_count + 1; number++) {
         struct mmu_bank *b = bank_at(v, number);
         if (b->empty)
             continue;
@@ -139,7 +139,7 @@ static void forbid(struct soft_vcpu *v, uint64_t pa, bool watch)
 {
     struct tlb_writers *w = writers_of(v, pa);
 
-    for (unsigned number = 1; number <= SOFT_EL0_BANKS + 1; number++)
+    for (unsigned number = 1; number <= v->bank_count + 1; number++)
         if (bank_at(v, number)->tlb.wides_used) /* nothing is noted of their pages */
             tlb_clear_found(&bank_at(v, number)->tlb);
     if (w->at[0].bank == BANK_ANY || !atomic_load(&v->cpu.vm->shared)) {

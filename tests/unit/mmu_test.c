@@ -315,6 +315,29 @@ static void pages_of_another_asid_are_not_seen(void **state)
     assert_int_equal(f->c->x[0], 11);
 }
 
+static const struct mmu_bank *bank_of_asid(struct fixture *f, uint64_t asid)
+{
+    set(f, SYSREG_TTBR0_EL1, TABLES | asid << 48);
+    f->v->user->empty = false; /* as if something was filled */
+    return f->v->user;
+}
+
+/* What is never used costs nothing, and what was flushed is used again. */
+static void banks_are_set_up_when_there_is_no_empty_one(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(f->v->bank_count, 1);
+    for (unsigned n = 0; n < SOFT_EL0_BANKS; n++) {
+        assert_ptr_equal(bank_of_asid(f, n + 1), &f->v->bank[n]);
+        tlb_flush_asid(f->v, (int)n + 1);
+        assert_ptr_equal(bank_of_asid(f, n + 101), &f->v->bank[n]);
+        assert_int_equal(f->v->bank_count, n + 1);
+    }
+    assert_ptr_equal(bank_of_asid(f, 200), &f->v->bank[0]);
+    assert_int_equal(f->v->bank_count, SOFT_EL0_BANKS);
+}
+
 static void invalidating_one_page_drops_the_whole_block(void **state)
 {
     struct fixture *f = *state;
@@ -432,6 +455,7 @@ int main(void)
         TEST(hardware_sets_access_flag_and_dirty_state),
         TEST(tlb_keeps_and_tlbi_drops),
         TEST(pages_of_another_asid_are_not_seen),
+        TEST(banks_are_set_up_when_there_is_no_empty_one),
         TEST(invalidating_one_page_drops_the_whole_block),
         TEST(setting_pan_takes_user_pages_away),
         TEST(address_translation_reports_in_par),

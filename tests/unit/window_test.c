@@ -45,6 +45,8 @@ static int setup(void **state)
 {
     fixture_setup(state);
     w.f = *state;
+    while (vcpu()->bank_count < SOFT_EL0_BANKS)
+        (void)tlb_add_bank(vcpu());
     char path[] = "/tmp/ireko-window-XXXXXX";
     w.fd = mkstemp(path);
     w.unwritable = open(path, O_RDONLY | O_CLOEXEC);
