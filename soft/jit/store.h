@@ -31,11 +31,12 @@ static inline size_t store_span(size_t size)
 
 /* Memory that grows at its end. Zeros are an empty one. */
 struct store_list {
+    uint8_t *mapped; /* or NULL */
     uint8_t *data;
-    size_t size, room;
+    size_t size;
 };
 
-/* So many bytes more, zeros, until the next ones are asked for. NULL: no memory, or too much. */
+/* So many bytes more, zeros. NULL: no memory, or too much. */
 void *store_list_add(struct store_list *list, size_t size);
 void store_list_free(struct store_list *list);
 

@@ -19,37 +19,43 @@
 
 #include "soft/jit/store_format.h"
 
-#define KEPT_FILES 8          /* of other builds, hosts and switches */
-#define LIST_ROOM  (1u << 20) /* bytes to begin with */
+#define KEPT_FILES 8 /* of other builds, hosts and switches */
 #define BUFFER     (256u << 10)
 #define KEPT_BYTES (2ull * STORE_LIMIT) /* of all files */
 
-/* Lists. */
+/* Lists. They have addresses for all that they may hold, and pages of 2 MiB if the host makes some:
+ * a fault for each small page takes longer than to note what belongs there. */
+
+#define LARGE     (2u << 20)
+#define LIST_ROOM (STORE_LIMIT + LARGE)
+
+static bool list_map(struct store_list *list)
+{
+    uint8_t *p = mmap(NULL, LIST_ROOM, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return false;
+    (void)madvise(p, LIST_ROOM, MADV_HUGEPAGE);
+    list->mapped = p;
+    list->data = p + (-(uintptr_t)p & (LARGE - 1));
+    return true;
+}
 
 void *store_list_add(struct store_list *list, size_t size)
 {
     if (size > STORE_LIMIT - list->size)
         return NULL;
-    if (list->size + size > list->room) {
-        size_t room = list->room ? list->room * 2 : LIST_ROOM;
-        while (room < list->size + size)
-            room *= 2;
-        void *data = list->room ? mremap(list->data, list->room, room, MREMAP_MAYMOVE)
-                                : mmap(NULL, room, PROT_READ | PROT_WRITE,
-                                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (data == MAP_FAILED)
-            return NULL;
-        list->data = data;
-        list->room = room;
-    }
+    if (!list->mapped && !list_map(list))
+        return NULL;
     list->size += size;
     return list->data + list->size - size;
 }
 
 void store_list_free(struct store_list *list)
 {
-    if (list->room)
-        munmap(list->data, list->room);
+    if (list->mapped)
+        munmap(list->mapped, LIST_ROOM);
     *list = (struct store_list){ 0 };
 }
 
