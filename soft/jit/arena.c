@@ -62,7 +62,7 @@ void jit_arena_destroy(struct jit_cache *c)
 
 void jit_arena_split(struct jit_cache *c, uint32_t at, bool small)
 {
-    c->hot_end = at;
+    c->hot_end = c->cold_start = at;
     c->cold_end = (uint32_t)c->size;
     c->hot_made = 0;
     c->cold_made = (uint32_t)align_down(at, CHUNK);

@@ -78,9 +78,23 @@ bool jit_table_grow(void *table, uint32_t count, uint32_t more, struct jit_room 
     return true;
 }
 
+/* Of code memory; the rest is cold. */
+#define HOT_PART(size) ((uint32_t)((size) / 8 * 5))
+
+/* vCPUs run different programs, so there is more for several. It never becomes less. */
+void jit_cache_limit(const struct jit *j, struct jit_cache *c)
+{
+    size_t size = j->knobs.cache_size * (c->member_end ? c->member_end : 1);
+
+    if (size > c->size)
+        size = c->size;
+    c->hot_end = HOT_PART(size);
+    c->cold_end = (uint32_t)(c->cold_start + size - HOT_PART(size));
+}
+
 static int cache_fill(struct jit *j, struct jit_cache *c)
 {
-    size_t size = j->knobs.cache_size;
+    size_t size = j->knobs.cache_most;
     void *hash;
     int err = jit_arena_create(c, size);
 
@@ -108,7 +122,8 @@ static int cache_fill(struct jit *j, struct jit_cache *c)
     c->piece = piece < PIECE_LEAST  ? PIECE_LEAST
                : piece > PIECE_MOST ? PIECE_MOST
                                     : (uint32_t)piece;
-    jit_arena_split(c, (uint32_t)(size / 8 * 5), j->knobs.small);
+    jit_arena_split(c, HOT_PART(size), j->knobs.small);
+    jit_cache_limit(j, c);
     if (getentropy(&c->checksum_key, sizeof c->checksum_key) != 0)
         log_warn("jit", "no random numbers from the host: %s", strerror(errno));
     c->checksum_key |= 1;
@@ -194,7 +209,7 @@ void jit_cache_reset(struct jit *j)
     c->resets++;
     c->block_count = c->exit_count = c->binding_count = 1; /* behind JIT_NONE */
     c->hot = c->start;
-    c->cold = c->hot_end;
+    c->cold = c->cold_start;
 }
 
 /* One more piece of a part, whose bytes before `next` are in use: behind what the vCPU has, if

@@ -10,7 +10,9 @@
 #include "soft/jit/runtime.h"
 #include "soft/jit/translate.h"
 
+/* Code memory: for each vCPU, and for all together. */
 #define CACHE_SIZE (128u << 20)
+#define CACHE_MOST (512u << 20)
 #define WARM       12
 
 static const struct {
@@ -87,7 +89,7 @@ static bool read_word(struct jit_knobs *k, const char *word, size_t length)
 {
     if (length > 6 && strncmp(word, "cache=", 6) == 0) {
         unsigned long mib = strtoul(word + 6, NULL, 10);
-        k->cache_size = (mib < 1 ? 1 : mib > 1024 ? 1024 : mib) << 20;
+        k->cache_size = k->cache_most = (mib < 1 ? 1 : mib > 1024 ? 1024 : mib) << 20;
         return true;
     }
     if (length > 6 && strncmp(word, "block=", 6) == 0) {
@@ -128,7 +130,12 @@ static bool read_word(struct jit_knobs *k, const char *word, size_t length)
 
 struct jit_knobs jit_knobs_read(const char *text)
 {
-    struct jit_knobs k = { .cache_size = CACHE_SIZE, .max = JIT_BLOCK_MAX, .warm = WARM };
+    struct jit_knobs k = {
+        .cache_size = CACHE_SIZE,
+        .cache_most = CACHE_MOST,
+        .max = JIT_BLOCK_MAX,
+        .warm = WARM,
+    };
 
     while (text && *text) {
         size_t length = strcspn(text, ",");

@@ -233,25 +233,25 @@ struct jit_host {
 
 /* IREKO_JIT: switches for tests and measurements. */
 struct jit_knobs {
-    uint64_t cache_size;
-    bool baseline;    /* use nothing beyond x86-64-v2 */
-    bool count;       /* count instructions in cpu.instructions */
-    bool strict;      /* NZCV is right at every fault, also where nobody reads it */
-    bool ungrouped;   /* a look-up for each access */
-    bool unmixed;     /* loads and stores share none */
-    bool uncached;    /* no copies of V registers in host registers */
-    bool eager;       /* V registers are always right in memory */
-    bool ungrown;     /* TLBs stay as small as they begin */
-    bool narrow;      /* no look-ups of 2 MiB at once */
-    bool shut;        /* no windows */
-    bool aliased;     /* entries of the TLB lead to none */
-    bool open;        /* windows wherever a page found last misses */
-    bool unpaged;     /* every access looks into the TLB */
-    bool unfilled;    /* C fills the places of pages found last */
-    bool unspread;    /* nests have none but for the stack */
-    bool uncrossed;   /* an access of two pages takes the slow path */
-    bool sixteen;     /* xmm registers, where the host has more */
-    bool high;        /* of those the ones beyond XMM15 first */
+    uint64_t cache_size, cache_most; /* for each vCPU; for all */
+    bool baseline;                   /* use nothing beyond x86-64-v2 */
+    bool count;                      /* count instructions in cpu.instructions */
+    bool strict;                     /* NZCV is right at every fault, also where nobody reads it */
+    bool ungrouped;                  /* a look-up for each access */
+    bool unmixed;                    /* loads and stores share none */
+    bool uncached;                   /* no copies of V registers in host registers */
+    bool eager;                      /* V registers are always right in memory */
+    bool ungrown;                    /* TLBs stay as small as they begin */
+    bool narrow;                     /* no look-ups of 2 MiB at once */
+    bool shut;                       /* no windows */
+    bool aliased;                    /* entries of the TLB lead to none */
+    bool open;                       /* windows wherever a page found last misses */
+    bool unpaged;                    /* every access looks into the TLB */
+    bool unfilled;                   /* C fills the places of pages found last */
+    bool unspread;                   /* nests have none but for the stack */
+    bool uncrossed;                  /* an access of two pages takes the slow path */
+    bool sixteen;                    /* xmm registers, where the host has more */
+    bool high;                       /* of those the ones beyond XMM15 first */
     bool unstraight;  /* all blocks are short, and have the registers that all code has */
     bool unrotated;   /* rotations of elements are two shifts */
     bool unfused;     /* ADRP and a load from there are two instructions */
@@ -375,7 +375,7 @@ struct jit_cache {
     uint32_t hot_made, cold_made; /* where what is to be made next begins */
     bool small;                   /* no large pages */
     uint32_t hot, cold;           /* behind what vCPUs have */
-    uint32_t hot_end, cold_end;
+    uint32_t hot_end, cold_start, cold_end;
     uint32_t piece; /* bytes that a vCPU gets at once */
 
     _Atomic uint32_t block_count;
@@ -496,6 +496,7 @@ bool jit_table_grow(void *table, uint32_t count, uint32_t more, struct jit_room 
 /* Forget every block, exit and binding; code memory is free behind the thunks. No vCPU is in
  * translated code. The lock is held. */
 void jit_cache_reset(struct jit *j);
+void jit_cache_limit(const struct jit *j, struct jit_cache *c);
 /* Has the vCPU room in memory, and exits, for one more block? */
 bool jit_cache_ready(struct jit *j);
 /* And for a block like this one? The lock is held. */

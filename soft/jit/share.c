@@ -34,6 +34,7 @@ void jit_join(struct jit *j)
     c->member[j->v->index] = j;
     if (c->member_end <= j->v->index)
         c->member_end = j->v->index + 1;
+    jit_cache_limit(j, c);
     j->resets = c->resets;
     j->told = c->retired;
     lock_release(&c->lock);

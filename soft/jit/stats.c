@@ -20,6 +20,14 @@ static uint64_t translate_ns(const struct jit *j)
     return ticks ? (uint64_t)((double)j->stats.translate_ticks / (double)ticks * (double)ns) : 0;
 }
 
+static uint64_t code_memory(struct jit_cache *c)
+{
+    lock_acquire(&c->lock);
+    uint64_t size = c->hot_end + (uint64_t)(c->cold_end - c->cold_start);
+    lock_release(&c->lock);
+    return size;
+}
+
 void jit_read_stats(const struct soft_vcpu *v, struct hvx_vcpu_stats *stats)
 {
     const struct jit *j = v->hot.jit;
@@ -41,7 +49,7 @@ void jit_read_stats(const struct soft_vcpu *v, struct hvx_vcpu_stats *stats)
     stats->translation.retired = s->retired;
     stats->translation.resets = s->resets;
     stats->translation.cache_used = j->taken - (j->hot_end - j->hot) - (j->cold_end - j->cold);
-    stats->translation.cache_size = v->index ? 0 : j->size; /* all vCPUs' */
+    stats->translation.cache_size = v->index ? 0 : code_memory(j->cache); /* all vCPUs' */
 
     stats->calls.link = s->link_calls;
     stats->calls.lookup = s->miss_calls;

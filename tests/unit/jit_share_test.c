@@ -224,6 +224,18 @@ static void *awaits(void *v)
     return NULL;
 }
 
+/* What two run takes more of code memory than what one does. */
+static void there_is_code_memory_for_each(void **state)
+{
+    struct two *t = *state;
+    const struct jit_cache *c = t->j[0]->cache;
+    const size_t one = t->j[0]->knobs.cache_size;
+
+    assert_int_equal(c->hot_end + (size_t)(c->cold_end - c->cold_start), 2 * one);
+    assert_in_range(c->cold, c->hot_end, c->cold_end);
+    assert_true(c->cold_end <= c->size);
+}
+
 /* Nobody waits for it, and yet it runs: the ticker may not go to sleep. */
 static void who_waits_is_looked_after(void **state)
 {
@@ -263,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(exits_are_aligned, setup, teardown),
         cmocka_unit_test_setup_teardown(a_place_is_used_again_when_nobody_is_in_it, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(there_is_code_memory_for_each, setup, teardown),
         cmocka_unit_test_setup_teardown(who_waits_is_looked_after, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
