@@ -3,24 +3,16 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "tests/unit/soft_fixture.h"
 
 #include "base/bytes.h"
-#include "hv/backend.h"
-#include "soft/vcpu.h"
 
-#define RAM_BASE 0x40000000ull
-#define RAM_SIZE (4u << 20)
-#define CODE     0x10000
+#define CODE 0x10000
 
 struct two {
-    struct hv_backend_vm *vm;
-    hv_vcpu_exit_t exit[2];
+    struct fixture *f;
     struct soft_vcpu *v[2];
     struct jit *j[2];
     uint8_t *ram;
@@ -28,23 +20,16 @@ struct two {
 
 static int setup(void **state)
 {
-    const struct hv_vm_desc desc = { .ipa_bits = 40, .engine = "jit" };
     struct two *t = calloc(1, sizeof *t);
+    void *fixture;
 
     assert_non_null(t);
-    t->ram = aligned_alloc(65536, RAM_SIZE);
-    assert_non_null(t->ram);
-    memset(t->ram, 0, RAM_SIZE);
-    assert_int_equal(hv_backend_soft.vm_create(&desc, &t->vm), 0);
-    assert_int_equal(hv_backend_soft.vm_map(t->vm, t->ram, RAM_BASE, RAM_SIZE,
-                                            HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC),
-                     0);
+    (void)fixture_setup_as(&fixture, &(struct hv_vm_desc){ .ipa_bits = 40, .engine = "jit" });
+    t->f = fixture;
+    t->ram = t->f->ram;
     for (unsigned n = 0; n < 2; n++) {
-        struct hv_backend_vcpu *handle;
-        assert_int_equal(hv_backend_soft.vcpu_create(t->vm, n, &t->exit[n], &handle), 0);
-        t->v[n] = (struct soft_vcpu *)(void *)handle;
+        t->v[n] = n ? fixture_add_vcpu(t->f, n) : t->f->v;
         t->j[n] = t->v[n]->hot.jit;
-        soft_map_adopt(t->v[n]);
     }
     *state = t;
     return 0;
@@ -53,11 +38,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct two *t = *state;
+    void *fixture = t->f;
 
-    for (unsigned n = 0; n < 2; n++)
-        hv_backend_soft.vcpu_destroy((struct hv_backend_vcpu *)(void *)t->v[n]);
-    hv_backend_soft.vm_destroy(t->vm);
-    free(t->ram);
+    fixture_end_vcpu(t->v[1]);
+    (void)fixture_teardown(&fixture);
     free(t);
     return 0;
 }

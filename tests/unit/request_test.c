@@ -11,17 +11,9 @@
 static struct fixture *with_second(void **state, struct soft_vcpu **second)
 {
     struct fixture *f = *state;
-    struct hv_backend_vcpu *handle;
 
-    assert_int_equal(hv_backend_soft.vcpu_create(f->vm, 1, &f->exit, &handle), 0);
-    *second = (struct soft_vcpu *)(void *)handle;
-    soft_map_adopt(*second);
+    *second = fixture_add_vcpu(f, 1);
     return f;
-}
-
-static void end_second(struct soft_vcpu *v)
-{
-    hv_backend_soft.vcpu_destroy((struct hv_backend_vcpu *)(void *)v);
 }
 
 /* The vCPU has a translation of the page at DATA, and has decoded the word at CODE. */
@@ -69,7 +61,7 @@ static void who_never_ran_is_not_asked(void **state)
     ask_va(f, RAM_BASE + DATA, REQUEST_ANY_ASID);
     assert_int_equal(v->requests.count, 1);
     assert_true(f->v->barrier_needed);
-    end_second(v);
+    fixture_end_vcpu(v);
 }
 
 static void neighbours_are_one_request(void **state)
@@ -97,7 +89,7 @@ static void neighbours_are_one_request(void **state)
     request_drain(v);
     assert_false(sees(v));
     assert_int_equal(q->count, 0);
-    end_second(v);
+    fixture_end_vcpu(v);
 }
 
 /* More than there is room for of another kind. */
@@ -127,7 +119,7 @@ static void lost_requests_for_tlbs_empty_them(void **state)
     assert_int_equal(v->code_epoch, epoch);
     assert_ptr_not_equal(slot->fn, interp_decode_slot);
     assert_false(v->requests.lost_tlb);
-    end_second(v);
+    fixture_end_vcpu(v);
 }
 
 static void lost_requests_for_code_check_all_pages(void **state)
@@ -147,7 +139,7 @@ static void lost_requests_for_code_check_all_pages(void **state)
     assert_ptr_equal(code_get(v, RAM_BASE + CODE, f->ram + CODE)->slot, slot);
     assert_ptr_equal(slot->fn, interp_decode_slot);
     assert_false(v->requests.lost_code);
-    end_second(v);
+    fixture_end_vcpu(v);
 }
 
 /* Both wait at a barrier, and each does what the other one asked before it goes on. */
@@ -171,7 +163,7 @@ static void who_waits_is_not_waited_for(void **state)
     assert_false(atomic_load(&v->at_barrier));
     assert_false(v->barrier_needed);
     atomic_store(&v->in_guest, false);
-    end_second(v);
+    fixture_end_vcpu(v);
 }
 
 int main(void)

@@ -26,28 +26,47 @@ struct fixture {
     uint8_t *ram;
 };
 
-static int fixture_setup_cpu(void **state, const char *cpu)
+/* One vCPU more, with the same `exit`, as it is not run. hv_backend_soft.vcpu_destroy() is due. */
+static inline struct soft_vcpu *fixture_add_vcpu(struct fixture *f, unsigned index)
 {
-    const struct hv_vm_desc desc = { .ipa_bits = 40, .cpu = cpu };
+    struct hv_backend_vcpu *handle;
+
+    assert_int_equal(hv_backend_soft.vcpu_create(f->vm, index, &f->exit, &handle), 0);
+    struct soft_vcpu *v = (struct soft_vcpu *)(void *)handle;
+    soft_map_adopt(v);
+    return v;
+}
+
+static inline void fixture_end_vcpu(struct soft_vcpu *v)
+{
+    hv_backend_soft.vcpu_destroy((struct hv_backend_vcpu *)(void *)v);
+}
+
+static int fixture_setup_as(void **state, const struct hv_vm_desc *desc)
+{
     struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
     f->ram = aligned_alloc(65536, RAM_SIZE);
     assert_non_null(f->ram);
     memset(f->ram, 0, RAM_SIZE);
-    assert_int_equal(hv_backend_soft.vm_create(&desc, &f->vm), 0);
+    assert_int_equal(hv_backend_soft.vm_create(desc, &f->vm), 0);
     assert_int_equal(hv_backend_soft.vm_map(f->vm, f->ram, RAM_BASE, RAM_SIZE,
                                             HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC),
                      0);
-    assert_int_equal(hv_backend_soft.vcpu_create(f->vm, 0, &f->exit, &f->handle), 0);
-    f->v = (struct soft_vcpu *)(void *)f->handle;
+    f->v = fixture_add_vcpu(f, 0);
+    f->handle = (struct hv_backend_vcpu *)(void *)f->v;
     f->c = &f->v->cpu;
-    soft_map_adopt(f->v);
     *state = f;
     return 0;
 }
 
-static int fixture_setup(void **state)
+static inline int fixture_setup_cpu(void **state, const char *cpu)
+{
+    return fixture_setup_as(state, &(struct hv_vm_desc){ .ipa_bits = 40, .cpu = cpu });
+}
+
+static inline int fixture_setup(void **state)
 {
     return fixture_setup_cpu(state, NULL);
 }
