@@ -177,8 +177,8 @@ struct soft_vcpu {
     uint64_t wait_exit;                  /* 0: of none */
 
     _Atomic bool in_guest;
-    _Atomic bool
-        aside; /* but it waits for others between blocks, and looks at everything afterwards */
+    /* But it waits for others between blocks, and looks at everything afterwards. */
+    _Atomic bool aside;
     _Atomic bool has_run;
     struct requests requests;
     bool barrier_needed;     /* this vCPU posted requests since its last DSB */

@@ -81,10 +81,9 @@ bool jit_table_grow(void *table, uint32_t count, uint32_t more, struct jit_room 
 /* Of code memory; the rest is cold. */
 #define HOT_PART(size) ((uint32_t)((size) / 8 * 5))
 
-/* vCPUs run different programs, so there is more for several. It never becomes less. */
 void jit_cache_limit(const struct jit *j, struct jit_cache *c)
 {
-    size_t size = j->knobs.cache_size * (c->member_end ? c->member_end : 1);
+    size_t size = j->knobs.cache_size * c->member_end;
 
     if (size > c->size)
         size = c->size;
@@ -123,7 +122,6 @@ static int cache_fill(struct jit *j, struct jit_cache *c)
                : piece > PIECE_MOST ? PIECE_MOST
                                     : (uint32_t)piece;
     jit_arena_split(c, HOT_PART(size), j->knobs.small);
-    jit_cache_limit(j, c);
     if (getentropy(&c->checksum_key, sizeof c->checksum_key) != 0)
         log_warn("jit", "no random numbers from the host: %s", strerror(errno));
     c->checksum_key |= 1;

@@ -496,6 +496,8 @@ bool jit_table_grow(void *table, uint32_t count, uint32_t more, struct jit_room 
 /* Forget every block, exit and binding; code memory is free behind the thunks. No vCPU is in
  * translated code. The lock is held. */
 void jit_cache_reset(struct jit *j);
+/* What parts of code memory may be used, by how many vCPUs have joined: they run different
+ * programs, so there is more for several. It never becomes less. The lock is held. */
 void jit_cache_limit(const struct jit *j, struct jit_cache *c);
 /* Has the vCPU room in memory, and exits, for one more block? */
 bool jit_cache_ready(struct jit *j);
