@@ -330,21 +330,25 @@ static void retire_end(struct jit *j)
     lock_release(&j->cache->lock);
 }
 
-static void retire_range(struct jit *j, uint64_t pa, uint64_t size, enum which which)
+/* Of a bucket's blocks; with `size` 0 of whatever addresses. */
+static void retire_in(struct jit *j, uint32_t *link, uint64_t pa, uint64_t size, enum which which)
 {
-    uint32_t *link = page_bucket(j, pa);
-
-    retire_begin(j);
     while (*link != JIT_NONE) {
         uint32_t n = *link;
         struct jit_block *b = &j->block[n];
-        if (is_of(j, b, pa, size) && goes(j, n, which)) {
+        if ((!size || is_of(j, b, pa, size)) && goes(j, n, which)) {
             *link = b->page_next;
             block_retire(j, n);
         } else {
             link = &b->page_next;
         }
     }
+}
+
+static void retire_range(struct jit *j, uint64_t pa, uint64_t size, enum which which)
+{
+    retire_begin(j);
+    retire_in(j, page_bucket(j, pa), pa, size, which);
     retire_end(j);
 }
 
@@ -363,32 +367,16 @@ void jit_blocks_verify_line(struct jit *j, uint64_t pa, uint64_t size)
     retire_range(j, pa, size, CHANGED);
 }
 
-static void bucket_verify(struct jit *j, uint32_t *link)
-{
-    while (*link != JIT_NONE) {
-        uint32_t n = *link;
-        struct jit_block *b = &j->block[n];
-        if (!jit_block_matches(j, b, b->page)) {
-            *link = b->page_next;
-            block_retire(j, n);
-        } else {
-            link = &b->page_next;
-        }
-    }
-}
-
 void jit_blocks_verify(struct jit *j)
 {
     retire_begin(j);
-    bool any = j->cache->block_count > 1;
+    bool any = j->cache->block_count > 1; /* if not, the hashes need not come into memory */
     for (uint32_t bucket = 0; any && bucket < JIT_PAGE_HASH; bucket++)
-        bucket_verify(j, &j->cache->page_hash[bucket]);
+        retire_in(j, &j->cache->page_hash[bucket], 0, 0, CHANGED);
     retire_end(j);
 }
 
 void jit_blocks_verify_page(struct jit *j, uint64_t pa)
 {
-    retire_begin(j);
-    bucket_verify(j, page_bucket(j, pa));
-    retire_end(j);
+    retire_range(j, pa, 0, CHANGED);
 }
