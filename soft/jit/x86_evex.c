@@ -3,165 +3,57 @@
 
 enum { TEMP = 14, SOURCE = 15 };
 
-/* What an operation's EVEX form is like: W is 0 or 1, or there is none. */
-enum form { FORM_W0, FORM_W1, FORM_NONE };
+/* How EVEX forms differ from those with W = 0, two operands and 16 bytes of memory. */
+enum {
+    NONE = 1, /* there is none, or it writes a mask */
+    W1 = 2,
+    ONE = 4,       /* one operand only besides the result */
+    ONE_M = 8,     /* likewise, if that is memory */
+    AT_2 = 1 << 4, /* bytes of memory: index into access_of()'s */
+    AT_4 = 2 << 4,
+    AT_8 = 3 << 4,
+};
 
-static enum form form_of(unsigned op)
+/* clang-format off */
+#define X86_EVEX_FACTS(f)                                                                                \
+    f(MOVAPS, ONE) f(MOVDQU, ONE) f(MOVSS, ONE_M | AT_4) f(MOVSD, W1 | ONE_M | AT_8)                     \
+    f(MOVQ, W1 | ONE | AT_8) f(MOVDDUP, W1 | ONE | AT_8) f(PADDQ, W1) f(PSUBQ, W1) f(PMULUDQ, W1)        \
+    f(PMULDQ, W1) f(PCMPEQB, NONE) f(PCMPEQW, NONE) f(PCMPEQD, NONE) f(PCMPEQQ, NONE) f(PCMPGTB, NONE)   \
+    f(PCMPGTW, NONE) f(PCMPGTD, NONE) f(PCMPGTQ, NONE) f(PABSB, ONE) f(PABSW, ONE) f(PABSD, ONE)         \
+    f(PHADDW, NONE) f(PHADDD, NONE) f(PHMINPOSUW, NONE) f(PUNPCKLQDQ, W1) f(PUNPCKHQDQ, W1)              \
+    f(PMOVSXBW, ONE | AT_8) f(PMOVSXWD, ONE | AT_8) f(PMOVSXDQ, ONE | AT_8) f(PMOVSXBD, ONE | AT_4)      \
+    f(PMOVSXBQ, ONE | AT_2) f(PMOVZXBW, ONE | AT_8) f(PMOVZXWD, ONE | AT_8) f(PMOVZXDQ, ONE | AT_8)      \
+    f(PSRLQ, W1) f(ADDSS, AT_4) f(ADDSD, W1 | AT_8) f(ADDPD, W1) f(SUBSS, AT_4) f(SUBSD, W1 | AT_8)      \
+    f(SUBPD, W1) f(MULSS, AT_4) f(MULSD, W1 | AT_8) f(MULPD, W1) f(DIVSS, AT_4) f(DIVSD, W1 | AT_8)      \
+    f(DIVPD, W1) f(SQRTSS, AT_4) f(SQRTSD, W1 | AT_8) f(SQRTPS, ONE) f(SQRTPD, W1 | ONE) f(MINSS, AT_4)  \
+    f(MINSD, W1 | AT_8) f(MAXSS, AT_4) f(MAXSD, W1 | AT_8) f(MINPD, W1) f(MAXPD, W1)                     \
+    f(UCOMISS, ONE | AT_4) f(UCOMISD, W1 | ONE | AT_8) f(COMISS, ONE | AT_4) f(COMISD, W1 | ONE | AT_8)  \
+    f(CVTSS2SD, AT_4) f(CVTSD2SS, W1 | AT_8) f(CVTPS2PD, ONE | AT_8) f(CVTPD2PS, W1 | ONE)               \
+    f(CVTDQ2PS, ONE) f(CVTTPS2DQ, ONE) f(CVTDQ2PD, ONE | AT_8) f(HADDPS, NONE) f(HADDPD, NONE)           \
+    f(AESIMC, NONE) f(SHA1NEXTE, NONE) f(SHA1MSG1, NONE) f(SHA1MSG2, NONE) f(SHA256MSG1, NONE)           \
+    f(SHA256MSG2, NONE) f(PSHUFD, ONE) f(PSHUFLW, ONE) f(PSHUFHW, ONE) f(SHUFPD, W1) f(PBLENDW, NONE)    \
+    f(ROUNDSS, NONE) f(ROUNDSD, NONE) f(ROUNDPS, NONE) f(ROUNDPD, NONE) f(INSERTPS, AT_4) f(CMPPS, NONE) \
+    f(CMPPD, NONE) f(CMPSS, NONE) f(CMPSD, NONE) f(SHA1RNDS4, NONE) f(GF2P8AFFINEQB, W1)
+/* clang-format on */
+
+static unsigned facts_of(unsigned op)
 {
     switch (op) {
-    case SSE_PCMPEQB:
-    case SSE_PCMPEQW:
-    case SSE_PCMPEQD:
-    case SSE_PCMPEQQ:
-    case SSE_PCMPGTB:
-    case SSE_PCMPGTW:
-    case SSE_PCMPGTD:
-    case SSE_PCMPGTQ:
-    case SSE_CMPPS:
-    case SSE_CMPPD:
-    case SSE_CMPSS:
-    case SSE_CMPSD: /* these write masks */
-    case SSE_PHADDW:
-    case SSE_PHADDD:
-    case SSE_PHMINPOSUW:
-    case SSE_HADDPS:
-    case SSE_HADDPD:
-    case SSE_PBLENDW:
-    case SSE_ROUNDSS:
-    case SSE_ROUNDSD:
-    case SSE_ROUNDPS:
-    case SSE_ROUNDPD:
-    case SSE_AESIMC:
-    case SSE_SHA1NEXTE:
-    case SSE_SHA1MSG1:
-    case SSE_SHA1MSG2:
-    case SSE_SHA1RNDS4:
-    case SSE_SHA256MSG1:
-    case SSE_SHA256MSG2:
-        return FORM_NONE;
-    case SSE_MOVSD:
-    case SSE_MOVQ:
-    case SSE_MOVDDUP:
-    case SSE_PADDQ:
-    case SSE_PSUBQ:
-    case SSE_PMULUDQ:
-    case SSE_PMULDQ:
-    case SSE_PUNPCKLQDQ:
-    case SSE_PUNPCKHQDQ:
-    case SSE_PSRLQ:
-    case SSE_ADDSD:
-    case SSE_ADDPD:
-    case SSE_SUBSD:
-    case SSE_SUBPD:
-    case SSE_MULSD:
-    case SSE_MULPD:
-    case SSE_DIVSD:
-    case SSE_DIVPD:
-    case SSE_SQRTSD:
-    case SSE_SQRTPD:
-    case SSE_MINSD:
-    case SSE_MINPD:
-    case SSE_MAXSD:
-    case SSE_MAXPD:
-    case SSE_UCOMISD:
-    case SSE_COMISD:
-    case SSE_CVTSD2SS:
-    case SSE_CVTPD2PS:
-    case SSE_SHUFPD:
-    case SSE_GF2P8AFFINEQB:
-        return FORM_W1;
+#define X86_EVEX_FACT(name, facts)                                                                 \
+    case SSE_##name:                                                                               \
+        return facts;
+        X86_EVEX_FACTS(X86_EVEX_FACT)
+#undef X86_EVEX_FACT
     default:
-        return FORM_W0;
+        return 0;
     }
 }
 
-/* Has it one operand only besides its result? */
-static bool is_unary(unsigned op, bool memory)
-{
-    switch (op) {
-    case SSE_MOVSS:
-    case SSE_MOVSD:
-        return memory;
-    case SSE_MOVAPS:
-    case SSE_MOVDQU:
-    case SSE_MOVQ:
-    case SSE_MOVDDUP:
-    case SSE_PABSB:
-    case SSE_PABSW:
-    case SSE_PABSD:
-    case SSE_PMOVSXBW:
-    case SSE_PMOVSXWD:
-    case SSE_PMOVSXDQ:
-    case SSE_PMOVSXBD:
-    case SSE_PMOVSXBQ:
-    case SSE_PMOVZXBW:
-    case SSE_PMOVZXWD:
-    case SSE_PMOVZXDQ:
-    case SSE_SQRTPS:
-    case SSE_SQRTPD:
-    case SSE_UCOMISS:
-    case SSE_UCOMISD:
-    case SSE_COMISS:
-    case SSE_COMISD:
-    case SSE_CVTPS2PD:
-    case SSE_CVTPD2PS:
-    case SSE_CVTDQ2PS:
-    case SSE_CVTTPS2DQ:
-    case SSE_CVTDQ2PD:
-    case SSE_PSHUFD:
-    case SSE_PSHUFLW:
-    case SSE_PSHUFHW:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* How many bytes of memory does it access? */
 static unsigned access_of(unsigned op)
 {
-    switch (op) {
-    case SSE_PMOVSXBQ:
-        return 2;
-    case SSE_MOVSS:
-    case SSE_PMOVSXBD:
-    case SSE_ADDSS:
-    case SSE_SUBSS:
-    case SSE_MULSS:
-    case SSE_DIVSS:
-    case SSE_SQRTSS:
-    case SSE_MINSS:
-    case SSE_MAXSS:
-    case SSE_UCOMISS:
-    case SSE_COMISS:
-    case SSE_CVTSS2SD:
-    case SSE_INSERTPS:
-        return 4;
-    case SSE_MOVSD:
-    case SSE_MOVQ:
-    case SSE_MOVDDUP:
-    case SSE_PMOVSXBW:
-    case SSE_PMOVSXWD:
-    case SSE_PMOVSXDQ:
-    case SSE_PMOVZXBW:
-    case SSE_PMOVZXWD:
-    case SSE_PMOVZXDQ:
-    case SSE_ADDSD:
-    case SSE_SUBSD:
-    case SSE_MULSD:
-    case SSE_DIVSD:
-    case SSE_SQRTSD:
-    case SSE_MINSD:
-    case SSE_MAXSD:
-    case SSE_UCOMISD:
-    case SSE_COMISD:
-    case SSE_CVTSD2SS:
-    case SSE_CVTPS2PD:
-    case SSE_CVTDQ2PD:
-        return 8;
-    default:
-        return 16;
-    }
+    static const uint8_t bytes[] = { 16, 2, 4, 8 };
+
+    return bytes[facts_of(op) >> 4];
 }
 
 static struct x86_evex fields_of(unsigned op)
@@ -169,7 +61,7 @@ static struct x86_evex fields_of(unsigned op)
     unsigned prefix = x86_sse_prefix(op), opcode = x86_sse_opcode(op);
 
     return (struct x86_evex){
-        .w = form_of(op) == FORM_W1,
+        .w = (facts_of(op) & W1) != 0,
         .pp = prefix == 0x66   ? 1
               : prefix == 0xf3 ? 2
               : prefix == 0xf2 ? 3
@@ -254,8 +146,8 @@ static void end_low(struct x86_buf *b, unsigned d, unsigned result, unsigned imm
 
 void x86_high_rr(struct x86_buf *b, unsigned op, unsigned d, unsigned n, unsigned s, unsigned imm)
 {
-    if (form_of(op) != FORM_NONE) {
-        x86_evex_rr(b, fields_of(op), d, is_unary(op, false) ? 0 : n, s);
+    if (!(facts_of(op) & NONE)) {
+        x86_evex_rr(b, fields_of(op), d, facts_of(op) & ONE ? 0 : n, s);
         put_imm(b, imm);
         return;
     }
@@ -267,8 +159,8 @@ void x86_high_rr(struct x86_buf *b, unsigned op, unsigned d, unsigned n, unsigne
 void x86_high_rm(struct x86_buf *b, unsigned op, unsigned d, unsigned n, struct x86_mem m,
                  unsigned imm)
 {
-    if (form_of(op) != FORM_NONE) {
-        x86_evex_rm(b, fields_of(op), access_of(op), d, is_unary(op, true) ? 0 : n, m);
+    if (!(facts_of(op) & NONE)) {
+        x86_evex_rm(b, fields_of(op), access_of(op), d, facts_of(op) & (ONE | ONE_M) ? 0 : n, m);
         put_imm(b, imm);
         return;
     }
@@ -282,8 +174,8 @@ void x86_high_rip(struct x86_buf *b, unsigned op, unsigned d, unsigned n, const 
 {
     unsigned behind = imm != X86_NO_IMM;
 
-    if (form_of(op) != FORM_NONE) {
-        unsigned vvvv = is_unary(op, true) ? 0 : n;
+    if (!(facts_of(op) & NONE)) {
+        unsigned vvvv = facts_of(op) & (ONE | ONE_M) ? 0 : n;
         x86_put_mem(b, evex(fields_of(op), d, vvvv, 0, 0, x86_modrm_rip(d)), 0, 4);
         x86_rip_to(b, to, behind);
         put_imm(b, imm);
