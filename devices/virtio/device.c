@@ -247,7 +247,7 @@ void virtio_device_set_ready(struct virtio_device *v, bool ready)
         return;
     virtq_negotiate(q, v->accepted);
     if (virtq_start(q) < 0)
-        virtio_fail(v, "bad queue size or ring addresses");
+        virtio_fail(v, "bad queue size or ring addresses, or no memory");
     v->may_restart &= ~(1u << v->queue_sel);
 }
 
@@ -295,5 +295,7 @@ const char *virtio_device_unused(const struct device *d)
 
 void virtio_device_fini(struct virtio_device *v)
 {
+    for (unsigned i = 0; i < v->queues; i++)
+        virtq_fini(&v->queue[i]);
     lock_fini(&v->device.lock);
 }

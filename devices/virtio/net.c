@@ -15,6 +15,7 @@
 #include "devices/virtio/net.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -418,9 +419,10 @@ static const struct virtio_ops net_ops = {
 
 int virtio_net_create(const struct virtio_net_config *config, struct device **out)
 {
-    struct virtio_net *n = calloc(1, sizeof *n);
+    struct virtio_net *n = malloc(sizeof *n);
     if (!n)
         return -ENOMEM;
+    memset(n, 0, offsetof(struct virtio_net, long_frame)); /* which is written before it is read */
     n->net = config->net;
     memcpy(n->config + CFG_MAC, config->mac, sizeof config->mac);
     st_le16(n->config + CFG_STATUS, n->net ? STATUS_LINK_UP : 0);

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -51,7 +52,9 @@ static gpa_t avail_event(const struct virtq *q)
 
 void virtq_reset(struct virtq *q)
 {
-    *q = (struct virtq){ .gmem = q->gmem, .max_size = q->max_size, .unwritten = q->unwritten };
+    *q = (struct virtq){
+        .gmem = q->gmem, .max_size = q->max_size, .unwritten = q->unwritten, .slots = q->slots
+    };
 }
 
 static int split_start(const struct virtq *q)
@@ -76,17 +79,38 @@ void virtq_negotiate(struct virtq *q, uint64_t features)
     q->in_order = features & VIRTIO_F_IN_ORDER;
 }
 
+static bool has_slots(const struct virtq *q)
+{
+    return q->packed || q->in_order;
+}
+
+static int slots_start(struct virtq *q)
+{
+    if (!q->slots)
+        q->slots = malloc(sizeof *q->slots);
+    if (!q->slots)
+        return -ENOMEM;
+    for (uint16_t i = 0; i < VIRTQ_MAX_SIZE; i++)
+        q->slots->free[i] = i;
+    q->slots->free_count = VIRTQ_MAX_SIZE;
+    return 0;
+}
+
+void virtq_fini(struct virtq *q)
+{
+    free(q->slots);
+}
+
 int virtq_start(struct virtq *q)
 {
     int rc = q->packed ? virtq_packed_start(q) : split_start(q);
+    if (rc == 0 && has_slots(q))
+        rc = slots_start(q);
     if (rc < 0)
         return rc;
     q->next_avail = q->next_used = q->signalled = 0;
     q->in_flight = q->popped = q->given = 0;
     q->unsignalled = 0;
-    for (uint16_t i = 0; i < VIRTQ_MAX_SIZE; i++)
-        q->free[i] = i;
-    q->free_count = VIRTQ_MAX_SIZE;
     q->ready = true;
     return 0;
 }
@@ -210,28 +234,24 @@ static int split_pop(struct virtq *q, struct virtq_chain *c, uint16_t *count)
 
 /* ------------------------------------------------------------------ slots */
 
-static bool has_slots(const struct virtq *q)
-{
-    return q->packed || q->in_order;
-}
-
 static uint16_t *order_at(struct virtq *q, uint16_t n)
 {
-    return &q->order[n % VIRTQ_MAX_SIZE];
+    return &q->slots->order[n % VIRTQ_MAX_SIZE];
 }
 
 /* There is a free one, as no more chains are in flight than the queue has entries. */
 static uint16_t slot_take(struct virtq *q, uint16_t id, uint16_t count)
 {
-    uint16_t slot = q->free[--q->free_count];
-    q->slot[slot] = (struct virtq_slot){ .id = id, .count = count };
+    struct virtq_slots *s = q->slots;
+    uint16_t slot = s->free[--s->free_count];
+    s->slot[slot] = (struct virtq_slot){ .id = id, .count = count };
     *order_at(q, q->popped++) = slot;
     return slot;
 }
 
 static void slot_free(struct virtq *q, uint16_t slot)
 {
-    q->free[q->free_count++] = slot;
+    q->slots->free[q->slots->free_count++] = slot;
 }
 
 int virtq_pop(struct virtq *q, struct virtq_chain *c)
@@ -254,7 +274,7 @@ void virtq_unpop(struct virtq *q, unsigned n)
     for (; has_slots(q) && n > 0; n--) {
         uint16_t slot = *order_at(q, --q->popped);
         if (q->packed)
-            virtq_packed_unpop(q, q->slot[slot].count);
+            virtq_packed_unpop(q, q->slots->slot[slot].count);
         slot_free(q, slot);
     }
 }
@@ -282,7 +302,7 @@ static int give(struct virtq *q, const uint16_t *slots, unsigned n)
 {
     int rc = 0;
     for (unsigned i = 0; !q->packed && rc == 0 && i < n; i++)
-        rc = split_write(q, i, q->slot[slots[i]].id, q->slot[slots[i]].written);
+        rc = split_write(q, i, q->slots->slot[slots[i]].id, q->slots->slot[slots[i]].written);
     if (rc == 0)
         rc = q->packed ? virtq_packed_give(q, slots, n) : split_publish(q, n);
     for (unsigned i = 0; i < n; i++)
@@ -294,7 +314,7 @@ static int give(struct virtq *q, const uint16_t *slots, unsigned n)
 static unsigned done_in_order(struct virtq *q, uint16_t *slots)
 {
     unsigned n = 0;
-    while (q->given != q->popped && q->slot[*order_at(q, q->given)].done)
+    while (q->given != q->popped && q->slots->slot[*order_at(q, q->given)].done)
         slots[n++] = *order_at(q, q->given++);
     return n;
 }
@@ -310,8 +330,8 @@ int virtq_push_all(struct virtq *q, const struct virtq_used *used, unsigned n)
     }
     for (unsigned i = 0; i < n; i++) {
         slots[i] = used[i].head;
-        q->slot[slots[i]].written = used[i].written;
-        q->slot[slots[i]].done = true;
+        q->slots->slot[slots[i]].written = used[i].written;
+        q->slots->slot[slots[i]].done = true;
     }
     if (q->in_order)
         n = done_in_order(q, slots);

@@ -38,6 +38,12 @@ struct virtq_slot {
     bool done;
 };
 
+struct virtq_slots {
+    uint16_t order[VIRTQ_MAX_SIZE]; /* as they were popped */
+    uint16_t free[VIRTQ_MAX_SIZE], free_count;
+    struct virtq_slot slot[VIRTQ_MAX_SIZE];
+};
+
 struct virtq {
     const struct gmem *gmem;
     uint16_t max_size; /* what the device offers */
@@ -58,10 +64,8 @@ struct virtq {
     uint32_t unsignalled;       /* packed: descriptors used since the driver was last told */
 
     /* Packed or in order. */
-    uint16_t popped, given;         /* chains: order[given % ...] is the oldest in order */
-    uint16_t order[VIRTQ_MAX_SIZE]; /* slots as they were popped */
-    uint16_t free[VIRTQ_MAX_SIZE], free_count;
-    struct virtq_slot slot[VIRTQ_MAX_SIZE];
+    uint16_t popped, given;    /* chains: order[given % ...] is the oldest in order */
+    struct virtq_slots *slots; /* ours; NULL until such a queue starts */
 };
 
 /* One request of the driver. */
@@ -79,8 +83,11 @@ void virtq_reset(struct virtq *q);
 void virtq_negotiate(struct virtq *q, uint64_t features);
 
 /* Start the queue as configured. -EINVAL when the size is not within max_size (split: and a power
- * of two), or a ring is misaligned or not RAM. */
+ * of two), or a ring is misaligned or not RAM; -ENOMEM. */
 int virtq_start(struct virtq *q) MUST_CHECK;
+
+/* Free what virtq_start() made. */
+void virtq_fini(struct virtq *q);
 
 /* Take the next chain. 1, or 0 when there is none, or a negative errno when the driver broke the
  * rules. */

@@ -173,7 +173,7 @@ int virtq_packed_give(struct virtq *q, const uint16_t *slots, unsigned n)
     const struct position first = { q->next_used, q->used_wrap };
     struct position p = first;
     for (unsigned i = 0; i < n; i++) {
-        const struct virtq_slot *s = &q->slot[slots[i]];
+        const struct virtq_slot *s = &q->slots->slot[slots[i]];
         if (write_used(q, p.index, s) < 0)
             return -EFAULT;
         /* The driver looks at them in turn, so the first one's flags publish all. */
@@ -187,7 +187,7 @@ int virtq_packed_give(struct virtq *q, const uint16_t *slots, unsigned n)
     q->next_used = p.index;
     q->used_wrap = p.wrap;
     return gmem_store16(q->gmem, desc_at(q, first.index) + DESC_FLAGS,
-                        used_flags(&q->slot[slots[0]], first.wrap));
+                        used_flags(&q->slots->slot[slots[0]], first.wrap));
 }
 
 /* ------------------------------------------------------------------ notifications */

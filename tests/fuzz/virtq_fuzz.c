@@ -201,6 +201,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                (w->q.next_avail < w->q.size && w->q.next_used < w->q.size &&
                 w->q.in_flight <= w->q.size));
     }
+    virtq_fini(&w->q);
     free(w);
     return 0;
 }

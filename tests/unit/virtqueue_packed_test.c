@@ -43,6 +43,13 @@ static int setup(void **state)
     return virtq_start(&queue);
 }
 
+static int teardown(void **state)
+{
+    (void)state;
+    virtq_fini(&queue);
+    return 0;
+}
+
 static void move(uint16_t *index, bool *wrap, unsigned n)
 {
     *index = (uint16_t)(*index + n);
@@ -441,17 +448,17 @@ static void any_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(start_checks, setup),
-        cmocka_unit_test_setup(chain_around_the_end, setup),
-        cmocka_unit_test_setup(bad_chains, setup),
-        cmocka_unit_test_setup(indirect, setup),
-        cmocka_unit_test_setup(full_ring, setup),
-        cmocka_unit_test_setup(unpop, setup),
-        cmocka_unit_test_setup(interrupts, setup),
-        cmocka_unit_test_setup(rearm, setup),
-        cmocka_unit_test_setup(in_order_packed, setup),
-        cmocka_unit_test_setup(in_order_split, setup),
-        cmocka_unit_test_setup(any_order, setup),
+        cmocka_unit_test_setup_teardown(start_checks, setup, teardown),
+        cmocka_unit_test_setup_teardown(chain_around_the_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(bad_chains, setup, teardown),
+        cmocka_unit_test_setup_teardown(indirect, setup, teardown),
+        cmocka_unit_test_setup_teardown(full_ring, setup, teardown),
+        cmocka_unit_test_setup_teardown(unpop, setup, teardown),
+        cmocka_unit_test_setup_teardown(interrupts, setup, teardown),
+        cmocka_unit_test_setup_teardown(rearm, setup, teardown),
+        cmocka_unit_test_setup_teardown(in_order_packed, setup, teardown),
+        cmocka_unit_test_setup_teardown(in_order_split, setup, teardown),
+        cmocka_unit_test_setup_teardown(any_order, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
