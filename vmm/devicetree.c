@@ -19,7 +19,9 @@
 #include "gic/gicv3.h"
 #include "vmm/psci.h"
 
-#define DEVICETREE_SIZE 0x10000
+/* Bytes that are tried first, and most; libfdt writes all of them. */
+#define DEVICETREE_LEAST 0x2000
+#define DEVICETREE_MOST  0x10000
 
 /* Interrupt specifiers of a GIC: type, number, flags. */
 #define DEVICETREE_PPI        1u
@@ -249,20 +251,32 @@ static void devicetree_write(struct devicetree_writer *w, const struct devicetre
     devicetree_end(w);
 }
 
-int devicetree_build(const struct devicetree_config *config, struct loader_blob *out, struct err *e)
+/* Within `size` bytes. 0 or a libfdt error. */
+static int devicetree_try(const struct devicetree_config *config, uint8_t *bytes, int size)
 {
-    uint8_t *bytes = malloc(DEVICETREE_SIZE);
-    if (!bytes)
-        return err_set(e, -ENOMEM, "the host has no memory for the device tree");
     struct devicetree_writer w = { .fdt = bytes };
-    devicetree_note(&w, fdt_create(bytes, DEVICETREE_SIZE));
+    devicetree_note(&w, fdt_create(bytes, size));
     devicetree_note(&w, fdt_finish_reservemap(bytes));
     devicetree_write(&w, config);
     if (w.error == 0)
         devicetree_note(&w, fdt_finish(bytes));
-    if (w.error < 0) {
+    return w.error;
+}
+
+int devicetree_build(const struct devicetree_config *config, struct loader_blob *out, struct err *e)
+{
+    uint8_t *bytes = NULL;
+    int r = -FDT_ERR_NOSPACE;
+    for (int size = DEVICETREE_LEAST; r == -FDT_ERR_NOSPACE && size <= DEVICETREE_MOST; size *= 2) {
         free(bytes);
-        return err_set(e, -EINVAL, "cannot write the device tree: %s", fdt_strerror(w.error));
+        bytes = malloc((size_t)size);
+        if (!bytes)
+            return err_set(e, -ENOMEM, "the host has no memory for the device tree");
+        r = devicetree_try(config, bytes, size);
+    }
+    if (r < 0) {
+        free(bytes);
+        return err_set(e, -EINVAL, "cannot write the device tree: %s", fdt_strerror(r));
     }
     *out = (struct loader_blob){ .bytes = bytes, .size = fdt_totalsize(bytes) };
     return 0;
