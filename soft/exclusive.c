@@ -23,8 +23,7 @@
 #include "soft/exclusive.h"
 
 #include <sched.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
 #include "soft/vcpu.h"
 #include "soft/wait.h"
@@ -79,16 +78,17 @@ struct exclusives {
 
 struct exclusives *exclusives_create(void)
 {
-    struct exclusives *x = aligned_alloc(LINE, sizeof *x);
+    /* Zero pages that cost nothing until they are used. */
+    void *x = mmap(NULL, sizeof(struct exclusives), PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (x)
-        memset(x, 0, sizeof *x);
-    return x;
+    return x == MAP_FAILED ? NULL : x;
 }
 
 void exclusives_destroy(struct exclusives *x)
 {
-    free(x);
+    if (x)
+        munmap(x, sizeof *x);
 }
 
 static void set_lock(struct exclusive_set *s)

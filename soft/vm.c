@@ -33,10 +33,13 @@ const struct soft_region *soft_map_find_slow(const struct soft_map *map, uint64_
 
 void soft_map_adopt(struct soft_vcpu *v)
 {
-    tlb_flush_all(v);
-    window_destroy(v);
-    code_drop_all(v);
-    v->last_region = NULL;
+    if (v->map) { /* else there is nothing to forget */
+        tlb_flush_all(v);
+        window_destroy(v);
+        code_drop_all(v);
+        jit_forget_all(v);
+        v->last_region = NULL;
+    }
     v->map = atomic_load(&v->cpu.vm->map);
     jit_adopt_map(v);
 }

@@ -138,14 +138,16 @@ static void cache_free(struct jit_cache *c)
     table_free(c->exit, c->exit_room, sizeof *c->exit);
     table_free(c->binding, c->binding_room, sizeof *c->binding);
     lock_fini(&c->lock);
-    free(c);
+    munmap(c, sizeof *c);
 }
 
 static int cache_new(struct jit *j, struct jit_cache **made)
 {
-    struct jit_cache *c = calloc(1, sizeof *c);
+    /* Zero pages that cost nothing until they are used. */
+    struct jit_cache *c =
+        mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (!c)
+    if (c == MAP_FAILED)
         return -ENOMEM;
     lock_init(&c->lock, LOCK_CODE);
     c->fd = -1;

@@ -502,7 +502,7 @@ int jit_create(struct soft_vcpu *v)
         v->hot.empty = &j->empty.tlb;
         tlb_clear(v->hot.empty);
     }
-    jit_forget_all(v);
+    jit_clear_all_jumps(v); /* what else there is to forget is zero as yet */
     cpu_update_context(&v->cpu);
     return 0;
 }

@@ -243,7 +243,6 @@ void jit_adopt_map(struct soft_vcpu *v)
 
     if (!j)
         return;
-    jit_forget_all(v);
     while (is_old) {
         struct jit_cache *c = j->cache;
         lock_acquire(&c->lock);
