@@ -8,7 +8,10 @@
  * that TLBs are to be emptied, or that any code may have changed. Translations, which all vCPUs
  * have together, are then forgotten already.
  *
- * A vCPU that has never run has nothing to drop, and is not asked.
+ * A vCPU that has never run has nothing to drop, and is not asked. One that runs with another ASID
+ * than the one whose translations go has the request, too, but is not waited for: it goes over to
+ * that one by MSR, and looks at its requests before the next instruction. Most TLBIs are of this
+ * kind, as most processes run on one vCPU at a time.
  */
 #include "soft/request.h"
 
@@ -148,16 +151,37 @@ static bool post_all(struct soft_vm *vm, const struct soft_vcpu *but, const stru
     return posted;
 }
 
+/* The ASID, if the request only concerns who runs with that. */
+static int concerns(const struct request *r)
+{
+    bool low = !bit(r->address, 55) && !bit(r->address + (r->size - 1), 55);
+
+    if (r->kind == REQUEST_TLB_ASID || (r->kind == REQUEST_TLB_VA && low))
+        return r->asid;
+    return REQUEST_ANY_ASID;
+}
+
 void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast)
 {
     apply(v, r, true);
-    if (broadcast && post_all(v->cpu.vm, v, r))
-        v->barrier_needed = true;
+    if (!broadcast || !post_all(v->cpu.vm, v, r))
+        return;
+    v->barrier_asid =
+        v->barrier_needed && v->barrier_asid != concerns(r) ? REQUEST_ANY_ASID : concerns(r);
+    v->barrier_needed = true;
 }
 
 void soft_request_all(struct soft_vm *vm, const struct request *r)
 {
     (void)post_all(vm, NULL, r);
+}
+
+/* May it use what is to go before it looks at what it was asked? */
+static bool is_concerned(const struct soft_vcpu *v, int asid)
+{
+    uint32_t now = atomic_load(&v->in_use);
+
+    return asid == REQUEST_ANY_ASID || now == (uint32_t)asid || (now & IN_USE_GLOBAL);
 }
 
 /* Has every other vCPU that executes something in the guest done what was asked of it? */
@@ -170,7 +194,8 @@ static bool all_done(struct soft_vcpu *v)
     for (unsigned n = 0; n < vm->vcpu_end; n++) {
         struct soft_vcpu *other = vm->vcpu[n];
         if (other && other != v && soft_is_inside(other) && !atomic_load(&other->at_barrier) &&
-            (atomic_load(&other->cpu.attention) & ATTENTION_REQUEST))
+            (atomic_load(&other->cpu.attention) & ATTENTION_REQUEST) &&
+            is_concerned(other, v->barrier_asid))
             all = false;
     }
     lock_release(&vm->lock);

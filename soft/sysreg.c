@@ -173,7 +173,8 @@ static void sysreg_write_regime(struct soft_vcpu *v, enum sysreg r, uint64_t val
 
 /*
  * TTBRn_EL1. Software that changes a base without changing the ASID has to invalidate by itself
- * (D8.14), so only the ASID matters here.
+ * (D8.14), so only the ASID matters here. What others said of the new one nobody has waited for; it
+ * is done before the next instruction, as MSR looks at `attention` then.
  */
 static void sysreg_write_ttbr(struct soft_vcpu *v, enum sysreg r, uint64_t value)
 {

@@ -180,10 +180,15 @@ struct soft_vcpu {
     /* But it waits for others between blocks, and looks at everything afterwards. */
     _Atomic bool aside;
     _Atomic bool has_run;
+    _Atomic uint32_t in_use; /* the current ASID; IN_USE_GLOBAL */
     struct requests requests;
-    bool barrier_needed;     /* this vCPU posted requests since its last DSB */
+    bool barrier_needed;     /* this vCPU posted requests since its last DSB, */
+    int barrier_asid;        /* which only concern who uses that one; or any */
     _Atomic bool at_barrier; /* it waits there for others */
 };
+
+/* TLBs may have entries for the lower half of the address space that belong to every ASID. */
+#define IN_USE_GLOBAL (1u << 16)
 
 static inline struct soft_vcpu *vcpu_of(struct cpu *c)
 {

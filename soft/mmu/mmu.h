@@ -154,6 +154,11 @@ void tlb_flush_va(struct soft_vcpu *v, uint64_t va, uint64_t size, int asid);
 void tlb_flush_fetch(struct soft_vcpu *v);
 /* Make v->user the bank of the current ASID. */
 void tlb_switch_asid(struct soft_vcpu *v);
+/* The current ASID is known to others. */
+void tlb_note_asid(struct soft_vcpu *v);
+/* So is that there are entries for the lower half that belong to every ASID. True: it was not, and
+ * what was read of tables before may not be true any more. */
+bool tlb_note_global(struct soft_vcpu *v);
 void tlb_flush_guarded(struct soft_vcpu *v);
 /* The entry that allows the access, if need be from the second level; NULL: there is none. */
 const struct tlb_entry *tlb_find(struct soft_vcpu *v, struct mmu_bank *b, uint64_t va, bool write);

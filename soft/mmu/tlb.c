@@ -249,6 +249,7 @@ void tlb_flush_all(struct soft_vcpu *v)
         bank_flush(v, &v->bank[n]);
     v->guarded_count = 0;
     tlb_switch_asid(v);
+    atomic_fetch_and(&v->in_use, ~IN_USE_GLOBAL);
 }
 
 void tlb_flush_asid(struct soft_vcpu *v, int asid)
@@ -316,6 +317,29 @@ static struct mmu_bank *tlb_bank_of(struct soft_vcpu *v, int asid)
         bank_populate(best);
     best->asid = asid;
     return best;
+}
+
+/*
+ * What another vCPU says of an ASID only concerns who uses that, so it does not wait for others
+ * (soft/request.c). It changes tables, asks, and then looks at `in_use`; so that changes before
+ * anything is read of tables that another ASID, or every one, may hang on.
+ */
+
+void tlb_note_asid(struct soft_vcpu *v)
+{
+    uint32_t now = atomic_load_explicit(&v->in_use, memory_order_relaxed);
+
+    if ((now & ~IN_USE_GLOBAL) != v->regime.asid)
+        atomic_store(&v->in_use, (now & IN_USE_GLOBAL) | v->regime.asid);
+}
+
+bool tlb_note_global(struct soft_vcpu *v)
+{
+    if (atomic_load_explicit(&v->in_use, memory_order_relaxed) & IN_USE_GLOBAL)
+        return false;
+    atomic_fetch_or(&v->in_use, IN_USE_GLOBAL);
+    atomic_thread_fence(memory_order_seq_cst);
+    return true;
 }
 
 void tlb_switch_asid(struct soft_vcpu *v)

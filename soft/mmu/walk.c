@@ -56,6 +56,7 @@ void mmu_update_bases(struct soft_vcpu *v)
         g->asid &= 0xff;
     g->half[0].base = v->sys[SYSREG_TTBR0_EL1] & g->half[0].base_mask;
     g->half[1].base = v->sys[SYSREG_TTBR1_EL1] & g->half[1].base_mask;
+    tlb_note_asid(v);
 }
 
 void mmu_update_regime(struct soft_vcpu *v)
@@ -206,6 +207,8 @@ static enum walk_result walk_leaf(struct soft_vcpu *v, const struct mmu_request 
         return WALK_FAULT;
     }
     if (!walk_update(slot, desc, wanted))
+        return WALK_AGAIN;
+    if (!(desc & DESC_NG) && !bit(q->va, 55) && UNLIKELY(tlb_note_global(v)))
         return WALK_AGAIN;
 
     *leaf = (struct mmu_leaf){
