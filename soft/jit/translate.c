@@ -119,20 +119,6 @@ static void note_sp(jit_t t, const struct jit_insn *n)
         t->sp_aligned = false;
 }
 
-/* More than an instruction takes of either part, with its slow paths and its way out, and what is
- * put there before the first one, or behind the last: ten times what any is known to take. There is
- * room for 32 KiB when a block begins. */
-#define STEP_BYTES 8192
-
-bool jit_has_room(jit_t t)
-{
-    if (LIKELY(t->hot.limit - t->hot.p >= STEP_BYTES) &&
-        LIKELY(t->cold.limit - t->cold.p >= STEP_BYTES))
-        return true;
-    t->full = t->ended = true;
-    return false;
-}
-
 /* Flags stay. Changes RDX. */
 static void count_instructions(jit_t t, unsigned n)
 {

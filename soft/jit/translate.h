@@ -347,8 +347,21 @@ unsigned jit_decode(jit_t t, unsigned offset, unsigned max);
 void jit_decode_one(jit_t t, struct jit_insn *n, uint32_t word, unsigned offset);
 bool jit_ends_block(const struct jit_insn *n);
 void jit_emit_one(jit_t t);
+
+/* More than an instruction takes of either part, with its slow paths and its way out, and what is
+ * put there before the first one, or behind the last: ten times what any is known to take. There is
+ * room for 32 KiB when a block begins. */
+#define JIT_STEP_BYTES 8192
+
 /* Is there room for what one emits? Else the block ends here, and is none. */
-bool jit_has_room(jit_t t);
+static inline bool jit_has_room(jit_t t)
+{
+    if (LIKELY(t->hot.limit - t->hot.p >= JIT_STEP_BYTES) &&
+        LIKELY(t->cold.limit - t->cold.p >= JIT_STEP_BYTES))
+        return true;
+    t->full = t->ended = true;
+    return false;
+}
 
 /* soft/jit/stream.c: find the loop's streams. */
 void jit_streams_find(jit_t t);
