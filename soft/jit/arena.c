@@ -69,12 +69,17 @@ void jit_arena_split(struct jit_cache *c, uint32_t at, bool small)
     c->small = small;
 }
 
-/* The piece with the byte at `at` becomes a large page, unless there is no memory for one. One that
- * has nothing yet would be refused. False: the host makes none. */
-static bool enlarge(struct jit_cache *c, uint32_t at)
+/* A piece becomes a large page, unless there is no memory for one. One that has nothing yet would
+ * be refused, so it has a page first. False: the host makes none. */
+static bool enlarge(void *at, size_t size)
 {
-    *(volatile uint8_t *)(c->rw + at) = 0;
-    if (madvise(c->rx + align_down(at, PIECE), PIECE, MADV_COLLAPSE) == 0 || errno != EINVAL)
+    (void)populate(at, 1);
+    return madvise(at, size, MADV_COLLAPSE) == 0 || errno != EINVAL;
+}
+
+static bool enlarge_first(struct jit_cache *c, uint8_t *at)
+{
+    if (enlarge(at, PIECE))
         return true;
     (void)madvise(c->rx, c->size, MADV_HUGEPAGE);
     c->small = true;
@@ -84,11 +89,23 @@ static bool enlarge(struct jit_cache *c, uint32_t at)
 /* What begins at `at` is about to be used. Returns where the next begins. */
 static uint32_t make(struct jit_cache *c, uint32_t at)
 {
-    uint32_t next = (uint32_t)align_down(at, PIECE) + PIECE;
+    uint32_t piece = (uint32_t)align_down(at, PIECE), next = piece + PIECE;
 
-    if (!c->small && next <= c->size && enlarge(c, at))
+    if (!c->small && next <= c->size && enlarge_first(c, c->rw + piece))
         return next;
     return at + CHUNK <= c->size && populate(c->rw + at, CHUNK) ? at + CHUNK : UINT32_MAX;
+}
+
+/* The same of what will be, half a piece before: large pages only, as these take long. That the
+ * host makes any is known by then. */
+static uint32_t make_soon(struct jit_cache *c, uint32_t used, uint32_t made, uint32_t end)
+{
+    bool soon = used + PIECE / 2 > made && made < end && made % PIECE == 0;
+
+    if (!soon || c->small || made + PIECE > c->size ||
+        !jit_ahead_ask(&c->ahead, enlarge, c->rw + made, PIECE))
+        return made;
+    return made + PIECE;
 }
 
 void jit_arena_extend(struct jit_cache *c)
@@ -97,4 +114,6 @@ void jit_arena_extend(struct jit_cache *c)
         c->hot_made = make(c, c->hot_made);
     while (c->cold > c->cold_made)
         c->cold_made = make(c, c->cold_made);
+    c->hot_made = make_soon(c, c->hot, c->hot_made, c->hot_end);
+    c->cold_made = make_soon(c, c->cold, c->cold_made, c->cold_end);
 }

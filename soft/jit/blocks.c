@@ -95,8 +95,8 @@ bool jit_blocks_grow(struct jit *j)
     struct jit_cache *c = j->cache;
     const uint32_t blocks = c->block_count;
 
-    if (!jit_table_grow(j->block, blocks, 1, &c->block_room, sizeof *j->block) ||
-        !jit_table_grow(j->chain, blocks, 1, &c->chain_room, sizeof *j->chain))
+    if (!jit_table_grow(c, j->block, blocks, 1, &c->block_room, sizeof *j->block) ||
+        !jit_table_grow(c, j->chain, blocks, 1, &c->chain_room, sizeof *j->chain))
         return false;
     if (blocks >= c->buckets && c->buckets < JIT_BUCKETS)
         hash_grow(j);

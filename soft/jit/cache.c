@@ -63,17 +63,20 @@ static bool table_map(void **table, struct jit_room *room, uint32_t entries, siz
 
 /* Room for `more` entries. False: there is none. The first ones are made by faults, as many a VM
  * never runs code. */
-bool jit_table_grow(void *table, uint32_t count, uint32_t more, struct jit_room *room, size_t size)
+bool jit_table_grow(struct jit_cache *c, void *table, uint32_t count, uint32_t more,
+                    struct jit_room *room, size_t size)
 {
-    while (count + more > room->made) {
-        uint32_t left = room->mapped - room->made, step = (uint32_t)(TABLE_CHUNK / size);
-        if (step > left)
-            step = left;
-        if (!step)
-            return false;
-        if (room->made)
-            (void)populate((uint8_t *)table + room->made * size, step * size);
-        room->made += step;
+    const uint32_t step = (uint32_t)(TABLE_CHUNK / size);
+
+    while (UNLIKELY(count + more + step / 2 > room->made)) {
+        uint32_t left = room->mapped - room->made, next = step < left ? step : left;
+        uint8_t *at = (uint8_t *)table + room->made * size;
+        bool soon = count + more <= room->made;
+        if (!next || (soon && !jit_ahead_ask(&c->ahead, populate, at, next * size)))
+            return soon;
+        if (!soon && room->made)
+            (void)populate(at, next * size);
+        room->made += next;
     }
     return true;
 }
@@ -130,6 +133,7 @@ static int cache_fill(struct jit *j, struct jit_cache *c)
 
 static void cache_free(struct jit_cache *c)
 {
+    jit_ahead_end(&c->ahead);
     jit_arena_destroy(c);
     if (c->clone_hash)
         munmap(c->clone_hash, HASH_SIZE(JIT_BUCKETS));
@@ -150,6 +154,8 @@ static int cache_new(struct jit *j, struct jit_cache **made)
     if (c == MAP_FAILED)
         return -ENOMEM;
     lock_init(&c->lock, LOCK_CODE);
+    jit_ahead_init(&c->ahead);
+    c->ahead.off = j->knobs.late;
     c->fd = -1;
     int err = cache_fill(j, c);
     if (err) {
@@ -231,7 +237,7 @@ static bool take_exits(struct jit *j)
 {
     struct jit_cache *c = j->cache;
 
-    if (!jit_table_grow(c->exit, c->exit_count, EXIT_RUN, &c->exit_room, sizeof *c->exit))
+    if (!jit_table_grow(c, c->exit, c->exit_count, EXIT_RUN, &c->exit_room, sizeof *c->exit))
         return false;
     if (j->exit_end != c->exit_count)
         j->exit_next = c->exit_count;

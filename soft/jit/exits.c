@@ -87,7 +87,8 @@ uint32_t jit_binding_id(struct jit *j, uint64_t va, uint64_t pa, const uint8_t *
     lock_acquire(&c->lock);
     n = find_binding(j, *bucket, va, pa, el);
     if (n == JIT_NONE && jit_map_is_current(j)) {
-        if (jit_table_grow(c->binding, c->binding_count, 1, &c->binding_room, sizeof *c->binding)) {
+        if (jit_table_grow(c, c->binding, c->binding_count, 1, &c->binding_room,
+                           sizeof *c->binding)) {
             n = c->binding_count++;
             j->binding[n] =
                 (struct jit_binding){ .va = va, .pa = pa, .host = host, .el = el, .next = *bucket };

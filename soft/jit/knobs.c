@@ -59,6 +59,7 @@ static const struct {
     { "unpredicted", offsetof(struct jit_knobs, unpredicted) },
     { "near", offsetof(struct jit_knobs, near) },
     { "small", offsetof(struct jit_knobs, small) },
+    { "late", offsetof(struct jit_knobs, late) },
     { "polls", offsetof(struct jit_knobs, polls) },
     { "slow", offsetof(struct jit_knobs, slow) },
     { "track", offsetof(struct jit_knobs, track) },

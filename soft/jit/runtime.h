@@ -274,6 +274,7 @@ struct jit_knobs {
     bool unpredicted; /* returns are not paired with calls */
     bool near;        /* every exit is where its branch is */
     bool small;       /* code memory has no large pages */
+    bool late;        /* no memory is made before it is needed */
     bool polls;       /* a poll at every exit */
     bool tlb;         /* one entry in a TLB */
     bool slow;        /* no entry: every access takes the slow path */
@@ -341,6 +342,28 @@ struct jit_code {
     JIT_CODE
 };
 
+/* Memory that is made before it is needed: soft/jit/ahead.c. Any thread may be the one that makes
+ * it. */
+typedef bool jit_ahead_maker(void *at, size_t size);
+
+struct jit_ahead_job {
+    jit_ahead_maker *make;
+    void *at;
+    size_t size;
+};
+
+#define JIT_AHEAD_JOBS 16
+
+struct jit_ahead {
+    bool off; /* all is made when it is needed */
+    struct lock lock;
+    pthread_cond_t cond;
+    pthread_t thread;
+    bool started, failed, stop;
+    unsigned first, count;
+    struct jit_ahead_job job[JIT_AHEAD_JOBS];
+};
+
 /* A block that leads nowhere any more: soft/jit/share.c. */
 struct jit_retired {
     uint64_t va;
@@ -374,7 +397,8 @@ struct jit_cache {
     size_t arena_size;
     uint32_t hot_made, cold_made; /* where what is to be made next begins */
     bool small;                   /* no large pages */
-    uint32_t hot, cold;           /* behind what vCPUs have */
+    struct jit_ahead ahead;
+    uint32_t hot, cold; /* behind what vCPUs have */
     uint32_t hot_end, cold_start, cold_end;
     uint32_t piece; /* bytes that a vCPU gets at once */
 
@@ -481,6 +505,12 @@ static inline bool jit_is_warm(const struct jit *j, uint64_t pa)
     return jit_is_noted(j->warm, jit_region(pa));
 }
 
+/* soft/jit/ahead.c */
+void jit_ahead_init(struct jit_ahead *a);
+void jit_ahead_end(struct jit_ahead *a);
+/* Have that made by and by, with whatever lock but those of memory held. False: who asks has to. */
+bool jit_ahead_ask(struct jit_ahead *a, jit_ahead_maker *make, void *at, size_t size);
+
 /* soft/jit/arena.c: code memory. What a failure leaves is the caller's to destroy. */
 int jit_arena_create(struct jit_cache *c, size_t size);
 void jit_arena_destroy(struct jit_cache *c);
@@ -492,7 +522,8 @@ void jit_arena_extend(struct jit_cache *c);
 /* soft/jit/cache.c: the VM's cache, made by its first vCPU. */
 int jit_cache_open(struct jit *j);
 /* Room for `more` entries of a table. False: there is none. */
-bool jit_table_grow(void *table, uint32_t count, uint32_t more, struct jit_room *room, size_t size);
+bool jit_table_grow(struct jit_cache *c, void *table, uint32_t count, uint32_t more,
+                    struct jit_room *room, size_t size);
 /* Forget every block, exit and binding; code memory is free behind the thunks. No vCPU is in
  * translated code. The lock is held. */
 void jit_cache_reset(struct jit *j);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define MIB (1u << 20)
@@ -64,29 +65,47 @@ static void fill(struct jit_cache *c, uint32_t step)
     check(c, 0, (uint32_t)c->size);
 }
 
-static void fill_size(size_t size, uint32_t step, bool small)
+/* `late`: nothing is made ahead. */
+static struct jit_cache *begin(size_t size, bool small, bool late)
 {
     struct jit_cache *c = calloc(1, sizeof *c);
 
     assert_non_null(c);
     assert_int_equal(jit_arena_create(c, size), 0);
     jit_arena_split(c, (uint32_t)(size / 8 * 5), small);
+    jit_ahead_init(&c->ahead);
+    c->ahead.off = late;
+    c->cold = c->hot_end;
+    return c;
+}
+
+static void end(struct jit_cache *c)
+{
+    jit_ahead_end(&c->ahead);
+    jit_arena_destroy(c);
+    free(c);
+}
+
+static void fill_size(size_t size, uint32_t step, bool small, bool late)
+{
+    struct jit_cache *c = begin(size, small, late);
+
     assert_int_equal(mapped(), 2 * size);
     fill(c, step);
     assert_int_equal(mapped(), 2 * size);
     fill(c, step + 8); /* after a reset */
-    jit_arena_destroy(c);
+    end(c);
     assert_int_equal(mapped(), 0);
-    free(c);
 }
 
 static void test_contents(void **state)
 {
     (void)state;
-    fill_size(32 * MIB, 4096, false);
-    fill_size(32 * MIB, 4096, true);
-    fill_size(5 * MIB, 1000, false);
-    fill_size(1 * MIB, 512, false);
+    fill_size(32 * MIB, 4096, false, false);
+    fill_size(32 * MIB, 4096, false, true);
+    fill_size(32 * MIB, 4096, true, false);
+    fill_size(5 * MIB, 1000, false, false);
+    fill_size(1 * MIB, 512, false, false);
 }
 
 /* Bytes of code memory that the host has. */
@@ -105,14 +124,10 @@ static size_t resident(const struct jit_cache *c)
 
 /* There is little memory that is not used: less than a piece, or what is made at once, of each
  * part. */
-static void begin(bool small, size_t slack)
+static void use_little(bool small, size_t slack)
 {
-    struct jit_cache *c = calloc(1, sizeof *c);
+    struct jit_cache *c = begin(16 * MIB, small, true);
 
-    assert_non_null(c);
-    assert_int_equal(jit_arena_create(c, 16 * MIB), 0);
-    jit_arena_split(c, 10 * MIB, small);
-    c->cold = c->hot_end;
     assert_int_equal(resident(c), 0);
     for (unsigned n = 1; n <= 8 * MIB / 4096; n++) {
         put(c, &c->hot, n * 4096);
@@ -121,15 +136,65 @@ static void begin(bool small, size_t slack)
         assert_in_range(resident(c), c->hot + c->cold - c->hot_end,
                         c->hot + c->cold - c->hot_end + 2 * slack);
     }
-    jit_arena_destroy(c);
-    free(c);
+    end(c);
 }
 
 static void test_beginning(void **state)
 {
     (void)state;
-    begin(false, 2 * MIB);
-    begin(true, 128 * 1024);
+    use_little(false, 2 * MIB);
+    use_little(true, 128 * 1024);
+}
+
+/* The next large page is there before it is needed, but not the one behind it. */
+static void test_ahead(void **state)
+{
+    struct jit_cache *c = begin(16 * MIB, false, false);
+
+    (void)state;
+    c->cold += 4096; /* the first pieces are made together */
+    put(c, &c->hot, MIB);
+    assert_false(c->ahead.started);
+    put(c, &c->hot, MIB + 4096);
+    if (c->small) {
+        assert_false(c->ahead.started); /* the host makes none */
+    } else {
+        for (unsigned n = 0; n < 10000 && resident(c) < 6 * MIB; n++)
+            usleep(1000);
+        assert_int_equal(resident(c), 6 * MIB);
+        assert_int_equal(c->hot_made, 4 * MIB);
+    }
+    check(c, 0, MIB + 4096);
+    end(c);
+}
+
+/* One thing after the other; what is asked for when there are too many is not taken. */
+static bool count_up(void *at, size_t size)
+{
+    atomic_fetch_add((_Atomic size_t *)at, size);
+    return true;
+}
+
+static void test_asking(void **state)
+{
+    struct jit_ahead a = { .count = 0 };
+    _Atomic size_t sum = 0;
+    size_t asked = 0;
+
+    (void)state;
+    jit_ahead_init(&a);
+    for (unsigned n = 0; n < 1000; n++)
+        asked += jit_ahead_ask(&a, count_up, &sum, 1);
+    assert_in_range(asked, JIT_AHEAD_JOBS, 1000);
+    for (unsigned n = 0; n < 10000 && atomic_load(&sum) != asked; n++)
+        usleep(1000);
+    assert_int_equal(atomic_load(&sum), asked);
+    jit_ahead_end(&a);
+
+    a = (struct jit_ahead){ .off = true };
+    jit_ahead_init(&a);
+    assert_false(jit_ahead_ask(&a, count_up, &sum, 1));
+    jit_ahead_end(&a);
 }
 
 int main(void)
@@ -137,6 +202,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_contents),
         cmocka_unit_test(test_beginning),
+        cmocka_unit_test(test_ahead),
+        cmocka_unit_test(test_asking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
