@@ -9,6 +9,7 @@
 #include "soft/jit/operand.h"
 
 #include "base/bits.h"
+#include "soft/jit/vector.h"
 
 /* Constants. */
 
@@ -245,6 +246,18 @@ static bool emit_add_slots(jit_t t, const struct insn *i)
     return true;
 }
 
+/* rd = rn - rm = rn + ~rm + 1, which leaves EFLAGS alone. */
+static void emit_sub_lea(jit_t t, const struct insn *i)
+{
+    enum x86_reg n = jit_use(t, i->rn, RCX), d = jit_def(t, i->rd, RAX);
+    enum x86_reg inverse = d == n ? RAX : d;
+
+    operand_load(t, operand_width(i), inverse, operand_guest(t, i->rm));
+    x86_unary_r(&t->hot, operand_width(i), X86_NOT, inverse);
+    x86_lea(&t->hot, operand_width(i), d, x86_indexed(inverse, n, 0, 1));
+    jit_done(t, i->rd, d);
+}
+
 bool emit_addsub_imm(jit_t t, const struct insn *i)
 {
     bool subtracts = bit(i->word, 30), sets = bit(i->word, 29);
@@ -347,6 +360,10 @@ bool emit_addsub_shift(jit_t t, const struct insn *i)
             return true;
         enum x86_reg m = jit_use(t, i->rm, RCX);
         emit_lea(t, i, i->rn == i->rm ? m : jit_use(t, i->rn, RAX), m, s.amount);
+        return true;
+    }
+    if (!sets && subtracts && s.amount == 0 && i->rm != REG_ZR && jit_flags_held(t)) {
+        emit_sub_lea(t, i);
         return true;
     }
     begin_flags(t, sets);
@@ -527,6 +544,12 @@ static bool emit_low_bits(jit_t t, const struct insn *i)
     return true;
 }
 
+/* Is the mask taken from memory? That is one instruction less where the result is the operand. */
+static bool is_literal(jit_t t, const struct insn *i)
+{
+    return t->warm && i->rd == i->rn && t->pinned[i->rd] != X86_NONE && i->imm != (int32_t)i->imm;
+}
+
 bool emit_logical_imm(jit_t t, const struct insn *i)
 {
     unsigned w = operand_width(i), opc = (unsigned)bits(i->word, 30, 29);
@@ -545,9 +568,14 @@ bool emit_logical_imm(jit_t t, const struct insn *i)
     /* The high half of a mask of 32 bits is clear; so is that of a 32-bit result. */
     if (opc == 0 && imm <= UINT32_MAX)
         w = 0;
-    if (!w || (int64_t)imm == (int32_t)imm)
+    if (w && !sets && is_literal(t, i)) {
+        enum x86_reg d = (enum x86_reg)t->pinned[i->rd];
+        x86_alu_rip(&t->hot, logical_op(i), d, vector_literal(t, imm, imm));
+        return true;
+    }
+    if (!w || (int64_t)imm == (int32_t)imm) {
         o = operand_constant((int32_t)imm);
-    else {
+    } else {
         o = operand_host(i->rd == i->rn ? RCX : jit_def(t, i->rd, RCX));
         x86_mov_ri(&t->hot, o.host, imm);
     }

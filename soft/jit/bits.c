@@ -234,10 +234,16 @@ bool emit_extr(jit_t t, const struct insn *i)
         x86_lea(&t->hot, w, d, x86_indexed(RAX, RCX, 0, 0));
         jit_done(t, i->rd, d);
     } else {
+        enum x86_reg d = jit_def(t, i->rd, RAX);
+
         jit_clobber(t);
-        operand_load(t, w, RAX, operand_guest(t, i->rm));
-        x86_shrd_ri(&t->hot, w, RAX, jit_use(t, i->rn, RCX), i->a);
-        jit_done(t, i->rd, RAX);
+        if (i->rd == i->rn && d != RAX) {
+            x86_shld_ri(&t->hot, w, d, jit_use(t, i->rm, RCX), (w ? 64 : 32) - i->a);
+            return true;
+        }
+        operand_load(t, w, d, operand_guest(t, i->rm));
+        x86_shrd_ri(&t->hot, w, d, jit_use(t, i->rn, RCX), i->a);
+        jit_done(t, i->rd, d);
     }
     return true;
 }

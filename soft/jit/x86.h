@@ -159,6 +159,13 @@ static inline void x86_cmp8_mi(struct x86_buf *b, struct x86_mem m, unsigned imm
     x86_imm8(b, imm);
 }
 
+/* AND of the low bytes */
+static inline void x86_and8_mi(struct x86_buf *b, struct x86_mem m, unsigned imm)
+{
+    x86_op_rm(b, 0, 0, 0x80, X86_AND, m, false);
+    x86_imm8(b, imm);
+}
+
 static inline void x86_cmp8_rr(struct x86_buf *b, enum x86_reg d, enum x86_reg s)
 {
     x86_op_rr(b, 0, 0, 0x3a, d, s, d >= 4 || s >= 4);
@@ -195,6 +202,14 @@ static inline void x86_shrd_ri(struct x86_buf *b, unsigned w, enum x86_reg d, en
                                unsigned count)
 {
     x86_op_rr(b, 0, w, 0x0fac, s, d, false);
+    x86_imm8(b, count);
+}
+
+/* d = d:s shifted left by count, the high half. */
+static inline void x86_shld_ri(struct x86_buf *b, unsigned w, enum x86_reg d, enum x86_reg s,
+                               unsigned count)
+{
+    x86_op_rr(b, 0, w, 0x0fa4, s, d, false);
     x86_imm8(b, count);
 }
 
@@ -549,6 +564,14 @@ static inline void x86_pop(struct x86_buf *b, enum x86_reg r)
 static inline void x86_lea_ahead(struct x86_buf *b, enum x86_reg d, uint32_t ahead)
 {
     x86_op_rip(b, 0, 1, 0x8d, d, (int32_t)ahead);
+}
+
+/* d = d op [to], 64 bits in the code cache. */
+static inline void x86_alu_rip(struct x86_buf *b, enum x86_alu op, enum x86_reg d,
+                               const uint8_t *to)
+{
+    x86_op_rip(b, 0, 1, 0x03 | op << 3, d, 0);
+    x86_rip_to(b, to, 0);
 }
 
 /* LEA d, [rip + (to - here)]: the address at which `to`, as written, executes. */

@@ -323,6 +323,8 @@ static void test_arithmetic_registers(void **state)
         expect("lzcnt %s, %s", wide(w, dn), wide(w, sn));
         x86_shrd_ri(B, w, D, S, 9 + dn);
         expect("shrd %s, %s, %u", wide(w, dn), wide(w, sn), 9 + dn);
+        x86_shld_ri(B, w, D, S, 9 + dn);
+        expect("shld %s, %s, %u", wide(w, dn), wide(w, sn), 9 + dn);
     }
     EACH_SIZE EACH_D_S
     {
@@ -395,6 +397,8 @@ static void test_immediates(void **state)
     {
         x86_cmp8_mi(B, M, mn % 128);
         expect("cmp byte ptr %s, %u", MT, mn % 128);
+        x86_and8_mi(B, M, mn % 128);
+        expect("and byte ptr %s, %u", MT, mn % 128);
         x86_test8_mi(B, M, mn % 256);
         expect("test byte ptr %s, %d", MT, (int8_t)(mn % 256));
         x86_mov8_mi(B, M, mn % 128);
@@ -574,6 +578,8 @@ static void test_jumps(void **state)
         expect("pop %s", reg64[rn]);
         x86_lea_rip(B, R, test.bytes);
         expect("lea %s, [rip - 7]", reg64[rn]);
+        x86_alu_rip(B, X86_AND, R, test.bytes + 0x1234);
+        expect("and %s, qword ptr [rip + %d]", reg64[rn], 0x1234 - 7);
         x86_lea_rip(B, R, test.bytes + 0x1234);
         expect("lea %s, [rip + %d]", reg64[rn], 0x1234 - 7);
     }

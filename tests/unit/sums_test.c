@@ -73,6 +73,8 @@ static const struct {
     { 0x93400000, RD | RN | RM | IMM6 },      /* sbfm */
     { 0x33100c00, RD | RN },                  /* bfi */
     { 0x91000000, RD | RN | IMM12 | W },      /* add immediate */
+    { 0x9240c800, RD | RN | RM },             /* and, a mask of 51 bits, rotated by that */
+    { 0xd240c800, RD | RN | RM },             /* eor */
     { 0xd2800000, RD | IMM12 },               /* movz */
     { 0xf2a00000, RD | IMM12 },               /* movk lsl #16 */
     { 0x9a800000, RD | RN | RM | COND },      /* csel */
@@ -138,6 +140,8 @@ static uint32_t data_processing(const uint32_t *before, unsigned count)
     word |= f & IMM6 ? next(64) << 10 : 0;
     word |= f & IMM12 ? next(2048) << 10 : 0;
     word |= f & COND ? next(14) << 12 : 0;
+    if (f & RD && f & RM && next(4) == 0) /* into an operand */
+        word = (word & ~31u) | (word >> (next(2) ? 5 : 16) & 31);
     word &= f & W && next(2) ? ~(1u << 31) : UINT32_MAX;
     if (count && (before[count - 1] & 0xfffffc00) == 0xdac00000 && next(2))
         return 0xdac01000 | (before[count - 1] & 31) << 5 | any();
@@ -159,6 +163,8 @@ static unsigned make(uint32_t *code)
              count = 0, out = next(body);
     bool multiplies = next(2);
 
+    if (next(3) == 0) /* a carry around the loop */
+        code[count++] = (next(2) ? 0xba000000 : 0x9a000000) | any() << 16 | any() << 5 | any();
     while (count < body) {
         if (count == out)
             code[count++] = 0xb4000000 | (body + 3 - out) << 5 | any(); /* cbz, to the end */
