@@ -8,7 +8,7 @@
  * its page more often, and a slow path for each page costs more than the look-ups.
  *
  * Between them only instructions may lie that change neither the base nor the scratch registers
- * that hold the address: `mov x29, sp` and its kin.
+ * that hold the address, nor NZCV: `mov x29, sp` and arithmetic of host registers.
  */
 #include "soft/jit/access.h"
 
@@ -92,12 +92,18 @@ static bool changes_base(const struct jit_insn *n, unsigned base, const struct m
     return !is_vector(n) && !m->write && (n->i.rd == base || (pair && n->i.ra == base));
 }
 
-/* Does it change neither the base, nor scratch registers or EFLAGS? Moves, constants, additions
- * that are made by LEA. */
+static bool has_host(jit_t t, unsigned reg)
+{
+    return reg == REG_ZR || t->pinned[reg] != X86_NONE;
+}
+
+/* Does it change neither the base, nor scratch registers, nor NZCV? Moves, constants, arithmetic of
+ * registers that the host has. */
 static bool is_neutral(jit_t t, const struct jit_insn *n, unsigned base)
 {
     const struct insn *i = &n->i;
     bool pinned = i->rd < REG_SP && t->pinned[i->rd] != X86_NONE;
+    bool wide = i->imm != (int32_t)i->imm;
 
     if (i->rd == base)
         return false;
@@ -107,10 +113,30 @@ static bool is_neutral(jit_t t, const struct jit_insn *n, unsigned base)
     case A64_ADD_imm_w:
     case A64_SUB_imm_w:
     case A64_SUB_imm_x:
+    case A64_UBFM_w:
+    case A64_UBFM_x:
         return t->pinned[i->rn] != X86_NONE && pinned;
+    case A64_AND_imm_w:
+    case A64_AND_imm_x:
+    case A64_ORR_imm_x:
+    case A64_EOR_imm_x:
+        return has_host(t, i->rn) && pinned && (!wide || i->rd != i->rn || t->warm);
     case A64_ADD_w:
     case A64_ADD_x:
         return t->pinned[i->rn] != X86_NONE && t->pinned[i->rm] != X86_NONE && pinned;
+    case A64_SUB_w:
+    case A64_SUB_x:
+        return has_host(t, i->rn) && t->pinned[i->rm] != X86_NONE && pinned && i->rd != i->rm;
+    case A64_ADD_shift_x:
+        return t->pinned[i->rn] != X86_NONE && t->pinned[i->rm] != X86_NONE && pinned &&
+               i->rd != i->rn;
+    case A64_AND_w:
+    case A64_AND_x:
+    case A64_ORR_w:
+    case A64_ORR_x:
+    case A64_EOR_w:
+    case A64_EOR_x:
+        return has_host(t, i->rn) && has_host(t, i->rm) && pinned;
     case A64_MOV_x:
         return t->pinned[i->rm] != X86_NONE && i->rd < REG_SP;
     case A64_MOV_w:
