@@ -15,6 +15,7 @@
 #define BRANCH 24 /* instructions for each branch of a block that gets longer */
 #define LEAVES 12 /* and of one whose registers move */
 #define AHEAD  40 /* instructions that count */
+#define WORTH  6  /* by how many more uses a register is worth an exchange; a load is one */
 
 static bool is_branchy(jit_t t)
 {
@@ -145,15 +146,31 @@ static unsigned least(jit_t t)
     return best;
 }
 
-/* Give `reg`, which the next instruction uses, a host register if that is worth it. */
+/* Is what the next instruction leaves in `reg` read soon? */
+static bool is_read_soon(jit_t t, unsigned reg)
+{
+    const struct jit_straight *s = t->straight;
+
+    for (unsigned n = t->at + 1; n < s->count && n < t->at + AHEAD; n++) {
+        if (s->uses[n].reads >> reg & 1)
+            return true;
+        if (s->uses[n].writes >> reg & 1)
+            return false;
+    }
+    return false;
+}
+
+/* Give `reg`, which the next instruction uses, a host register if that is worth it: most
+ * instructions read memory as well, so few uses are not, and results that nobody reads never. */
 static void take(jit_t t, unsigned reg)
 {
     const struct jit_straight *s = t->straight;
     const struct jit_uses *u = &s->uses[t->at];
-    bool loads = u->reads >> reg & 1 || !u->plain || t->insn[t->at].partner;
+    bool reads = u->reads >> reg & 1, loads = reads || !u->plain || t->insn[t->at].partner;
     unsigned out = least(t);
 
-    if (out == REG_NONE || s->weight[reg] < s->weight[out] + 2 + loads)
+    if (out == REG_NONE || s->weight[reg] < s->weight[out] + WORTH + loads ||
+        !(reads || is_read_soon(t, reg)))
         return;
     enum x86_reg host = (enum x86_reg)t->loop.map[out];
     if (!is_stored(t, out))
