@@ -136,6 +136,8 @@ void jit_exit_direct(jit_t t, uint64_t target)
         return;
     }
     if (t->loop.inside && t->loop.head && target == jit_pc(t, &t->insn[0].i)) {
+        if (t->loop.carry_only)
+            jit_flags_only_carry(t);
         jit_streams_turn(t);
         poll(t);
         x86_patch(x86_jcc(b, CC_E), t->loop.head);

@@ -171,6 +171,7 @@ void jit_flags_analyse(jit_t t)
         i->target_live = (uint8_t)target;
         live = (f & FLAGS_WRITE ? 0 : live | target) | (f & FLAGS_READ);
     }
+    t->read_first = live;
 }
 
 void jit_flags_end(jit_t t)
@@ -211,6 +212,13 @@ void jit_flags_store(jit_t t, unsigned live)
     }
     jit_flags_save(&t->hot, t->ef);
     t->ef = EF_SUB;
+}
+
+void jit_flags_only_carry(jit_t t)
+{
+    if (!t->carry_stored)
+        x86_and8_mi(&t->hot, stored_byte(), 1);
+    t->carry_stored = true;
 }
 
 /* Flags that are live before the instruction being emitted are read by it or by a later one. */

@@ -244,6 +244,9 @@ void jit_loop_begin(jit_t t, struct jit_straight *s)
     jit_loop_enter(t, &t->hot);
     t->pinned = t->loop.map;
     vector_cache_carry(t);
+    t->loop.carry_only = t->read_first == JIT_FLAG_C;
+    if (t->loop.carry_only)
+        jit_flags_only_carry(t);
     if (!k->unlinked && !k->check)
         t->loop.head = t->hot.p;
 }

@@ -105,6 +105,7 @@ struct jit_loop {
     bool inside;         /* code of it is being emitted */
     unsigned end;        /* in jit_translation.insn: the last branch back */
     const uint8_t *head; /* where that leads to; NULL: it is an exit */
+    bool carry_only;     /* all that is stored of flags where the head is come to */
     int8_t map[REG_COUNT];
     /* V registers in xmm registers from one turn to the next, and those that could be: at the last
      * branch back. Only in warm code. */

@@ -393,7 +393,8 @@ void jit_streams_end(jit_t t)
             x86_here(&t->hot, l->s->miss[n]);
     l->streaming = t->ended = false;
     t->ef = EF_NONE;
-    t->ef_stored = t->carry_stored = t->sp_aligned = false;
+    t->ef_stored = t->sp_aligned = false;
+    t->carry_stored = l->carry_only;
     t->remake.how = REMAKE_NONE;
     t->cache = l->s->before;
     t->before = (struct jit_vector_cache){ 0 };

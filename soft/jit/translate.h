@@ -87,9 +87,10 @@ struct jit_translation {
     uint64_t checksum;
     unsigned count, at; /* `at`: the one being emitted */
     enum jit_eflags ef;
-    bool ef_stored;    /* cpu.jit_flags has what EFLAGS hold, as far as it is live */
-    bool carry_stored; /* only the carry was stored there last, so N and Z are 0 */
-    unsigned set_at;   /* the instruction that they were set by */
+    bool ef_stored;      /* cpu.jit_flags has what EFLAGS hold, as far as it is live */
+    bool carry_stored;   /* only the carry was stored there last, so N and Z are 0 */
+    unsigned set_at;     /* the instruction that they were set by */
+    unsigned read_first; /* those that the block reads before it sets them */
     struct jit_remake remake;
     bool stays;          /* a loop, or the end of one: accesses may stay in their pages */
     bool warm;           /* it runs often, so that it may look at the pages found last */
@@ -223,6 +224,8 @@ void jit_clobber(jit_t t);
 /* Store those of NZCV that are `live` (JIT_FLAGS_*) if they are only in EFLAGS, which stay valid.
  * Changes RAX. */
 void jit_flags_store(jit_t t, unsigned live);
+/* Of the flags that are stored the carry alone is kept. Changes EFLAGS. */
+void jit_flags_only_carry(jit_t t);
 /* EFLAGS, which are as after `ef`, to memory, whatever t->ef says. Changes RAX and CF. */
 void jit_flags_save(struct x86_buf *b, enum jit_eflags ef);
 /* Do EFLAGS hold what will be read? Then an instruction that leaves them alone is better. */
