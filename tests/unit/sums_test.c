@@ -154,6 +154,18 @@ static uint32_t data_processing(const uint32_t *before, unsigned count)
     return word;
 }
 
+/* What may lie between accesses that share a look-up, of registers that mostly have host registers.
+ */
+static uint32_t between(void)
+{
+    static const uint32_t words[] = { 0x8b000000, 0xcb000000, 0x8a000000, 0xaa000000, 0xca000000,
+                                      0x8b000800, 0x8b401000, 0x4b000000, 0xd3410000, 0x92400000 };
+    unsigned n = next(sizeof words / sizeof words[0]);
+    uint32_t word = words[n] | next(6) << 5 | next(6);
+
+    return n < 8 ? word | next(6) << 16 : word | next(60) << 10;
+}
+
 /* A loop of `turns` with a way out in the middle, then `brk #7`. */
 static unsigned make(uint32_t *code)
 {
@@ -161,13 +173,15 @@ static unsigned make(uint32_t *code)
                              : next(2) ? 140
                                        : WORDS - 20),
              count = 0, out = next(body);
-    bool multiplies = next(2);
+    bool multiplies = next(2), groups = next(4) == 0;
 
     if (next(3) == 0) /* a carry around the loop */
         code[count++] = (next(2) ? 0xba000000 : 0x9a000000) | any() << 16 | any() << 5 | any();
     while (count < body) {
         if (count == out)
             code[count++] = 0xb4000000 | (body + 3 - out) << 5 | any(); /* cbz, to the end */
+        else if (groups && next(8))
+            code[count++] = next(2) ? access() : between();
         else if (multiplies && next(8))
             code[count++] = product_or_sum();
         else if (next(multiplies ? 2 : 6) == 0)
