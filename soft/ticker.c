@@ -98,7 +98,7 @@ static void *ticker_main(void *arg)
         bool idle = all_idle(vm);
         lock_acquire(&t->lock);
         while (idle && atomic_load(&t->idle) && !t->stop)
-            pthread_cond_wait(&t->cond, &t->lock.mutex);
+            (void)lock_wait(&t->lock, &t->cond, UINT64_MAX);
         bool stop = t->stop;
         lock_release(&t->lock);
         if (stop)

@@ -15,7 +15,7 @@ static void *ahead_main(void *arg)
     lock_acquire(&a->lock);
     for (;;) {
         while (a->count == 0 && !a->stop)
-            pthread_cond_wait(&a->cond, &a->lock.mutex);
+            (void)lock_wait(&a->lock, &a->cond, UINT64_MAX);
         if (a->stop)
             break;
         struct jit_ahead_job job = a->job[a->first];
