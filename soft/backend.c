@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/populate.h"
 #include "soft/interp/a64_ops.h"
 #include "soft/model.h"
 #include "soft/vcpu.h"
@@ -193,9 +194,8 @@ static int backend_vcpu_create(struct hv_backend_vm *vm, unsigned index, hv_vcpu
 
     if (index >= SOFT_MAX_VCPUS)
         return -ENOSPC;
-    /* Zero pages that cost nothing until they are used: most of it are banks of the TLB. */
-    v = mmap(NULL, sizeof *v, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (v == MAP_FAILED)
+    v = map_zero(sizeof *v); /* most of it are banks of the TLB, many of them never used */
+    if (!v)
         return -ENOMEM;
     v->cpu.vm = m;
     v->cpu.vcpu = v;

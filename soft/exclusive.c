@@ -25,6 +25,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include "base/populate.h"
 #include "soft/vcpu.h"
 #include "soft/wait.h"
 
@@ -78,11 +79,7 @@ struct exclusives {
 
 struct exclusives *exclusives_create(void)
 {
-    /* Zero pages that cost nothing until they are used. */
-    void *x = mmap(NULL, sizeof(struct exclusives), PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    return x == MAP_FAILED ? NULL : x;
+    return map_zero(sizeof(struct exclusives));
 }
 
 void exclusives_destroy(struct exclusives *x)

@@ -147,11 +147,9 @@ static void cache_free(struct jit_cache *c)
 
 static int cache_new(struct jit *j, struct jit_cache **made)
 {
-    /* Zero pages that cost nothing until they are used. */
-    struct jit_cache *c =
-        mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct jit_cache *c = map_zero(sizeof *c);
 
-    if (c == MAP_FAILED)
+    if (!c)
         return -ENOMEM;
     lock_init(&c->lock, LOCK_CODE);
     jit_ahead_init(&c->ahead);

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "base/populate.h"
 #include "soft/jit/translate.h"
 
 #define ENTRY 16
@@ -31,9 +32,9 @@
 
 int jit_returns_create(struct jit *j)
 {
-    void *p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p = map_zero(SIZE);
 
-    if (p == MAP_FAILED)
+    if (!p)
         return -errno;
     j->returns = p;
     for (unsigned el = 0; el < 2; el++) {
