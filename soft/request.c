@@ -166,8 +166,8 @@ void soft_request(struct soft_vcpu *v, const struct request *r, bool broadcast)
     apply(v, r, true);
     if (!broadcast || !post_all(v->cpu.vm, v, r))
         return;
-    v->barrier_asid =
-        v->barrier_needed && v->barrier_asid != concerns(r) ? REQUEST_ANY_ASID : concerns(r);
+    int asid = concerns(r);
+    v->barrier_asid = v->barrier_needed && v->barrier_asid != asid ? REQUEST_ANY_ASID : asid;
     v->barrier_needed = true;
 }
 
