@@ -50,6 +50,12 @@ static int teardown(void **state)
     return 0;
 }
 
+static void setup_again(void)
+{
+    virtq_fini(&queue);
+    assert_int_equal(setup(NULL), 0);
+}
+
 static void move(uint16_t *index, bool *wrap, unsigned n)
 {
     *index = (uint16_t)(*index + n);
@@ -182,18 +188,18 @@ static void bad_chains(void **state)
         { RAM + TABLE, 16 * (SIZE + 1), { F_INDIRECT }, -ELOOP },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        setup(NULL);
+        setup_again();
         put(cases[i].addr, cases[i].len, cases[i].flags[0], 0);
         put(RAM, 1, cases[i].flags[1], 0);
         assert_int_equal(virtq_pop(&queue, &chain), cases[i].rc);
         assert_int_equal(virtq_pop(&queue, &chain), cases[i].rc);
     }
     /* A chain without an end, and one with more descriptors than the driver owns. */
-    setup(NULL);
+    setup_again();
     for (unsigned i = 0; i < SIZE; i++)
         put(RAM, 1, F_NEXT, 0);
     assert_int_equal(virtq_pop(&queue, &chain), -EPROTO);
-    setup(NULL);
+    setup_again();
     offer(4, 0);
     pop();
     offer(3, 1);
@@ -215,7 +221,7 @@ static void indirect(void **state)
     driver_desc_at(&driver, TABLE, 1, RAM + TABLE, 16, 0, F_INDIRECT);
     put(RAM + TABLE, 16 * SIZE, F_INDIRECT, 6);
     assert_int_equal(virtq_pop(&queue, &chain), -EPROTO);
-    setup(NULL);
+    setup_again();
     virtq_negotiate(&queue, VIRTIO_F_RING_PACKED);
     put(RAM + TABLE, 16, F_INDIRECT, 0);
     assert_int_equal(virtq_pop(&queue, &chain), -EPROTO);
@@ -402,12 +408,13 @@ static void in_order_split(void **state)
  * loses its way. */
 static void any_order(void **state)
 {
+    (void)state;
     struct {
         uint16_t head, length;
     } flying[SIZE];
     unsigned lengths[SIZE], offered, ids = 0;
     for (unsigned in_order = 0; in_order < 2; in_order++) {
-        setup(state);
+        setup_again();
         virtq_negotiate(&queue, VIRTIO_F_RING_PACKED | (in_order ? VIRTIO_F_IN_ORDER : 0));
         srand(1);
         for (unsigned round = 0; round < 10000; round++) {
