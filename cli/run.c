@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "cli/cli.h"
 #include "cli/code_folder.h"
 #include "cli/firmware.h"
@@ -158,6 +159,7 @@ static void run_on_resize(void *ctx, int signum)
 static void *run_thread(void *arg)
 {
     struct run *run = arg;
+    thread_name("vm");
     run->stop = vm_run(run->vm, &run->err);
     atomic_store(&run->stopped, true);
     if (run->stop != VM_STOP_QUIT) {

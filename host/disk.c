@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "host/image.h"
 #include "host/thread.h"
 #include "host/throttle.h"
@@ -168,6 +169,7 @@ static struct disk_request *disk_take(struct disk *d, uint64_t *until)
 static void *disk_worker(void *arg)
 {
     struct disk *d = arg;
+    thread_name("disk");
     lock_acquire(&d->lock);
     for (;;) {
         uint64_t until;

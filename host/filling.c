@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "base/thread.h"
 #include "host/memory.h"
 #include "host/thread.h"
 
@@ -125,6 +126,12 @@ static void *filling_main(void *opaque)
     return NULL;
 }
 
+static void *filling_thread(void *m)
+{
+    thread_name("loader");
+    return filling_main(m);
+}
+
 void memory_start_filling(struct memory *m, void (*failed)(void *ctx, void *start, int error),
                           void *ctx)
 {
@@ -133,7 +140,7 @@ void memory_start_filling(struct memory *m, void (*failed)(void *ctx, void *star
     m->failed = failed;
     m->failed_ctx = ctx;
     atomic_store(&m->stop, false);
-    m->started = thread_start(&m->thread, filling_main, m) == 0;
+    m->started = thread_start(&m->thread, filling_thread, m) == 0;
     if (!m->started)
         filling_main(m);
 }

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "host/net_backend.h"
 #include "host/thread.h"
 
@@ -324,6 +325,7 @@ static void net_serve_control(struct net *n)
 static void *net_thread(void *arg)
 {
     struct net *n = arg;
+    thread_name("net");
     bool more = false;
     pthread_mutex_lock(&n->turn);
     while (!atomic_load(&n->stop)) {

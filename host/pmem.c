@@ -22,6 +22,7 @@
 
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "host/disk_os.h"
 #include "host/memory.h"
 #include "host/thread.h"
@@ -57,6 +58,7 @@ static int pmem_sync(const struct pmem *p)
 static void *pmem_thread(void *arg)
 {
     struct pmem *p = arg;
+    thread_name("pmem");
     lock_acquire(&p->lock);
     while (p->first || !p->stop) {
         if (!p->first) {

@@ -33,6 +33,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "host/endpoint.h"
 
 #define SERIAL_INPUT_MAX  65536
@@ -326,6 +327,7 @@ static bool serial_is_done(struct serial *s)
 static void *serial_thread(void *arg)
 {
     struct serial *s = arg;
+    thread_name("serial");
     while (!serial_is_done(s)) {
         struct pollfd fd[1 + SERIAL_MAX * SLOTS] = { { .fd = s->wake[0], .events = POLLIN } };
         int timeout = serial_prepare_poll(s, fd + 1);

@@ -1,4 +1,5 @@
 /* The thread that does vsock.c's work. */
+#include "base/thread.h"
 #include "host/vsock_thread.h"
 
 #include "host/thread.h"
@@ -6,6 +7,7 @@
 static void *vsock_main(void *arg)
 {
     struct vsock *s = arg;
+    thread_name("vsock");
     bool more = false;
     while (!atomic_load(&vsock_thread(s)->stop))
         more = vsock_step(s, !more);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/lock.h"
+#include "base/thread.h"
 #include "host/thread.h"
 
 #define WORKERS_MAX 8
@@ -24,6 +25,7 @@ struct workers {
 static void *workers_thread(void *arg)
 {
     struct workers *w = arg;
+    thread_name("worker");
     lock_acquire(&w->lock);
     while (w->first || !w->stop) {
         struct work *work = w->first;

@@ -11,6 +11,7 @@
  */
 #include <time.h>
 
+#include "base/thread.h"
 #include "soft/vcpu.h"
 
 #define TICK (HVX_COUNTER_HZ / 1000)
@@ -91,6 +92,7 @@ static void *ticker_main(void *arg)
 {
     struct soft_vm *vm = arg;
     struct ticker *t = &vm->ticker;
+    thread_name("hv ticker");
 
     for (;;) {
         ticker_sleep(vm);

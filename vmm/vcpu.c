@@ -13,6 +13,7 @@
 #include "vmm/vcpu.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #ifdef __APPLE__
@@ -25,6 +26,7 @@
 #include <Hypervisor/hvx.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "vmm/exit.h"
 #include "vmm/hvcall.h"
 #include "vmm/internal.h"
@@ -400,8 +402,11 @@ static int vcpu_create_here(struct vcpu *v, struct err *e)
 
 /* Guests are work that somebody waits for: without a class macOS may put it on the slow cores, and
  * Linux ends waits up to 50 us late, which a guest's timers would have on top of their own. */
-static void vcpu_prepare_thread(void)
+static void vcpu_prepare_thread(const struct vcpu *v)
 {
+    char name[16];
+    snprintf(name, sizeof name, "vcpu %u", v->index);
+    thread_name(name);
 #ifdef __APPLE__
     (void)pthread_set_qos_class_self_np(QOS_CLASS_USER_INITIATED, 0);
 #endif
@@ -413,7 +418,7 @@ static void vcpu_prepare_thread(void)
 static void *vcpu_thread(void *arg)
 {
     struct vcpu *v = arg;
-    vcpu_prepare_thread();
+    vcpu_prepare_thread(v);
     struct err e;
     int r = vcpu_create_here(v, &e);
     lock_acquire(&v->lock);

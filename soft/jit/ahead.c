@@ -6,11 +6,13 @@
  * when it is first touched, as long as some thousand instructions take to translate. Nothing
  * depends on it: what was asked for may be used at once, and is made by faults then.
  */
+#include "base/thread.h"
 #include "soft/jit/runtime.h"
 
 static void *ahead_main(void *arg)
 {
     struct jit_ahead *a = arg;
+    thread_name("hv jit memory");
 
     lock_acquire(&a->lock);
     for (;;) {
