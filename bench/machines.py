@@ -21,6 +21,8 @@ MEMORY = "1024M"
 # cortex-a72 and neoverse-n1 40 times as slow. QEMU is to be at its best, so no guest has KASLR.
 COMMAND_LINE = "nokaslr"
 PROMPT = "ireko# "
+# What the names of threads begin with that are a guest's only CPU: ireko's, and QEMU's with and without a thread for each.
+VCPU_THREADS = ("vcpu 0", "CPU 0", "ALL CPUs")
 # Any disk may come first; the scratch disk is neither a file system nor an archive.
 SETUP = ("mkdir /t; mount -t tmpfs t /t; for d in a b c d; do mount -t ext4 -o ro /dev/vd$d /mnt || tar -x -f /dev/vd$d -C /t;"
          " done 2>/dev/null; exec sh /t/guest.sh\n")
@@ -84,6 +86,13 @@ def split_answer(output, seconds, share=None):
     return Sample(own if own is not None else seconds, answer, share=share)
 
 
+def pin_vcpu(pid, cpu):
+    """Let the thread of the only vCPU run on this CPU of the host. Others stay free, as on a machine whose CPUs are alike."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text(encoding="utf-8").startswith(VCPU_THREADS):
+            os.sched_setaffinity(int(task.name), {cpu})
+
+
 class Guest:
     """A virtual machine: `name`, and the command that starts it as `arguments(disks)`, the program first."""
 
@@ -91,6 +100,7 @@ class Guest:
 
     def __init__(self, name, title, patience, cpus):
         self.name, self.title, self.patience, self.cpus = name, title, patience, cpus
+        self.pin = None
         self.console = None
         self.hopeless = False  # it did not boot, and would not if it were tried again
 
@@ -111,6 +121,8 @@ class Guest:
                 samples = {"boot-four": samples["boot-shell"]} if self.cpus == 4 else {}
             self.console.send(SETUP)
             self.console.wait_for("@@ ready", seconds=60 * self.patience)
+            if self.pin is not None:  # not before: threads that a vCPU makes would be pinned, too
+                pin_vcpu(pid, self.pin)
         except (Timeout, BrokenPipeError) as e:
             print(f"bench: {self.title} does not boot: {e}", file=sys.stderr)
             self.stop()
@@ -187,7 +199,7 @@ class Qemu(Guest):
             disks += ["-drive", f"if=none,id={kind},format={kind},cache=writeback,file={disk}", "-device", f"virtio-blk-device,drive={kind}"]
         if files.network:
             disks += ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"]
-        return [self.program, "-M", "virt", "-accel", "tcg", "-cpu", self.cpu, "-smp", str(self.cpus), "-m", MEMORY, "-nodefaults",
+        return [self.program, "-name", "bench,debug-threads=on", "-M", "virt", "-accel", "tcg", "-cpu", self.cpu, "-smp", str(self.cpus), "-m", MEMORY, "-nodefaults",
                 "-display", "none", "-serial", "stdio", "-no-reboot", "-global", "virtio-mmio.force-legacy=false",
                 "-kernel", files.kernel, "-initrd", files.initrd, "-append", COMMAND_LINE, *disks]
 
@@ -199,6 +211,7 @@ class Host:
 
     def __init__(self, payload):
         self.payload = payload
+        self.pin = None
 
     def run(self, row):
         if row.scratch or row.network:
@@ -211,8 +224,9 @@ class Host:
         with tempfile.TemporaryDirectory(prefix="ireko-bench-") as folder:
             environment = {**os.environ, "T": str(self.payload.host), "HOME": folder, "LANG": "C.UTF-8", "CCACHE_DISABLE": "1"}
             clock = Clock(self.children)
+            pin = None if self.pin is None else lambda: os.sched_setaffinity(0, {self.pin})
             done = subprocess.run(["sh", "-c", row.script], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", preexec_fn=pin)
             seconds, share = clock.read()
         if done.returncode:
             return Sample(skipped=f"on the host: exit status {done.returncode}")

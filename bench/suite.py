@@ -71,7 +71,10 @@ def make_machines(args, files, cpus):
             found += [machines.Qemu(qemu, model, args.patience, cpus) for model in args.models.split(",")]
         else:
             say(f"no {args.qemu} here (Debian's package qemu-system-arm), so nothing is compared with QEMU")
-    return found + ([] if args.no_native else [machines.Host(files)])
+    found += [] if args.no_native else [machines.Host(files)]
+    for machine in found if cpus == 1 else []:
+        machine.pin = args.pin
+    return found
 
 
 def leave_out(rows, files, no_programs, results):
@@ -190,6 +193,7 @@ def facts(args, files, found, results, loads):
         ("runs", f"{args.runs}, of fresh guests each; a row goes around all machines {min(LEAST, args.turns)} to {args.turns} times in a run, until that has taken {ENOUGH} s"),
         ("ireko's translations", "none of an earlier run (--keep none)" if args.no_keep else
          "as for its user from the second run on: one run of the same rows came before, unmeasured, and its translations are found"),
+        *([("CPU of the host", f"{args.pin} for the vCPU of guests that have one, and for native programs beside them")] if args.pin is not None else []),
         ("time", "processor time" if args.clock == "cpu" else "wall clock"),
         ("share of a processor that each had (1: no other work disturbed)", shares(found, results)),
         ("load average before, and after each run (about 1 is the benchmark's own)", ", ".join(loads)),
@@ -213,6 +217,10 @@ def earlier(path):
     return report.lines({r: {m: [machines.Sample(**s) for s in taken] for m, taken in by.items()} for r, by in raw.items()})
 
 
+def allowed_cpus():
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
 def parse():
     p = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--rows", metavar="A,B", help="only these rows or groups")
@@ -226,6 +234,8 @@ def parse():
     p.add_argument("--patience", type=float, default=1, metavar="X", help="multiply the deadlines of 60 and 180 s; 10 for the interpreter")
     p.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: leave out the time that others had the processor, "
                    "on a machine that does other work")
+    p.add_argument("--pin", type=int, metavar="CPU", help="run the vCPU of guests that have one, and native programs, on this CPU of the host, "
+                   "where they are not alike")
     keep = p.add_mutually_exclusive_group()
     keep.add_argument("--no-keep", action="store_true", help="run ireko with --keep none: no earlier run translated anything for it")
     keep.add_argument("--cold", action="store_true", help="compare ireko with itself with --keep none, too")
@@ -239,6 +249,8 @@ def parse():
         p.error(f"--against {args.against}: there is no such file")
     if args.runs < 1 or args.turns < 1:
         p.error("--runs and --turns need 1 or more")
+    if args.pin is not None and args.pin not in allowed_cpus():
+        p.error(f"--pin {args.pin}: there are {', '.join(map(str, allowed_cpus())) or 'none here (Linux only)'}")
     unknown = [m for m in args.models.split(",") if m not in machines.MODELS]
     if unknown:
         p.error(f"--models {','.join(unknown)}: there are {', '.join(machines.MODELS)}")
