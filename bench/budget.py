@@ -17,7 +17,7 @@ import time
 from machines import COMMAND_LINE, MEMORY, PROMPT
 from harness.console import Console, Timeout
 
-STARTS = 5  # of each run
+STARTS = 25  # of each run
 
 
 @dataclasses.dataclass(frozen=True)

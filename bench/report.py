@@ -93,6 +93,24 @@ def summary(all_lines):
     return out
 
 
+# Programs as users run them, which the host can run as well.
+USER_LEVEL = ("micro", "fp", "simd", "string", "crypto", "program")
+
+
+def together(all_lines):
+    """Over all groups, a sentence each."""
+    out = []
+    known = [l for l in all_lines if l.ratio]
+    if len({l.row.group for l in known}) > 1:
+        least = min(known, key=lambda l: l.ratio)
+        out.append(f"all {len(known)} rows together: {number(mean([l.ratio for l in known]))} times QEMU's speed (geometric mean; goal: 5), "
+                   f"least {number(least.ratio)} ({least.row.title})")
+    user = [l.ireko_native for l in all_lines if l.row.group in USER_LEVEL and l.ireko_native]
+    if len(user) > 1:
+        out.append(f"{len(user)} rows at user level together: {number(mean(user))} times the host's time (geometric mean; goal: at most 3)")
+    return out
+
+
 def scalings(all_lines):
     """What several CPUs are worth, a sentence each: ireko's, what it should be at least, and the best of QEMU's models."""
     by_name = {l.row.name: l for l in all_lines}
@@ -124,7 +142,7 @@ def text_table(all_lines):
     out.append("")
     for title, n, average, least, which, goal in summary(all_lines):
         out.append(f"{title}: {number(average)} times QEMU's speed (geometric mean of {n}; goal: {goal}), least {number(least)} ({which})")
-    out += scalings(all_lines)
+    out += together(all_lines) + scalings(all_lines)
     notes = [f"{l.row.title}: {note}" for l in all_lines for note in l.notes]
     return "\n".join(out + [""] * bool(notes) + notes)
 
@@ -156,7 +174,7 @@ def markdown(all_lines, facts):
     out += ["", "| group | rows | speed against QEMU's best model, geometric mean | goal | least |", "|---|---|---|---|---|"]
     for title, n, average, least, which, goal in summary(all_lines):
         out.append(f"| {title} | {n} | {number(average)} | {goal} | {number(least)} ({which}) |")
-    out += [""] + [f"- {sentence}" for sentence in scalings(all_lines)]
+    out += [""] + [f"- {sentence}" for sentence in together(all_lines) + scalings(all_lines)]
     group = None
     for line in all_lines:
         if line.row.group != group:

@@ -54,6 +54,17 @@ def most_runs_must_succeed():
     check(line.ireko == 1.5 and line.notes == ["ireko: exit status 1: no"], vars(line))
 
 
+def rows_together():
+    """the means over groups are those of all rows, and of those at user level"""
+    lines = report.lines({"calls": {"ireko": samples(1), "qemu-a72": samples(2), "native": samples(0.5)},
+                          "python": {"ireko": samples(4), "qemu-a72": samples(32), "native": samples(0.5)},
+                          "syscall": {"ireko": samples(1), "qemu-a72": samples(4), "native": samples(100)}})
+    check(report.together(lines) == [
+        "all 3 rows together: 4.00 times QEMU's speed (geometric mean; goal: 5), least 2.00 (recursive calls)",
+        "2 rows at user level together: 4.00 times the host's time (geometric mean; goal: at most 3)"], report.together(lines))
+    check(not report.together(lines[:1]), "one row is no mean")
+
+
 def several_cpus_are_worth():
     """two threads with twice the work in 1.25 times the time are worth 1.6"""
     text = report.text_table(report.lines({"compute1": {"ireko": samples(1), "qemu-a72": samples(2)},
@@ -174,6 +185,6 @@ def first_instructions_replace_a_kernel():
 
 
 if __name__ == "__main__":
-    run([best_model_counts, wrong_answers_do_not_count, answers_of_the_target_differ, most_runs_must_succeed, several_cpus_are_worth, skipped_has_its_reason,
+    run([best_model_counts, wrong_answers_do_not_count, answers_of_the_target_differ, most_runs_must_succeed, rows_together, several_cpus_are_worth, skipped_has_its_reason,
          groups_are_summed_up, earlier_runs_compare, kept_translations_compare, own_time_counts, processor_time, table_and_picture_of_all_rows,
          no_compiler_is_a_sentence, every_source_is_there, budgets_are_read, first_instructions_replace_a_kernel])
