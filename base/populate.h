@@ -1,8 +1,8 @@
 /*
  * Memory that costs nothing until it is used, and memory that is about to be used all over, made at
- * once. A page fault costs more than to clear the page; and of private memory that is read before
- * it is written there are two for each page, of which the second, with several threads, interrupts
- * all other cores.
+ * once, of small pages or of large ones. A page fault costs more than to clear the page; and of
+ * private memory that is read before it is written there are two for each page, of which the
+ * second, with several threads, interrupts all other cores.
  */
 #ifndef BASE_POPULATE_H
 #define BASE_POPULATE_H
@@ -14,9 +14,18 @@
 
 #include "base/bits.h"
 
-#if defined(__linux__) && !defined(MADV_POPULATE_WRITE)
+#ifdef __linux__
+#include <errno.h>
+#ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
+#endif
+
+/* What is cleared at once, and mapped by one entry. */
+#define LARGE_PAGE ((size_t)2 << 20)
 
 /* `size` zero bytes, whole pages, which cost nothing until they are used; munmap() is due. NULL and
  * errno: there is no memory. */
@@ -33,6 +42,23 @@ static inline bool populate(void *p, size_t size)
 #ifdef MADV_POPULATE_WRITE
     uintptr_t start = align_down((uintptr_t)p, 4096), end = align_up((uintptr_t)p + size, 4096);
     return madvise((void *)start, end - start, MADV_POPULATE_WRITE) == 0;
+#else
+    (void)p;
+    (void)size;
+    return false;
+#endif
+}
+
+/* Large pages for [p, p + size), a multiple of them, of a file without a name: with what it has so
+ * far, in all its mappings, which may be in use. False: the host makes none; that it has no memory
+ * for one now does not count. Any thread. */
+static inline bool enlarge(void *p, size_t size)
+{
+#ifdef __linux__
+    /* one that has nothing yet would be refused */
+    for (size_t at = 0; at < size; at += LARGE_PAGE)
+        (void)populate((uint8_t *)p + at, 1);
+    return madvise(p, size, MADV_COLLAPSE) == 0 || errno != EINVAL;
 #else
     (void)p;
     (void)size;

@@ -18,9 +18,10 @@
 
 #include "base/compiler.h"
 #include "base/lock.h"
+#include "base/populate.h"
 
 /* Of large pages of the host. */
-#define MEMORY_PIECE (2ull << 20)
+#define MEMORY_PIECE ((uint64_t)LARGE_PAGE)
 
 /* Of a file, for memory: see memory_fill_later(). */
 struct memory_fill {

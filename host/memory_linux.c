@@ -1,9 +1,7 @@
 /*
  * Linux drops pages at once; the next access finds a fresh zero page.
  *
- * MADV_COLLAPSE (Linux 6.1) makes a large page of the pages that a piece of a file has so far, and
- * clears the rest. A piece that has none would be refused, so it gets one first. Older kernels
- * leave such memory in small pages, so there it is private.
+ * Kernels before 6.1 leave the memory of files in small pages, so there it is private.
  */
 #include "host/memory.h"
 
@@ -12,21 +10,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
-/* Also tells whether it can be done at all: other errors are of a moment. */
-static bool make_large(void *p, size_t n)
-{
-    for (size_t at = 0; at < n; at += MEMORY_PIECE)
-        (void)*(volatile const uint8_t *)((uint8_t *)p + at);
-    return madvise(p, n, MADV_COLLAPSE) == 0 || errno != EINVAL;
-}
+#include "base/populate.h"
 
 void memory_make_large(void *p, size_t n)
 {
-    (void)make_large(p, n);
+    (void)enlarge(p, n);
 }
 
 static int map_file(const struct memory *m)
@@ -36,7 +24,7 @@ static int map_file(const struct memory *m)
              m->fd, 0) == MAP_FAILED)
         return -errno;
     /* of the second piece, where kernels are loaded to */
-    if (m->size < 2 * MEMORY_PIECE || !make_large(m->base + MEMORY_PIECE, MEMORY_PIECE))
+    if (m->size < 2 * MEMORY_PIECE || !enlarge(m->base + MEMORY_PIECE, MEMORY_PIECE))
         return -ENOTSUP;
     atomic_store_explicit(&m->touched[0], 1u << 1, memory_order_relaxed);
     return 0;

@@ -20,11 +20,7 @@
 #include "base/populate.h"
 #include "soft/jit/runtime.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
-#define PIECE (2u << 20)
+#define PIECE ((uint32_t)LARGE_PAGE)
 
 /* So many bytes of small pages are made at once. */
 #define CHUNK (64u << 10)
@@ -67,14 +63,6 @@ void jit_arena_split(struct jit_cache *c, uint32_t at, bool small)
     c->hot_made = 0;
     c->cold_made = (uint32_t)align_down(at, CHUNK);
     c->small = small;
-}
-
-/* A piece becomes a large page, unless there is no memory for one. One that has nothing yet would
- * be refused, so it has a page first. False: the host makes none. */
-static bool enlarge(void *at, size_t size)
-{
-    (void)populate(at, 1);
-    return madvise(at, size, MADV_COLLAPSE) == 0 || errno != EINVAL;
 }
 
 static bool enlarge_first(struct jit_cache *c, uint8_t *at)

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/populate.h"
 #include "soft/jit/store_format.h"
 
 #define KEPT_FILES 8 /* of other builds, hosts and switches */
@@ -26,8 +27,7 @@
 /* Lists. They have addresses for all that they may hold, and pages of 2 MiB if the host makes some:
  * a fault for each small page takes longer than to note what belongs there. */
 
-#define LARGE     (2u << 20)
-#define LIST_ROOM (STORE_LIMIT + LARGE)
+#define LIST_ROOM (STORE_LIMIT + LARGE_PAGE)
 
 static bool list_map(struct store_list *list)
 {
@@ -38,7 +38,7 @@ static bool list_map(struct store_list *list)
         return false;
     (void)madvise(p, LIST_ROOM, MADV_HUGEPAGE);
     list->mapped = p;
-    list->data = p + (-(uintptr_t)p & (LARGE - 1));
+    list->data = p + (-(uintptr_t)p & (LARGE_PAGE - 1));
     return true;
 }
 
