@@ -65,7 +65,7 @@ void memory_fill_piece(struct memory *m, uint64_t piece)
         lock_release(&m->lock);
         return;
     }
-    memory_make_large(start, MEMORY_PIECE);
+    (void)enlarge(start, MEMORY_PIECE);
     for (unsigned n = 0; n < count; n++)
         fill(&m->fill[n], start, start + MEMORY_PIECE, &m->fill[n].error);
     lock_acquire(&m->lock);

@@ -99,7 +99,7 @@ static void touch_piece(struct memory *m, uint64_t piece)
     if (memory_fills(m, piece))
         memory_fill_piece(m, piece);
     else if (claim(m, piece))
-        memory_make_large(m->base + piece * MEMORY_PIECE, MEMORY_PIECE);
+        (void)enlarge(m->base + piece * MEMORY_PIECE, MEMORY_PIECE);
 }
 
 void memory_touch(void *memory, void *p, size_t n)

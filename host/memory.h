@@ -108,10 +108,9 @@ bool memory_fills(const struct memory *m, uint64_t piece);
 void memory_fill_piece(struct memory *m, uint64_t piece);
 
 /* What differs by host, for memory.c. memory_share(): a file behind all of `m`, in place of what is
- * there; -ENOTSUP: it would be slower. memory_make_large(): pieces in [p, p + n) become large
- * pages. memory_drop() does what memory_give_back() says of whole pages. 0 or a negative errno. */
+ * there; -ENOTSUP: it would be slower. memory_drop() does what memory_give_back() says of whole
+ * pages. 0 or a negative errno. */
 int memory_share(struct memory *m) MUST_CHECK;
-void memory_make_large(void *p, size_t n);
 int memory_drop(const struct memory *m, void *p, size_t n) MUST_CHECK;
 
 #endif

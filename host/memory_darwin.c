@@ -15,11 +15,6 @@ int memory_share(struct memory *m)
     return -ENOTSUP;
 }
 
-void memory_make_large(void *p, size_t n)
-{
-    (void)p, (void)n;
-}
-
 int memory_drop(const struct memory *m, void *p, size_t n)
 {
     (void)m;

@@ -12,11 +12,6 @@
 
 #include "base/populate.h"
 
-void memory_make_large(void *p, size_t n)
-{
-    (void)enlarge(p, n);
-}
-
 static int map_file(const struct memory *m)
 {
     if (ftruncate(m->fd, (off_t)m->size) != 0 ||

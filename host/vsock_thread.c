@@ -1,7 +1,7 @@
 /* The thread that does vsock.c's work. */
-#include "base/thread.h"
 #include "host/vsock_thread.h"
 
+#include "base/thread.h"
 #include "host/thread.h"
 
 static void *vsock_main(void *arg)
