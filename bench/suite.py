@@ -193,7 +193,7 @@ def facts(args, files, found, results, loads):
         ("runs", f"{args.runs}, of fresh guests each; a row goes around all machines {min(LEAST, args.turns)} to {args.turns} times in a run, until that has taken {ENOUGH} s"),
         ("ireko's translations", "none of an earlier run (--keep none)" if args.no_keep else
          "as for its user from the second run on: one run of the same rows came before, unmeasured, and its translations are found"),
-        *([("CPU of the host", f"{args.pin} for the vCPU of guests that have one, and for native programs beside them")] if args.pin is not None else []),
+        *([("CPU of the host", f"{args.pin} for the vCPU of guests that have one, once they are up, and for native programs beside them")] if args.pin is not None else []),
         ("time", "processor time" if args.clock == "cpu" else "wall clock"),
         ("share of a processor that each had (1: no other work disturbed)", shares(found, results)),
         ("load average before, and after each run (about 1 is the benchmark's own)", ", ".join(loads)),
