@@ -79,7 +79,7 @@ struct soft_vm {
     int trace_fd;           /* where the JIT writes what it translates, or 0 */
     int code_folder;        /* where translations are kept, or 0 */
     bool code_quiet;        /* what is wrong with it is no warning */
-    struct lock check_lock; /* one vCPU at a time is compared */
+    struct lock check_lock; /* one vCPU at a time is compared; it may wake the ticker */
     struct ticker ticker;   /* for the JIT, which does not count branches */
     struct soft_gic *gic;   /* or NULL; set before there are vCPUs */
     struct exclusives *exclusives;

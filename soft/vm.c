@@ -210,7 +210,7 @@ int soft_vm_create(unsigned ipa_bits, unsigned options, struct soft_vm **out)
         return -ENOMEM;
     }
     lock_init(&vm->lock, LOCK_VCPU);
-    lock_init(&vm->check_lock, LOCK_HOST);
+    lock_init(&vm->check_lock, LOCK_VCPU);
     vm->ipa_bits = ipa_bits;
     vm->options = options;
     vm->track = track;

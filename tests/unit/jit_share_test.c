@@ -107,6 +107,19 @@ static void a_retired_block_leaves_all_jump_tables(void **state)
     assert_int_not_equal(find(t, 1), n);
 }
 
+/* What is found warm while both are compared. */
+static void who_compares_may_wake_the_ticker(void **state)
+{
+    struct two *t = *state;
+    struct soft_vm *vm = t->v[0]->cpu.vm;
+
+    assert_true(vm->check_lock.rank < vm->ticker.lock.rank);
+    lock_acquire(&vm->check_lock);
+    atomic_store(&vm->ticker.next, UINT64_MAX);
+    ticker_hurry(vm, 0);
+    lock_release(&vm->check_lock);
+}
+
 static uint32_t id_of(const struct two *t, uint32_t exit)
 {
     return ld_le32(t->j[0]->rw + jit_exit_bind_site(&t->j[0]->exit[exit]));
@@ -261,6 +274,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(there_is_code_memory_for_each, setup, teardown),
         cmocka_unit_test_setup_teardown(who_waits_is_looked_after, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_compares_may_wake_the_ticker, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
