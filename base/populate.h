@@ -16,8 +16,9 @@
 
 #ifdef __linux__
 #include <errno.h>
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
 #endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1 */
@@ -42,6 +43,19 @@ static inline bool populate(void *p, size_t size)
 #ifdef MADV_POPULATE_WRITE
     uintptr_t start = align_down((uintptr_t)p, 4096), end = align_up((uintptr_t)p + size, 4096);
     return madvise((void *)start, end - start, MADV_POPULATE_WRITE) == 0;
+#else
+    (void)p;
+    (void)size;
+    return false;
+#endif
+}
+
+/* Entries for all of a file's bytes in [p, p + size), which may only be read. Any thread. */
+static inline bool populate_read(void *p, size_t size)
+{
+#ifdef MADV_POPULATE_READ
+    uintptr_t start = align_down((uintptr_t)p, 4096), end = align_up((uintptr_t)p + size, 4096);
+    return madvise((void *)start, end - start, MADV_POPULATE_READ) == 0;
 #else
     (void)p;
     (void)size;

@@ -84,11 +84,11 @@ static uint32_t make(struct jit_cache *c, uint32_t at)
     return at + CHUNK <= c->size && populate(c->rw + at, CHUNK) ? at + CHUNK : UINT32_MAX;
 }
 
-/* The same of what will be, half a piece before: large pages only, as these take long. That the
+/* The same of what will be, most of a piece before: large pages only, as these take long. That the
  * host makes any is known by then. */
 static uint32_t make_soon(struct jit_cache *c, uint32_t used, uint32_t made, uint32_t end)
 {
-    bool soon = used + PIECE / 2 > made && made < end && made % PIECE == 0;
+    bool soon = used + PIECE / 4 * 3 > made && made < end && made % PIECE == 0;
 
     if (!soon || c->small || made + PIECE > c->size ||
         !jit_ahead_ask(&c->ahead, enlarge, c->rw + made, PIECE))

@@ -31,8 +31,9 @@
 #define EXIT_LEAST  64
 #define BINDINGS    (1u << 18)
 
-/* Bytes of a table that are made at once. */
-#define TABLE_CHUNK (64u << 10)
+/* Bytes of a table that are made at once: as many as it has, within these. */
+#define CHUNK_LEAST (64u << 10)
+#define CHUNK_MOST  (256u << 10)
 
 /* Of exits, a vCPU has so many to itself. */
 #define EXIT_RUN 1024u
@@ -61,15 +62,21 @@ static bool table_map(void **table, struct jit_room *room, uint32_t entries, siz
     return true;
 }
 
+static uint32_t chunk(const struct jit_room *room, size_t size)
+{
+    const uint32_t least = (uint32_t)(CHUNK_LEAST / size), most = (uint32_t)(CHUNK_MOST / size);
+
+    return room->made < least ? least : room->made > most ? most : room->made;
+}
+
 /* Room for `more` entries. False: there is none. The first ones are made by faults, as many a VM
  * never runs code. */
 bool jit_table_grow(struct jit_cache *c, void *table, uint32_t count, uint32_t more,
                     struct jit_room *room, size_t size)
 {
-    const uint32_t step = (uint32_t)(TABLE_CHUNK / size);
-
-    while (UNLIKELY(count + more + step / 2 > room->made)) {
-        uint32_t left = room->mapped - room->made, next = step < left ? step : left;
+    while (UNLIKELY(count + more + chunk(room, size) / 2 > room->made)) {
+        uint32_t left = room->mapped - room->made, next = chunk(room, size);
+        next = next < left ? next : left;
         uint8_t *at = (uint8_t *)table + room->made * size;
         bool soon = count + more <= room->made;
         if (!next || (soon && !jit_ahead_ask(&c->ahead, populate, at, next * size)))

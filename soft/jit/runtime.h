@@ -352,7 +352,7 @@ struct jit_ahead_job {
     size_t size;
 };
 
-#define JIT_AHEAD_JOBS 16
+#define JIT_AHEAD_JOBS 64
 
 struct jit_ahead {
     bool off; /* all is made when it is needed */

@@ -10,16 +10,20 @@
 #include "soft/jit/runtime.h"
 #include "soft/jit/store.h"
 
+/* Bytes of the file that are brought near at once. */
+#define STORE_NEAR ((size_t)1 << 20)
+
 /* The VM's. */
 struct jit_store {
     int folder;
     uint64_t key;
     struct store_file file;
-    struct store_writer writer; /* once it is begun */
-    int err;                    /* why it could not be */
-    _Atomic size_t noted;       /* bytes of records */
-    _Atomic bool told;          /* that a record is damaged */
-    enum log_level level;       /* of that, and of what else cannot be used */
+    bool near[STORE_LIMIT / STORE_NEAR]; /* what was asked for; with the cache's lock */
+    struct store_writer writer;          /* once it is begun */
+    int err;                             /* why it could not be */
+    _Atomic size_t noted;                /* bytes of records */
+    _Atomic bool told;                   /* that a record is damaged */
+    enum log_level level;                /* of that, and of what else cannot be used */
 };
 
 /* What is behind a record's header: this, the words that it was made of, exits, places of the words

@@ -6,11 +6,13 @@
  * that asks for it and one that links it, locks, and patched code that has just run.
  *
  * Nothing of it is in the host's caches, neither the file nor where a block would be found. So what
- * an exit leads to is first wanted, and what will be looked at for it is prefetched.
+ * an exit leads to is first wanted, and what will be looked at for it is prefetched. That the
+ * host's tables of pages have the file is seen to by the thread that makes memory.
  */
 #include <x86intrin.h>
 
 #include "base/log.h"
+#include "base/populate.h"
 #include "soft/jit/store_block.h"
 #include "soft/jit/translate.h"
 
@@ -62,6 +64,21 @@ static void read_exits(struct jit_exit *exit, const struct store_block *s,
         };
 }
 
+/* Records lie in the order they were made in, so what is behind a piece is likely to be next. */
+static void come_near(struct jit *j, const struct store_record *r)
+{
+    struct jit_store *s = j->store;
+    size_t piece = (size_t)((const uint8_t *)r - s->file.map) / STORE_NEAR;
+
+    for (size_t n = piece; n < piece + 2 && n * STORE_NEAR < s->file.size; n++) {
+        size_t left = s->file.size - n * STORE_NEAR;
+        if (!s->near[n])
+            s->near[n] = jit_ahead_ask(&j->cache->ahead, populate_read,
+                                       (void *)(uintptr_t)(s->file.map + n * STORE_NEAR),
+                                       left < STORE_NEAR ? left : STORE_NEAR);
+    }
+}
+
 /* Of the file, if it is there: an original. The lock is held. */
 static uint32_t load(struct jit *j, uint64_t hash, uint64_t pa, uint64_t va, const uint8_t *page,
                      uint32_t mode)
@@ -110,6 +127,7 @@ static uint32_t load(struct jit *j, uint64_t hash, uint64_t pa, uint64_t va, con
             continue;
         jit_image_copy(j, &image, pa, va, page, &j->block[j->cache->block_count]);
         uint32_t n = jit_block_put(j);
+        come_near(j, r);
         if (UNLIKELY(j->trace))
             jit_trace_write(j, n);
         j->stats.loaded++;
@@ -131,7 +149,7 @@ struct batch {
     struct soft_vcpu *v;
     uint32_t mode;
     unsigned left; /* blocks that may come */
-    unsigned head, tail;
+    unsigned head, near, tail;
     struct want want[WANTS];
 };
 
@@ -197,8 +215,8 @@ static void follow(struct batch *b, uint32_t block)
 
     want_exits(b, block);
     for (; b->head < b->tail; b->head++) {
-        if (b->head + AHEAD < b->tail) {
-            const struct want *w = &b->want[b->head + AHEAD];
+        for (; b->near < b->tail && b->near < b->head + AHEAD; b->near++) {
+            const struct want *w = &b->want[b->near];
             store_file_nearer(&j->store->file, w->hash);
             jit_block_nearer(j, w->pa, b->mode);
         }
@@ -220,7 +238,7 @@ uint32_t jit_store_load(struct soft_vcpu *v, uint64_t pa, uint64_t va, const uin
         b.v = v;
         b.mode = mode;
         b.left = LOADED - 1;
-        b.head = b.tail = 0;
+        b.head = b.near = b.tail = 0;
         follow(&b, n);
     }
     j->stats.translate_ticks += __rdtsc() - start;

@@ -10,6 +10,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/compiler.h"
+#include "base/populate.h"
+
 #define MIB (1u << 20)
 
 /* Sum up the mappings of code memory; none may be writable and executable. */
@@ -153,9 +156,9 @@ static void test_ahead(void **state)
 
     (void)state;
     c->cold += 4096; /* the first pieces are made together */
-    put(c, &c->hot, MIB);
+    put(c, &c->hot, MIB / 2);
     assert_false(c->ahead.started);
-    put(c, &c->hot, MIB + 4096);
+    put(c, &c->hot, MIB / 2 + 4096);
     if (c->small) {
         assert_false(c->ahead.started); /* the host makes none */
     } else {
@@ -164,7 +167,25 @@ static void test_ahead(void **state)
         assert_int_equal(resident(c), 6 * MIB);
         assert_int_equal(c->hot_made, 4 * MIB);
     }
-    check(c, 0, MIB + 4096);
+    check(c, 0, MIB / 2 + 4096);
+    end(c);
+}
+
+/* A table grows by what it has, but by 64 KiB at least and 256 at most, and to its end. */
+static void test_table(void **state)
+{
+    static const uint32_t kib[] = { 64, 128, 256, 512, 768, 1000, 1000 };
+    struct jit_cache *c = begin(16 * MIB, true, true);
+    struct jit_room room = { .mapped = 1000 };
+    void *table = map_zero(room.mapped * 1024);
+
+    (void)state;
+    assert_non_null(table);
+    for (unsigned n = 0; n < ARRAY_LEN(kib); n++) {
+        assert_int_equal(jit_table_grow(c, table, room.made, 1, &room, 1024), n < 6);
+        assert_int_equal(room.made, kib[n]);
+    }
+    munmap(table, room.mapped * 1024);
     end(c);
 }
 
@@ -200,9 +221,8 @@ static void test_asking(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contents),
-        cmocka_unit_test(test_beginning),
-        cmocka_unit_test(test_ahead),
+        cmocka_unit_test(test_contents), cmocka_unit_test(test_beginning),
+        cmocka_unit_test(test_ahead),    cmocka_unit_test(test_table),
         cmocka_unit_test(test_asking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
