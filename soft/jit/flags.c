@@ -233,7 +233,7 @@ void jit_clobber(jit_t t)
 
     if (!live)
         t->remake.how = REMAKE_NONE;
-    else if (t->at + 1 >= t->count) /* the way on may read them */
+    else if (jit_remake_ends(t, t->at)) /* the way on may read them */
         jit_remake(t);
     if (live && t->ef != EF_NONE && !t->ef_stored && !jit_remake_later(t))
         jit_flags_store(t, live);

@@ -74,10 +74,17 @@ static unsigned condition_of(const struct jit_insn *n)
     return (n->i.word & 0x1fe00000) == 0x1a800000 ? (unsigned)bits(n->i.word, 15, 12) : NEITHER;
 }
 
-/* Branches that end a block, which call jit_clobber() before they do anything. */
+/* Branches that end a block or leave it, which call jit_clobber() before they do anything. */
 static bool is_end(const struct jit_insn *n)
 {
     return (n->i.word & 0x7c000000) == 0x14000000 || (n->i.word & 0xfe000000) == 0xd6000000;
+}
+
+bool jit_remake_ends(jit_t t, unsigned at)
+{
+    enum a64_op op = t->insn[at].op;
+
+    return at + 1 >= t->count || op == A64_BL || op == A64_BLR;
 }
 
 /* Both halves of a product may be made by the first of their instructions: soft/jit/products.c. */
@@ -93,7 +100,7 @@ bool jit_remake_later(jit_t t)
 {
     struct jit_remake r = remake_of(t, t->set_at);
 
-    if (r.how == REMAKE_NONE || t->jit->knobs.unremade || t->at + 1 >= t->count)
+    if (r.how == REMAKE_NONE || t->jit->knobs.unremade || jit_remake_ends(t, t->at))
         return false;
     for (unsigned n = t->set_at + 1; n < t->count; n++) {
         const struct jit_insn *i = &t->insn[n];
@@ -102,7 +109,7 @@ bool jit_remake_later(jit_t t)
         if (n >= t->at) {
             if (reads ? condition_of(i) >= NEITHER : i->target_live)
                 return false;
-            bool last = n + 1 == t->count && (is_end(i) || !writes(t, i, &r));
+            bool last = jit_remake_ends(t, n) && (is_end(i) || !writes(t, i, &r));
             if (f & FLAGS_WRITE || (!i->flags_live && !i->target_live) || last) {
                 t->remake = r;
                 return !comes_early(t, n, &r);

@@ -271,6 +271,9 @@ unsigned jit_flags_of(jit_t t, const struct jit_insn *n);
 /* soft/jit/remake.c. EFLAGS, which hold live flags that are not stored, are about to change: can
  * the flags be made again wherever they are read? If so t->remake says how. */
 bool jit_remake_later(jit_t t);
+/* Is the instruction at `at` one whose jit_clobber() makes them, because the way on may read them:
+ * the block's last, or a call that the block goes on behind? */
+bool jit_remake_ends(jit_t t, unsigned at);
 /* If t->remake says how: do it; EFLAGS hold them then. Changes RAX. */
 void jit_remake(jit_t t);
 /* The same as far as `cond` needs it at the instruction being emitted, if that is less. */

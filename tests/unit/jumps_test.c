@@ -1,6 +1,7 @@
 /*
  * Indirect branches after code changed, or a page of it became another one: they find what is there
- * now, and an address that nothing can be at is no way out.
+ * now, and an address that nothing can be at is no way out. And calls, which NZCV pass in both
+ * directions.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -105,9 +106,52 @@ static void a_page_becomes_another(void)
     guest_close(&g);
 }
 
+#define TURNS 400
+#define SAME  18u /* its place in the program below */
+
+/* Each comparison is followed by a load, which may need EFLAGS for itself, and then by a call. */
+static void flags_pass_calls(void)
+{
+    static const uint32_t code[] = {
+        0xf101903f,             /* turn: cmp x1, #100 */
+        0xf9400043,             /* ldr x3, [x2] */
+        0x9400000c,             /* bl above */
+        0x9a842484,             /* cinc x4, x4, lo */
+        0xf100c827,             /* subs x7, x1, #50 */
+        0xf9400043,             /* ldr x3, [x2] */
+        0xd63f00c0,             /* blr x6 */
+        0x54000048,             /* b.hi over */
+        0x910004a5,             /* add x5, x5, #1 */
+        0xf1000421,             /* over: subs x1, x1, #1 */
+        0xf9400043,             /* ldr x3, [x2] */
+        0x94000003,             /* bl above */
+        0xb5fffe81,             /* cbnz x1, turn */
+        A64_BRK(7), 0x9a809400, /* above: cinc x0, x0, hi */
+        0xf103203f,             /* cmp x1, #200 */
+        0xf9400043,             /* ldr x3, [x2] */
+        A64_RET,    0xf9400043, /* same: ldr x3, [x2] */
+        A64_RET,
+    };
+    struct guest g;
+
+    CHECK_OK(hvx_set_engine(getenv("IREKO_ENGINE")));
+    GUEST_OPEN(&g, code);
+    guest_write_tables(g.ram + (TABLES - GUEST_RAM), TABLES);
+    guest_mmu_on(g.vcpu, TABLES);
+    guest_set_reg(&g, HV_REG_X1, TURNS);
+    guest_set_reg(&g, HV_REG_X2, GUEST_DATA);
+    guest_set_reg(&g, HV_REG_X6, GUEST_CODE + SAME * 4);
+    CHECK(guest_run_brk(&g, 7));
+    CHECK_EQ(guest_reg(&g, HV_REG_X0), TURNS - 100 + TURNS - 1);
+    CHECK_EQ(guest_reg(&g, HV_REG_X4), 199);
+    CHECK_EQ(guest_reg(&g, HV_REG_X5), 50);
+    guest_close(&g);
+}
+
 int main(void)
 {
     RUN(no_address_is_found);
     RUN(a_page_becomes_another);
+    RUN(flags_pass_calls);
     return check_finish();
 }
