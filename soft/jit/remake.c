@@ -80,13 +80,6 @@ static bool is_end(const struct jit_insn *n)
     return (n->i.word & 0x7c000000) == 0x14000000 || (n->i.word & 0xfe000000) == 0xd6000000;
 }
 
-bool jit_remake_ends(jit_t t, unsigned at)
-{
-    enum a64_op op = t->insn[at].op;
-
-    return at + 1 >= t->count || op == A64_BL || op == A64_BLR;
-}
-
 /* Both halves of a product may be made by the first of their instructions: soft/jit/products.c. */
 static bool comes_early(jit_t t, unsigned from, const struct jit_remake *r)
 {

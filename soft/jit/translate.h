@@ -272,8 +272,11 @@ unsigned jit_flags_of(jit_t t, const struct jit_insn *n);
  * the flags be made again wherever they are read? If so t->remake says how. */
 bool jit_remake_later(jit_t t);
 /* Is the instruction at `at` one whose jit_clobber() makes them, because the way on may read them:
- * the block's last, or a call that the block goes on behind? */
-bool jit_remake_ends(jit_t t, unsigned at);
+ * the block's last, or what would end a block, but for jit_goes_on()? */
+static inline bool jit_remake_ends(jit_t t, unsigned at)
+{
+    return at + 1 >= t->count || (jit_facts[t->insn[at].op] & FACT_ENDS);
+}
 /* If t->remake says how: do it; EFLAGS hold them then. Changes RAX. */
 void jit_remake(jit_t t);
 /* The same as far as `cond` needs it at the instruction being emitted, if that is less. */

@@ -113,24 +113,26 @@ static void a_page_becomes_another(void)
 static void flags_pass_calls(void)
 {
     static const uint32_t code[] = {
-        0xf101903f,             /* turn: cmp x1, #100 */
-        0xf9400043,             /* ldr x3, [x2] */
-        0x9400000c,             /* bl above */
-        0x9a842484,             /* cinc x4, x4, lo */
-        0xf100c827,             /* subs x7, x1, #50 */
-        0xf9400043,             /* ldr x3, [x2] */
-        0xd63f00c0,             /* blr x6 */
-        0x54000048,             /* b.hi over */
-        0x910004a5,             /* add x5, x5, #1 */
-        0xf1000421,             /* over: subs x1, x1, #1 */
-        0xf9400043,             /* ldr x3, [x2] */
-        0x94000003,             /* bl above */
-        0xb5fffe81,             /* cbnz x1, turn */
-        A64_BRK(7), 0x9a809400, /* above: cinc x0, x0, hi */
-        0xf103203f,             /* cmp x1, #200 */
-        0xf9400043,             /* ldr x3, [x2] */
-        A64_RET,    0xf9400043, /* same: ldr x3, [x2] */
-        A64_RET,
+        0xf101903f, /* turn: cmp x1, #100 */
+        0xf9400043, /* ldr x3, [x2] */
+        0x9400000c, /* bl above */
+        0x9a842484, /* cinc x4, x4, lo */
+        0xf100c827, /* subs x7, x1, #50 */
+        0xf9400043, /* ldr x3, [x2] */
+        0xd63f00c0, /* blr x6 */
+        0x54000048, /* b.hi over */
+        0x910004a5, /* add x5, x5, #1 */
+        0xf1000421, /* over: subs x1, x1, #1 */
+        0xf9400043, /* ldr x3, [x2] */
+        0x94000003, /* bl above */
+        0xb5fffe81, /* cbnz x1, turn */
+        0xd42000e0, /* brk #7 */
+        0x9a809400, /* above: cinc x0, x0, hi */
+        0xf103203f, /* cmp x1, #200 */
+        0xf9400043, /* ldr x3, [x2] */
+        0xd65f03c0, /* ret */
+        0xf9400043, /* same: ldr x3, [x2] */
+        0xd65f03c0, /* ret */
     };
     struct guest g;
 
